@@ -1,0 +1,3 @@
+//! What runs where.
+
+pub mod shard_map;

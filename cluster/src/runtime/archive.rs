@@ -1,0 +1,86 @@
+//! Writing committed entries into history before the log lets go of them.
+//!
+//! **Invariants:** history takes entries in order and without a hole; writing what it has already
+//! changes nothing.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use storage::disk::Disk;
+use storage::history::{HistoryEntry, HistoryOptions, HistoryWriter};
+use storage::log::{EntryKind, LogEntry};
+use storage::seal::Seal;
+
+use crate::entity::DecodeError;
+use crate::ids::ShardId;
+use crate::runtime::log_writer::LogWriter;
+use crate::runtime::maintenance::{Postponed, finished};
+use crate::runtime::restore::group_of;
+use crate::shard::entry::{Entry, Item};
+use crate::shard::record::encode_ref;
+
+/// The folder of all shards' history, in the data folder.
+pub(crate) const HISTORY_DIR: &str = "history";
+
+pub(crate) struct Archive {
+    pub(crate) log: LogWriter,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) seal: Option<Arc<dyn Seal>>,
+}
+
+impl Archive {
+    /// Brings everything up to `to` into history, durably, and gives the last index it holds.
+    /// `reaches` is what it gave last time: history that ends before is damaged.
+    pub(crate) async fn keep(
+        &self,
+        shard: ShardId,
+        to: u64,
+        reaches: Option<u64>,
+    ) -> Result<Option<u64>, Postponed> {
+        let (disk, seal) = (Arc::clone(&self.disk), self.seal.clone());
+        let mut writer = blocking(move || {
+            let options = HistoryOptions { reaches, ..HistoryOptions::default() };
+            HistoryWriter::open(disk, HISTORY_DIR, shard.0, seal, options)
+        })
+        .await??;
+        let mut next = writer.last_index().map_or(1, |last| last + 1);
+        while next <= to {
+            let entries = finished(self.log.read(group_of(shard), next, to)).await??;
+            let Some(last) = entries.last() else { break };
+            next = last.index + 1;
+            let kept = entries.iter().filter_map(|e| history_entry(e).transpose());
+            let kept = kept.collect::<Result<Vec<_>, _>>()?;
+            writer = blocking(move || writer.append(&kept).map(|()| writer)).await??;
+        }
+        blocking(move || writer.sync().map(|()| writer.synced_index())).await?.map_err(Into::into)
+    }
+}
+
+/// What history keeps of a log entry: nothing of a barrier.
+fn history_entry(entry: &LogEntry) -> Result<Option<HistoryEntry>, DecodeError> {
+    if entry.kind != EntryKind::Normal || entry.payload.is_empty() {
+        return Ok(None);
+    }
+    let decoded = Entry::decode(&entry.payload)?;
+    let touched: BTreeSet<_> = decoded
+        .items
+        .iter()
+        .filter_map(|item| match item {
+            Item::Outcome(outcome) => Some(encode_ref(&outcome.entity)),
+            Item::TellsAcked { .. } | Item::CursorMoved { .. } => None,
+        })
+        .collect();
+    Ok(Some(HistoryEntry {
+        index: entry.index,
+        time_micros: decoded.time.as_micros(),
+        entities: touched.into_iter().collect(),
+        payload: entry.payload.clone(),
+    }))
+}
+
+/// Runs file work on a thread that may block.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Postponed> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| Postponed::Stopping)
+}

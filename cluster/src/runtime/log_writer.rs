@@ -1,0 +1,405 @@
+//! The thread that owns the node's log: one write and one sync for everything that gathered while
+//! the last one was under way.
+//!
+//! **Invariants:** completions are reported only after the sync that covers them; after a failed
+//! write on claimed space or a failed sync nothing is ever reported again and the process ends.
+//! While no space can be claimed ahead, new work is refused and what is under way still fits.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use storage::clock;
+use storage::disk::Disk;
+use storage::log::{
+    AppendError, Class, GroupId, Log, LogEntry, LogError, Record, Spare, SpareRequest,
+};
+use tokio::sync::oneshot;
+
+use crate::ids::ShardId;
+use crate::metrics::ClusterMetrics;
+use crate::shard::io::Space;
+
+/// Bytes of records that one batch gathers before it is written.
+const BATCH_BYTES_MAX: usize = 8 << 20;
+/// How often space is tried for again after it ran out.
+const SPACE_RETRY: Duration = Duration::from_millis(500);
+
+type ReadDone = oneshot::Sender<Result<Vec<LogEntry>, LogError>>;
+
+/// Payload bytes read at once; the log serves nobody else meanwhile.
+const READ_BYTES_MAX: u64 = 1 << 20;
+
+/// What the log writer tells the shards.
+pub(crate) trait LogEvents: Send + Sync + 'static {
+    fn persisted(&self, shard: ShardId, number: u64);
+    fn space_changed(&self, space: Space);
+    /// The log cannot go on; nothing may be acknowledged any more.
+    fn failed(&self, why: &str) -> !;
+}
+
+enum Job {
+    Append {
+        shard: ShardId,
+        number: u64,
+        records: Vec<Record>,
+        bytes: usize,
+    },
+    Lazily(Record),
+    /// Logged and synced; nobody but the caller needs to know.
+    Durably {
+        records: Vec<Record>,
+        done: oneshot::Sender<()>,
+    },
+    Pinned {
+        needed: BTreeMap<GroupId, u64>,
+        segments_max: u64,
+        done: oneshot::Sender<Vec<GroupId>>,
+    },
+    Read {
+        group: GroupId,
+        from: u64,
+        to: u64,
+        done: ReadDone,
+    },
+    Trim {
+        needed: BTreeMap<GroupId, u64>,
+        done: oneshot::Sender<()>,
+    },
+    Allocated(std::io::Result<Spare>),
+    RetrySpace,
+    Stop,
+}
+
+/// The way in. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct LogWriter {
+    jobs: Sender<Job>,
+    queued_bytes: Arc<AtomicUsize>,
+    full: Arc<AtomicBool>,
+}
+
+struct Worker {
+    log: Log,
+    disk: Arc<dyn Disk>,
+    jobs: Receiver<Job>,
+    /// For the allocator thread to answer on.
+    own: Sender<Job>,
+    events: Arc<dyn LogEvents>,
+    metrics: Arc<ClusterMetrics>,
+    queued_bytes: Arc<AtomicUsize>,
+    full: Arc<AtomicBool>,
+    allocating: bool,
+    /// Jobs that came while a batch waited for space.
+    backlog: VecDeque<Job>,
+}
+
+impl LogWriter {
+    pub(crate) fn start(
+        log: Log,
+        disk: Arc<dyn Disk>,
+        events: Arc<dyn LogEvents>,
+        metrics: Arc<ClusterMetrics>,
+    ) -> std::io::Result<(Self, JoinHandle<()>)> {
+        let (sender, jobs) = channel();
+        let queued_bytes = Arc::new(AtomicUsize::new(0));
+        let full = Arc::new(AtomicBool::new(false));
+        let writer = Self {
+            jobs: sender.clone(),
+            queued_bytes: Arc::clone(&queued_bytes),
+            full: Arc::clone(&full),
+        };
+        let worker = Worker {
+            log,
+            disk,
+            jobs,
+            own: sender,
+            events,
+            metrics,
+            queued_bytes,
+            full,
+            allocating: false,
+            backlog: VecDeque::new(),
+        };
+        let thread = std::thread::Builder::new()
+            .name("log-writer".to_owned())
+            .spawn(move || worker.run())?;
+        Ok((writer, thread))
+    }
+
+    /// Logs and syncs; gives the bytes that takes.
+    pub(crate) fn append(&self, shard: ShardId, number: u64, records: Vec<Record>) -> usize {
+        let bytes = records.iter().map(record_bytes).sum();
+        self.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.send(Job::Append { shard, number, records, bytes });
+        bytes
+    }
+
+    pub(crate) fn append_lazily(&self, record: Record) {
+        self.send(Job::Lazily(record));
+    }
+
+    /// Logs records of the node's own; resolves when they are durable.
+    pub(crate) fn append_durably(&self, records: Vec<Record>) -> oneshot::Receiver<()> {
+        let (done, finished) = oneshot::channel();
+        self.send(Job::Durably { records, done });
+        finished
+    }
+
+    /// The groups that keep more than `segments_max` segments from being dropped.
+    pub(crate) fn pinned(
+        &self,
+        needed: BTreeMap<GroupId, u64>,
+        segments_max: u64,
+    ) -> oneshot::Receiver<Vec<GroupId>> {
+        let (done, finished) = oneshot::channel();
+        self.send(Job::Pinned { needed, segments_max, done });
+        finished
+    }
+
+    /// Reads entries `from..=to` of a group, as many as fit one read, at least one.
+    pub(crate) fn read(
+        &self,
+        group: GroupId,
+        from: u64,
+        to: u64,
+    ) -> oneshot::Receiver<Result<Vec<LogEntry>, LogError>> {
+        let (done, finished) = oneshot::channel();
+        self.send(Job::Read { group, from, to, done });
+        finished
+    }
+
+    /// Drops segments no group needs; resolves when that is done.
+    pub(crate) fn trim(&self, needed: BTreeMap<GroupId, u64>) -> oneshot::Receiver<()> {
+        let (done, finished) = oneshot::channel();
+        self.send(Job::Trim { needed, done });
+        finished
+    }
+
+    pub(crate) fn stop(&self) {
+        self.send(Job::Stop);
+    }
+
+    /// Bytes handed in and not yet durable: the sign of a disk that cannot keep up.
+    pub(crate) fn queued_bytes(&self) -> usize {
+        self.queued_bytes.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.full.load(Ordering::Relaxed)
+    }
+
+    fn send(&self, job: Job) {
+        // The thread ends only with the process or after `stop`: nothing is lost that matters.
+        self.jobs.send(job).ok();
+    }
+}
+
+/// Everything that goes to disk with one sync.
+#[derive(Default)]
+struct Batch {
+    records: Vec<Record>,
+    done: Vec<(ShardId, u64)>,
+    durable: Vec<oneshot::Sender<()>>,
+    bytes: usize,
+    trims: Vec<(BTreeMap<GroupId, u64>, oneshot::Sender<()>)>,
+    stop: bool,
+}
+
+impl Worker {
+    fn run(mut self) {
+        self.want_spare();
+        while let Some(first) = self.backlog.pop_front().or_else(|| self.jobs.recv().ok()) {
+            let mut batch = Batch::default();
+            self.gather(first, &mut batch);
+            while batch.bytes < BATCH_BYTES_MAX
+                && let Some(next) = self.backlog.pop_front().or_else(|| self.jobs.try_recv().ok())
+            {
+                self.gather(next, &mut batch);
+            }
+            self.write(&batch);
+            for done in batch.durable {
+                done.send(()).ok();
+            }
+            for (needed, done) in batch.trims {
+                self.trim(&needed);
+                done.send(()).ok();
+            }
+            if batch.stop {
+                return;
+            }
+        }
+    }
+
+    fn gather(&mut self, job: Job, batch: &mut Batch) {
+        match job {
+            Job::Append { shard, number, records, bytes } => {
+                batch.records.extend(records);
+                batch.done.push((shard, number));
+                batch.bytes += bytes;
+            }
+            Job::Lazily(record) => batch.records.push(record),
+            Job::Durably { records, done } => {
+                batch.records.extend(records);
+                batch.durable.push(done);
+            }
+            Job::Pinned { needed, segments_max, done } => {
+                let pins = self.log.pinned_by(&needed, segments_max);
+                done.send(pins.into_iter().map(|pin| pin.group).collect()).ok();
+            }
+            Job::Read { group, from, to, done } => {
+                let entries = self.log.read_entries(group, from, to + 1, READ_BYTES_MAX);
+                // Whoever asked may have gone.
+                done.send(entries).ok();
+            }
+            Job::Trim { needed, done } => batch.trims.push((needed, done)),
+            Job::Allocated(allocated) => self.take_spare(allocated),
+            Job::RetrySpace => self.want_spare(),
+            Job::Stop => batch.stop = true,
+        }
+    }
+
+    fn write(&mut self, batch: &Batch) {
+        if batch.records.is_empty() {
+            return;
+        }
+        let mut appended = self.log.append(&batch.records, Class::Client);
+        while matches!(appended, Err(AppendError::NoSpace)) && self.wait_for_spare() {
+            appended = self.log.append(&batch.records, Class::Client);
+        }
+        match appended {
+            Ok(()) => {}
+            Err(AppendError::NoSpace) => {
+                self.set_full(true);
+                if let Err(error) = self.log.append(&batch.records, Class::Essential) {
+                    self.events.failed(&format!("the log has no space left: {error}"));
+                }
+            }
+            Err(
+                error @ (AppendError::Fatal(_)
+                | AppendError::TooLarge { .. }
+                | AppendError::Seal(_)),
+            ) => self.events.failed(&explained(&error)),
+        }
+        self.want_spare();
+        if batch.done.is_empty() && batch.durable.is_empty() {
+            return;
+        }
+        let started = clock::monotonic();
+        if let Err(error) = self.log.sync() {
+            self.events.failed(&explained(&error));
+        }
+        self.metrics.synced(started.elapsed(), batch.records.len(), batch.bytes);
+        self.queued_bytes.fetch_sub(batch.bytes, Ordering::Relaxed);
+        for (shard, number) in &batch.done {
+            self.events.persisted(*shard, *number);
+        }
+    }
+
+    fn trim(&mut self, needed: &BTreeMap<GroupId, u64>) {
+        match self.log.trim(needed) {
+            Ok(_) => self.want_spare(),
+            Err(error) => self.events.failed(&explained(&error)),
+        }
+    }
+
+    /// Claims the next segment on a thread of its own: zeroing it takes longer than a commit may.
+    fn want_spare(&mut self) {
+        if self.allocating {
+            return;
+        }
+        let Some(request) = self.log.wanted_spare() else { return };
+        self.allocating = true;
+        let (disk, own) = (Arc::clone(&self.disk), self.own.clone());
+        let started = std::thread::Builder::new()
+            .name("log-allocator".to_owned())
+            .spawn(move || allocate(&request, disk.as_ref(), &own));
+        if let Err(error) = started {
+            self.take_spare(Err(error));
+        }
+    }
+
+    /// Waits for the segment that is being allocated; `false` when there is none to be had.
+    fn wait_for_spare(&mut self) -> bool {
+        self.want_spare();
+        while self.allocating {
+            match self.jobs.recv() {
+                Ok(Job::Allocated(allocated)) => {
+                    let claimed = allocated.is_ok();
+                    self.take_spare(allocated);
+                    return claimed;
+                }
+                Ok(other) => self.backlog.push_back(other),
+                Err(_closed) => return false,
+            }
+        }
+        false
+    }
+
+    fn take_spare(&mut self, allocated: std::io::Result<Spare>) {
+        self.allocating = false;
+        match allocated {
+            Ok(spare) => {
+                self.log.add_spare(spare);
+                self.set_full(false);
+                self.want_spare();
+            }
+            Err(error) => {
+                if !self.full.load(Ordering::Relaxed) {
+                    tracing::error!(%error, "no space for the next log segment: writes are refused");
+                }
+                self.set_full(true);
+                let own = self.own.clone();
+                let retry = std::thread::Builder::new().spawn(move || {
+                    std::thread::sleep(SPACE_RETRY);
+                    own.send(Job::RetrySpace).ok();
+                });
+                if let Err(error) = retry {
+                    self.events.failed(&format!("no thread to wait for space: {error}"));
+                }
+            }
+        }
+    }
+
+    fn set_full(&mut self, full: bool) {
+        if self.full.swap(full, Ordering::Relaxed) != full {
+            let space = if full { Space::Full } else { Space::Free };
+            self.events.space_changed(space);
+            if !full {
+                tracing::info!("space for the log is back: writes are accepted");
+            }
+        }
+    }
+}
+
+fn allocate(request: &SpareRequest, disk: &dyn Disk, done: &Sender<Job>) {
+    done.send(Job::Allocated(request.allocate(disk))).ok();
+}
+
+/// An error with everything that caused it, for the last line of a log.
+fn explained(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+fn record_bytes(record: &Record) -> usize {
+    const OVERHEAD: usize = 64;
+    OVERHEAD
+        + match record {
+            Record::Entry(entry) => entry.payload.len(),
+            Record::HardState { .. }
+            | Record::Truncate { .. }
+            | Record::SnapshotPointer { .. }
+            | Record::GroupMeta { .. }
+            | Record::IndexFloor { .. } => 0,
+        }
+}

@@ -1,0 +1,230 @@
+//! Keeping the log short and restarts quick: snapshots, history, trimming, the state index's floor.
+//!
+//! **Invariants:** an entry leaves the log only after history holds it and a snapshot covers it,
+//! both durable; a floor is noted only after everything below it is on the device. All of it runs
+//! beside serving, in bounded steps, one shard at a time; a failure leaves the log longer and
+//! nothing else.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use ractor::ActorRef;
+use storage::clock;
+use storage::disk::Disk;
+use storage::history::HistoryError;
+use storage::log::{GroupId, LogError, Record};
+use storage::seal::Seal;
+use storage::snapshot::SnapshotError;
+use storage::state::{Callback, IndexFault};
+use tokio::sync::oneshot;
+
+use crate::ids::ShardId;
+use crate::replication::recovery::{CoveredBy, GroupMembers, SnapshotAt};
+use crate::runtime::archive::Archive;
+use crate::runtime::floors::Floors;
+use crate::runtime::restore::group_of;
+use crate::runtime::services::Services;
+use crate::runtime::shard_actor::ShardMessage;
+use crate::runtime::snapshotting::Snapshotting;
+
+/// Between looks at whether something is due.
+const PAUSE: Duration = Duration::from_millis(500);
+/// Log segments a shard may pin before it is snapshotted whatever its size.
+const PINNED_SEGMENTS_MAX: u64 = 8;
+
+/// Why something was put off; it is tried again.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Postponed {
+    #[error("cannot write a snapshot")]
+    Snapshot(#[from] SnapshotError),
+    #[error("cannot write history")]
+    History(#[from] HistoryError),
+    #[error("cannot read the log")]
+    Log(#[from] LogError),
+    #[error("the state index failed")]
+    Index(#[from] IndexFault),
+    #[error("the state index has no record of entity {entity}")]
+    RecordLost { entity: String },
+    #[error("an entry cannot be decoded")]
+    Entry(#[from] crate::entity::DecodeError),
+    #[error("the node is stopping")]
+    Stopping,
+}
+
+/// When something is due.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MaintenanceRule {
+    /// Log bytes of a shard after which it is snapshotted, at least.
+    pub(crate) snapshot_log_bytes_min: u64,
+    /// Between floors of the state index.
+    pub(crate) index_floor_every: Duration,
+}
+
+pub(crate) struct Maintenance {
+    pub(crate) services: Arc<Services>,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) seal: Option<Arc<dyn Seal>>,
+    pub(crate) rule: MaintenanceRule,
+    pub(crate) shards: Vec<ShardId>,
+    pub(crate) members: GroupMembers,
+    /// The snapshot each shard's log goes on from.
+    pub(crate) current: BTreeMap<ShardId, CurrentSnapshot>,
+    pub(crate) floors: Floors,
+    pub(crate) floor_was_raised: Instant,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct CurrentSnapshot {
+    pub(crate) at: SnapshotAt,
+    pub(crate) bytes: u64,
+}
+
+impl Maintenance {
+    pub(crate) async fn run(mut self) {
+        loop {
+            tokio::time::sleep(PAUSE).await;
+            if self.services.shards.is_stopping() {
+                return;
+            }
+            match self.look().await {
+                Ok(()) => {}
+                Err(Postponed::Stopping) => return,
+                Err(error) => tracing::warn!(error = %explained(&error), "maintenance put off"),
+            }
+        }
+    }
+
+    async fn look(&mut self) -> Result<(), Postponed> {
+        let due = self.due_shards().await?;
+        let trims = !due.is_empty();
+        for shard in due {
+            self.snapshot(shard).await?;
+        }
+        if trims {
+            finished(self.services.log.trim(self.needed())).await?;
+        }
+        if self.floor_was_raised.elapsed() >= self.rule.index_floor_every {
+            self.floors.raise().await?;
+            self.floor_was_raised = clock::monotonic();
+        }
+        Ok(())
+    }
+
+    /// Shards whose log outgrew their last snapshot, so that writing snapshots costs no more than
+    /// writing the log did, and shards that pin many segments.
+    async fn due_shards(&self) -> Result<Vec<ShardId>, Postponed> {
+        let outgrown = |shard: &&ShardId| {
+            let last = self.current.get(shard).map_or(0, |current| current.bytes);
+            self.services.appended_bytes(**shard) > last.max(self.rule.snapshot_log_bytes_min)
+        };
+        let mut due: Vec<_> = self.shards.iter().filter(outgrown).copied().collect();
+        let pinned = self.services.log.pinned(self.needed(), PINNED_SEGMENTS_MAX);
+        let pinned = pinned.await.map_err(|_| Postponed::Stopping)?;
+        due.extend(pinned.into_iter().map(|group| ShardId(group.0)));
+        due.sort_unstable();
+        due.dedup();
+        Ok(due)
+    }
+
+    /// The first index each group still needs from the log.
+    fn needed(&self) -> BTreeMap<GroupId, u64> {
+        let first = |shard: &ShardId| self.current.get(shard).map_or(1, |c| c.at.start + 1);
+        self.shards.iter().map(|shard| (group_of(*shard), first(shard))).collect()
+    }
+
+    async fn snapshot(&mut self, shard: ShardId) -> Result<(), Postponed> {
+        let actor = self.actor(shard)?.clone();
+        let appended = self.services.appended_bytes(shard);
+        let (reply, start) = oneshot::channel();
+        ask(&actor, ShardMessage::WalkStart(reply))?;
+        let Some(start) = finished(start).await? else { return Ok(()) };
+        if self.current.get(&shard).is_some_and(|current| current.at.start >= start.index) {
+            return Ok(());
+        }
+        let archive = Archive {
+            log: self.services.log.clone(),
+            disk: Arc::clone(&self.disk),
+            seal: self.seal.clone(),
+        };
+        let reaches = self.current.get(&shard).and_then(|current| current.at.history_to);
+        let history_to = archive.keep(shard, start.index, reaches).await?;
+        let snapshotting = Snapshotting {
+            services: &self.services,
+            disk: &self.disk,
+            seal: self.seal.clone(),
+            shard,
+            actor: &actor,
+        };
+        let file = snapshotting.write(&start).await?;
+        let at = SnapshotAt {
+            start: start.index,
+            start_term: start.term,
+            end: file.end,
+            file: file.path.clone(),
+            history_to,
+        };
+        let pointer = Record::SnapshotPointer {
+            group: group_of(shard),
+            start: at.start,
+            start_term: at.start_term,
+            end: at.end,
+            file: at.file.clone(),
+            conf: CoveredBy { members: self.members.clone(), history_to }.encode(),
+        };
+        finished(self.services.log.append_durably(vec![pointer])).await?;
+        self.services.forget_appended(shard, appended);
+        snapshotting.remove_older(&at)?;
+        tracing::info!(shard.id = %shard, start = at.start, bytes = file.bytes, "snapshot written");
+        self.current.insert(shard, CurrentSnapshot { at, bytes: file.bytes });
+        Ok(())
+    }
+
+    fn actor(&self, shard: ShardId) -> Result<&ActorRef<ShardMessage>, Postponed> {
+        self.services.shards.get(shard).ok_or(Postponed::Stopping)
+    }
+}
+
+impl Services {
+    /// Log bytes of a shard since its last snapshot.
+    pub(crate) fn appended_bytes(&self, shard: ShardId) -> u64 {
+        self.progress_of(shard).map_or(0, |p| p.appended_bytes.load(Ordering::Relaxed))
+    }
+
+    fn forget_appended(&self, shard: ShardId, bytes: u64) {
+        if let Some(progress) = self.progress_of(shard) {
+            progress.appended_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A callback for the state index and the future of its result.
+pub(crate) fn callback<T: Send + 'static>()
+-> (Callback<T>, oneshot::Receiver<Result<T, IndexFault>>) {
+    let (send, receive) = oneshot::channel();
+    let done = Box::new(move |result| {
+        // Whoever asked may have gone.
+        send.send(result).ok();
+    });
+    (done, receive)
+}
+
+pub(crate) fn ask(actor: &ActorRef<ShardMessage>, message: ShardMessage) -> Result<(), Postponed> {
+    actor.cast(message).map_err(|_| Postponed::Stopping)
+}
+
+pub(crate) async fn finished<T>(answer: oneshot::Receiver<T>) -> Result<T, Postponed> {
+    answer.await.map_err(|_| Postponed::Stopping)
+}
+
+fn explained(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

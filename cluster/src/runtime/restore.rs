@@ -1,0 +1,163 @@
+//! A shard's past from disk: its snapshot or the state index, whichever reaches further.
+//!
+//! **Invariants:** the state index is used only where our log proves it complete up to a floor the
+//! log still continues from; otherwise the shard is rebuilt from its snapshot and the log, and the
+//! index is filled anew. Both ways end in the same state.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use storage::disk::Disk;
+use storage::log::GroupId;
+use storage::seal::Seal;
+use storage::snapshot::{SnapshotError, SnapshotReader};
+use storage::state::{IndexFault, IndexWrite, StateIndex};
+
+use crate::entity::DecodeError;
+use crate::ids::ShardId;
+use crate::replication::recovery::RecoveredGroup;
+use crate::shard::core::Base;
+use crate::shard::kind::Kinds;
+use crate::shard::record::{HEADER_KEY, decode_ref};
+
+/// Records written to the index at once while rebuilding it.
+const WRITES_PER_BATCH: usize = 2_048;
+
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    #[error("cannot read the snapshot of shard {shard}")]
+    Snapshot {
+        shard: ShardId,
+        #[source]
+        source: SnapshotError,
+    },
+    #[error("shard {shard} holds a record that cannot be read")]
+    Record {
+        shard: ShardId,
+        #[source]
+        source: DecodeError,
+    },
+    #[error("the state index failed while shard {shard} was restored")]
+    Index {
+        shard: ShardId,
+        #[source]
+        source: IndexFault,
+    },
+}
+
+/// What restoring a shard needs.
+pub(crate) struct Restorer<'a> {
+    pub(crate) disk: &'a Arc<dyn Disk>,
+    pub(crate) seal: Option<Arc<dyn Seal>>,
+    pub(crate) kinds: &'a Kinds,
+    pub(crate) hot_bytes_max: usize,
+}
+
+impl Restorer<'_> {
+    /// The shard's base, and the index and term it holds everything up to.
+    pub(crate) fn restore(
+        &self,
+        shard: ShardId,
+        group: &RecoveredGroup,
+        index: &mut StateIndex,
+    ) -> Result<(Base, (u64, u64)), RestoreError> {
+        let failed = |source| RestoreError::Index { shard, source };
+        if let Some(applied) = usable_floor(shard, group, index).map_err(failed)? {
+            return Ok((self.read_index(shard, index)?, applied));
+        }
+        // What it holds is unproven, and so is what its floor says.
+        index.set_floor(shard.0, 0).map_err(failed)?;
+        index.remove_shard(shard.0).map_err(failed)?;
+        match &group.snapshot {
+            Some(snapshot) => {
+                let base = self.read_snapshot(shard, &snapshot.file, index)?;
+                Ok((base, (snapshot.start, snapshot.start_term)))
+            }
+            None => Ok((Base::default(), (0, 0))),
+        }
+    }
+
+    fn read_index(&self, shard: ShardId, index: &mut StateIndex) -> Result<Base, RestoreError> {
+        let failed = |source| RestoreError::Index { shard, source };
+        let unreadable = |source| RestoreError::Record { shard, source };
+        let mut base = Base::default();
+        for item in index.scan(shard.0).map_err(failed)? {
+            let (key, record) = item.map_err(failed)?;
+            let Some(body) = record.body else { continue };
+            if key == HEADER_KEY {
+                base.restore_header(&body).map_err(unreadable)?;
+                continue;
+            }
+            let entity = decode_ref(&key).map_err(unreadable)?;
+            base.restore_cold(entity, record.position, &body).map_err(unreadable)?;
+        }
+        Ok(base)
+    }
+
+    fn read_snapshot(
+        &self,
+        shard: ShardId,
+        file: &str,
+        index: &mut StateIndex,
+    ) -> Result<Base, RestoreError> {
+        let unreadable = |source| RestoreError::Record { shard, source };
+        let damaged = |source| RestoreError::Snapshot { shard, source };
+        let failed = |source| RestoreError::Index { shard, source };
+        let reader = SnapshotReader::open(self.disk.as_ref(), file, shard.0, self.seal.clone())
+            .map_err(damaged)?;
+        let mut base = Base::default();
+        let mut writes = Vec::new();
+        for item in reader {
+            let item = item.map_err(damaged)?;
+            let Some(body) = item.body else { continue };
+            if item.key == HEADER_KEY {
+                base.restore_header(&body).map_err(unreadable)?;
+                continue;
+            }
+            let entity = decode_ref(&item.key).map_err(unreadable)?;
+            if base.hot_bytes() < self.hot_bytes_max {
+                base.restore_hot(entity, &body, self.kinds).map_err(unreadable)?;
+                continue;
+            }
+            base.restore_cold(entity, item.position, &body).map_err(unreadable)?;
+            writes.push(IndexWrite {
+                shard: shard.0,
+                key: Bytes::from(item.key),
+                position: item.position,
+                body: Some(Bytes::from(body)),
+            });
+            if writes.len() >= WRITES_PER_BATCH {
+                index.write(&writes).map_err(failed)?;
+                writes.clear();
+            }
+        }
+        index.write(&writes).map_err(failed)?;
+        Ok(base)
+    }
+}
+
+/// How far the index is complete, if the log continues from there; as index and term.
+fn usable_floor(
+    shard: ShardId,
+    group: &RecoveredGroup,
+    index: &mut StateIndex,
+) -> Result<Option<(u64, u64)>, IndexFault> {
+    let Some(inside) = index.floor(shard.0)? else { return Ok(None) };
+    let floor = inside.min(group.index_floor);
+    let (start, start_term) =
+        group.snapshot.as_ref().map_or((0, 0), |snapshot| (snapshot.start, snapshot.start_term));
+    if floor == 0 || floor < start || floor > group.commit.max(start) {
+        return Ok(None);
+    }
+    let term = if floor == start {
+        Some(start_term)
+    } else {
+        group.entries.iter().find(|entry| entry.index == floor).map(|entry| entry.term)
+    };
+    Ok(term.map(|term| (floor, term)))
+}
+
+/// The group of a shard in the node's log.
+pub(crate) fn group_of(shard: ShardId) -> GroupId {
+    GroupId(shard.0)
+}

@@ -1,0 +1,143 @@
+//! What every shard actor of a node shares.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use ractor::ActorRef;
+use storage::state::{IndexFault, IndexJob, IndexWorker};
+use tokio::sync::watch;
+
+use crate::ids::ShardId;
+use crate::metrics::ClusterMetrics;
+use crate::runtime::feed::FeedSignals;
+use crate::runtime::log_writer::{LogEvents, LogWriter};
+use crate::runtime::ports::Ports;
+use crate::runtime::shard_actor::ShardMessage;
+use crate::shard::io::{Input, Space};
+
+/// The exit status of a process whose log or index failed.
+const EXIT_STORAGE_FAILED: i32 = 74;
+
+pub(crate) struct Services {
+    pub(crate) log: LogWriter,
+    pub(crate) index: IndexWorker,
+    pub(crate) shards: Arc<Shards>,
+    pub(crate) ports: Ports,
+    pub(crate) feed: FeedSignals,
+    pub(crate) metrics: Arc<ClusterMetrics>,
+    pub(crate) n_leading: watch::Sender<usize>,
+    pub(crate) progress: Vec<Progress>,
+}
+
+/// How far a shard has come since things were last put in order.
+#[derive(Default)]
+pub(crate) struct Progress {
+    /// Log bytes since the last snapshot.
+    pub(crate) appended_bytes: AtomicU64,
+    /// What the state index holds everything up to.
+    pub(crate) index_floor: AtomicU64,
+}
+
+impl Services {
+    pub(crate) fn submit(&self, job: IndexJob) {
+        if let Err(error) = self.index.submit(job) {
+            // The shards bound what they hand over below the queue's size, so this is a stuck
+            // index, and what it was to keep exists nowhere else in memory.
+            fail(&format!("the state index takes no more work: {error}"));
+        }
+    }
+
+    /// A record that cannot be read back cannot be served: end, and let the next start set the
+    /// index aside and rebuild it from snapshots and the log.
+    pub(crate) fn index_failed(&self, fault: &IndexFault) {
+        fail(&format!("the state index failed; the next start rebuilds it: {fault}"));
+    }
+
+    pub(crate) fn progress_of(&self, shard: ShardId) -> Option<&Progress> {
+        self.progress.get(usize::try_from(shard.0).ok()?)
+    }
+
+    pub(crate) fn appended(&self, shard: ShardId, bytes: usize) {
+        if let Some(progress) = self.progress_of(shard) {
+            let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+            progress.appended_bytes.fetch_add(bytes, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn leads(&self, shard: ShardId, leads: bool) {
+        tracing::debug!(shard.id = %shard, leads, "leadership changed");
+        self.n_leading.send_modify(|n| if leads { *n += 1 } else { *n = n.saturating_sub(1) });
+        self.metrics.shards_led.set(i64::try_from(*self.n_leading.borrow()).unwrap_or(i64::MAX));
+    }
+}
+
+/// The shard actors of this node by id.
+#[derive(Default)]
+pub(crate) struct Shards {
+    actors: OnceLock<Vec<ActorRef<ShardMessage>>>,
+    /// Messages for shards that are not up yet, counted for the curious.
+    dropped: AtomicU64,
+    stopping: AtomicUsize,
+}
+
+impl Shards {
+    pub(crate) fn install(&self, actors: Vec<ActorRef<ShardMessage>>) {
+        if self.actors.set(actors).is_err() {
+            unreachable!("a node starts its shards once");
+        }
+    }
+
+    pub(crate) fn get(&self, shard: ShardId) -> Option<&ActorRef<ShardMessage>> {
+        self.actors.get()?.get(usize::try_from(shard.0).ok()?)
+    }
+
+    pub(crate) fn all(&self) -> &[ActorRef<ShardMessage>] {
+        self.actors.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// Sends an input, or drops it where the shard is not up: tells are offered again.
+    pub(crate) fn send(&self, shard: ShardId, input: Input) {
+        let sent = match self.get(shard) {
+            Some(actor) => actor.cast(ShardMessage::Input(input)).is_ok(),
+            None => false,
+        };
+        if !sent {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn begin_stop(&self) {
+        self.stopping.store(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed) > 0
+    }
+}
+
+/// Passes what the log writer says on to the shards.
+pub(crate) struct ShardsOfLog(pub(crate) Arc<Shards>);
+
+impl LogEvents for ShardsOfLog {
+    fn persisted(&self, shard: ShardId, number: u64) {
+        self.0.send(shard, Input::Persisted { number });
+    }
+
+    fn space_changed(&self, space: Space) {
+        for actor in self.0.all() {
+            // An actor that is gone needs no news.
+            actor.cast(ShardMessage::Input(Input::Space(space))).ok();
+        }
+    }
+
+    fn failed(&self, why: &str) -> ! {
+        fail(why)
+    }
+}
+
+/// Ends the process: after a failed sync nobody knows what the disk holds, and going on would
+/// acknowledge what may be lost.
+fn fail(why: &str) -> ! {
+    tracing::error!("storage failed, the process ends: {why}");
+    std::process::exit(EXIT_STORAGE_FAILED)
+}

@@ -1,0 +1,299 @@
+//! The ractor actor around one shard's replica: a mailbox, a clock and hands for its outputs.
+//!
+//! A message is stepped at once; deciding waits for a flush that the actor sends itself behind
+//! whatever is already in its mailbox. So a turn takes everything that gathered, without a timer.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use storage::clock;
+use storage::state::{IndexFault, IndexJob, IndexWrite};
+use tokio::sync::oneshot;
+
+use crate::entity::Catalogue;
+use crate::ids::{EntityRef, ShardId};
+use crate::runtime::admission::Permit;
+use crate::runtime::services::Services;
+use crate::shard::core::{ShardCore, ShardStatus};
+use crate::shard::io::{Command, Input, Output, Query, Reply, Token};
+use crate::shard::record::{HEADER_KEY, encode_ref};
+use crate::shard::walk::{Stored, Walk, WalkStart, WalkStep, Walked};
+use crate::time::Timestamp;
+
+/// Whoever waits for a reply, and the room its request takes.
+pub(crate) struct Waiter {
+    pub(crate) reply: oneshot::Sender<Reply>,
+    pub(crate) permit: Permit,
+}
+
+pub(crate) enum ShardMessage {
+    Command(Command, Waiter),
+    Query(Query, Waiter),
+    Input(Input),
+    /// Every shard has an address: begin.
+    Start {
+        catalogue: Option<Catalogue>,
+    },
+    Flush,
+    Status(oneshot::Sender<ShardStatus>),
+    WalkStart(oneshot::Sender<Option<WalkStart>>),
+    WalkStep {
+        walk: Walk,
+        after: Option<EntityRef>,
+        reply: oneshot::Sender<WalkStep>,
+    },
+    /// Hand the next unindexed records to the state index; answers where to go on once they are in.
+    IndexStep {
+        after: Option<EntityRef>,
+        reply: IndexStepDone,
+    },
+}
+
+pub(crate) type IndexStepDone = oneshot::Sender<Result<Option<EntityRef>, IndexFault>>;
+
+pub(crate) struct ShardActor;
+
+pub(crate) struct ShardState {
+    id: ShardId,
+    core: ShardCore,
+    services: Arc<Services>,
+    waiters: HashMap<Token, Waiter>,
+    last_token: Token,
+    flush_is_due: bool,
+    out: Vec<Output>,
+}
+
+impl Actor for ShardActor {
+    type Msg = ShardMessage;
+    type State = ShardState;
+    type Arguments = (ShardId, ShardCore, Arc<Services>);
+
+    async fn pre_start(
+        &self,
+        _myself: ActorRef<ShardMessage>,
+        (id, core, services): Self::Arguments,
+    ) -> Result<ShardState, ActorProcessingErr> {
+        Ok(ShardState {
+            id,
+            core,
+            services,
+            waiters: HashMap::new(),
+            last_token: 0,
+            flush_is_due: false,
+            out: Vec::new(),
+        })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<ShardMessage>,
+        message: ShardMessage,
+        state: &mut ShardState,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            ShardMessage::Command(command, waiter) => {
+                let token = state.wait(waiter);
+                state.step(Input::Command { token, command });
+            }
+            ShardMessage::Query(query, waiter) => {
+                let token = state.wait(waiter);
+                state.step(Input::Query { token, query });
+            }
+            ShardMessage::Input(input) => state.step(input),
+            ShardMessage::Start { catalogue } => {
+                state.step(Input::Catalogue(catalogue));
+                state.core.start(now(), &mut state.out);
+            }
+            ShardMessage::Flush => {
+                state.flush_is_due = false;
+                state.core.flush(now(), &mut state.out);
+                state.carry_out(&myself);
+                return Ok(());
+            }
+            // Whoever asked one of these may have gone.
+            ShardMessage::Status(reply) => {
+                reply.send(state.core.status()).ok();
+                return Ok(());
+            }
+            ShardMessage::WalkStart(reply) => {
+                reply.send(state.core.walk_start()).ok();
+                return Ok(());
+            }
+            ShardMessage::WalkStep { walk, after, reply } => {
+                reply.send(state.core.walk_step(walk, after.as_ref())).ok();
+                return Ok(());
+            }
+            ShardMessage::IndexStep { after, reply } => {
+                state.index_step(after.as_ref(), reply, &myself);
+                return Ok(());
+            }
+        }
+        state.carry_out(&myself);
+        if !state.flush_is_due {
+            state.flush_is_due = true;
+            myself.cast(ShardMessage::Flush)?;
+        }
+        Ok(())
+    }
+}
+
+impl ShardState {
+    fn wait(&mut self, waiter: Waiter) -> Token {
+        self.last_token += 1;
+        self.waiters.insert(self.last_token, waiter);
+        self.last_token
+    }
+
+    fn step(&mut self, input: Input) {
+        self.core.step(now(), input, &mut self.out);
+    }
+
+    fn carry_out(&mut self, myself: &ActorRef<ShardMessage>) {
+        let mut out = std::mem::take(&mut self.out);
+        for output in out.drain(..) {
+            self.carry_out_one(output, myself);
+        }
+        self.out = out;
+    }
+
+    fn carry_out_one(&mut self, output: Output, myself: &ActorRef<ShardMessage>) {
+        let services = &self.services;
+        match output {
+            Output::Append { number, records } => {
+                services.metrics.turns.inc();
+                let bytes = services.log.append(self.id, number, records);
+                services.appended(self.id, bytes);
+            }
+            Output::AppendLazily(record) => services.log.append_lazily(record),
+            Output::Send(_) => {
+                // A group of one voter has nobody to write to.
+            }
+            Output::Reply { token, reply } => {
+                if let Some(waiter) = self.waiters.remove(&token) {
+                    // A caller past its deadline is gone; the outcome stands.
+                    waiter.reply.send(reply).ok();
+                    drop(waiter.permit);
+                }
+            }
+            Output::Load { entity } => self.load(entity, myself),
+            Output::Store { entity, position, record } => {
+                self.store(entity, position, record, myself);
+            }
+            Output::Tell { target, tell } => services.shards.send(target, Input::Told(tell)),
+            Output::AckTells { source, up_to } => {
+                services.shards.send(source, Input::TellsAcked { target: self.id, up_to });
+            }
+            Output::Invoke { entity, invocation } => {
+                services.ports.invoke(self.id, entity, invocation);
+            }
+            Output::Published { index } => services.feed.published(self.id, index),
+            Output::Leads(leads) => services.leads(self.id, leads),
+            Output::Panicked { entity, id } => {
+                services.metrics.panics.inc();
+                tracing::error!(
+                    shard.id = %self.id,
+                    entity.kind = entity.kind.0,
+                    command.router = id.router,
+                    command.number = id.number,
+                    "an entity panicked; the command was refused"
+                );
+            }
+            Output::Quarantined { what } => {
+                services.metrics.quarantined.inc();
+                tracing::error!(shard.id = %self.id, "{what} could not be processed");
+            }
+            Output::Fenced { why } => {
+                services.metrics.shards_fenced.inc();
+                tracing::error!(shard.id = %self.id, "shard fenced: {why}");
+            }
+        }
+    }
+
+    /// Writes go through this actor, and so keep their order with those of leaving entities: an
+    /// older record can never replace a newer one.
+    fn index_step(
+        &self,
+        after: Option<&EntityRef>,
+        reply: IndexStepDone,
+        myself: &ActorRef<ShardMessage>,
+    ) {
+        let step = self.core.walk_step(Walk::Unindexed, after);
+        let write = |key: Vec<u8>, stored: Stored| IndexWrite {
+            shard: self.id.0,
+            key: Bytes::from(key),
+            position: stored.position,
+            body: Some(Bytes::from(stored.bytes)),
+        };
+        let mut writes = Vec::with_capacity(step.walked.len() + 1);
+        let mut indexed = Vec::with_capacity(step.walked.len());
+        for walked in step.walked {
+            if let Walked::Record { entity, stored } = walked {
+                indexed.push((entity.clone(), stored.position));
+                writes.push(write(encode_ref(&entity), stored));
+            }
+        }
+        if let Some(start) = self.core.walk_start().filter(|_| step.next_after.is_none()) {
+            writes.push(write(HEADER_KEY.to_vec(), start.header));
+        }
+        let myself = myself.clone();
+        let done = Box::new(move |written: Result<(), IndexFault>| {
+            if written.is_ok() {
+                for (entity, position) in indexed {
+                    let input = Input::Indexed { entity, position, bytes: 0 };
+                    // As in `load`.
+                    myself.cast(ShardMessage::Input(input)).ok();
+                }
+            }
+            reply.send(written.map(|()| step.next_after)).ok();
+        });
+        self.services.submit(IndexJob::Write { writes, done });
+    }
+
+    fn load(&self, entity: EntityRef, myself: &ActorRef<ShardMessage>) {
+        self.services.metrics.loads.inc();
+        let myself = myself.clone();
+        let services = Arc::clone(&self.services);
+        let key = Bytes::from(encode_ref(&entity));
+        let done = Box::new(move |read| match read {
+            Ok(record) => {
+                let record: Option<storage::state::IndexRecord> = record;
+                let stored = record.and_then(|r| r.body.map(|body| (r.position, body.to_vec())));
+                let loaded = Input::Loaded { entity, stored };
+                // The actor outlives everything but the end of the process.
+                myself.cast(ShardMessage::Input(loaded)).ok();
+            }
+            Err(fault) => services.index_failed(&fault),
+        });
+        self.services.submit(IndexJob::Read { shard: self.id.0, key, done });
+    }
+
+    fn store(
+        &self,
+        entity: EntityRef,
+        position: u64,
+        record: Vec<u8>,
+        myself: &ActorRef<ShardMessage>,
+    ) {
+        self.services.metrics.passivations.inc();
+        let key = Bytes::from(encode_ref(&entity));
+        let bytes = record.len();
+        let write = IndexWrite { shard: self.id.0, key, position, body: Some(Bytes::from(record)) };
+        let myself = myself.clone();
+        let services = Arc::clone(&self.services);
+        let done = Box::new(move |written| match written {
+            Ok(()) => {
+                let indexed = Input::Indexed { entity, position, bytes };
+                // As above.
+                myself.cast(ShardMessage::Input(indexed)).ok();
+            }
+            Err(fault) => services.index_failed(&fault),
+        });
+        self.services.submit(IndexJob::Write { writes: vec![write], done });
+    }
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_micros(clock::wall_micros())
+}

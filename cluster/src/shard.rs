@@ -1,0 +1,20 @@
+//! A shard: a replicated state machine that hosts entities. Pure; see `core` for the way in.
+
+pub(crate) mod apply;
+pub mod core;
+pub(crate) mod decide;
+pub(crate) mod dedupe;
+pub mod entry;
+pub(crate) mod header;
+pub mod io;
+pub mod kind;
+pub(crate) mod lead;
+pub(crate) mod loads;
+pub mod outbox;
+pub(crate) mod reads;
+pub(crate) mod record;
+pub(crate) mod residents;
+pub(crate) mod speculate;
+pub(crate) mod timers;
+pub(crate) mod turn;
+pub mod walk;

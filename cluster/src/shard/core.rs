@@ -1,0 +1,446 @@
+//! One shard's replica as a pure state machine: inputs in, outputs out, nothing else.
+//!
+//! **Invariants:** no clock, no randomness, no file, no hash-map order: the same inputs give the
+//! same outputs, so the simulator runs what production runs; replies leave only after commit and
+//! apply; a fault in a committed entry fences this replica of this shard and nothing more.
+//!
+//! The parts: `turn` decides, `apply` applies, `reads` reads, `loads` waits for cold entities.
+
+use std::collections::BTreeMap;
+
+use storage::log::LogEntry;
+
+use crate::entity::Catalogue;
+use crate::ids::{EntityRef, Incarnation, NodeId, ShardId};
+use crate::placement::shard_map::ShardMap;
+use crate::replication::group::{Group, GroupError, GroupState};
+use crate::shard::entry::Cursor;
+use crate::shard::header::Header;
+use crate::shard::io::{Command, Input, Invocation, Output, Reply, Space};
+use crate::shard::kind::Kinds;
+use crate::shard::lead::{Lead, Work};
+use crate::shard::loads::Loads;
+use crate::shard::outbox::Tell;
+use crate::shard::reads::Reads;
+use crate::shard::residents::{Leaving, Residents};
+use crate::shard::timers::TimerQueue;
+use crate::time::Timestamp;
+
+/// Timers handed to a turn at once; the rest follow with the next tick.
+const TIMERS_PER_TICK_MAX: usize = 256;
+/// Ticks between offers of tells that were not acknowledged.
+const TICKS_PER_OFFER: u64 = 10;
+/// Waiting tells offered at once per shard.
+const TELLS_PER_OFFER_MAX: usize = 1_024;
+/// Bytes on their way to the state index before letting go waits.
+const STORING_BYTES_MAX: usize = 1 << 20;
+
+pub struct ShardCore {
+    pub(crate) id: ShardId,
+    pub(crate) incarnation: Incarnation,
+    pub(crate) shards: ShardMap,
+    pub(crate) kinds: Kinds,
+    pub(crate) resident_bytes_max: usize,
+    pub(crate) entry_bytes_max: usize,
+    pub(crate) group: Group,
+    pub(crate) header: Header,
+    /// Index and term of the last applied entry.
+    pub(crate) applied: (u64, u64),
+    pub(crate) residents: Residents,
+    pub(crate) loads: Loads,
+    pub(crate) timers: TimerQueue,
+    /// Open invocations and who waits for them, whether in memory or not.
+    pub(crate) invocations: BTreeMap<Cursor, EntityRef>,
+    pub(crate) reads: Reads,
+    pub(crate) lead: Option<Lead>,
+    pub(crate) catalogue: Option<Catalogue>,
+    pub(crate) space: Space,
+    pub(crate) seed: [u8; 32],
+    pub(crate) fenced: Option<String>,
+    /// Bytes handed to the state index and not yet confirmed.
+    storing_bytes: usize,
+    ticks: u64,
+}
+
+/// What a shard is made of besides its past.
+#[derive(Clone)]
+pub struct ShardConfig {
+    pub id: ShardId,
+    pub node: NodeId,
+    pub incarnation: Incarnation,
+    pub shards: ShardMap,
+    pub kinds: Kinds,
+    /// Past this many bytes of entities in memory, idle ones leave it.
+    pub resident_bytes_max: usize,
+    /// A turn is cut so that its entry fits this.
+    pub entry_bytes_max: usize,
+    /// Random bytes of this start of this replica.
+    pub seed: [u8; 32],
+}
+
+/// Numbers an operator looks at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ShardStatus {
+    pub leads: bool,
+    pub term: u64,
+    pub commit: u64,
+    pub applied: u64,
+    pub entities: usize,
+    pub hot_entities: usize,
+    pub hot_bytes: usize,
+    pub timers: usize,
+    pub open_invocations: usize,
+    /// Tells sent whose outcome is not recorded at their target yet.
+    pub waiting_tells: usize,
+    pub fenced: bool,
+}
+
+impl ShardCore {
+    /// A replica with the given past; `base` holds what is applied already.
+    pub fn restart(config: ShardConfig, base: Base, state: GroupState) -> Result<Self, GroupError> {
+        let ShardConfig { id, node, incarnation, shards, kinds, seed, .. } = config;
+        let ShardConfig { resident_bytes_max, entry_bytes_max, .. } = config;
+        let applied = state.applied;
+        Ok(Self {
+            id,
+            incarnation,
+            shards,
+            kinds,
+            resident_bytes_max,
+            entry_bytes_max,
+            group: Group::restart(node, id, state)?,
+            header: base.header,
+            applied,
+            residents: base.residents,
+            loads: Loads::default(),
+            timers: base.timers,
+            invocations: base.invocations,
+            reads: Reads::default(),
+            lead: None,
+            catalogue: None,
+            space: Space::Free,
+            seed,
+            fenced: None,
+            storing_bytes: 0,
+            ticks: 0,
+        })
+    }
+
+    /// Takes one input. Outputs are to be carried out in order.
+    pub fn step(&mut self, now: Timestamp, input: Input, out: &mut Vec<Output>) {
+        if self.fenced.is_some() {
+            return refuse_fenced(input, out);
+        }
+        match input {
+            Input::Tick => self.tick(now, out),
+            Input::Flush => {}
+            Input::Command { token, command } => self.enqueue(token, command, out),
+            Input::Query { token, query } => self.take_query(token, query, out),
+            Input::Told(tell) => self.take_tell(tell, out),
+            Input::TellsAcked { target, up_to } => {
+                if let Some(lead) = &mut self.lead {
+                    lead.mark_tells_acked(target, up_to);
+                }
+            }
+            Input::Answered { entity, invocation, answer } => {
+                if let Some(lead) = &mut self.lead {
+                    lead.inbox.push_back(Work::Answered { entity, invocation, answer });
+                }
+            }
+            Input::CursorMoved { consumer, cursor } => {
+                if let Some(lead) = &mut self.lead {
+                    lead.mark_cursor(consumer, cursor);
+                }
+            }
+            Input::Persisted { number } => {
+                let messages = self.group.persisted(number);
+                out.extend(messages.into_iter().map(Output::Send));
+                self.pump(now, out);
+            }
+            Input::Loaded { entity, stored } => self.take_loaded(entity, stored, now, out),
+            Input::Indexed { entity, position, bytes } => {
+                self.residents.mark_indexed(&entity, position);
+                self.storing_bytes = self.storing_bytes.saturating_sub(bytes);
+            }
+            Input::Message(message) => {
+                self.group.step(message);
+                self.pump(now, out);
+            }
+            Input::Catalogue(catalogue) => self.catalogue = catalogue,
+            Input::Space(space) => self.set_space(space, out),
+        }
+    }
+
+    /// Decides what has gathered and carries the group as far as it goes without the disk. To be
+    /// called when there is no further input at hand.
+    pub fn flush(&mut self, now: Timestamp, out: &mut Vec<Output>) {
+        if self.fenced.is_some() {
+            return;
+        }
+        self.run_turn(now, out);
+        self.ask_reads();
+        self.pump(now, out);
+    }
+
+    /// Becomes leader at once where there is nobody to ask.
+    pub fn start(&mut self, now: Timestamp, out: &mut Vec<Output>) {
+        if self.group.is_only_voter() {
+            self.group.campaign();
+        }
+        self.pump(now, out);
+    }
+
+    fn enqueue(&mut self, token: u64, command: Command, out: &mut Vec<Output>) {
+        let reply = match (&mut self.lead, self.space) {
+            (_, Space::Full) => Reply::StorageFull,
+            (Some(lead), Space::Free) => {
+                return lead.inbox.push_back(Work::Command { token, command });
+            }
+            (None, Space::Free) => Reply::NotLeader,
+        };
+        out.push(Output::Reply { token, reply });
+    }
+
+    fn take_tell(&mut self, tell: Tell, out: &mut Vec<Output>) {
+        let source = (tell.incarnation, tell.from);
+        let recorded = self.header.channels.received_up_to(tell.from, tell.incarnation);
+        // Before the lead has started, entries of the last term may still record this very tell.
+        let Some(lead) = self.lead.as_mut().filter(|lead| lead.started) else { return };
+        if tell.seq <= recorded {
+            return out.push(Output::AckTells { source: tell.from, up_to: recorded });
+        }
+        let undecided = lead.speculation.received.get(&source).copied().unwrap_or(recorded);
+        let queue = lead.told.entry(source).or_default();
+        let last = queue.back().map_or(undecided.max(recorded), |tell| tell.seq);
+        if tell.seq == last + 1 {
+            queue.push_back(tell);
+        } else if queue.is_empty() {
+            lead.told.remove(&source);
+        }
+    }
+
+    fn tick(&mut self, now: Timestamp, out: &mut Vec<Output>) {
+        self.ticks += 1;
+        self.group.tick();
+        self.tick_reads(now, out);
+        let shard_now = now.max(self.header.time);
+        if let Some(lead) = self.lead.as_mut().filter(|lead| lead.started) {
+            lead.make_marks_due();
+            if self.space == Space::Free {
+                let due: Vec<_> = self
+                    .timers
+                    .due(shard_now)
+                    .filter(|due| !lead.firing.contains(due))
+                    .take(TIMERS_PER_TICK_MAX)
+                    .collect();
+                for due in due {
+                    lead.firing.insert(due.clone());
+                    lead.inbox.push_back(Work::TimerDue(due));
+                }
+            }
+            if self.ticks.is_multiple_of(TICKS_PER_OFFER) {
+                self.offer_tells(out);
+                self.offer_invocations(out);
+            }
+        }
+        out.extend(self.group.take_unlogged_commit().map(Output::AppendLazily));
+        self.pump(now, out);
+    }
+
+    /// Moves the group as far as it goes without waiting for the disk.
+    pub(crate) fn pump(&mut self, now: Timestamp, out: &mut Vec<Output>) {
+        while let Some(polled) = self.group.poll() {
+            out.extend(polled.messages.into_iter().map(Output::Send));
+            if let Some((number, records)) = polled.append {
+                out.push(Output::Append { number, records });
+            }
+            self.follow_role(out);
+            for (context, index) in polled.reads {
+                self.confirm_reads(context, index);
+            }
+            if !self.apply_all(&polled.committed, out) {
+                return;
+            }
+            self.start_lead(out);
+            self.let_go_of_idle(out);
+        }
+        self.serve_reads(now, out);
+    }
+
+    fn apply_all(&mut self, committed: &[LogEntry], out: &mut Vec<Output>) -> bool {
+        for entry in committed {
+            if let Err(fault) = self.apply_committed(entry, out) {
+                self.fence(fault.why, out);
+                return false;
+            }
+        }
+        if let Some(last) = committed.last() {
+            self.group.applied(last.index);
+        }
+        true
+    }
+
+    fn follow_role(&mut self, out: &mut Vec<Output>) {
+        let term = self.group.term();
+        match &self.lead {
+            Some(lead) if self.group.is_leader() && lead.term == term => {}
+            Some(_) => self.lose_lead(out),
+            None if self.group.is_leader() => {
+                self.lead = Some(Lead::new(term, self.group.last_index()));
+            }
+            None => {}
+        }
+    }
+
+    /// Starts work once everything from before is applied: tells and invocations that were open
+    /// under the last leader are this one's now.
+    fn start_lead(&mut self, out: &mut Vec<Output>) {
+        let Some(lead) = &mut self.lead else { return };
+        if lead.started || self.applied.0 < lead.starts_after {
+            return;
+        }
+        lead.started = true;
+        lead.speculation.time = self.header.time;
+        out.push(Output::Leads(true));
+        self.offer_tells(out);
+        self.offer_invocations(out);
+        if !self.header.cursors.is_empty() || self.applied.0 > 0 {
+            out.push(Output::Published { index: self.applied.0 });
+        }
+    }
+
+    fn offer_tells(&self, out: &mut Vec<Output>) {
+        let waiting = self.header.channels.waiting().take(TELLS_PER_OFFER_MAX);
+        out.extend(waiting.map(|(target, tell)| Output::Tell { target, tell: tell.clone() }));
+    }
+
+    fn offer_invocations(&mut self, out: &mut Vec<Output>) {
+        let open: Vec<_> = self.invocations.iter().map(|(at, e)| (*at, e.clone())).collect();
+        for (invocation, entity) in open {
+            match self.residents.hot(&entity) {
+                Some(resident) => {
+                    let open = resident.committed.invocation(invocation);
+                    out.extend(open.map(|open| Output::Invoke {
+                        entity: entity.clone(),
+                        invocation: Invocation {
+                            at: invocation,
+                            port: open.port,
+                            request: open.request.clone(),
+                            asked_at: open.asked_at,
+                            offered_again: true,
+                        },
+                    }));
+                }
+                None => self.load(&entity, out),
+            }
+        }
+    }
+
+    /// Gives up everything that leading held: the term is lost, or what it decided is void.
+    pub(crate) fn lose_lead(&mut self, out: &mut Vec<Output>) {
+        let Some(lead) = self.lead.take() else { return };
+        if lead.started {
+            out.push(Output::Leads(false));
+        }
+        let abandoned = lead.abandoned();
+        out.extend(abandoned.map(|h| Output::Reply { token: h.token, reply: h.reply }));
+        self.abandon_reads(out);
+        self.residents.drop_speculation();
+        if self.group.is_leader() {
+            self.lead = Some(Lead::new(self.group.term(), self.group.last_index()));
+        }
+    }
+
+    fn set_space(&mut self, space: Space, out: &mut Vec<Output>) {
+        self.space = space;
+        let Some(lead) = self.lead.as_mut().filter(|_| space == Space::Full) else { return };
+        let (commands, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut lead.inbox)
+            .into_iter()
+            .partition(|work| matches!(work, Work::Command { .. }));
+        lead.inbox = rest.into();
+        for work in commands {
+            if let Work::Command { token, .. } = work {
+                out.push(Output::Reply { token, reply: Reply::StorageFull });
+            }
+        }
+    }
+
+    pub(crate) fn fence(&mut self, why: String, out: &mut Vec<Output>) {
+        if let Some(lead) = self.lead.take() {
+            out.extend(
+                lead.abandoned().map(|h| Output::Reply { token: h.token, reply: Reply::Fenced }),
+            );
+        }
+        self.abandon_reads(out);
+        out.push(Output::Fenced { why: why.clone() });
+        self.fenced = Some(why);
+    }
+
+    /// Hands idle entities to the state index, no faster than it takes them.
+    fn let_go_of_idle(&mut self, out: &mut Vec<Output>) {
+        if self.storing_bytes > STORING_BYTES_MAX {
+            return;
+        }
+        for Leaving { entity, position, unstored } in
+            self.residents.passivate(self.resident_bytes_max)
+        {
+            if let Some(record) = unstored {
+                self.storing_bytes += record.len();
+                out.push(Output::Store { entity, position, record });
+            }
+        }
+    }
+
+    pub(crate) fn leads_started(&self) -> bool {
+        self.lead.as_ref().is_some_and(|lead| lead.started)
+    }
+
+    pub(crate) fn owns(&self, entity: &EntityRef) -> bool {
+        self.shards.shard_of(entity.key.slot()) == self.id
+    }
+
+    pub fn status(&self) -> ShardStatus {
+        ShardStatus {
+            leads: self.leads_started(),
+            term: self.group.term(),
+            commit: self.group.commit(),
+            applied: self.applied.0,
+            entities: self.residents.count(),
+            hot_entities: self.residents.hot_count(),
+            hot_bytes: self.residents.hot_bytes(),
+            timers: self.timers.len(),
+            open_invocations: self.invocations.len(),
+            waiting_tells: self.header.channels.waiting().count(),
+            fenced: self.fenced.is_some(),
+        }
+    }
+}
+
+/// What a shard knew at the index its log goes on from.
+#[derive(Default)]
+pub struct Base {
+    pub(crate) header: Header,
+    pub(crate) residents: Residents,
+    pub(crate) timers: TimerQueue,
+    pub(crate) invocations: BTreeMap<Cursor, EntityRef>,
+}
+
+fn refuse_fenced(input: Input, out: &mut Vec<Output>) {
+    match input {
+        Input::Command { token, .. } | Input::Query { token, .. } => {
+            out.push(Output::Reply { token, reply: Reply::Fenced });
+        }
+        Input::Tick
+        | Input::Flush
+        | Input::Told(_)
+        | Input::TellsAcked { .. }
+        | Input::Answered { .. }
+        | Input::CursorMoved { .. }
+        | Input::Persisted { .. }
+        | Input::Loaded { .. }
+        | Input::Indexed { .. }
+        | Input::Message(_)
+        | Input::Catalogue(_)
+        | Input::Space(_) => {}
+    }
+}

@@ -1,0 +1,342 @@
+//! Deciding one command: what is known of it, what its entity says, what is recorded.
+//!
+//! **Invariants:** a command known by its id or its key is answered, not decided; a refusal is
+//! recorded where someone may ask again (a key) or must move on (a channel, a timer, a port); a
+//! panic is contained to its command.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use sha2::{Digest, Sha256};
+
+use crate::entity::{Context, Effect};
+use crate::ids::EntityRef;
+use crate::shard::core::ShardCore;
+use crate::shard::dedupe::{KeyedAnswer, Recall};
+use crate::shard::entry::{Bytes, Cause, Outcome, Routed, Verdict};
+use crate::shard::io::{Command, Output, Reply, Token};
+use crate::shard::kind::{Refused, Resolved};
+use crate::shard::lead::Work;
+use crate::shard::outbox::Tell;
+use crate::shard::speculate::Untakable;
+use crate::shard::turn::Turn;
+use crate::time::{Span, Timestamp};
+
+/// What an entity made of a command.
+pub(crate) enum Decided {
+    Accepted(Resolved),
+    Rejected(Vec<u8>),
+    NotNow(Vec<u8>),
+    Malformed(String),
+    Panicked,
+}
+
+impl ShardCore {
+    pub(crate) fn decide_work(&mut self, turn: &mut Turn, work: Work, out: &mut Vec<Output>) {
+        match work {
+            Work::Command { token, command } => self.decide_command(turn, token, command, out),
+            Work::TimerDue(due) => {
+                if self.residents.is_cold(&due.entity) {
+                    self.park_work(due.entity.clone(), Work::TimerDue(due), out);
+                    return;
+                }
+                let latest = self.residents.hot(&due.entity).map(|resident| resident.latest());
+                let timer = latest.and_then(|record| record.timer(due.name));
+                if timer.is_none_or(|timer| timer.set_at != due.set_at) {
+                    return;
+                }
+                let kind = self.kinds.find(due.entity.kind);
+                let command = kind.and_then(|kind| kind.timer_command(due.name));
+                let cause = Cause::TimerFired { name: due.name, set_at: due.set_at };
+                self.decide_internal(turn, due.entity, cause, command, out);
+            }
+            Work::Answered { entity, invocation, answer } => {
+                if self.residents.is_cold(&entity) {
+                    let work = Work::Answered { entity: entity.clone(), invocation, answer };
+                    self.park_work(entity, work, out);
+                    return;
+                }
+                let latest = self.residents.hot(&entity).map(|resident| resident.latest());
+                let open = latest.and_then(|record| record.invocation(invocation));
+                let Some(port) = open.map(|open| open.port) else { return };
+                let kind = self.kinds.find(entity.kind);
+                let command = kind.and_then(|kind| kind.answer_command(port, &answer));
+                self.decide_internal(turn, entity, Cause::Answered { invocation }, command, out);
+            }
+        }
+    }
+
+    /// Decides the tells at hand, source by source, stopping a source at a cold receiver.
+    pub(crate) fn decide_told(&mut self, turn: &mut Turn, out: &mut Vec<Output>) {
+        let sources: Vec<_> = self.lead.iter().flat_map(|lead| lead.told.keys().copied()).collect();
+        for source in sources {
+            while !turn.is_full() {
+                let queue = self.lead.as_mut().and_then(|lead| lead.told.get_mut(&source));
+                let Some(next) = queue.and_then(|queue| queue.pop_front()) else { break };
+                if self.residents.is_cold(&next.to) {
+                    self.load(&next.to, out);
+                    if let Some(lead) = &mut self.lead {
+                        lead.told.entry(source).or_default().push_front(next);
+                    }
+                    break;
+                }
+                self.decide_tell(turn, next, out);
+            }
+        }
+        if let Some(lead) = &mut self.lead {
+            lead.told.retain(|_, queue| !queue.is_empty());
+        }
+    }
+
+    fn decide_tell(&mut self, turn: &mut Turn, tell: Tell, out: &mut Vec<Output>) {
+        let Tell { from, incarnation, seq, to, command } = tell;
+        if let Some(lead) = &mut self.lead {
+            lead.speculation.received.insert((incarnation, from), seq);
+        }
+        let cause = Cause::Told { from, incarnation, seq };
+        self.decide_internal(turn, to, cause, Some(command), out);
+    }
+
+    /// Decides a command nobody waits for. Whatever becomes of it is recorded: its channel, timer
+    /// or port must move on.
+    fn decide_internal(
+        &mut self,
+        turn: &mut Turn,
+        entity: EntityRef,
+        cause: Cause,
+        command: Option<Vec<u8>>,
+        out: &mut Vec<Output>,
+    ) {
+        let decided = command.map_or(Decided::Malformed(String::new()), |command| {
+            self.decide(turn, &entity, &command)
+        });
+        let verdict = match decided {
+            Decided::Accepted(Resolved { events, effects, .. }) => {
+                let events = events.into_iter().map(Bytes).collect();
+                Verdict::Accepted { events, effects, reply: None }
+            }
+            Decided::Rejected(rejection) | Decided::NotNow(rejection) => {
+                Verdict::Rejected(Bytes(rejection))
+            }
+            Decided::Malformed(_) | Decided::Panicked => Verdict::Quarantined,
+        };
+        if verdict == Verdict::Quarantined {
+            out.push(Output::Quarantined { what: "an internal command" });
+        }
+        let outcome = Outcome { entity, cause, verdict };
+        let Err(untaken) = self.take(turn, outcome, out) else { return };
+        let mut outcome = untaken.outcome;
+        outcome.verdict = Verdict::Quarantined;
+        out.push(Output::Quarantined { what: "an internal command" });
+        // A quarantined outcome changes nothing but the fabric's own bookkeeping.
+        if self.take(turn, outcome, out).is_err() {
+            self.fence("a quarantined command cannot be recorded".to_owned(), out);
+        }
+    }
+
+    fn decide_command(
+        &mut self,
+        turn: &mut Turn,
+        token: Token,
+        command: Command,
+        out: &mut Vec<Output>,
+    ) {
+        if command.not_after < turn.time {
+            return turn.hold(token, Reply::Expired);
+        }
+        if let Some(reply) = self.known_id(&command) {
+            return turn.hold(token, reply);
+        }
+        if self.residents.is_cold(&command.entity) {
+            let entity = command.entity.clone();
+            return self.park_work(entity, Work::Command { token, command }, out);
+        }
+        if let Some(reply) = self.answer_without_deciding(turn.time, &command) {
+            return turn.hold(token, reply);
+        }
+        let decided = self.decide(turn, &command.entity, &command.body);
+        let before = self.latest_seq(&command.entity);
+        let routed = Routed {
+            id: command.id,
+            settled_below: command.settled_below,
+            not_after: command.not_after,
+        };
+        let (verdict, reply) = match decided {
+            Decided::Accepted(resolved) => match self.accepted(resolved, &command, turn, before) {
+                Ok(accepted) => accepted,
+                Err(reply) => return turn.hold(token, reply),
+            },
+            Decided::NotNow(rejection) => {
+                return turn.hold(token, rejected(rejection, before, turn.index));
+            }
+            Decided::Rejected(rejection) => {
+                let reply = rejected(rejection.clone(), before, turn.index);
+                // A refusal is recorded only under a key, and only where there is an entity:
+                // otherwise made-up ids would fill the disk.
+                if command.key.is_none() || before.is_none() {
+                    return turn.hold(token, reply);
+                }
+                (Verdict::Rejected(Bytes(rejection)), reply)
+            }
+            Decided::Malformed(why) => return turn.hold(token, Reply::Malformed { why }),
+            Decided::Panicked => {
+                out.push(Output::Panicked { entity: command.entity, id: command.id });
+                return turn.hold(token, Reply::Panicked);
+            }
+        };
+        let cause = match command.key {
+            Some(key) => Cause::Keyed { routed, key },
+            None => Cause::Routed(routed),
+        };
+        let outcome = Outcome { entity: command.entity, cause, verdict };
+        match self.take(turn, outcome, out) {
+            Ok(seq) => {
+                if let Some(lead) = &mut self.lead {
+                    lead.speculation.ids.insert(routed.id);
+                }
+                turn.hold(token, with_seq(reply, seq));
+            }
+            Err(untaken) => match untaken.why {
+                Untakable::Panicked => {
+                    let entity = untaken.outcome.entity;
+                    out.push(Output::Panicked { entity, id: routed.id });
+                    turn.hold(token, Reply::Panicked);
+                }
+                Untakable::RecordFull => turn.hold(token, Reply::RecordFull),
+            },
+        }
+    }
+
+    /// The verdict and the reply of an accepted command, or the reply alone when there is nothing
+    /// to record or it may not be.
+    fn accepted(
+        &self,
+        resolved: Resolved,
+        command: &Command,
+        turn: &Turn,
+        before: Option<u64>,
+    ) -> Result<(Verdict, Reply), Reply> {
+        let Resolved { events, effects, reply } = resolved;
+        let keyed = command.key.is_some();
+        let tells = effects.iter().any(|effect| matches!(effect, Effect::Tell { .. }));
+        if tells && self.header.channels.is_congested() {
+            return Err(Reply::Busy { retry_after: Span::from_secs(1) });
+        }
+        let answer = Reply::Accepted {
+            reply: Some(reply.clone()),
+            seq: before.unwrap_or(0),
+            index: turn.index,
+            replayed: false,
+        };
+        if events.is_empty() && effects.is_empty() && !keyed {
+            return Err(answer);
+        }
+        let events = events.into_iter().map(Bytes).collect();
+        let reply = keyed.then_some(Bytes(reply));
+        Ok((Verdict::Accepted { events, effects, reply }, answer))
+    }
+
+    /// What is known of a router's command id: done, or on its way.
+    fn known_id(&self, command: &Command) -> Option<Reply> {
+        let lead = self.lead.as_ref()?;
+        if lead.speculation.ids.contains(&command.id) {
+            return Some(Reply::Unknown);
+        }
+        if !self.header.sessions.is_done(command.id) || command.key.is_some() {
+            return None;
+        }
+        let seq = self.latest_seq(&command.entity).unwrap_or(0);
+        Some(Reply::Accepted { reply: None, seq, index: self.header.position, replayed: true })
+    }
+
+    /// The answers that do not need the entity's opinion.
+    fn answer_without_deciding(&self, now: Timestamp, command: &Command) -> Option<Reply> {
+        let latest = self.residents.hot(&command.entity).map(|resident| resident.latest());
+        if let Some(key) = &command.key {
+            let keyed = latest.and_then(|record| record.extra.as_deref()).map(|extra| &extra.keyed);
+            match keyed.map_or(Recall::Unknown, |keyed| keyed.recall(key, now)) {
+                Recall::Unknown => {}
+                Recall::Conflict => return Some(Reply::KeyConflict),
+                Recall::Full => return Some(Reply::TooManyKeys),
+                Recall::Same(outcome) => {
+                    let (seq, index) = (outcome.seq, outcome.index);
+                    return Some(match outcome.answer.clone() {
+                        KeyedAnswer::Accepted(Bytes(reply)) => {
+                            Reply::Accepted { reply: Some(reply), seq, index, replayed: true }
+                        }
+                        KeyedAnswer::Rejected(Bytes(rejection)) => {
+                            Reply::Rejected { rejection, seq, index, replayed: true }
+                        }
+                        KeyedAnswer::Dropped => Reply::ReplyExpired,
+                    });
+                }
+            }
+        }
+        let actual = latest.map_or(0, |record| record.seq);
+        let expected = command.expected_seq?;
+        (expected != actual).then_some(Reply::SequenceMismatch { actual })
+    }
+
+    fn latest_seq(&self, entity: &EntityRef) -> Option<u64> {
+        self.residents.hot(entity).map(|resident| resident.latest().seq)
+    }
+
+    pub(crate) fn decide(&self, turn: &Turn, entity: &EntityRef, command: &[u8]) -> Decided {
+        let Some(kind) = self.kinds.find(entity.kind) else {
+            return Decided::Malformed(format!("unknown entity kind {}", entity.kind.0));
+        };
+        let ctx = Context {
+            now: turn.time,
+            me: entity,
+            entropy: self.entropy(turn),
+            catalogue: self.catalogue.as_ref(),
+        };
+        let decided = catch_unwind(AssertUnwindSafe(|| match self.residents.hot(entity) {
+            Some(resident) => resident.latest().state.decide(command, &ctx),
+            None => kind.blank().decide(command, &ctx),
+        }));
+        match decided {
+            Ok(Ok(resolved)) => Decided::Accepted(resolved),
+            Ok(Err(Refused::Rejected(rejection))) => Decided::Rejected(rejection),
+            Ok(Err(Refused::NotNow(rejection))) => Decided::NotNow(rejection),
+            Ok(Err(Refused::Malformed(error))) => Decided::Malformed(error.to_string()),
+            Err(_panic) => Decided::Panicked,
+        }
+    }
+
+    /// Random bytes for one decision: drawn from the term's seed, so that the same inputs give the
+    /// same run.
+    fn entropy(&self, turn: &Turn) -> [u8; 32] {
+        let mut hasher = Sha256::new();
+        hasher.update(self.seed);
+        hasher.update(turn.index.to_be_bytes());
+        hasher.update(turn.items.len().to_be_bytes());
+        hasher.finalize().into()
+    }
+}
+
+fn rejected(rejection: Vec<u8>, seq: Option<u64>, index: u64) -> Reply {
+    Reply::Rejected { rejection, seq: seq.unwrap_or(0), index, replayed: false }
+}
+
+fn with_seq(reply: Reply, seq_after: u64) -> Reply {
+    match reply {
+        Reply::Accepted { reply, index, replayed, .. } => {
+            Reply::Accepted { reply, seq: seq_after, index, replayed }
+        }
+        Reply::Rejected { .. }
+        | Reply::Viewed { .. }
+        | Reply::SequenceMismatch { .. }
+        | Reply::KeyConflict
+        | Reply::ReplyExpired
+        | Reply::TooManyKeys
+        | Reply::Panicked
+        | Reply::Malformed { .. }
+        | Reply::RecordFull
+        | Reply::Busy { .. }
+        | Reply::StorageFull
+        | Reply::Expired
+        | Reply::Unknown
+        | Reply::NotLeader
+        | Reply::Fenced => reply,
+    }
+}

@@ -1,0 +1,127 @@
+//! Linearizable reads: asked in batches, served from committed state.
+//!
+//! **Invariants:** a read is served only after the group confirmed leadership *after* the read
+//! arrived, and from a state that holds everything committed, and everything already decided for
+//! its entity, at that moment.
+
+use std::collections::BTreeMap;
+
+use crate::entity::Context;
+use crate::shard::core::ShardCore;
+use crate::shard::io::{Output, Query, Reply, Token};
+use crate::time::Timestamp;
+
+#[derive(Default)]
+pub(crate) struct Reads {
+    /// Arrived since the last question.
+    fresh: Vec<Read>,
+    /// Waiting for the group's answer, by the question's context.
+    asked: BTreeMap<u64, Vec<Read>>,
+    /// Confirmed, waiting until this index is applied.
+    confirmed: BTreeMap<u64, Vec<Read>>,
+    last_context: u64,
+}
+
+pub(crate) struct Read {
+    pub(crate) token: Token,
+    pub(crate) query: Query,
+    /// Not before this index.
+    required: u64,
+}
+
+impl ShardCore {
+    pub(crate) fn take_query(&mut self, token: Token, query: Query, out: &mut Vec<Output>) {
+        if !self.leads_started() {
+            return out.push(Output::Reply { token, reply: Reply::NotLeader });
+        }
+        let undecided = self.residents.hot(&query.entity).map_or(0, |r| r.last_index());
+        let required = undecided.max(query.at_least);
+        self.reads.fresh.push(Read { token, query, required });
+    }
+
+    /// Asks the group to confirm, once for everything that arrived.
+    pub(crate) fn ask_reads(&mut self) {
+        if self.reads.fresh.is_empty() {
+            return;
+        }
+        self.reads.last_context += 1;
+        let context = self.reads.last_context;
+        let fresh = std::mem::take(&mut self.reads.fresh);
+        self.reads.asked.insert(context, fresh);
+        self.group.read_index(context);
+    }
+
+    pub(crate) fn confirm_reads(&mut self, context: u64, index: u64) {
+        for read in self.reads.asked.remove(&context).unwrap_or_default() {
+            let required = read.required.max(index);
+            self.reads.confirmed.entry(required).or_default().push(read);
+        }
+    }
+
+    pub(crate) fn serve_reads(&mut self, now: Timestamp, out: &mut Vec<Output>) {
+        while let Some(due) = self.reads.confirmed.first_entry()
+            && *due.key() <= self.applied.0
+        {
+            for read in due.remove() {
+                self.serve(read, now, out);
+            }
+        }
+    }
+
+    pub(crate) fn serve(&mut self, read: Read, now: Timestamp, out: &mut Vec<Output>) {
+        if self.residents.is_cold(&read.query.entity) {
+            return self.park_read(read, out);
+        }
+        let entity = &read.query.entity;
+        let Some(kind) = self.kinds.find(entity.kind) else {
+            let why = format!("unknown entity kind {}", entity.kind.0);
+            return out.push(Output::Reply { token: read.token, reply: Reply::Malformed { why } });
+        };
+        let ctx = Context {
+            now: now.max(self.header.time),
+            me: entity,
+            entropy: [0; 32],
+            catalogue: self.catalogue.as_ref(),
+        };
+        let record = self.residents.hot_mut(entity).map(|resident| &resident.committed);
+        let (seq, view) = match record {
+            Some(record) => (record.seq, record.state.view(&read.query.body, &ctx)),
+            None => (0, kind.blank().view(&read.query.body, &ctx)),
+        };
+        let reply = match view {
+            Ok(view) => Reply::Viewed { view, seq, index: self.applied.0 },
+            Err(error) => Reply::Malformed { why: error.to_string() },
+        };
+        out.push(Output::Reply { token: read.token, reply });
+    }
+
+    /// Asks again for what got no answer, and gives up on what is too late.
+    pub(crate) fn tick_reads(&mut self, now: Timestamp, out: &mut Vec<Output>) {
+        let unanswered = std::mem::take(&mut self.reads.asked).into_values().flatten();
+        let waiting = std::mem::take(&mut self.reads.confirmed);
+        let (late, open): (Vec<_>, Vec<_>) =
+            unanswered.partition(|read| read.query.not_after < now);
+        self.reads.fresh.extend(open);
+        let mut expired = late;
+        for (required, reads) in waiting {
+            let (late, open): (Vec<_>, Vec<_>) =
+                reads.into_iter().partition(|read| read.query.not_after < now);
+            expired.extend(late);
+            if !open.is_empty() {
+                self.reads.confirmed.insert(required, open);
+            }
+        }
+        out.extend(
+            expired.into_iter().map(|r| Output::Reply { token: r.token, reply: Reply::Expired }),
+        );
+    }
+
+    /// Sends every waiting read elsewhere: this replica no longer leads.
+    pub(crate) fn abandon_reads(&mut self, out: &mut Vec<Output>) {
+        let Reads { fresh, asked, confirmed, .. } = std::mem::take(&mut self.reads);
+        let all = fresh.into_iter().chain(asked.into_values().flatten());
+        for read in all.chain(confirmed.into_values().flatten()) {
+            out.push(Output::Reply { token: read.token, reply: Reply::NotLeader });
+        }
+    }
+}

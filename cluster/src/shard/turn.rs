@@ -1,0 +1,127 @@
+//! A turn: everything that gathered is decided, in order, and becomes one log entry.
+//!
+//! **Invariants:** decisions are made on the speculative state, so a later command of the turn sees
+//! an earlier one; no reply leaves before the entry that holds its outcome, or everything decided
+//! before it, is applied; an entry is proposed only where it was decided for.
+//!
+//! How one command is decided is in `decide`, how its outcome enters the speculative state in
+//! `speculate`.
+
+use crate::shard::core::ShardCore;
+use crate::shard::entry::{Entry, Item, Outcome, Verdict};
+use crate::shard::io::{Output, Reply, Space, Token};
+use crate::shard::lead::{Held, Proposed};
+use crate::shard::record::Place;
+use crate::time::{Span, Timestamp};
+
+/// Entries on their way through the log before deciding waits.
+const PROPOSED_MAX: usize = 64;
+
+/// The entry in the making.
+pub(crate) struct Turn {
+    pub(crate) index: u64,
+    pub(crate) time: Timestamp,
+    pub(crate) items: Vec<Item>,
+    bytes: usize,
+    /// A turn stops taking work here, so that one more decision still fits the entry.
+    bytes_max: usize,
+    n_effects: u32,
+    held: Vec<Held>,
+}
+
+impl Turn {
+    pub(crate) fn place(&self) -> Place {
+        Place { index: self.index, first_effect: self.n_effects, time: self.time }
+    }
+
+    pub(crate) fn push(&mut self, outcome: Outcome) {
+        self.bytes += outcome.encoded_bytes_max();
+        self.n_effects = self.n_effects.saturating_add(n_effects(&outcome));
+        self.items.push(Item::Outcome(outcome));
+    }
+
+    pub(crate) fn hold(&mut self, token: Token, reply: Reply) {
+        self.held.push(Held { token, reply });
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.bytes >= self.bytes_max
+    }
+
+    /// Whether an outcome fits an entry at all, whatever else is in it.
+    pub(crate) fn can_hold(&self, outcome: &Outcome) -> bool {
+        outcome.encoded_bytes_max() <= self.bytes_max
+    }
+}
+
+impl ShardCore {
+    /// Decides what has gathered, if the last batch is out of the way.
+    pub(crate) fn run_turn(&mut self, now: Timestamp, out: &mut Vec<Output>) {
+        if self.space == Space::Full || self.group.is_appending() {
+            return;
+        }
+        let Some(lead) = &mut self.lead else { return };
+        if !lead.started || !lead.has_work() || lead.proposed.len() >= PROPOSED_MAX {
+            return;
+        }
+        let mut turn = Turn {
+            index: self.group.last_index() + 1,
+            time: now.max(lead.speculation.time.plus(Span::from_micros(1))),
+            items: lead.take_marks(),
+            bytes: 0,
+            bytes_max: self.entry_bytes_max / 2,
+            n_effects: 0,
+            held: Vec::new(),
+        };
+        self.decide_told(&mut turn, out);
+        while !turn.is_full() {
+            let Some(work) = self.lead.as_mut().and_then(|lead| lead.inbox.pop_front()) else {
+                break;
+            };
+            self.decide_work(&mut turn, work, out);
+        }
+        self.propose(turn, out);
+    }
+
+    fn propose(&mut self, turn: Turn, out: &mut Vec<Output>) {
+        let Some(lead) = &mut self.lead else { return };
+        if turn.items.is_empty() {
+            let open = turn.held.into_iter().filter_map(|held| lead.hold(held));
+            out.extend(open.map(|held| Output::Reply { token: held.token, reply: held.reply }));
+            return;
+        }
+        lead.speculation.time = turn.time;
+        let entry = Entry {
+            term: lead.term,
+            after_index: turn.index - 1,
+            time: turn.time,
+            items: turn.items,
+        };
+        let encoded = entry.encode();
+        let fits = encoded.len() <= self.entry_bytes_max;
+        lead.proposed.push_back(Proposed { index: turn.index, entry, replies: turn.held });
+        // Refused, or appended elsewhere than decided for (then apply treats it as a no-op): what
+        // was decided is void either way.
+        if !fits || self.group.propose(encoded).ok() != Some(turn.index) {
+            self.lose_lead(out);
+        }
+    }
+}
+
+/// The outcomes of an entry, each with the ordinal of its first effect.
+pub(crate) fn outcomes(items: &[Item]) -> impl Iterator<Item = (&Outcome, u32)> {
+    let mut next = 0_u32;
+    items.iter().filter_map(move |item| {
+        let Item::Outcome(outcome) = item else { return None };
+        let first = next;
+        next = next.saturating_add(n_effects(outcome));
+        Some((outcome, first))
+    })
+}
+
+fn n_effects(outcome: &Outcome) -> u32 {
+    match &outcome.verdict {
+        Verdict::Accepted { effects, .. } => u32::try_from(effects.len()).unwrap_or(u32::MAX),
+        Verdict::Rejected(_) | Verdict::Quarantined => 0,
+    }
+}

@@ -1,0 +1,142 @@
+//! Snapshots and trimming in the simulated world: the same steps as production takes, one at a
+//! time, so that anything may happen between them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use storage::disk::Disk;
+use storage::log::Record;
+use storage::sim_disk::SimDisk;
+use storage::snapshot::{
+    SnapshotError, SnapshotItem, SnapshotMeta, SnapshotReader, SnapshotWriter,
+};
+
+use crate::ids::{EntityRef, ShardId};
+use crate::replication::recovery::{CoveredBy, GroupMembers, RecoveredGroup};
+use crate::shard::core::Base;
+use crate::shard::kind::Kinds;
+use crate::shard::record::{HEADER_KEY, decode_ref, encode_ref};
+use crate::shard::walk::{Walk, WalkStart, Walked};
+use crate::sim::world::{End, NODE, World, died, fault, group};
+
+const SNAPSHOT_DIR: &str = "snapshots";
+
+/// A snapshot in the making.
+pub(crate) struct Checkpoint {
+    shard: ShardId,
+    start: WalkStart,
+    writer: SnapshotWriter,
+    after: Option<EntityRef>,
+}
+
+impl World {
+    /// Takes the snapshot in the making one step further, or begins one.
+    pub(crate) fn advance_checkpoint(&mut self) -> Result<(), End> {
+        match self.checkpoint.take() {
+            None => self.begin_checkpoint(),
+            Some(checkpoint) => self.go_on(checkpoint),
+        }
+    }
+
+    fn begin_checkpoint(&mut self) -> Result<(), End> {
+        let shard = self.draw_shard();
+        let covered = self.covered.get(&shard).copied().unwrap_or(0);
+        let start = self.core(shard).and_then(|core| core.walk_start());
+        let Some(start) = start.filter(|start| start.index > covered + 8) else { return Ok(()) };
+        let disk: Arc<dyn Disk> = Arc::new(self.disk.clone());
+        let id = self.draw(u64::MAX);
+        let meta = SnapshotMeta { shard: shard.0, start: start.index, start_term: start.term, id };
+        let begun =
+            SnapshotWriter::create(disk, SNAPSHOT_DIR, meta, None).and_then(|mut writer| {
+                let header = &start.header;
+                let body = Some(header.bytes.as_slice());
+                writer.push(&SnapshotItem { key: HEADER_KEY, position: header.position, body })?;
+                Ok(writer)
+            });
+        // A full disk puts a snapshot off.
+        let Ok(writer) = begun else { return Ok(()) };
+        self.checkpoint = Some(Checkpoint { shard, start, writer, after: None });
+        Ok(())
+    }
+
+    fn go_on(&mut self, mut checkpoint: Checkpoint) -> Result<(), End> {
+        let shard = checkpoint.shard;
+        let Some(core) = self.core(shard) else { return Ok(()) };
+        let step = core.walk_step(Walk::All, checkpoint.after.as_ref());
+        for walked in step.walked {
+            let (entity, position, bytes) = match walked {
+                Walked::Record { entity, stored } => (entity, stored.position, stored.bytes),
+                Walked::InIndex { entity } => {
+                    let Some((position, bytes)) = self.index.get(&entity).cloned() else {
+                        return Err(fault(&format!("{entity} is in no index")));
+                    };
+                    (entity, position, bytes)
+                }
+            };
+            let key = encode_ref(&entity);
+            let item = SnapshotItem { key: &key, position, body: Some(&bytes) };
+            if checkpoint.writer.push(&item).is_err() {
+                return Ok(());
+            }
+        }
+        checkpoint.after = step.next_after;
+        if checkpoint.after.is_some() {
+            self.checkpoint = Some(checkpoint);
+            return Ok(());
+        }
+        self.finish_checkpoint(checkpoint)
+    }
+
+    fn finish_checkpoint(&mut self, checkpoint: Checkpoint) -> Result<(), End> {
+        let Checkpoint { shard, start, writer, .. } = checkpoint;
+        let end = self.core(shard).map_or(start.index, |core| core.status().applied);
+        let Ok(file) = writer.finish(end) else { return Ok(()) };
+        let pointer = Record::SnapshotPointer {
+            group: group(shard),
+            start: start.index,
+            start_term: start.term,
+            end,
+            file: file.path,
+            conf: CoveredBy { members: GroupMembers::only(NODE), history_to: None }.encode(),
+        };
+        self.append(&[pointer])?;
+        self.log_mut().sync().map_err(|error| died(&error))?;
+        self.stats.snapshots += 1;
+        self.covered.insert(shard, start.index);
+        let needed: BTreeMap<_, _> =
+            self.covered.iter().map(|(shard, covered)| (group(*shard), covered + 1)).collect();
+        let before = self.log_mut().stats().segments;
+        self.log_mut().trim(&needed).map_err(|error| died(&error))?;
+        let dropped = before.saturating_sub(self.log_mut().stats().segments);
+        self.stats.segments_dropped += u64::try_from(dropped).unwrap_or(0);
+        Ok(())
+    }
+}
+
+/// A shard's base from its snapshot, if it has one.
+pub(crate) fn restore(
+    disk: &SimDisk,
+    shard: ShardId,
+    group: &RecoveredGroup,
+    kinds: &Kinds,
+) -> Result<(Base, (u64, u64)), End> {
+    let mut base = Base::default();
+    let Some(snapshot) = &group.snapshot else { return Ok((base, (0, 0))) };
+    let reader = SnapshotReader::open(disk, &snapshot.file, shard.0, None).map_err(|e| end(&e))?;
+    for item in reader {
+        let item = item.map_err(|error| end(&error))?;
+        let Some(body) = item.body else { continue };
+        let restored = if item.key == HEADER_KEY {
+            base.restore_header(&body)
+        } else {
+            decode_ref(&item.key).and_then(|entity| base.restore_hot(entity, &body, kinds))
+        };
+        restored.map_err(|error| fault(&error))?;
+    }
+    Ok((base, (snapshot.start, snapshot.start_term)))
+}
+
+fn end(error: &SnapshotError) -> End {
+    let damage = matches!(error, SnapshotError::Damaged { .. } | SnapshotError::Io { .. });
+    if damage { End::Refused { why: error.to_string() } } else { fault(error) }
+}

@@ -1,0 +1,13 @@
+//! The fabric as its users meet it: real files, real actors, one node.
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    reason = "helpers of tests may fail loudly"
+)]
+
+mod crash_sim;
+mod node;
+mod persistence;
+mod tally;
