@@ -1,0 +1,38 @@
+//! Bytes of the domain: what goes into the log, onto disk and over the wire.
+//!
+//! Every value is bincode behind a two-byte version. A shipped type is never edited: a changed
+//! shape gets the next version and [`latest`] learns to bring the old one up. The golden bytes in
+//! the tests fail when a type was edited all the same.
+//!
+//! **Invariants:** what decodes is as valid as what was constructed: every newtype checks itself on
+//! the way in and every record checks its whole; equal values have equal bytes.
+
+pub(crate) mod cart;
+#[cfg(test)]
+mod golden;
+pub(crate) mod sku;
+
+use cluster::entity::DecodeError;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use storage::codec;
+
+const V1: u16 = 1;
+
+fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+    codec::encode_versioned(V1, value)
+}
+
+/// The value of the latest version. An older one is decoded as its own type and brought up here.
+fn latest<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<T, DecodeError> {
+    let unreadable = |error: codec::CodecError| DecodeError { what, why: error.to_string() };
+    let (version, body) = codec::split_version(bytes).map_err(unreadable)?;
+    match version {
+        V1 => codec::decode(body).map_err(unreadable),
+        unknown => Err(damaged(what, format!("version {unknown} is not known"))),
+    }
+}
+
+fn damaged(what: &'static str, why: impl Into<String>) -> DecodeError {
+    DecodeError { what, why: why.into() }
+}

@@ -1,0 +1,143 @@
+//! The bytes of carts.
+
+use cluster::entity::{DecodeError, Wire};
+use cluster::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{damaged, encode, latest};
+use crate::domain::cart::{
+    Cart, Command, Event, Existing, Line, Lines, Lookup, MergeRefused, Query, Rejection, Status,
+};
+use crate::domain::catalogue::ProductName;
+use crate::domain::ids::{CartAccess, CartId, SkuCode};
+use crate::domain::money::{Currency, Money};
+use crate::domain::quantity::Quantity;
+
+const RECORD: &str = "a cart's record";
+
+impl Wire for Command {
+    fn to_bytes(&self) -> Vec<u8> {
+        encode(self)
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
+        latest("a cart's command", bytes)
+    }
+}
+
+impl Wire for Event {
+    fn to_bytes(&self) -> Vec<u8> {
+        encode(self)
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
+        latest("a cart's event", bytes)
+    }
+}
+
+impl Wire for Rejection {
+    fn to_bytes(&self) -> Vec<u8> {
+        encode(self)
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
+        latest("a cart's rejection", bytes)
+    }
+}
+
+impl Wire for Query {
+    fn to_bytes(&self) -> Vec<u8> {
+        encode(self)
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
+        latest("a cart's query", bytes)
+    }
+}
+
+impl Wire for Lookup {
+    fn to_bytes(&self) -> Vec<u8> {
+        encode(self)
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
+        latest("a cart's view", bytes)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct CartRecordV1 {
+    existing: Option<ExistingV1>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ExistingV1 {
+    access: CartAccess,
+    currency: Currency,
+    status: Status,
+    lines: Vec<LineV1>,
+    merged_from: Vec<CartId>,
+    merge_refused: Option<MergeRefused>,
+    updated_at: Timestamp,
+}
+
+/// The currency is the cart's.
+#[derive(Serialize, Deserialize)]
+struct LineV1 {
+    sku: SkuCode,
+    name: ProductName,
+    unit_price_minor: i64,
+    quantity: Quantity,
+}
+
+pub(crate) fn to_record(cart: &Cart) -> Vec<u8> {
+    let line = |line: &Line| LineV1 {
+        sku: line.sku.clone(),
+        name: line.name.clone(),
+        unit_price_minor: line.unit_price.minor,
+        quantity: line.quantity,
+    };
+    let existing = cart.existing.as_ref().map(|cart| ExistingV1 {
+        access: cart.access,
+        currency: cart.currency,
+        status: cart.status,
+        lines: cart.lines.iter().map(line).collect(),
+        merged_from: cart.merged_from.clone(),
+        merge_refused: cart.merge_refused.as_deref().cloned(),
+        updated_at: cart.updated_at,
+    });
+    encode(&CartRecordV1 { existing })
+}
+
+pub(crate) fn from_record(bytes: &[u8]) -> Result<Cart, DecodeError> {
+    let CartRecordV1 { existing } = latest(RECORD, bytes)?;
+    Ok(Cart { existing: existing.map(existing_from).transpose()? })
+}
+
+fn existing_from(record: ExistingV1) -> Result<Existing, DecodeError> {
+    let currency = record.currency;
+    let line = |line: LineV1| Line {
+        sku: line.sku,
+        name: line.name,
+        unit_price: Money { minor: line.unit_price_minor, currency },
+        quantity: line.quantity,
+    };
+    let lines = record.lines.into_iter().map(line).collect();
+    let lines = Lines::restore(lines, currency).map_err(|why| damaged(RECORD, why))?;
+    let ended = matches!(record.status, Status::MergedAway { .. } | Status::Deleted);
+    if ended && lines.iter().next().is_some() {
+        return Err(damaged(RECORD, "a cart that has ended has lines"));
+    }
+    if record.merged_from.len() > Cart::MERGED_FROM_MAX {
+        return Err(damaged(RECORD, "a cart remembers too many merged carts"));
+    }
+    Ok(Existing {
+        access: record.access,
+        currency,
+        status: record.status,
+        lines,
+        merged_from: record.merged_from,
+        merge_refused: record.merge_refused.map(Box::new),
+        updated_at: record.updated_at,
+    })
+}

@@ -1,0 +1,229 @@
+use super::*;
+use crate::domain::cart::{Command, Event, MergeRefused, MergeStrategy, Rejection};
+use crate::domain::catalogue::Listing;
+use crate::domain::ids::{CartAccess, SkuCode};
+use crate::domain::money::{Currency, Money};
+use crate::domain::quantity::Quantity;
+
+fn sku() -> SkuCode {
+    "tea".parse().unwrap()
+}
+
+fn euro() -> Currency {
+    "EUR".parse().unwrap()
+}
+
+fn quantity(count: u32) -> Quantity {
+    count.try_into().unwrap()
+}
+
+fn access() -> CartAccess {
+    CartAccess::from_hash([0xAC; 32])
+}
+
+fn quantity_set(count: u32, minor: i64) -> Event {
+    Event::QuantitySet {
+        sku: sku(),
+        quantity: quantity(count),
+        unit_price: Money { minor, currency: euro() },
+        name: "Tée".to_owned().try_into().unwrap(),
+        catalogue_index: 7,
+        at: AT,
+    }
+}
+
+fn refused() -> MergeRefused {
+    MergeRefused { by: cart_id(0xBB), why: Rejection::UnknownSku { sku: sku() } }
+}
+
+fn events() -> Vec<Event> {
+    let into = cart_id(0xBB);
+    vec![
+        Event::Created { currency: euro(), access: access(), at: AT },
+        quantity_set(2, 450),
+        Event::LineRemoved { sku: sku(), at: AT },
+        Event::Cleared { at: AT },
+        Event::Deleted { at: AT },
+        Event::LinesOffered { into, at: AT },
+        Event::MergedAway { into, at: AT },
+        Event::LinesReturned { refused: refused(), at: AT },
+        Event::LinesTaken { from: cart_id(0xCC), at: AT },
+    ]
+}
+
+fn commands() -> Vec<Command> {
+    let lines = vec![(sku(), quantity(2))];
+    vec![
+        Command::Create { currency: euro(), access: access() },
+        Command::AddItems { items: lines.clone() },
+        Command::SetQuantity { sku: sku(), quantity: quantity(2) },
+        Command::RemoveLine { sku: sku() },
+        Command::Clear,
+        Command::Delete,
+        Command::GiveUpLines { to: cart_id(0xBB), strategy: MergeStrategy::Sum },
+        Command::Merge {
+            from: cart_id(0xCC),
+            currency: euro(),
+            lines,
+            strategy: MergeStrategy::Replace,
+        },
+        Command::ConfirmMerge { into: cart_id(0xBB) },
+        Command::TakeLinesBack { refused: refused() },
+    ]
+}
+
+fn rejections() -> Vec<Rejection> {
+    let into = cart_id(0xBB);
+    vec![
+        Rejection::NotFound,
+        Rejection::AlreadyExists,
+        Rejection::Deleted,
+        Rejection::Merging { into },
+        Rejection::MergedAway { into },
+        Rejection::MergeIntoItself,
+        Rejection::CurrencyMismatch { from: euro(), into: "JPY".parse().unwrap() },
+        Rejection::LineNotFound { sku: sku() },
+        Rejection::TooManyLines,
+        Rejection::QuantityTooLarge { sku: sku() },
+        Rejection::TotalTooLarge,
+        Rejection::UnknownSku { sku: sku() },
+        Rejection::NotPriced { sku: sku(), currency: euro() },
+        Rejection::CatalogueUnavailable,
+    ]
+}
+
+/// A cart that took another's lines, was refused by a third and is on offer to it again.
+fn frozen() -> Cart {
+    let [created, set, _, _, _, offered, _, returned, taken] = events().try_into().unwrap();
+    state(&[created, set, taken, offered.clone(), returned, offered])
+}
+
+fn returned() -> Cart {
+    let [created, set, _, _, _, offered, _, returned, taken] = events().try_into().unwrap();
+    state(&[created, set, taken, offered, returned])
+}
+
+fn state(events: &[Event]) -> Cart {
+    let mut cart = Cart::default();
+    for event in events {
+        cart.apply(event);
+    }
+    cart
+}
+
+pub(super) fn samples() -> Vec<Vec<u8>> {
+    let records = [frozen(), returned()].map(|cart| cart.to_record());
+    let events = events().into_iter().map(|event| event.to_bytes());
+    let commands = commands().into_iter().map(|command| command.to_bytes());
+    events.chain(commands).chain(records).collect()
+}
+
+#[test]
+fn cart_events_have_their_bytes() {
+    check(&events(), EVENTS);
+}
+
+#[test]
+fn cart_commands_have_their_bytes() {
+    check(&commands(), COMMANDS);
+}
+
+#[test]
+fn cart_rejections_have_their_bytes() {
+    check(&rejections(), REJECTIONS);
+}
+
+#[test]
+fn cart_records_have_their_bytes() {
+    check_record(&Cart::default(), "010000");
+    check_record(&frozen(), FROZEN);
+    check_record(&returned(), RETURNED);
+}
+
+#[test]
+fn a_cart_that_could_not_be_is_refused() {
+    let damaged = |events: &[Event], change: fn(&mut Cart)| {
+        let mut cart = state(events);
+        change(&mut cart);
+        Cart::from_record(&cart.to_record())
+    };
+    let created = || events().remove(0);
+    let dear = quantity_set(9_999, Listing::PRICE_MAX);
+    check_refused(damaged(&[created(), dear], |_| {}), "no total");
+    check_refused(damaged(&[created(), quantity_set(1, -1)], |_| {}), "out of bounds");
+    let deleted = |cart: &mut Cart| {
+        cart.existing.as_mut().unwrap().status = crate::domain::cart::Status::Deleted;
+    };
+    check_refused(damaged(&[created(), quantity_set(1, 1)], deleted), "has lines");
+    let forgetful = |cart: &mut Cart| {
+        cart.existing.as_mut().unwrap().merged_from = vec![cart_id(1); 17];
+    };
+    check_refused(damaged(&[created()], forgetful), "too many merged carts");
+}
+
+#[test]
+fn newtypes_check_themselves_on_the_way_in() {
+    let set = |sku: &str, quantity: &str| {
+        Command::from_bytes(&unhex(&format!("0100020000000300000000000000{sku}{quantity}")))
+    };
+    assert_eq!(set("746561", "02000000").as_ref(), Ok(&commands()[2]));
+    check_refused(set("742f61", "02000000"), "decode");
+    check_refused(set("746561", "00000000"), "decode");
+    check_refused(set("746561", "10270000"), "decode");
+    let bad = hex(&commands().remove(0).to_bytes()).replace("455552", "657572");
+    check_refused(Command::from_bytes(&unhex(&bad)), "decode");
+    check_refused(Command::from_bytes(&[2, 0]), "version 2");
+    check_refused(Command::from_bytes(&[2]), "version prefix");
+}
+
+const EVENTS: &str = "
+    010000000000455552acacacacacacacacacacacacacacacacacacacacacacacacacacacacacacacac0403020100000000
+    010001000000030000000000000074656102000000c201000000000000455552040000000000000054c3a96507000000000000000403020100000000
+    01000200000003000000000000007465610403020100000000
+    0100030000000403020100000000
+    0100040000000403020100000000
+    010005000000bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb0403020100000000
+    010006000000bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb0403020100000000
+    010007000000bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb0b00000003000000000000007465610403020100000000
+    010008000000cccccccccccccccccccccccccccccccc0403020100000000
+";
+const COMMANDS: &str = "
+    010000000000455552acacacacacacacacacacacacacacacacacacacacacacacacacacacacacacacac
+    0100010000000100000000000000030000000000000074656102000000
+    010002000000030000000000000074656102000000
+    0100030000000300000000000000746561
+    010004000000
+    010005000000
+    010006000000bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb00000000
+    010007000000cccccccccccccccccccccccccccccccc455552010000000000000003000000000000007465610200000002000000
+    010008000000bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
+    010009000000bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb0b0000000300000000000000746561
+";
+const REJECTIONS: &str = "
+    010000000000
+    010001000000
+    010002000000
+    010003000000bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
+    010004000000bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
+    010005000000
+    0100060000004555524a5059
+    0100070000000300000000000000746561
+    010008000000
+    0100090000000300000000000000746561
+    01000a000000
+    01000b0000000300000000000000746561
+    01000c0000000300000000000000746561455552
+    01000d000000
+";
+const FROZEN: &str = "
+    010001acacacacacacacacacacacacacacacacacacacacacacacacacacacacacacacac45555201000000bbbb
+    bbbbbbbbbbbbbbbbbbbbbbbbbbbb01000000000000000300000000000000746561040000000000000054c3a9
+    65c201000000000000020000000100000000000000cccccccccccccccccccccccccccccccc00040302010000
+    0000
+";
+const RETURNED: &str = "
+    010001acacacacacacacacacacacacacacacacacacacacacacacacacacacacacacacac455552000000000100
+    0000000000000300000000000000746561040000000000000054c3a965c20100000000000002000000010000
+    0000000000cccccccccccccccccccccccccccccccc01bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb0b0000000300
+    0000000000007465610403020100000000
+";

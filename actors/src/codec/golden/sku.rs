@@ -1,0 +1,183 @@
+use cluster::ids::{EntityKind, EntityRef};
+
+use super::*;
+use crate::domain::quantity::{Delta, Quantity, Units};
+use crate::domain::sku::{Command, Event, Holder, Reason, Rejection};
+
+fn units(count: u32) -> Units {
+    count.try_into().unwrap()
+}
+
+fn quantity(count: u32) -> Quantity {
+    count.try_into().unwrap()
+}
+
+fn delta(change: i64) -> Delta {
+    change.try_into().unwrap()
+}
+
+fn reason() -> Reason {
+    "count".to_owned().try_into().unwrap()
+}
+
+fn holder() -> Holder {
+    let key = EntityKey::Number([0xDD; 16]);
+    Holder::try_from(&EntityRef { kind: EntityKind(1), key }).unwrap()
+}
+
+fn events() -> Vec<Event> {
+    vec![
+        Event::OnHandSet { on_hand: units(9), delta: delta(-2), reason: reason(), at: AT },
+        Event::Reserved {
+            id: reservation(0xAA),
+            quantity: quantity(3),
+            holder: Some(holder()),
+            expires_at: Some(Timestamp::from_micros(0x0506_0708)),
+            reserved: units(3),
+            at: AT,
+        },
+        Event::Confirmed {
+            id: reservation(0xAA),
+            on_hand: units(6),
+            delta: delta(-3),
+            reserved: units(0),
+            at: AT,
+        },
+        Event::Released { id: reservation(0xAA), reserved: units(0), at: AT },
+        Event::ReleasedEarly {
+            id: reservation(0xBB),
+            until: Timestamp::from_micros(0x0506_0708),
+            forgotten: vec![reservation(0xCC)],
+            at: AT,
+        },
+        Event::TakenOver { id: reservation(0xAA), holder: holder(), at: AT },
+        Event::Expired { ids: vec![reservation(0xAA)], reserved: units(0), at: AT },
+    ]
+}
+
+fn commands() -> Vec<Command> {
+    let id = reservation(0xAA);
+    vec![
+        Command::Adjust { delta: delta(-2), reason: reason() },
+        Command::SetOnHand { on_hand: units(9), reason: reason() },
+        Command::Reserve { id, quantity: quantity(3), holder: None, expires_at: Some(AT) },
+        Command::Confirm { id },
+        Command::Release { id },
+        Command::TakeOver { id, holder: holder() },
+        Command::ExpireDue,
+    ]
+}
+
+fn rejections() -> Vec<Rejection> {
+    vec![
+        Rejection::BelowReserved { reserved: units(3) },
+        Rejection::OnHandTooLarge,
+        Rejection::OutOfStock { requested: quantity(3), available: units(2) },
+        Rejection::DifferentQuantity { held: quantity(3) },
+        Rejection::TooManyReservations,
+        Rejection::ReleasedBefore,
+        Rejection::NotReserved,
+        Rejection::Expired,
+        Rejection::AlreadyConfirmed,
+    ]
+}
+
+/// A stock with a sale, an expiring reservation, one taken over, and a marker.
+fn stock() -> Sku {
+    let [stated, reserved, confirmed, _, early, taken_over, _] = events().try_into().unwrap();
+    let again = |byte: u8, sum: u32| Event::Reserved {
+        id: reservation(byte),
+        quantity: quantity(3),
+        holder: None,
+        expires_at: Some(AT),
+        reserved: units(sum),
+        at: AT,
+    };
+    state(&[stated, reserved.clone(), confirmed, early, reserved, taken_over, again(0xEE, 6)])
+}
+
+fn state(events: &[Event]) -> Sku {
+    let mut sku = Sku::default();
+    for event in events {
+        sku.apply(event);
+    }
+    sku
+}
+
+pub(super) fn samples() -> Vec<Vec<u8>> {
+    let events = events().into_iter().map(|event| event.to_bytes());
+    let commands = commands().into_iter().map(|command| command.to_bytes());
+    events.chain(commands).chain([stock().to_record()]).collect()
+}
+
+#[test]
+fn sku_events_have_their_bytes() {
+    check(&events(), EVENTS);
+}
+
+#[test]
+fn sku_commands_have_their_bytes() {
+    check(&commands(), COMMANDS);
+}
+
+#[test]
+fn sku_rejections_have_their_bytes() {
+    check(&rejections(), REJECTIONS);
+}
+
+#[test]
+fn sku_records_have_their_bytes() {
+    check_record(&Sku::default(), UNKNOWN);
+    check_record(&stock(), STOCK);
+}
+
+#[test]
+fn a_stock_that_could_not_be_is_refused() {
+    let mut oversold = stock();
+    oversold.on_hand = Some(units(5));
+    check_refused(Sku::from_record(&oversold.to_record()), "more pieces reserved than on hand");
+    oversold.on_hand = None;
+    check_refused(Sku::from_record(&oversold.to_record()), "more pieces reserved than on hand");
+    let stock = hex(&stock().to_record());
+    assert!(Sku::from_record(&unhex(&stock)).is_ok());
+    let swapped = stock.replacen(&"aa".repeat(16), &"ff".repeat(16), 1);
+    check_refused(Sku::from_record(&unhex(&swapped)), "strict order");
+}
+
+const EVENTS: &str = "
+    01000000000009000000feffffffffffffff0500000000000000636f756e740403020100000000
+    010001000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa030000000101dddddddddddddddddddddddddddddddd010807060500000000030000000403020100000000
+    010002000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa06000000fdffffffffffffff000000000403020100000000
+    010003000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa000000000403020100000000
+    010004000000bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb08070605000000000100000000000000cccccccccccccccccccccccccccccccc0403020100000000
+    010005000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa01dddddddddddddddddddddddddddddddd0403020100000000
+    0100060000000100000000000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa000000000403020100000000
+";
+const COMMANDS: &str = "
+    010000000000feffffffffffffff0500000000000000636f756e74
+    010001000000090000000500000000000000636f756e74
+    010002000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa0300000000010403020100000000
+    010003000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
+    010004000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
+    010005000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa01dddddddddddddddddddddddddddddddd
+    010006000000
+";
+const REJECTIONS: &str = "
+    01000000000003000000
+    010001000000
+    0100020000000300000002000000
+    01000300000003000000
+    010004000000
+    010005000000
+    010006000000
+    010007000000
+    010008000000
+";
+const UNKNOWN: &str = "010000000000000000000000000000000000000000000000000000";
+const STOCK: &str = "
+    010001060000000200000000000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa030000000101dddddddddddddd
+    dddddddddddddddddd00eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee030000000001040302010000000001000000
+    00000000bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb080706050000000002000000000000000403020100000000
+    feffffffffffffff09000000000000000500000000000000636f756e740403020100000000fdffffffffffff
+    ff0600000001000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
+";

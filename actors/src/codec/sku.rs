@@ -1,0 +1,130 @@
+//! The bytes of stocks.
+
+use cluster::entity::{DecodeError, Wire};
+use cluster::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{damaged, encode, latest};
+use crate::domain::ids::ReservationId;
+use crate::domain::quantity::{Quantity, Units};
+use crate::domain::sku::{
+    Command, Event, Holder, Ledger, LedgerEntry, Level, Query, Rejection, ReleaseMarkers,
+    Reservation, Reservations, Sku, View,
+};
+
+const RECORD: &str = "a sku's record";
+
+impl Wire for Command {
+    fn to_bytes(&self) -> Vec<u8> {
+        encode(self)
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
+        latest("a sku's command", bytes)
+    }
+}
+
+impl Wire for Event {
+    fn to_bytes(&self) -> Vec<u8> {
+        encode(self)
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
+        latest("a sku's event", bytes)
+    }
+}
+
+impl Wire for Rejection {
+    fn to_bytes(&self) -> Vec<u8> {
+        encode(self)
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
+        latest("a sku's rejection", bytes)
+    }
+}
+
+impl Wire for Query {
+    fn to_bytes(&self) -> Vec<u8> {
+        encode(self)
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
+        latest("a sku's query", bytes)
+    }
+}
+
+impl Wire for Level {
+    fn to_bytes(&self) -> Vec<u8> {
+        encode(self)
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
+        latest("a sku's level", bytes)
+    }
+}
+
+impl Wire for View {
+    fn to_bytes(&self) -> Vec<u8> {
+        encode(self)
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
+        latest("a sku's view", bytes)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct SkuRecordV1 {
+    on_hand: Option<Units>,
+    reservations: Vec<ReservationV1>,
+    release_markers: Vec<(ReservationId, Timestamp)>,
+    ledger: Vec<LedgerEntry>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ReservationV1 {
+    id: ReservationId,
+    quantity: Quantity,
+    holder: Option<Holder>,
+    expires_at: Option<Timestamp>,
+}
+
+pub(crate) fn to_record(sku: &Sku) -> Vec<u8> {
+    let reservation = |(id, held): (ReservationId, &Reservation)| {
+        let Reservation { quantity, holder, expires_at } = *held;
+        ReservationV1 { id, quantity, holder, expires_at }
+    };
+    encode(&SkuRecordV1 {
+        on_hand: sku.on_hand,
+        reservations: sku.reservations.iter().map(reservation).collect(),
+        release_markers: sku.release_markers.iter().collect(),
+        ledger: sku.ledger.iter().cloned().collect(),
+    })
+}
+
+pub(crate) fn from_record(bytes: &[u8]) -> Result<Sku, DecodeError> {
+    let record: SkuRecordV1 = latest(RECORD, bytes)?;
+    if record.reservations.len() > Sku::RESERVATIONS_MAX {
+        return Err(damaged(RECORD, "a sku has too many reservations"));
+    }
+    if !record.reservations.is_sorted_by(|left, right| left.id < right.id) {
+        return Err(damaged(RECORD, "the reservations of a sku are not in strict order of id"));
+    }
+    if !record.release_markers.is_sorted_by(|(left, _), (right, _)| left < right) {
+        return Err(damaged(RECORD, "the release markers of a sku are not in strict order of id"));
+    }
+    let mut reservations = Reservations::default();
+    for ReservationV1 { id, quantity, holder, expires_at } in record.reservations {
+        reservations.insert(id, Reservation { quantity, holder, expires_at });
+    }
+    let reserved = reservations.pieces().filter(|sum| *sum <= record.on_hand.unwrap_or_default());
+    let Some(reserved) = reserved else {
+        return Err(damaged(RECORD, "a sku has more pieces reserved than on hand"));
+    };
+    let release_markers = ReleaseMarkers::restore(record.release_markers.into_iter().collect())
+        .ok_or_else(|| damaged(RECORD, "a sku has too many release markers"))?;
+    let ledger = Ledger::restore(record.ledger)
+        .ok_or_else(|| damaged(RECORD, "the ledger of a sku is too long"))?;
+    Ok(Sku { on_hand: record.on_hand, reserved, reservations, release_markers, ledger })
+}

@@ -1,0 +1,10 @@
+//! The nouns of a shop, one a file.
+
+pub mod cart;
+pub mod catalogue;
+mod crockford;
+mod heap;
+pub mod ids;
+pub mod money;
+pub mod quantity;
+pub mod sku;

@@ -1,0 +1,388 @@
+//! The shopping cart.
+//!
+//! **Invariants**, true in every reachable state:
+//! - at most [`Cart::LINES_MAX`] lines, one a SKU, each of at least one piece;
+//! - every price came from the catalogue and is in the cart's currency;
+//! - the total is between zero and [`Cart::TOTAL_MAX`];
+//! - only an open cart changes; one that merged away or was deleted holds no lines.
+//!
+//! Who may read or change a cart is not decided here: the rim compares [`View::access`].
+
+mod lines;
+mod merge;
+mod pricing;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;
+mod view;
+
+use std::collections::BTreeMap;
+
+use cluster::entity::{Answer, Context, Decision, DecodeError, Effect, Entity, Port, TimerName};
+use cluster::ids::{EntityKind, EntityRef};
+use cluster::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::catalogue::ProductName;
+use super::heap;
+use super::ids::{CartAccess, CartId, SkuCode};
+use super::money::{Currency, Money};
+use super::quantity::Quantity;
+use crate::codec;
+pub(crate) use lines::{Line, Lines};
+pub use merge::{MergeRefused, MergeStrategy};
+pub use view::{LineView, Lookup, Query, Status, Totals, View};
+
+/// Nothing until it is created.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cart {
+    pub(crate) existing: Option<Existing>,
+}
+
+/// A cart that was created.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Existing {
+    pub(crate) access: CartAccess,
+    pub(crate) currency: Currency,
+    pub(crate) status: Status,
+    pub(crate) lines: Lines,
+    /// The last carts whose lines were taken, so that an offer that comes twice is taken once.
+    pub(crate) merged_from: Vec<CartId>,
+    /// Why the last attempt to merge this cart away ended with its lines back here.
+    pub(crate) merge_refused: Option<Box<MergeRefused>>,
+    pub(crate) updated_at: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Command {
+    Create {
+        currency: Currency,
+        access: CartAccess,
+    },
+    /// Adds to what is there, all of them or none.
+    AddItems {
+        items: Vec<(SkuCode, Quantity)>,
+    },
+    /// Sets one line's quantity; makes the line if there is none.
+    SetQuantity {
+        sku: SkuCode,
+        quantity: Quantity,
+    },
+    RemoveLine {
+        sku: SkuCode,
+    },
+    Clear,
+    Delete,
+    /// Merges this cart into another of the same currency. The reply shows it merging: whether the
+    /// other cart took the lines is seen by reading this one, soon after.
+    GiveUpLines {
+        to: CartId,
+        strategy: MergeStrategy,
+    },
+    /// Told by a cart that gives up its lines; answered by `ConfirmMerge` or `TakeLinesBack`.
+    Merge {
+        from: CartId,
+        currency: Currency,
+        lines: Vec<(SkuCode, Quantity)>,
+        strategy: MergeStrategy,
+    },
+    /// Told by the cart that took this one's lines.
+    ConfirmMerge {
+        into: CartId,
+    },
+    /// Told by the cart that refused this one's lines.
+    TakeLinesBack {
+        refused: MergeRefused,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Event {
+    Created {
+        currency: Currency,
+        access: CartAccess,
+        at: Timestamp,
+    },
+    QuantitySet {
+        sku: SkuCode,
+        quantity: Quantity,
+        unit_price: Money,
+        name: ProductName,
+        catalogue_index: u64,
+        at: Timestamp,
+    },
+    LineRemoved {
+        sku: SkuCode,
+        at: Timestamp,
+    },
+    Cleared {
+        at: Timestamp,
+    },
+    Deleted {
+        at: Timestamp,
+    },
+    /// This cart is frozen until the other one answers.
+    LinesOffered {
+        into: CartId,
+        at: Timestamp,
+    },
+    /// The other cart took the lines.
+    MergedAway {
+        into: CartId,
+        at: Timestamp,
+    },
+    /// The other cart refused the lines; this one is open again.
+    LinesReturned {
+        refused: MergeRefused,
+        at: Timestamp,
+    },
+    /// This cart took another's lines; the `QuantitySet` beside it say which.
+    LinesTaken {
+        from: CartId,
+        at: Timestamp,
+    },
+}
+
+/// Which rule a command broke.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Rejection {
+    #[error("the cart does not exist")]
+    NotFound,
+    #[error("the cart exists with another currency or owner")]
+    AlreadyExists,
+    #[error("the cart was deleted")]
+    Deleted,
+    #[error("the cart is being merged into {into}")]
+    Merging { into: CartId },
+    #[error("the cart was merged into {into}")]
+    MergedAway { into: CartId },
+    #[error("a cart cannot be merged into itself")]
+    MergeIntoItself,
+    #[error("the carts have different currencies, {from} and {into}")]
+    CurrencyMismatch { from: Currency, into: Currency },
+    #[error("the cart has no line of sku {sku}")]
+    LineNotFound { sku: SkuCode },
+    #[error("a cart has at most {} lines", Cart::LINES_MAX)]
+    TooManyLines,
+    #[error("the line of sku {sku} would hold more than {} pieces", Quantity::MAX)]
+    QuantityTooLarge { sku: SkuCode },
+    #[error("the total of the cart would be too large")]
+    TotalTooLarge,
+    #[error("sku {sku} is not for sale")]
+    UnknownSku { sku: SkuCode },
+    #[error("sku {sku} has no price in {currency}")]
+    NotPriced { sku: SkuCode, currency: Currency },
+    /// Not a rule: this node has no current catalogue. Retry.
+    #[error("the catalogue is not available")]
+    CatalogueUnavailable,
+}
+
+impl Entity for Cart {
+    const KIND: EntityKind = EntityKind(1);
+    const NAME: &'static str = "cart";
+    type Command = Command;
+    type Event = Event;
+    /// Nothing only where a cart that was never created answers another cart.
+    type Reply = Lookup;
+    type Rejection = Rejection;
+    type Query = Query;
+    type View = Lookup;
+
+    fn decide(&self, command: Command, ctx: &Context<'_>) -> Result<Decision<Self>, Rejection> {
+        let me = CartId::try_from(&ctx.me.key).map_err(|_| Rejection::NotFound)?;
+        let at = ctx.now;
+        let (events, effects) = match command {
+            Command::Create { currency, access } => (self.create(currency, access, at)?, vec![]),
+            Command::AddItems { items } => (self.add_items(items, ctx)?, vec![]),
+            Command::SetQuantity { sku, quantity } => {
+                (self.open()?.set_quantities(BTreeMap::from([(sku, quantity)]), ctx)?, vec![])
+            }
+            Command::RemoveLine { sku } => (self.remove_line(sku, at)?, vec![]),
+            Command::Clear => (self.clear(at)?, vec![]),
+            Command::Delete => (self.delete(at)?, vec![]),
+            Command::GiveUpLines { to, strategy } => self.give_up_lines(me, to, strategy, at)?,
+            Command::Merge { from, currency, lines, strategy } => {
+                let taken = self.take_lines(from, currency, lines, strategy, ctx);
+                Self::answer_offer(me, from, taken)
+            }
+            Command::ConfirmMerge { into } => (self.confirm_merge(into, at), vec![]),
+            Command::TakeLinesBack { refused } => (self.take_lines_back(refused, at), vec![]),
+        };
+        Ok(self.decided(me, events, effects))
+    }
+
+    fn is_momentary(rejection: &Rejection) -> bool {
+        matches!(rejection, Rejection::CatalogueUnavailable)
+    }
+
+    fn apply(&mut self, event: &Event) {
+        if let Event::Created { currency, access, at } = event {
+            self.existing = Some(Existing::new(*currency, *access, *at));
+        } else if let Some(cart) = &mut self.existing {
+            cart.apply(event);
+        } else {
+            debug_assert!(false, "a cart that was never created has no {event:?}");
+        }
+    }
+
+    fn view(&self, query: Query, ctx: &Context<'_>) -> Lookup {
+        match query {
+            Query::Cart => Lookup(
+                CartId::try_from(&ctx.me.key)
+                    .ok()
+                    .and_then(|me| self.existing.as_ref().map(|cart| cart.view(me))),
+            ),
+        }
+    }
+
+    fn to_record(&self) -> Vec<u8> {
+        codec::cart::to_record(self)
+    }
+
+    fn from_record(bytes: &[u8]) -> Result<Self, DecodeError> {
+        codec::cart::from_record(bytes)
+    }
+
+    fn heap_bytes(&self) -> usize {
+        self.existing.as_ref().map_or(0, |cart| {
+            cart.lines.heap_bytes()
+                + heap::allocation(cart.merged_from.capacity() * size_of::<CartId>())
+                + cart.merge_refused.as_ref().map_or(0, |refused| refused.heap_bytes())
+        })
+    }
+
+    fn on_timer(_: TimerName) -> Option<Command> {
+        None
+    }
+
+    fn on_answer(_: Port, _: &Answer) -> Option<Command> {
+        None
+    }
+}
+
+impl Cart {
+    pub const LINES_MAX: usize = 100;
+    /// In minor units: the largest integer that every JSON reader keeps exactly.
+    pub const TOTAL_MAX: i64 = (1 << 53) - 1;
+
+    pub fn address(id: CartId) -> EntityRef {
+        EntityRef { kind: Self::KIND, key: id.key() }
+    }
+
+    fn decided(&self, me: CartId, events: Vec<Event>, effects: Vec<Effect>) -> Decision<Self> {
+        let mut after = self.clone();
+        for event in &events {
+            after.apply(event);
+        }
+        let reply = Lookup(after.existing.map(|cart| cart.view(me)));
+        Decision { events, effects, reply }
+    }
+
+    fn found(&self) -> Result<&Existing, Rejection> {
+        self.existing.as_ref().ok_or(Rejection::NotFound)
+    }
+
+    fn open(&self) -> Result<&Existing, Rejection> {
+        let cart = self.found()?;
+        match cart.status {
+            Status::Open => Ok(cart),
+            Status::Merging { into } => Err(Rejection::Merging { into }),
+            Status::MergedAway { into } => Err(Rejection::MergedAway { into }),
+            Status::Deleted => Err(Rejection::Deleted),
+        }
+    }
+
+    fn create(
+        &self,
+        currency: Currency,
+        access: CartAccess,
+        at: Timestamp,
+    ) -> Result<Vec<Event>, Rejection> {
+        let Some(cart) = &self.existing else {
+            return Ok(vec![Event::Created { currency, access, at }]);
+        };
+        if (cart.currency, cart.access) != (currency, access) {
+            return Err(Rejection::AlreadyExists);
+        }
+        self.open().map(|_| vec![])
+    }
+
+    fn remove_line(&self, sku: SkuCode, at: Timestamp) -> Result<Vec<Event>, Rejection> {
+        match self.open()?.lines.quantity(&sku) {
+            Some(_) => Ok(vec![Event::LineRemoved { sku, at }]),
+            None => Err(Rejection::LineNotFound { sku }),
+        }
+    }
+
+    fn clear(&self, at: Timestamp) -> Result<Vec<Event>, Rejection> {
+        let is_empty = self.open()?.lines.is_empty();
+        Ok(if is_empty { vec![] } else { vec![Event::Cleared { at }] })
+    }
+
+    fn delete(&self, at: Timestamp) -> Result<Vec<Event>, Rejection> {
+        match self.open() {
+            Ok(_) => Ok(vec![Event::Deleted { at }]),
+            Err(Rejection::Deleted) => Ok(vec![]),
+            Err(other) => Err(other),
+        }
+    }
+}
+
+impl Existing {
+    fn new(currency: Currency, access: CartAccess, at: Timestamp) -> Self {
+        Self {
+            access,
+            currency,
+            status: Status::Open,
+            lines: Lines::default(),
+            merged_from: vec![],
+            merge_refused: None,
+            updated_at: at,
+        }
+    }
+
+    fn apply(&mut self, event: &Event) {
+        match event {
+            Event::Created { at, .. } => self.updated_at = *at,
+            Event::QuantitySet { sku, quantity, unit_price, name, at, catalogue_index: _ } => {
+                let (sku, name) = (sku.clone(), name.clone());
+                let (unit_price, quantity) = (*unit_price, *quantity);
+                self.lines.set(Line { sku, name, unit_price, quantity });
+                self.updated_at = *at;
+            }
+            Event::LineRemoved { sku, at } => {
+                self.lines.remove(sku);
+                self.updated_at = *at;
+            }
+            Event::Cleared { at } => {
+                self.lines = Lines::default();
+                self.updated_at = *at;
+            }
+            Event::Deleted { at } => self.end(Status::Deleted, *at),
+            Event::LinesOffered { into, at } => {
+                self.status = Status::Merging { into: *into };
+                self.merge_refused = None;
+                self.updated_at = *at;
+            }
+            Event::MergedAway { into, at } => self.end(Status::MergedAway { into: *into }, *at),
+            Event::LinesReturned { refused, at } => {
+                self.status = Status::Open;
+                self.merge_refused = Some(Box::new(refused.clone()));
+                self.updated_at = *at;
+            }
+            Event::LinesTaken { from, at } => {
+                self.remember_merged(*from);
+                self.updated_at = *at;
+            }
+        }
+    }
+
+    fn end(&mut self, status: Status, at: Timestamp) {
+        self.status = status;
+        self.lines = Lines::default();
+        self.merged_from = vec![];
+        self.merge_refused = None;
+        self.updated_at = at;
+    }
+}

@@ -1,0 +1,95 @@
+//! A cart as its readers see it: lines with their totals.
+
+use cluster::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Existing, Line, MergeRefused};
+use crate::domain::catalogue::ProductName;
+use crate::domain::ids::{CartAccess, CartId, SkuCode};
+use crate::domain::money::{Currency, Money};
+use crate::domain::quantity::Quantity;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Query {
+    Cart,
+}
+
+/// A cart, or nothing where none was ever created.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lookup(pub Option<View>);
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct View {
+    pub id: CartId,
+    pub status: Status,
+    pub currency: Currency,
+    /// For the rim to compare with the token it was shown; never for a shopper.
+    pub access: CartAccess,
+    pub lines: Vec<LineView>,
+    pub totals: Totals,
+    /// Why the last attempt to merge this cart away left its lines here.
+    pub merge_refused: Option<MergeRefused>,
+    pub updated_at: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Status {
+    Open,
+    /// Frozen until the other cart takes the lines or refuses them.
+    Merging {
+        into: CartId,
+    },
+    MergedAway {
+        into: CartId,
+    },
+    Deleted,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LineView {
+    pub sku: SkuCode,
+    pub name: ProductName,
+    pub quantity: Quantity,
+    pub unit_price: Money,
+    pub line_total: Money,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// The sum of the lines.
+    pub items: Money,
+    /// What the shopper would pay.
+    pub grand: Money,
+}
+
+impl Existing {
+    pub(super) fn view(&self, id: CartId) -> View {
+        let items = self.lines.total(self.currency);
+        let items =
+            items.unwrap_or_else(|_| unreachable!("a cart's total was checked on its way in"));
+        View {
+            id,
+            status: self.status,
+            currency: self.currency,
+            access: self.access,
+            lines: self.lines.iter().map(Line::view).collect(),
+            totals: Totals { items, grand: items },
+            merge_refused: self.merge_refused.as_deref().cloned(),
+            updated_at: self.updated_at,
+        }
+    }
+}
+
+impl Line {
+    fn view(&self) -> LineView {
+        LineView {
+            sku: self.sku.clone(),
+            name: self.name.clone(),
+            quantity: self.quantity,
+            unit_price: self.unit_price,
+            line_total: self
+                .total()
+                .unwrap_or_else(|_| unreachable!("a line's total is part of the cart's")),
+        }
+    }
+}
