@@ -2,7 +2,7 @@
 
 pub(crate) mod admission;
 pub(crate) mod archive;
-pub(crate) mod feed;
+pub mod feed;
 pub(crate) mod floors;
 pub mod identity;
 pub(crate) mod log_writer;

@@ -1,21 +1,228 @@
-//! Telling consumers that there is something published to read.
+//! The feed: every published event, in order per shard, to consumers in this process.
+//!
+//! **Invariants:** a consumer's cursor moves only after it kept what came before, and is replicated,
+//! so a new leader goes on from there; what a crash leaves between the two is delivered again under
+//! the same id. A slow consumer costs disk, never memory: events are read from the log, and from
+//! history where the log let go of them.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use tokio::sync::watch;
+use storage::disk::Disk;
+use storage::history::HistoryReader;
+use storage::log::{EntryKind, LogError};
+use storage::seal::Seal;
+use tokio::sync::{Notify, oneshot};
 
-use crate::ids::ShardId;
+use crate::entity::{Effect, Topic};
+use crate::ids::{EntityRef, Incarnation, ShardId};
+use crate::runtime::archive::{HISTORY_DIR, blocking};
+use crate::runtime::maintenance::{Postponed, ask, explained, finished};
+use crate::runtime::restore::group_of;
+use crate::runtime::services::Services;
+use crate::runtime::shard_actor::ShardMessage;
+use crate::shard::entry::{Cursor, Entry, Verdict};
+use crate::shard::io::Input;
+use crate::shard::turn::outcomes;
+use crate::time::Timestamp;
 
-/// How far each shard has published, for whoever follows it.
+/// Entries taken from history at once.
+const HISTORY_ENTRIES_MAX: usize = 256;
+/// After a consumer failed.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// The id of a published event: the same on every delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EventId {
+    pub incarnation: Incarnation,
+    pub shard: ShardId,
+    pub at: Cursor,
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { incarnation, shard, at } = self;
+        write!(f, "{}-{shard}-{}-{}", incarnation.0, at.index, at.ordinal)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublishedEvent {
+    pub id: EventId,
+    pub time: Timestamp,
+    pub topic: Topic,
+    pub entity: EntityRef,
+    pub body: Vec<u8>,
+}
+
+/// The consumer could not keep the events; they are offered again.
+#[derive(Debug, thiserror::Error)]
+#[error("a consumer put events off: {0}")]
+pub struct NotConsumed(pub String);
+
+/// Someone who keeps published events. Must recognise an id it has seen.
+pub trait FeedConsumer: Send + Sync + 'static {
+    /// Names its cursor on disk: never reuse one.
+    fn number(&self) -> u8;
+    fn consume(
+        &self,
+        events: Vec<PublishedEvent>,
+    ) -> Pin<Box<dyn Future<Output = Result<(), NotConsumed>> + Send + '_>>;
+}
+
+/// How far each led shard has published, for whoever follows it.
 #[derive(Default)]
 pub(crate) struct FeedSignals {
-    shards: Mutex<BTreeMap<ShardId, watch::Sender<u64>>>,
+    published: Mutex<BTreeMap<ShardId, u64>>,
+    changed: Notify,
 }
 
 impl FeedSignals {
     pub(crate) fn published(&self, shard: ShardId, index: u64) {
-        let mut shards = self.shards.lock().unwrap_or_else(PoisonError::into_inner);
-        shards.entry(shard).or_default().send_replace(index);
+        let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+        published.insert(shard, index);
+        drop(published);
+        self.changed.notify_waiters();
+    }
+
+    fn all(&self) -> BTreeMap<ShardId, u64> {
+        self.published.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Follows the feed of all shards for one consumer.
+pub(crate) struct Follower {
+    pub(crate) services: Arc<Services>,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) seal: Option<Arc<dyn Seal>>,
+    pub(crate) incarnation: Incarnation,
+    pub(crate) consumer: Arc<dyn FeedConsumer>,
+    /// The last entry each shard's events were consumed of.
+    pub(crate) consumed: BTreeMap<ShardId, u64>,
+}
+
+/// The published events of some entries, and how far they reach.
+struct Batch {
+    events: Vec<PublishedEvent>,
+    to: u64,
+}
+
+impl Follower {
+    pub(crate) async fn run(mut self) {
+        let services = Arc::clone(&self.services);
+        loop {
+            let changed = services.feed.changed.notified();
+            tokio::pin!(changed);
+            // Registered before looking, so that nothing published meanwhile is missed.
+            changed.as_mut().enable();
+            match self.catch_up().await {
+                Ok(()) => changed.await,
+                Err(Postponed::Stopping) => return,
+                Err(error) => {
+                    tracing::warn!(error = %explained(&error), "the feed is behind");
+                    tokio::time::sleep(RETRY_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn catch_up(&mut self) -> Result<(), Postponed> {
+        for (shard, published) in self.services.feed.all() {
+            let mut after = self.consumed_of(shard).await?;
+            while after < published {
+                let batch = self.read(shard, after + 1, published).await?;
+                let last = batch.events.last().map(|event| event.id.at);
+                if let Some(cursor) = last {
+                    self.consumer.consume(batch.events).await?;
+                    let moved = Input::CursorMoved { consumer: self.consumer.number(), cursor };
+                    self.services.shards.send(shard, moved);
+                }
+                after = batch.to;
+                self.consumed.insert(shard, after);
+            }
+        }
+        Ok(())
+    }
+
+    async fn consumed_of(&self, shard: ShardId) -> Result<u64, Postponed> {
+        if let Some(consumed) = self.consumed.get(&shard) {
+            return Ok(*consumed);
+        }
+        let actor = self.services.shards.get(shard).ok_or(Postponed::Stopping)?;
+        let (reply, cursor) = oneshot::channel();
+        ask(actor, ShardMessage::Cursor { consumer: self.consumer.number(), reply })?;
+        // Events of one entry are consumed together, so the cursor's entry is done with.
+        Ok(finished(cursor).await?.index)
+    }
+
+    async fn read(&self, shard: ShardId, from: u64, to: u64) -> Result<Batch, Postponed> {
+        match finished(self.services.log.read(group_of(shard), from, to)).await? {
+            Ok(entries) => {
+                let mut batch = Batch { events: Vec::new(), to };
+                for entry in &entries {
+                    batch.to = entry.index;
+                    if entry.kind == EntryKind::Normal && !entry.payload.is_empty() {
+                        self.collect(shard, entry.index, &entry.payload, &mut batch.events)?;
+                    }
+                }
+                Ok(batch)
+            }
+            Err(LogError::Compacted { first, .. }) => {
+                self.read_history(shard, from, to.min(first.saturating_sub(1))).await
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn read_history(&self, shard: ShardId, from: u64, to: u64) -> Result<Batch, Postponed> {
+        let (disk, seal) = (Arc::clone(&self.disk), self.seal.clone());
+        let entries = blocking(move || {
+            let reader = HistoryReader::new(disk, HISTORY_DIR, shard.0, seal);
+            let scan = reader.scan(from)?;
+            let within = scan.take_while(|entry| entry.as_ref().map_or(true, |e| e.index <= to));
+            within.take(HISTORY_ENTRIES_MAX).collect::<Result<Vec<_>, _>>()
+        })
+        .await??;
+        let mut batch = Batch { events: Vec::new(), to };
+        for entry in &entries {
+            self.collect(shard, entry.index, &entry.payload, &mut batch.events)?;
+        }
+        if let Some(last) = entries.last().filter(|_| entries.len() == HISTORY_ENTRIES_MAX) {
+            batch.to = last.index;
+        }
+        Ok(batch)
+    }
+
+    fn collect(
+        &self,
+        shard: ShardId,
+        index: u64,
+        payload: &[u8],
+        events: &mut Vec<PublishedEvent>,
+    ) -> Result<(), Postponed> {
+        let entry = Entry::decode(payload)?;
+        if entry.after_index + 1 != index {
+            return Ok(());
+        }
+        for (outcome, first_effect) in outcomes(&entry.items) {
+            let Verdict::Accepted { effects, .. } = &outcome.verdict else { continue };
+            for (ordinal, effect) in (first_effect..).zip(effects) {
+                if let Effect::Publish { topic, event } = effect {
+                    let at = Cursor { index, ordinal };
+                    events.push(PublishedEvent {
+                        id: EventId { incarnation: self.incarnation, shard, at },
+                        time: entry.time,
+                        topic: *topic,
+                        entity: outcome.entity.clone(),
+                        body: event.clone(),
+                    });
+                }
+            }
+        }
+        Ok(())
     }
 }

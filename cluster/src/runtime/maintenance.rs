@@ -23,6 +23,7 @@ use tokio::sync::oneshot;
 use crate::ids::ShardId;
 use crate::replication::recovery::{CoveredBy, GroupMembers, SnapshotAt};
 use crate::runtime::archive::Archive;
+use crate::runtime::feed::NotConsumed;
 use crate::runtime::floors::Floors;
 use crate::runtime::restore::group_of;
 use crate::runtime::services::Services;
@@ -49,6 +50,8 @@ pub(crate) enum Postponed {
     RecordLost { entity: String },
     #[error("an entry cannot be decoded")]
     Entry(#[from] crate::entity::DecodeError),
+    #[error(transparent)]
+    Consumer(#[from] NotConsumed),
     #[error("the node is stopping")]
     Stopping,
 }
@@ -88,6 +91,7 @@ impl Maintenance {
             if self.services.shards.is_stopping() {
                 return;
             }
+            self.services.check_index();
             match self.look().await {
                 Ok(()) => {}
                 Err(Postponed::Stopping) => return,
@@ -218,7 +222,7 @@ pub(crate) async fn finished<T>(answer: oneshot::Receiver<T>) -> Result<T, Postp
     answer.await.map_err(|_| Postponed::Stopping)
 }
 
-fn explained(error: &dyn std::error::Error) -> String {
+pub(crate) fn explained(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

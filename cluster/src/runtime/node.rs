@@ -3,6 +3,7 @@
 //! **Invariants:** nothing is served before the log is read to its end; a folder is used by one
 //! process at a time; stopping refuses new work first, then lets what is under way reach the disk.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -25,12 +26,12 @@ use crate::metrics::ClusterMetrics;
 use crate::placement::shard_map::ShardCountError;
 use crate::replication::group::GroupError;
 use crate::replication::recovery::GroupMembers;
-use crate::runtime::feed::FeedSignals;
+use crate::runtime::feed::{FeedConsumer, FeedSignals, Follower};
 use crate::runtime::floors::Floors;
 use crate::runtime::identity::IdentityError;
 use crate::runtime::log_writer::LogWriter;
 use crate::runtime::maintenance::{Maintenance, MaintenanceRule};
-use crate::runtime::opening::{Opened, Past};
+use crate::runtime::opening::{INDEX_DIR, Opened, Past};
 use crate::runtime::ports::{PortAdapter, Ports};
 use crate::runtime::restore::RestoreError;
 use crate::runtime::router::Router;
@@ -54,6 +55,8 @@ pub struct NodeConfig {
     pub n_shards: Option<u32>,
     pub kinds: Kinds,
     pub ports: Vec<Arc<dyn PortAdapter>>,
+    /// Who follows the feed of published events.
+    pub consumers: Vec<Arc<dyn FeedConsumer>>,
     pub catalogue: Option<Catalogue>,
     /// Encrypts everything at rest.
     pub vault: Option<Arc<Vault>>,
@@ -79,6 +82,7 @@ impl NodeConfig {
             n_shards: None,
             kinds,
             ports: Vec::new(),
+            consumers: Vec::new(),
             catalogue: None,
             vault: None,
             segment_bytes: 64 << 20,
@@ -125,7 +129,7 @@ pub struct Node {
     services: Arc<Services>,
     n_shards: usize,
     supervisor: ActorRef<()>,
-    maintenance: tokio::task::JoinHandle<()>,
+    background: Vec<tokio::task::JoinHandle<()>>,
     floors: Floors,
     log_thread: Option<JoinHandle<()>>,
     /// Held for the life of the node.
@@ -151,6 +155,7 @@ impl Node {
         let services = Arc::new(Services {
             log,
             index,
+            index_folder: config.folder.join(INDEX_DIR),
             ports: Ports::new(config.ports.clone(), Arc::clone(&shards), incarnation),
             feed: FeedSignals::default(),
             metrics,
@@ -162,6 +167,16 @@ impl Node {
         let random = random_u64().map_err(|error| start_error("the router", &error))?;
         let router = Router::new(map, Arc::clone(&services), random, config.shard_queue_bytes_max);
         let fabric = Fabric::new(Arc::new(router), incarnation, identity.cluster_secret);
+        let followers = config.consumers.iter().map(|consumer| Follower {
+            services: Arc::clone(&services),
+            disk: Arc::clone(&disk),
+            seal: seal.clone(),
+            incarnation,
+            consumer: Arc::clone(consumer),
+            consumed: BTreeMap::new(),
+        });
+        let mut background: Vec<_> =
+            followers.map(|follower| tokio::spawn(follower.run())).collect();
         let floors = Floors { services: Arc::clone(&services), shards: map.shards().collect() };
         let maintenance = Maintenance {
             services: Arc::clone(&services),
@@ -177,13 +192,13 @@ impl Node {
             floors: floors.clone(),
             floor_was_raised: clock::monotonic(),
         };
-        let maintenance = tokio::spawn(maintenance.run());
+        background.push(tokio::spawn(maintenance.run()));
         Ok(Self {
             fabric,
             services,
             n_shards: map.shards().len(),
             supervisor,
-            maintenance,
+            background,
             floors,
             log_thread: Some(log_thread),
             _lock: lock,
@@ -246,8 +261,14 @@ impl Node {
     pub async fn stop(mut self) {
         self.services.shards.begin_stop();
         // A snapshot cut short leaves a temporary file, which the next one replaces.
-        self.maintenance.abort();
-        (&mut self.maintenance).await.ok();
+        for task in self.background.drain(..) {
+            task.abort();
+            task.await.ok();
+        }
+        // A tick records progress that waited for an entry to carry it, such as feed cursors.
+        for actor in self.services.shards.all() {
+            actor.cast(ShardMessage::Input(Input::Tick)).ok();
+        }
         let raised = tokio::time::timeout(FLOOR_AT_STOP_MAX, self.floors.raise()).await;
         if !matches!(raised, Ok(Ok(()))) {
             tracing::info!("the state index is behind; the next start replays more of the log");

@@ -24,7 +24,7 @@ use crate::shard::core::{Base, ShardConfig, ShardCore};
 use crate::shard::entry::ENTRY_BYTES_MAX;
 
 const LOG_DIR: &str = "log";
-const INDEX_DIR: &str = "state";
+pub(crate) const INDEX_DIR: &str = "state";
 
 /// A folder with everything in it open and read.
 pub(crate) struct Opened {

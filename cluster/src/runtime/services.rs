@@ -1,10 +1,12 @@
 //! What every shard actor of a node shares.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use ractor::ActorRef;
-use storage::state::{IndexFault, IndexJob, IndexWorker};
+use storage::state::{IndexJob, IndexWorker, set_aside};
 use tokio::sync::watch;
 
 use crate::ids::ShardId;
@@ -15,12 +17,15 @@ use crate::runtime::ports::Ports;
 use crate::runtime::shard_actor::ShardMessage;
 use crate::shard::io::{Input, Space};
 
+/// One operation of the state index longer than this means that it hangs.
+const INDEX_STALL_MAX: Duration = Duration::from_secs(60);
 /// The exit status of a process whose log or index failed.
 const EXIT_STORAGE_FAILED: i32 = 74;
 
 pub(crate) struct Services {
     pub(crate) log: LogWriter,
     pub(crate) index: IndexWorker,
+    pub(crate) index_folder: PathBuf,
     pub(crate) shards: Arc<Shards>,
     pub(crate) ports: Ports,
     pub(crate) feed: FeedSignals,
@@ -47,10 +52,21 @@ impl Services {
         }
     }
 
-    /// A record that cannot be read back cannot be served: end, and let the next start set the
-    /// index aside and rebuild it from snapshots and the log.
-    pub(crate) fn index_failed(&self, fault: &IndexFault) {
-        fail(&format!("the state index failed; the next start rebuilds it: {fault}"));
+    /// A record that cannot be read back cannot be served: set the index aside and end; the next
+    /// start rebuilds it from snapshots and the log.
+    pub(crate) fn index_failed(&self, why: &str) -> ! {
+        if let Err(error) = set_aside(&self.index_folder) {
+            tracing::error!(%error, "the state index cannot be set aside");
+        }
+        fail(&format!("the state index failed; the next start rebuilds it: {why}"))
+    }
+
+    /// Ends the process when the index hangs.
+    pub(crate) fn check_index(&self) {
+        let stalled = self.index.stalled_for();
+        if stalled > INDEX_STALL_MAX {
+            self.index_failed(&format!("one operation takes {} s", stalled.as_secs()));
+        }
     }
 
     pub(crate) fn progress_of(&self, shard: ShardId) -> Option<&Progress> {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use storage::clock;
-use storage::state::{IndexFault, IndexJob, IndexWrite};
+use storage::state::{IndexFault, IndexJob, IndexRecord, IndexWrite};
 use tokio::sync::oneshot;
 
 use crate::entity::Catalogue;
@@ -17,6 +17,7 @@ use crate::ids::{EntityRef, ShardId};
 use crate::runtime::admission::Permit;
 use crate::runtime::services::Services;
 use crate::shard::core::{ShardCore, ShardStatus};
+use crate::shard::entry::Cursor;
 use crate::shard::io::{Command, Input, Output, Query, Reply, Token};
 use crate::shard::record::{HEADER_KEY, encode_ref};
 use crate::shard::walk::{Stored, Walk, WalkStart, WalkStep, Walked};
@@ -38,6 +39,11 @@ pub(crate) enum ShardMessage {
     },
     Flush,
     Status(oneshot::Sender<ShardStatus>),
+    /// How far a consumer of the feed has come.
+    Cursor {
+        consumer: u8,
+        reply: oneshot::Sender<Cursor>,
+    },
     WalkStart(oneshot::Sender<Option<WalkStart>>),
     WalkStep {
         walk: Walk,
@@ -115,6 +121,10 @@ impl Actor for ShardActor {
             // Whoever asked one of these may have gone.
             ShardMessage::Status(reply) => {
                 reply.send(state.core.status()).ok();
+                return Ok(());
+            }
+            ShardMessage::Cursor { consumer, reply } => {
+                reply.send(state.core.cursor(consumer)).ok();
                 return Ok(());
             }
             ShardMessage::WalkStart(reply) => {
@@ -204,6 +214,7 @@ impl ShardState {
                 services.metrics.quarantined.inc();
                 tracing::error!(shard.id = %self.id, "{what} could not be processed");
             }
+            Output::IndexDamaged { why } => services.index_failed(&why),
             Output::Fenced { why } => {
                 services.metrics.shards_fenced.inc();
                 tracing::error!(shard.id = %self.id, "shard fenced: {why}");
@@ -256,15 +267,14 @@ impl ShardState {
         let myself = myself.clone();
         let services = Arc::clone(&self.services);
         let key = Bytes::from(encode_ref(&entity));
-        let done = Box::new(move |read| match read {
+        let done = Box::new(move |read: Result<Option<IndexRecord>, IndexFault>| match read {
             Ok(record) => {
-                let record: Option<storage::state::IndexRecord> = record;
                 let stored = record.and_then(|r| r.body.map(|body| (r.position, body.to_vec())));
                 let loaded = Input::Loaded { entity, stored };
                 // The actor outlives everything but the end of the process.
                 myself.cast(ShardMessage::Input(loaded)).ok();
             }
-            Err(fault) => services.index_failed(&fault),
+            Err(fault) => services.index_failed(&fault.to_string()),
         });
         self.services.submit(IndexJob::Read { shard: self.id.0, key, done });
     }
@@ -282,13 +292,13 @@ impl ShardState {
         let write = IndexWrite { shard: self.id.0, key, position, body: Some(Bytes::from(record)) };
         let myself = myself.clone();
         let services = Arc::clone(&self.services);
-        let done = Box::new(move |written| match written {
+        let done = Box::new(move |written: Result<(), IndexFault>| match written {
             Ok(()) => {
                 let indexed = Input::Indexed { entity, position, bytes };
                 // As above.
                 myself.cast(ShardMessage::Input(indexed)).ok();
             }
-            Err(fault) => services.index_failed(&fault),
+            Err(fault) => services.index_failed(&fault.to_string()),
         });
         self.services.submit(IndexJob::Write { writes: vec![write], done });
     }

@@ -304,9 +304,8 @@ impl ShardCore {
         out.push(Output::Leads(true));
         self.offer_tells(out);
         self.offer_invocations(out);
-        if !self.header.cursors.is_empty() || self.applied.0 > 0 {
-            out.push(Output::Published { index: self.applied.0 });
-        }
+        // Consumers look for themselves how far they had come.
+        out.push(Output::Published { index: self.applied.0 });
     }
 
     fn offer_tells(&self, out: &mut Vec<Output>) {
@@ -397,6 +396,10 @@ impl ShardCore {
 
     pub(crate) fn owns(&self, entity: &EntityRef) -> bool {
         self.shards.shard_of(entity.key.slot()) == self.id
+    }
+
+    pub(crate) fn cursor(&self, consumer: u8) -> Cursor {
+        self.header.cursors.get(&consumer).copied().unwrap_or_default()
     }
 
     pub fn status(&self) -> ShardStatus {

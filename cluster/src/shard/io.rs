@@ -191,6 +191,10 @@ pub enum Output {
     Quarantined {
         what: &'static str,
     },
+    /// The state index lost a record or gave back another: it is to be rebuilt.
+    IndexDamaged {
+        why: String,
+    },
     /// This replica cannot go on: `why` is for an operator.
     Fenced {
         why: String,

@@ -69,7 +69,7 @@ impl ShardCore {
     ) {
         let Some(parked) = self.loads.parked.remove(&entity) else { return };
         if let Err(why) = self.install(&entity, stored) {
-            return self.fence(format!("entity {entity}: {why}"), out);
+            return out.push(Output::IndexDamaged { why: format!("entity {entity}: {why}") });
         }
         for (place, outcome) in parked.outcomes {
             if let Err(why) = self.apply_to_record(&outcome, place, out) {

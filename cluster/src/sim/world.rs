@@ -384,7 +384,9 @@ impl World {
                         self.send(source, Input::TellsAcked { target: shard, up_to });
                     }
                 }
-                Output::Fenced { why } => return Err(End::Fault { why }),
+                Output::Fenced { why } | Output::IndexDamaged { why } => {
+                    return Err(End::Fault { why });
+                }
                 Output::Send(_)
                 | Output::Invoke { .. }
                 | Output::Published { .. }

@@ -63,6 +63,10 @@ struct Run {
     next_number: u64,
 }
 
+fn op_of(run: &Run, id: i64) -> &Op {
+    &run.ops[&id]
+}
+
 fn entity(n: u64) -> EntityRef {
     EntityRef { kind: Tally::KIND, key: key(&format!("e{n}")) }
 }
@@ -197,16 +201,22 @@ impl Run {
             true => TallyCommand::Add(id),
             false => TallyCommand::AddAndTell { amount: id, to },
         };
-        let command = Command {
-            entity: entity(op.source),
-            id: CommandId { router: 1, number: self.next_number },
+        let command = |run: &Self| Command {
+            entity: entity(op_of(run, id).source),
+            id: CommandId { router: 1, number: run.next_number },
             settled_below: 0,
-            not_after: self.world.now.plus(Span::from_secs(10)),
-            key: op.key,
+            not_after: run.world.now.plus(Span::from_secs(10)),
+            key: op_of(run, id).key,
             expected_seq: None,
             body: command.to_bytes(),
         };
-        self.world.submit(command)
+        let (first, again) = (command(self), command(self));
+        let token = self.world.submit(first);
+        if self.world.draw(6) == 0 {
+            // The same attempt arrives twice; nobody waits for the second answer.
+            self.world.submit(again);
+        }
+        token
     }
 
     fn collect(&mut self) {

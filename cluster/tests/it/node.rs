@@ -1,11 +1,15 @@
 //! One node on a real folder: what is acknowledged is there after a restart, and nothing twice.
 
+use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use cluster::entity::{Answer, Port};
 use cluster::fabric::{CommandError, Envelope, Executed, OutcomeKey};
+use cluster::ids::ShardId;
+use cluster::runtime::feed::{EventId, FeedConsumer, NotConsumed, PublishedEvent};
 use cluster::runtime::node::{Node, NodeConfig, StartError};
 use cluster::runtime::ports::{InDoubt, InvocationId, PortAdapter, PortFuture, RetryRule};
 use cluster::shard::kind::Kinds;
@@ -285,4 +289,80 @@ async fn a_folder_serves_one_process_and_one_shard_count() {
     let other = NodeConfig { n_shards: Some(8), ..config(folder.path()) };
     let refused = Node::start(other, &mut Registry::default()).await;
     assert!(matches!(refused.err(), Some(StartError::Identity(_))));
+}
+
+/// Keeps what was announced, refusing every third batch at first.
+#[derive(Default)]
+struct Reader {
+    kept: Mutex<Vec<(EventId, String)>>,
+    asked: AtomicU64,
+}
+
+impl FeedConsumer for Reader {
+    fn number(&self) -> u8 {
+        1
+    }
+
+    fn consume(
+        &self,
+        events: Vec<PublishedEvent>,
+    ) -> Pin<Box<dyn Future<Output = Result<(), NotConsumed>> + Send + '_>> {
+        let refused = self.asked.fetch_add(1, Ordering::Relaxed) == 2;
+        if !refused {
+            let text = |event: PublishedEvent| String::from_utf8(event.body).expect("text");
+            let kept = events.into_iter().map(|event| (event.id, text(event)));
+            self.kept.lock().expect("not poisoned").extend(kept);
+        }
+        Box::pin(
+            async move { if refused { Err(NotConsumed("not now".to_owned())) } else { Ok(()) } },
+        )
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_feed_gives_every_event_in_order_and_goes_on_after_a_restart() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let reader = Arc::new(Reader::default());
+    let with = || {
+        let consumers: Vec<Arc<dyn FeedConsumer>> = vec![reader.clone()];
+        NodeConfig { consumers, ..config(folder.path()) }
+    };
+    let announce = |n: u64| TallyCommand::Announce(n.to_string());
+    let node = start_with(with()).await;
+    for n in 0..20 {
+        send(&node, "a", envelope(), announce(n)).await.expect("accepted");
+        send(&node, "b", envelope(), announce(n)).await.expect("accepted");
+    }
+    kept_at_least(&reader, 40).await;
+    node.stop().await;
+    // Nobody listens meanwhile; the events wait in the log.
+    let node = start(folder.path()).await;
+    send(&node, "a", envelope(), announce(20)).await.expect("accepted");
+    node.stop().await;
+    let node = start_with(with()).await;
+    kept_at_least(&reader, 41).await;
+    node.stop().await;
+    let mut kept = reader.kept.lock().expect("not poisoned").clone();
+    let delivered = kept.len();
+    kept.sort();
+    kept.dedup();
+    assert_eq!(kept.len(), 41);
+    assert!(delivered < 60, "the cursor was not kept: {delivered} deliveries of 41 events");
+    let of = |shard| kept.iter().filter(move |(id, _)| id.shard == shard).map(|(_, text)| text);
+    for shard in (0..4).map(ShardId) {
+        let told: Vec<u64> = of(shard).map(|text| text.parse().expect("a number")).collect();
+        assert!(told.is_sorted(), "{told:?}");
+    }
+}
+
+async fn kept_at_least(reader: &Reader, n: usize) {
+    for _ in 0..1_000 {
+        let kept = reader.kept.lock().expect("not poisoned").clone();
+        let distinct: BTreeSet<_> = kept.iter().map(|(id, _)| *id).collect();
+        if distinct.len() >= n {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("fewer than {n} events arrived");
 }
