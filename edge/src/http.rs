@@ -1,0 +1,25 @@
+//! HTTP: what is asked, who asks, what is answered.
+
+pub mod app;
+mod base64url;
+mod card_number;
+mod code;
+mod conditional;
+mod credentials;
+mod endpoint;
+mod error;
+mod extract;
+mod fields;
+mod json;
+mod keys;
+mod middleware;
+mod positions;
+mod query;
+mod refusals;
+mod render;
+mod reply;
+mod rfc3339;
+pub mod router;
+mod routes;
+
+pub(crate) use endpoint::{Class, Endpoint, Verb};

@@ -1,0 +1,102 @@
+//! What every request shares. Cheap to clone.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actors::Currency;
+use cluster::fabric::Fabric;
+use cluster::time::{Span, Timestamp};
+use prometheus_client::registry::Registry;
+use storage::clock;
+
+use super::credentials::Secrets;
+pub use super::credentials::{InvalidOperatorToken, OperatorToken};
+use super::middleware::request_id::RequestIds;
+use crate::metrics::EdgeMetrics;
+
+/// What an operator may choose.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Of carts whose shopper did not choose one.
+    pub default_currency: Currency,
+    /// Opens `/admin`; without it nothing does.
+    pub operator_token: Option<OperatorToken>,
+    /// How long a request waits for its answer.
+    pub request_timeout: Span,
+    /// How long a client may take to send a body.
+    pub body_timeout: Duration,
+    /// Requests that may be under way at once; below it, the less valuable ones are refused first.
+    pub concurrency_max: usize,
+}
+
+impl Settings {
+    /// The defaults for a shop that sells in this currency.
+    pub const fn new(default_currency: Currency) -> Self {
+        Self {
+            default_currency,
+            operator_token: None,
+            request_timeout: Span::from_secs(10),
+            body_timeout: Duration::from_secs(10),
+            concurrency_max: 8_192,
+        }
+    }
+}
+
+/// What the rim wants to know of the node it fronts, at any moment.
+pub struct Signals {
+    /// Whether the node serves.
+    pub is_ready: Box<dyn Fn() -> bool + Send + Sync>,
+    /// How full the node's fullest queue is, in percent.
+    pub pressure_percent: Box<dyn Fn() -> usize + Send + Sync>,
+}
+
+/// The state behind every handler.
+#[derive(Clone)]
+pub struct App(Arc<Shared>);
+
+pub struct Shared {
+    pub(crate) fabric: Fabric,
+    pub(crate) settings: Settings,
+    pub(crate) signals: Signals,
+    pub(crate) metrics: EdgeMetrics,
+    pub(crate) registry: Arc<Registry>,
+    pub(super) secrets: Secrets,
+    pub(super) request_ids: RequestIds,
+}
+
+impl App {
+    /// `registry` holds `metrics` and whatever else `/metrics` shows.
+    pub fn new(
+        fabric: Fabric,
+        settings: Settings,
+        signals: Signals,
+        metrics: EdgeMetrics,
+        registry: Arc<Registry>,
+    ) -> Self {
+        let secrets = Secrets::new(fabric.cluster_secret());
+        let request_ids = RequestIds::new();
+        Self(Arc::new(Shared {
+            fabric,
+            settings,
+            signals,
+            metrics,
+            registry,
+            secrets,
+            request_ids,
+        }))
+    }
+}
+
+impl Deref for App {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+/// The wall clock.
+pub(super) fn now() -> Timestamp {
+    Timestamp::from_micros(clock::wall_micros())
+}

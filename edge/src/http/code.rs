@@ -1,0 +1,193 @@
+//! The stable codes of errors: part of the contract, so a code is never renamed.
+
+use axum::http::StatusCode;
+
+/// What went wrong, as programs see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Code {
+    pub(crate) name: &'static str,
+    pub(crate) status: StatusCode,
+    pub(crate) title: &'static str,
+    pub(crate) retry: Retry,
+}
+
+/// Whether the same request, unchanged, may succeed later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Retry {
+    Never,
+    Later,
+}
+
+use Retry::{Later, Never};
+
+const fn code(name: &'static str, status: StatusCode, title: &'static str, retry: Retry) -> Code {
+    Code { name, status, title, retry }
+}
+
+type Status = StatusCode;
+
+/// About the request itself.
+impl Code {
+    pub(crate) const BODY_TOO_LARGE: Self =
+        code("body_too_large", Status::PAYLOAD_TOO_LARGE, "The body is too large", Never);
+    pub(crate) const CARD_NUMBER_REFUSED: Self = code(
+        "card_number_refused",
+        Status::UNPROCESSABLE_ENTITY,
+        "Card numbers are not accepted",
+        Never,
+    );
+    pub(crate) const IDEMPOTENCY_CONFLICT: Self = code(
+        "idempotency_conflict",
+        Status::UNPROCESSABLE_ENTITY,
+        "The idempotency key was used for another request",
+        Never,
+    );
+    pub(crate) const IDEMPOTENCY_KEY_INVALID: Self = code(
+        "idempotency_key_invalid",
+        Status::BAD_REQUEST,
+        "The idempotency key is malformed",
+        Never,
+    );
+    pub(crate) const IDEMPOTENCY_KEY_TOO_SHORT: Self = code(
+        "idempotency_key_too_short",
+        Status::BAD_REQUEST,
+        "The idempotency key is too short",
+        Never,
+    );
+    pub(crate) const IDEMPOTENCY_KEYS_EXHAUSTED: Self = code(
+        "idempotency_keys_exhausted",
+        Status::TOO_MANY_REQUESTS,
+        "Too many idempotency keys on one resource",
+        Later,
+    );
+    pub(crate) const IDEMPOTENCY_REPLY_EXPIRED: Self = code(
+        "idempotency_reply_expired",
+        Status::CONFLICT,
+        "The request took effect; its answer is not kept any more",
+        Never,
+    );
+    pub(crate) const IF_MATCH_INVALID: Self =
+        code("if_match_invalid", Status::BAD_REQUEST, "If-Match is malformed", Never);
+    pub(crate) const IF_MATCH_UNSUPPORTED: Self =
+        code("if_match_unsupported", Status::BAD_REQUEST, "If-Match cannot be honoured", Never);
+    pub(crate) const INVALID_JSON: Self =
+        code("invalid_json", Status::BAD_REQUEST, "The body is not valid JSON", Never);
+    pub(crate) const METHOD_NOT_ALLOWED: Self =
+        code("method_not_allowed", Status::METHOD_NOT_ALLOWED, "Method not allowed", Never);
+    pub(crate) const MIN_SEQ_INVALID: Self =
+        code("min_seq_invalid", Status::BAD_REQUEST, "Omni-Min-Seq is malformed", Never);
+    pub(crate) const NOT_FOUND: Self =
+        code("not_found", Status::NOT_FOUND, "There is nothing here", Never);
+    pub(crate) const PRECONDITION_FAILED: Self = code(
+        "precondition_failed",
+        Status::PRECONDITION_FAILED,
+        "The resource has changed since",
+        Never,
+    );
+    pub(crate) const REQUEST_TIMEOUT: Self =
+        code("request_timeout", Status::REQUEST_TIMEOUT, "The body took too long", Later);
+    pub(crate) const SEQUENCE_UNKNOWN: Self = code(
+        "sequence_unknown",
+        Status::PRECONDITION_FAILED,
+        "The position is of another incarnation",
+        Never,
+    );
+    pub(crate) const UNAUTHORIZED: Self =
+        code("unauthorized", Status::UNAUTHORIZED, "A valid credential is required", Never);
+    pub(crate) const UNSUPPORTED_MEDIA_TYPE: Self = code(
+        "unsupported_media_type",
+        Status::UNSUPPORTED_MEDIA_TYPE,
+        "The body must be application/json",
+        Never,
+    );
+    pub(crate) const VALIDATION_FAILED: Self =
+        code("validation_failed", Status::UNPROCESSABLE_ENTITY, "Some fields are invalid", Never);
+}
+
+/// Rules of carts.
+impl Code {
+    pub(crate) const CART_EXISTS: Self =
+        code("cart_exists", Status::CONFLICT, "The cart exists already", Never);
+    pub(crate) const CART_MERGED: Self =
+        code("cart_merged", Status::GONE, "The cart was merged into another", Never);
+    pub(crate) const CART_MERGING: Self =
+        code("cart_merging", Status::CONFLICT, "The cart is being merged", Later);
+    pub(crate) const CART_NOT_FOUND: Self =
+        code("cart_not_found", Status::NOT_FOUND, "There is no such cart", Never);
+    pub(crate) const CATALOGUE_UNAVAILABLE: Self = code(
+        "catalogue_unavailable",
+        Status::SERVICE_UNAVAILABLE,
+        "Prices are not available",
+        Later,
+    );
+    pub(crate) const CURRENCY_MISMATCH: Self =
+        code("currency_mismatch", Status::CONFLICT, "The carts have different currencies", Never);
+    pub(crate) const LINE_NOT_FOUND: Self =
+        code("line_not_found", Status::NOT_FOUND, "The cart has no such line", Never);
+    pub(crate) const MERGE_INTO_ITSELF: Self = code(
+        "merge_into_itself",
+        Status::UNPROCESSABLE_ENTITY,
+        "A cart cannot be merged into itself",
+        Never,
+    );
+    pub(crate) const MERGE_REFUSED: Self =
+        code("merge_refused", Status::CONFLICT, "The other cart could not take the lines", Never);
+    pub(crate) const QUANTITY_TOO_LARGE: Self =
+        code("quantity_too_large", Status::UNPROCESSABLE_ENTITY, "The line is too large", Never);
+    pub(crate) const SKU_NOT_FOR_SALE: Self =
+        code("sku_not_for_sale", Status::UNPROCESSABLE_ENTITY, "The SKU is not for sale", Never);
+    pub(crate) const SKU_NOT_PRICED: Self =
+        code("sku_not_priced", Status::UNPROCESSABLE_ENTITY, "The SKU has no price", Never);
+    pub(crate) const TOO_MANY_LINES: Self =
+        code("too_many_lines", Status::UNPROCESSABLE_ENTITY, "The cart has too many lines", Never);
+    pub(crate) const TOTAL_TOO_LARGE: Self =
+        code("total_too_large", Status::UNPROCESSABLE_ENTITY, "The total is too large", Never);
+}
+
+/// Rules of stock.
+impl Code {
+    pub(crate) const BELOW_RESERVED: Self =
+        code("below_reserved", Status::CONFLICT, "Reserved pieces cannot leave the stock", Never);
+    pub(crate) const ON_HAND_TOO_LARGE: Self =
+        code("on_hand_too_large", Status::UNPROCESSABLE_ENTITY, "The stock is too large", Never);
+    pub(crate) const OUT_OF_STOCK: Self =
+        code("out_of_stock", Status::CONFLICT, "There is not enough stock", Never);
+    pub(crate) const RESERVATION_CONFIRMED: Self =
+        code("reservation_confirmed", Status::CONFLICT, "The reservation was confirmed", Never);
+    pub(crate) const RESERVATION_DIFFERS: Self =
+        code("reservation_differs", Status::CONFLICT, "The reservation is a different one", Never);
+    pub(crate) const RESERVATION_EXPIRED: Self =
+        code("reservation_expired", Status::CONFLICT, "The reservation has expired", Never);
+    pub(crate) const RESERVATION_NOT_FOUND: Self =
+        code("reservation_not_found", Status::NOT_FOUND, "There is no such reservation", Never);
+    pub(crate) const RESERVATION_RELEASED: Self =
+        code("reservation_released", Status::CONFLICT, "The reservation was released", Never);
+    pub(crate) const SKU_NOT_FOUND: Self =
+        code("sku_not_found", Status::NOT_FOUND, "There is no stock of this SKU", Never);
+    pub(crate) const TOO_MANY_RESERVATIONS: Self = code(
+        "too_many_reservations",
+        Status::SERVICE_UNAVAILABLE,
+        "Too many reservations are open",
+        Later,
+    );
+}
+
+/// About the service.
+impl Code {
+    pub(crate) const DEADLINE_EXCEEDED: Self =
+        code("deadline_exceeded", Status::SERVICE_UNAVAILABLE, "No answer in time", Later);
+    pub(crate) const INTERNAL: Self =
+        code("internal", Status::INTERNAL_SERVER_ERROR, "Something went wrong", Never);
+    pub(crate) const NOT_READY: Self =
+        code("not_ready", Status::SERVICE_UNAVAILABLE, "The node is not ready", Later);
+    pub(crate) const OVERLOADED: Self =
+        code("overloaded", Status::SERVICE_UNAVAILABLE, "The service is overloaded", Later);
+    pub(crate) const RESOURCE_FULL: Self =
+        code("resource_full", Status::CONFLICT, "The resource cannot grow further", Never);
+    pub(crate) const SHARD_UNAVAILABLE: Self =
+        code("shard_unavailable", Status::SERVICE_UNAVAILABLE, "Part of the data is away", Later);
+    pub(crate) const SHUTTING_DOWN: Self =
+        code("shutting_down", Status::SERVICE_UNAVAILABLE, "The node is shutting down", Later);
+    pub(crate) const STORAGE_FULL: Self =
+        code("storage_full", Status::INSUFFICIENT_STORAGE, "There is no space left", Later);
+}

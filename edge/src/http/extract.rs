@@ -1,0 +1,258 @@
+//! What handlers take from a request. Every extractor refuses with an [`ApiError`].
+//!
+//! **Invariants:** a body is read only after everything before it in the handler's signature was
+//! accepted, and never past [`BODY_BYTES_MAX`].
+
+use std::str::FromStr;
+
+use actors::{CartId, SkuCode};
+use axum::body::Body;
+use axum::extract::{FromRequest, FromRequestParts, RawPathParams};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::request::Parts;
+use axum::http::uri::PathAndQuery;
+use axum::http::{HeaderMap, Method, Request};
+use bytes::Bytes;
+use cluster::fabric::{Envelope, OutcomeKey};
+use cluster::ids::Position;
+use cluster::time::Timestamp;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+
+use super::app::{App, now};
+use super::code::Code;
+use super::conditional;
+use super::credentials::{self, CartToken};
+use super::error::ApiError;
+use super::fields::{self, Document};
+use super::keys::{self, Credential, IdempotencyKey};
+use super::positions;
+
+pub(super) const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// A cart, and the proof that the client may see it.
+pub(super) struct GuestCart {
+    pub(super) id: CartId,
+    pub(super) token: CartToken,
+}
+
+impl FromRequestParts<App> for GuestCart {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let id = path_param(parts, "id").await?.ok_or_else(ApiError::cart_not_found)?;
+        let token = credentials::cart_token(&parts.headers, &app.secrets, id)?;
+        Ok(Self { id, token })
+    }
+}
+
+/// The client is an operator.
+pub(super) struct Operator;
+
+impl FromRequestParts<App> for Operator {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let token = app.settings.operator_token.as_ref();
+        credentials::check_operator(&parts.headers, &app.secrets, token).map(|()| Self)
+    }
+}
+
+/// The parameter of a path that names a SKU or a reservation.
+pub(super) struct PathId<T>(pub(super) T);
+
+/// An id that may stand in a path.
+pub(super) trait InPath: FromStr {
+    const NAME: &'static str;
+    const NOT_FOUND: (Code, &'static str);
+}
+
+impl InPath for SkuCode {
+    const NAME: &'static str = "sku";
+    const NOT_FOUND: (Code, &'static str) = (Code::SKU_NOT_FOUND, "this cannot be a SKU");
+}
+
+impl InPath for actors::ReservationId {
+    const NAME: &'static str = "reservation";
+    const NOT_FOUND: (Code, &'static str) =
+        (Code::RESERVATION_NOT_FOUND, "this cannot be a reservation");
+}
+
+impl<T: InPath> FromRequestParts<App> for PathId<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiError> {
+        let (code, detail) = T::NOT_FOUND;
+        let id = path_param(parts, T::NAME).await?;
+        id.map(Self).ok_or_else(|| ApiError::new(code, detail))
+    }
+}
+
+async fn path_param<T: FromStr>(parts: &mut Parts, name: &str) -> Result<Option<T>, ApiError> {
+    // Ids need no escapes; with them one resource would have many paths, and keys many scopes.
+    if parts.uri.path().contains('%') {
+        return Ok(None);
+    }
+    let params = RawPathParams::from_request_parts(parts, &()).await;
+    let params = params.map_err(|_| ApiError::not_found())?;
+    let value = params.iter().find(|(known, _)| *known == name).map(|(_, value)| value);
+    Ok(value.and_then(|value| value.parse().ok()))
+}
+
+/// The terms of a read.
+pub(super) struct ReadTerms {
+    pub(super) at_least: Vec<Position>,
+    pub(super) deadline: Timestamp,
+    headers: HeaderMap,
+}
+
+impl FromRequestParts<App> for ReadTerms {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let at_least = positions::wanted(&parts.headers, app.fabric.incarnation())?;
+        let deadline = now().plus(app.settings.request_timeout);
+        Ok(Self { at_least, deadline, headers: std::mem::take(&mut parts.headers) })
+    }
+}
+
+impl ReadTerms {
+    /// Whether the client has the state at `seq` already.
+    pub(super) fn knows(&self, seq: u64) -> bool {
+        conditional::is_known(&self.headers, seq)
+    }
+}
+
+/// The terms of a change: how often it may happen, on which state, until when.
+pub(super) struct Terms {
+    pub(super) key: Option<IdempotencyKey>,
+    pub(super) expected_seq: Option<u64>,
+    pub(super) deadline: Timestamp,
+    now: Timestamp,
+    method: Method,
+    target: Option<PathAndQuery>,
+}
+
+impl FromRequestParts<App> for Terms {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let key = IdempotencyKey::of(&parts.headers)?;
+        let expected_seq = conditional::expected_seq(&parts.headers)?;
+        // A change is decided by the leader, past every position; only a foreign one is refused.
+        positions::wanted(&parts.headers, app.fabric.incarnation())?;
+        let now = now();
+        let deadline = now.plus(app.settings.request_timeout);
+        let (method, target) = (parts.method.clone(), parts.uri.path_and_query().cloned());
+        Ok(Self { key, expected_seq, deadline, now, method, target })
+    }
+}
+
+impl Terms {
+    pub(super) fn is_keyed(&self) -> bool {
+        self.key.is_some()
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// What the client's key means for this credential, method and path.
+    pub(super) fn scope(&self, credential: Credential<'_>) -> Option<[u8; 16]> {
+        let path = self.target.as_ref().map_or("/", |target| target.path());
+        self.key.as_ref().map(|key| keys::scope(key, credential, &self.method, path))
+    }
+
+    pub(super) fn envelope(&self, credential: Credential<'_>, body: &[u8]) -> Envelope {
+        Envelope {
+            deadline: self.deadline,
+            key: self.outcome_key(credential, body),
+            expected_seq: self.expected_seq,
+        }
+    }
+
+    fn outcome_key(&self, credential: Credential<'_>, body: &[u8]) -> Option<OutcomeKey> {
+        let scope = self.scope(credential)?;
+        Some(keys::outcome_key(scope, body, self.expected_seq, self.now))
+    }
+}
+
+/// A JSON body: its bytes and what they say.
+pub(super) struct JsonBody<T> {
+    pub(super) bytes: Bytes,
+    pub(super) document: T,
+}
+
+impl<T: Document> FromRequest<App> for JsonBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request<Body>, app: &App) -> Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        let length = parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+        let length = length.and_then(|length| length.parse::<usize>().ok());
+        if length.is_some_and(|length| length > BODY_BYTES_MAX) {
+            return Err(too_large());
+        }
+        let has_json = is_json(&parts.headers);
+        if !has_json && (!T::MAY_BE_EMPTY || parts.headers.contains_key(CONTENT_TYPE)) {
+            return Err(not_json());
+        }
+        let collect = Limited::new(body, BODY_BYTES_MAX).collect();
+        let collected = tokio::time::timeout(app.settings.body_timeout, collect).await;
+        let bytes = match collected {
+            Ok(Ok(collected)) => collected.to_bytes(),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(too_large()),
+            Ok(Err(_)) => return Err(ApiError::new(Code::INVALID_JSON, "the body broke off")),
+            Err(_elapsed) => {
+                return Err(ApiError::new(Code::REQUEST_TIMEOUT, "the body did not come in time"));
+            }
+        };
+        if !has_json && !bytes.is_empty() {
+            return Err(not_json());
+        }
+        let document = fields::read(&bytes)?;
+        Ok(Self { bytes, document })
+    }
+}
+
+fn too_large() -> ApiError {
+    ApiError::new(Code::BODY_TOO_LARGE, "a body is at most 65536 bytes")
+}
+
+fn not_json() -> ApiError {
+    ApiError::new(Code::UNSUPPORTED_MEDIA_TYPE, "the content type must be application/json")
+}
+
+/// `application/json`, in UTF-8 where it says so.
+fn is_json(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return false };
+    let Ok(text) = value.to_str() else { return false };
+    let mut parts = text.split(';').map(|part| part.trim_matches([' ', '\t']));
+    let is_json = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"));
+    is_json
+        && parts.all(|parameter| match parameter.split_once('=') {
+            Some((name, value)) if name.eq_ignore_ascii_case("charset") => {
+                value.trim_matches('"').eq_ignore_ascii_case("utf-8")
+            }
+            Some(_) => true,
+            None => parameter.is_empty(),
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_json_in_utf_8_is_json() {
+        let is_json =
+            |value: &str| is_json(&HeaderMap::from_iter([(CONTENT_TYPE, value.parse().unwrap())]));
+        for good in ["application/json", "Application/JSON; charset=\"UTF-8\"", "application/json;"]
+        {
+            assert!(is_json(good), "{good}");
+        }
+        for bad in ["", "text/json", "application/json; charset=utf-16", "application/jsonx"] {
+            assert!(!is_json(bad), "{bad}");
+        }
+    }
+}

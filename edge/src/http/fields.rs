@@ -1,0 +1,262 @@
+//! Reading the members of a body: everything that is wrong is found in one go.
+//!
+//! **Invariants:** a document is read only when nothing was wrong with it; a member nobody asked
+//! for is a fault; at most [`FAULTS_MAX`] faults are reported.
+
+use std::borrow::Cow;
+
+use super::code::Code;
+use super::error::{ApiError, Fault};
+use super::json::{Json, Member};
+
+const FAULTS_MAX: usize = 50;
+/// How much of a client's own member name is repeated to it.
+const NAME_CHARS_MAX: usize = 64;
+
+/// A body, read member by member.
+pub(super) trait Document: Sized {
+    /// Whether no body at all means `{}`.
+    const MAY_BE_EMPTY: bool = false;
+
+    /// `None` only with a fault reported.
+    fn read(members: &mut Members<'_>, faults: &mut Faults) -> Option<Self>;
+}
+
+/// What is wrong with one value.
+pub(super) struct Flaw {
+    pub(super) code: &'static str,
+    pub(super) detail: Cow<'static, str>,
+}
+
+pub(super) fn flaw(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Flaw {
+    Flaw { code, detail: detail.into() }
+}
+
+#[derive(Default)]
+pub(super) struct Faults(Vec<Fault>);
+
+impl Faults {
+    pub(super) fn add(&mut self, param: String, Flaw { code, detail }: Flaw) {
+        if self.0.len() < FAULTS_MAX {
+            self.0.push(Fault::Field { param, code, detail });
+        }
+    }
+
+    pub(super) fn into_result<T>(self, read: Option<T>) -> Result<T, ApiError> {
+        if let (Some(read), true) = (read, self.0.is_empty()) {
+            return Ok(read);
+        }
+        let card_number = Code::CARD_NUMBER_REFUSED.name;
+        let has_card_number = self
+            .0
+            .iter()
+            .any(|fault| matches!(fault, Fault::Field { code, .. } if *code == card_number));
+        let code =
+            if has_card_number { Code::CARD_NUMBER_REFUSED } else { Code::VALIDATION_FAILED };
+        Err(ApiError::faults(code, "see errors for all that is wrong with the request", self.0))
+    }
+}
+
+/// Reads a whole body.
+pub(super) fn read<T: Document>(bytes: &[u8]) -> Result<T, ApiError> {
+    let mut faults = Faults::default();
+    let json = if bytes.is_empty() && T::MAY_BE_EMPTY {
+        Json::Object(Vec::new())
+    } else {
+        Json::parse(bytes)?
+    };
+    let read = object(json, None, &mut faults, T::read);
+    faults.into_result(read)
+}
+
+/// The members of one object; where it lies in the body only matters for faults.
+pub(super) struct Members<'a> {
+    members: Vec<Member<'a>>,
+    place: Option<(&'static str, usize)>,
+}
+
+fn object<'a, T>(
+    json: Json<'a>,
+    place: Option<(&'static str, usize)>,
+    faults: &mut Faults,
+    read: impl FnOnce(&mut Members<'a>, &mut Faults) -> Option<T>,
+) -> Option<T> {
+    let Json::Object(members) = json else {
+        let param = place.map_or_else(String::new, |(list, nth)| format!("{list}[{nth}]"));
+        faults.add(param, flaw("wrong_type", "must be an object"));
+        return None;
+    };
+    let mut members = Members { members, place };
+    let read = read(&mut members, faults);
+    for (name, _) in &members.members {
+        let name: String = name.chars().take(NAME_CHARS_MAX).collect();
+        faults.add(members.param(&name), flaw("unknown", "there is no such member"));
+    }
+    read
+}
+
+impl<'a> Members<'a> {
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.members.iter().any(|(known, _)| known == name)
+    }
+
+    pub(super) fn required<T>(
+        &mut self,
+        name: &str,
+        faults: &mut Faults,
+        parse: impl FnOnce(Json<'a>) -> Result<T, Flaw>,
+    ) -> Option<T> {
+        let parsed = match self.take(name) {
+            Some(json) => parse(json),
+            None => Err(flaw("required", "is required")),
+        };
+        self.report(name, faults, parsed)
+    }
+
+    /// `Some(None)` where the member is absent or null, `None` where it is faulty.
+    pub(super) fn optional<T>(
+        &mut self,
+        name: &str,
+        faults: &mut Faults,
+        parse: impl FnOnce(Json<'a>) -> Result<T, Flaw>,
+    ) -> Option<Option<T>> {
+        match self.take(name) {
+            None | Some(Json::Null) => Some(None),
+            Some(json) => {
+                let parsed = parse(json);
+                self.report(name, faults, parsed).map(Some)
+            }
+        }
+    }
+
+    /// A list of objects, of 1 to `max` of them.
+    pub(super) fn objects<T>(
+        &mut self,
+        name: &'static str,
+        max: usize,
+        faults: &mut Faults,
+        mut read: impl FnMut(&mut Members<'a>, &mut Faults) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let list = self.required(name, faults, |json| match json {
+            Json::List(list) if (1..=max).contains(&list.len()) => Ok(list),
+            Json::List(_) => Err(flaw("out_of_range", format!("must have 1 to {max} elements"))),
+            Json::Null
+            | Json::Bool
+            | Json::Integer(_)
+            | Json::HugeInteger
+            | Json::Fraction
+            | Json::Text(_)
+            | Json::Object(_) => Err(flaw("wrong_type", "must be a list")),
+        })?;
+        let n_elements = list.len();
+        let elements = list.into_iter().enumerate();
+        let read: Vec<_> = elements
+            .filter_map(|(nth, json)| object(json, Some((name, nth)), faults, &mut read))
+            .collect();
+        (read.len() == n_elements).then_some(read)
+    }
+
+    fn take(&mut self, name: &str) -> Option<Json<'a>> {
+        let nth = self.members.iter().position(|(known, _)| known == name)?;
+        Some(self.members.swap_remove(nth).1)
+    }
+
+    fn report<T>(&self, name: &str, faults: &mut Faults, parsed: Result<T, Flaw>) -> Option<T> {
+        parsed.map_err(|flaw| faults.add(self.param(name), flaw)).ok()
+    }
+
+    fn param(&self, name: &str) -> String {
+        match self.place {
+            Some((list, nth)) => format!("{list}[{nth}].{name}"),
+            None => name.to_owned(),
+        }
+    }
+}
+
+pub(super) fn text(json: Json<'_>) -> Result<Cow<'_, str>, Flaw> {
+    match json {
+        Json::Text(text) => Ok(text),
+        Json::Null
+        | Json::Bool
+        | Json::Integer(_)
+        | Json::HugeInteger
+        | Json::Fraction
+        | Json::List(_)
+        | Json::Object(_) => Err(flaw("wrong_type", "must be a string")),
+    }
+}
+
+/// A text with a parser of its own, whose error says what it takes.
+pub(super) fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(
+    json: Json<'_>,
+) -> Result<T, Flaw> {
+    text(json)?.parse().map_err(|error: T::Err| flaw("invalid", error.to_string()))
+}
+
+/// A whole number from `min` to `max`.
+pub(super) fn integer(json: Json<'_>, min: i64, max: i64) -> Result<i64, Flaw> {
+    match json {
+        Json::Integer(number) if (min..=max).contains(&number) => Ok(number),
+        Json::Integer(_) | Json::HugeInteger => {
+            Err(flaw("out_of_range", format!("must be from {min} to {max}")))
+        }
+        Json::Fraction => {
+            Err(flaw("wrong_type", "must be a whole number without point or exponent"))
+        }
+        Json::Null | Json::Bool | Json::Text(_) | Json::List(_) | Json::Object(_) => {
+            Err(flaw("wrong_type", "must be a number"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, PartialEq)]
+    struct Pair(i64, Option<String>);
+
+    impl Document for Pair {
+        fn read(members: &mut Members<'_>, faults: &mut Faults) -> Option<Self> {
+            let number = members.required("number", faults, |json| integer(json, 1, 9));
+            let note = members.optional("note", faults, text);
+            Some(Self(number?, note?.map(Cow::into_owned)))
+        }
+    }
+
+    #[track_caller]
+    fn check(body: &str, faults: &[&str]) {
+        let mut found = Faults::default();
+        let read = object(Json::parse(body.as_bytes()).unwrap(), None, &mut found, Pair::read);
+        let named: Vec<_> = found
+            .0
+            .iter()
+            .map(|fault| match fault {
+                Fault::Field { param, code, .. } => format!("{param}:{code}"),
+                Fault::Stock { .. } => unreachable!(),
+            })
+            .collect();
+        assert_eq!(named, faults);
+        assert_eq!(found.into_result(read).is_ok(), faults.is_empty());
+    }
+
+    #[test]
+    fn a_faultless_document_is_read() {
+        let pair = |body: &[u8]| read::<Pair>(body).ok();
+        assert_eq!(pair(br#"{"note":"n","number":3}"#), Some(Pair(3, Some("n".to_owned()))));
+        assert_eq!(pair(b""), None);
+    }
+
+    #[test]
+    fn every_fault_is_found_at_once() {
+        check(r#"{"number":3}"#, &[]);
+        check(r#"{"number":3,"note":null}"#, &[]);
+        check(
+            r#"{"number":10,"note":4,"x":1}"#,
+            &["number:out_of_range", "note:wrong_type", "x:unknown"],
+        );
+        check(r#"{"note":"n"}"#, &["number:required"]);
+        check(r#"{"number":1.5}"#, &["number:wrong_type"]);
+        check("[]", &[":wrong_type"]);
+    }
+}

@@ -1,0 +1,86 @@
+//! The query string of a list: `limit` and `after`, nothing else.
+
+use std::str::FromStr;
+
+use actors::PageLimit;
+use axum::http::Uri;
+
+use super::error::ApiError;
+use super::fields::{Faults, flaw};
+
+const LIMIT_DEFAULT: u32 = 20;
+
+/// Which part of a list is wanted.
+#[derive(Debug)]
+pub(super) struct Page<C> {
+    pub(super) limit: PageLimit,
+    pub(super) after: Option<C>,
+}
+
+impl<C: FromStr> Page<C> {
+    pub(super) fn of(uri: &Uri) -> Result<Self, ApiError> {
+        let mut faults = Faults::default();
+        let (mut limit, mut after) = (None, None);
+        let pairs = uri.query().into_iter().flat_map(|query| query.split('&'));
+        for pair in pairs.filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let wrong = match name {
+                "limit" if limit.is_some() => Some(flaw("repeated", "comes more than once")),
+                "limit" => {
+                    let detail = "must be from 1 to 100";
+                    limit = value.parse().ok().and_then(|limit: u32| limit.try_into().ok());
+                    limit.is_none().then(|| flaw("out_of_range", detail))
+                }
+                "after" if after.is_some() => Some(flaw("repeated", "comes more than once")),
+                "after" => {
+                    after = value.parse().ok();
+                    after.is_none().then(|| flaw("invalid", "must be a next_cursor of this list"))
+                }
+                _ => Some(flaw("unknown", "there is no such parameter")),
+            };
+            if let Some(flaw) = wrong {
+                const NAME_CHARS_MAX: usize = 64;
+                faults.add(name.chars().take(NAME_CHARS_MAX).collect(), flaw);
+            }
+        }
+        let limit = limit.or_else(|| PageLimit::try_from(LIMIT_DEFAULT).ok());
+        faults.into_result(limit.map(|limit| Self { limit, after }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actors::ReservationId;
+
+    use super::*;
+
+    fn page(query: &str) -> Result<Page<ReservationId>, ApiError> {
+        Page::of(&format!("/list{query}").parse().unwrap())
+    }
+
+    #[test]
+    fn a_page_has_a_limit_and_a_start() {
+        assert_eq!(page("").unwrap().limit.get(), 20);
+        assert_eq!(page("?").unwrap().limit.get(), 20);
+        let id = ReservationId::from_bytes([7; 16]);
+        let asked = page(&format!("?limit=100&after={id}")).unwrap();
+        assert_eq!((asked.limit.get(), asked.after), (100, Some(id)));
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        for bad in [
+            "?limit=0",
+            "?limit=101",
+            "?limit=x",
+            "?limit",
+            "?after=x",
+            "?limits=3",
+            "?limit=1&limit=1",
+            "?limit=%31",
+            "?before=res_1",
+        ] {
+            assert!(page(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! What the domain's refusals are to HTTP. No catch-all arm: a new rule must choose its code here.
+
+use actors::SkuCode;
+use actors::domain::{cart, sku};
+
+use super::code::Code;
+use super::error::{ApiError, Fault};
+
+pub(super) fn of_cart(refusal: cart::Rejection) -> ApiError {
+    use cart::Rejection;
+    let detail = refusal.to_string();
+    match refusal {
+        // To its former owner too a deleted cart is a cart that is not there.
+        Rejection::NotFound | Rejection::Deleted => ApiError::cart_not_found(),
+        Rejection::AlreadyExists => ApiError::new(Code::CART_EXISTS, detail),
+        Rejection::Merging { .. } => ApiError::new(Code::CART_MERGING, detail),
+        Rejection::MergedAway { into } => {
+            ApiError::new(Code::CART_MERGED, detail).at(format!("/store/v1/carts/{into}"))
+        }
+        Rejection::MergeIntoItself => ApiError::new(Code::MERGE_INTO_ITSELF, detail).about("from"),
+        Rejection::CurrencyMismatch { .. } => ApiError::new(Code::CURRENCY_MISMATCH, detail),
+        Rejection::LineNotFound { .. } => ApiError::new(Code::LINE_NOT_FOUND, detail),
+        Rejection::TooManyLines => ApiError::new(Code::TOO_MANY_LINES, detail),
+        Rejection::QuantityTooLarge { .. } => {
+            ApiError::new(Code::QUANTITY_TOO_LARGE, detail).about("quantity")
+        }
+        Rejection::TotalTooLarge => ApiError::new(Code::TOTAL_TOO_LARGE, detail),
+        Rejection::UnknownSku { .. } => ApiError::new(Code::SKU_NOT_FOR_SALE, detail).about("sku"),
+        Rejection::NotPriced { .. } => ApiError::new(Code::SKU_NOT_PRICED, detail).about("sku"),
+        Rejection::CatalogueUnavailable => {
+            ApiError::new(Code::CATALOGUE_UNAVAILABLE, "carts cannot be priced at the moment")
+        }
+    }
+}
+
+pub(super) fn of_stock(refusal: sku::Rejection, sku: &SkuCode) -> ApiError {
+    use sku::Rejection;
+    let detail = refusal.to_string();
+    match refusal {
+        Rejection::BelowReserved { .. } => ApiError::new(Code::BELOW_RESERVED, detail),
+        Rejection::OnHandTooLarge => ApiError::new(Code::ON_HAND_TOO_LARGE, detail),
+        Rejection::OutOfStock { requested, available } => {
+            let (requested, available) = (requested.get(), available.get());
+            let fault = Fault::Stock { sku: sku.to_string(), requested, available };
+            ApiError::faults(Code::OUT_OF_STOCK, "fewer pieces are available", vec![fault])
+        }
+        Rejection::DifferentQuantity { .. } => ApiError::new(Code::RESERVATION_DIFFERS, detail),
+        Rejection::TooManyReservations => {
+            ApiError::new(Code::TOO_MANY_RESERVATIONS, "reservations must end before others begin")
+        }
+        Rejection::ReleasedBefore => ApiError::new(Code::RESERVATION_RELEASED, detail),
+        Rejection::NotReserved => ApiError::new(Code::RESERVATION_NOT_FOUND, detail),
+        Rejection::Expired => ApiError::new(Code::RESERVATION_EXPIRED, detail),
+        Rejection::AlreadyConfirmed => ApiError::new(Code::RESERVATION_CONFIRMED, detail),
+    }
+}

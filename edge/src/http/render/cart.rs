@@ -1,0 +1,121 @@
+//! A cart in JSON.
+//!
+//! `available` is no member of an item: this node does not know the stock of other shards, and
+//! advice that may never have been true is none.
+
+use actors::domain::cart::{LineView, MergeRefused, Status, View};
+use actors::{CartId, Money};
+use serde::ser::{Serialize, Serializer};
+
+use super::{MoneyJson, Text};
+use crate::http::rfc3339::Rfc3339;
+
+#[derive(serde::Serialize)]
+pub(in crate::http) struct CartJson<'a> {
+    id: Text<CartId>,
+    status: &'static str,
+    currency: &'a str,
+    items: Items<'a>,
+    discounts: [(); 0],
+    totals: TotalsJson,
+    messages: Messages<'a>,
+    seq: u64,
+    updated_at: Text<Rfc3339>,
+}
+
+impl<'a> CartJson<'a> {
+    pub(in crate::http) fn new(view: &'a View, seq: u64) -> Self {
+        let zero = MoneyJson(Money::zero(view.currency));
+        let none = || MoneyJson(zero.0);
+        Self {
+            id: Text(view.id),
+            status: status(view.status),
+            currency: view.currency.as_str(),
+            items: Items(&view.lines),
+            discounts: [],
+            totals: TotalsJson {
+                items: MoneyJson(view.totals.items),
+                discount: none(),
+                shipping: none(),
+                tax: none(),
+                grand: MoneyJson(view.totals.grand),
+            },
+            messages: Messages(view.merge_refused.as_ref()),
+            seq,
+            updated_at: Text(Rfc3339(view.updated_at)),
+        }
+    }
+}
+
+const fn status(status: Status) -> &'static str {
+    match status {
+        Status::Open => "open",
+        Status::Merging { .. } => "merging",
+        Status::MergedAway { .. } => "merged",
+        Status::Deleted => "deleted",
+    }
+}
+
+/// A cart and the token that opens it, as creation answers.
+#[derive(serde::Serialize)]
+pub(in crate::http) struct CreatedJson<'a> {
+    pub(in crate::http) cart: CartJson<'a>,
+    pub(in crate::http) token: String,
+}
+
+/// What became of a merge.
+#[derive(serde::Serialize)]
+pub(in crate::http) struct MergeJson {
+    pub(in crate::http) from: Text<CartId>,
+    pub(in crate::http) into: Text<CartId>,
+    pub(in crate::http) status: &'static str,
+}
+
+struct Items<'a>(&'a [LineView]);
+
+impl Serialize for Items<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|line| ItemJson {
+            sku: line.sku.as_str(),
+            name: line.name.as_str(),
+            quantity: line.quantity.get(),
+            unit_price: MoneyJson(line.unit_price),
+            line_total: MoneyJson(line.line_total),
+        }))
+    }
+}
+
+#[derive(serde::Serialize)]
+struct ItemJson<'a> {
+    sku: &'a str,
+    name: &'a str,
+    quantity: u32,
+    unit_price: MoneyJson,
+    line_total: MoneyJson,
+}
+
+#[derive(serde::Serialize)]
+struct TotalsJson {
+    items: MoneyJson,
+    discount: MoneyJson,
+    shipping: MoneyJson,
+    tax: MoneyJson,
+    grand: MoneyJson,
+}
+
+/// What the shopper should know of the cart besides its lines.
+struct Messages<'a>(Option<&'a MergeRefused>);
+
+impl Serialize for Messages<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(
+            self.0.map(|refused| MessageJson { code: "merge_refused", text: Text(&refused.why) }),
+        )
+    }
+}
+
+#[derive(serde::Serialize)]
+struct MessageJson<'a> {
+    code: &'static str,
+    text: Text<&'a actors::domain::cart::Rejection>,
+}

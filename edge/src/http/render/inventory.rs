@@ -1,0 +1,187 @@
+//! A stock, its reservations and its ledger in JSON.
+
+use std::fmt;
+use std::str::FromStr;
+
+use actors::domain::sku::{Cause, LedgerEntry, Level, ReservationView};
+use actors::{PageLimit, ReservationId, SkuCode};
+use cluster::ids::EntityRef;
+use cluster::time::Timestamp;
+
+use super::Text;
+use crate::http::rfc3339::Rfc3339;
+
+#[derive(serde::Serialize)]
+pub(in crate::http) struct InventoryJson<'a> {
+    sku: &'a str,
+    on_hand: u32,
+    reserved: u32,
+    available: u32,
+    seq: u64,
+}
+
+impl<'a> InventoryJson<'a> {
+    pub(in crate::http) fn new(sku: &'a SkuCode, level: Level, seq: u64) -> Self {
+        Self {
+            sku: sku.as_str(),
+            on_hand: level.on_hand.get(),
+            reserved: level.reserved.get(),
+            available: level.available.get(),
+            seq,
+        }
+    }
+}
+
+/// A reservation as its creation answers: from the request and the stock after it.
+#[derive(serde::Serialize)]
+pub(in crate::http) struct ReservedJson<'a> {
+    pub(in crate::http) id: Text<ReservationId>,
+    pub(in crate::http) quantity: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::http) expires_in_seconds: Option<u32>,
+    pub(in crate::http) inventory: InventoryJson<'a>,
+}
+
+/// One page of a list.
+#[derive(serde::Serialize)]
+pub(in crate::http) struct ListJson<T> {
+    data: Vec<T>,
+    has_more: bool,
+    next_cursor: Option<String>,
+}
+
+impl<T> ListJson<T> {
+    pub(in crate::http) fn new(data: Vec<T>, next: Option<impl fmt::Display>) -> Self {
+        Self { data, has_more: next.is_some(), next_cursor: next.map(|next| next.to_string()) }
+    }
+}
+
+#[derive(serde::Serialize)]
+pub(in crate::http) struct ReservationJson {
+    id: Text<ReservationId>,
+    quantity: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    holder: Option<Text<EntityRef>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<Text<Rfc3339>>,
+}
+
+impl From<&ReservationView> for ReservationJson {
+    fn from(view: &ReservationView) -> Self {
+        Self {
+            id: Text(view.id),
+            quantity: view.quantity.get(),
+            holder: view.holder.map(|holder| Text(holder.into())),
+            expires_at: view.expires_at.map(|at| Text(Rfc3339(at))),
+        }
+    }
+}
+
+#[derive(serde::Serialize)]
+pub(in crate::http) struct LedgerEntryJson<'a> {
+    at: Text<Rfc3339>,
+    delta: i64,
+    on_hand: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reservation: Option<Text<ReservationId>>,
+}
+
+impl<'a> From<&'a LedgerEntry> for LedgerEntryJson<'a> {
+    fn from(entry: &'a LedgerEntry) -> Self {
+        let (reason, reservation) = match &entry.cause {
+            Cause::Stated(reason) => (Some(reason.as_str()), None),
+            Cause::Sold(id) => (None, Some(Text(*id))),
+        };
+        Self {
+            at: Text(Rfc3339(entry.at)),
+            delta: entry.delta.get(),
+            on_hand: entry.on_hand.get(),
+            reason,
+            reservation,
+        }
+    }
+}
+
+/// Where a page of a ledger ends: the time of its last entry, and how many entries of that time it
+/// holds, for several changes may share one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::http) struct LedgerCursor {
+    at: Timestamp,
+    n_shown: usize,
+}
+
+impl LedgerCursor {
+    /// The part of a ledger, newest first, that follows a cursor, and the cursor after it.
+    pub(in crate::http) fn page(
+        after: Option<Self>,
+        limit: PageLimit,
+        entries: &[LedgerEntry],
+    ) -> (&[LedgerEntry], Option<Self>) {
+        let n_before = after.map_or(0, |cursor| {
+            let newer = entries.iter().filter(|entry| entry.at > cursor.at).count();
+            let same = entries.iter().filter(|entry| entry.at == cursor.at).count();
+            newer + same.min(cursor.n_shown)
+        });
+        let rest = entries.get(n_before..).unwrap_or_default();
+        let Some((page, [_, ..])) = rest.split_at_checked(limit.get()) else { return (rest, None) };
+        let next = page.last().map(|last| {
+            let shown = entries.iter().take(n_before + page.len());
+            Self { at: last.at, n_shown: shown.filter(|entry| entry.at == last.at).count() }
+        });
+        (page, next)
+    }
+}
+
+impl fmt::Display for LedgerCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "led_{}_{}", self.at.as_micros(), self.n_shown)
+    }
+}
+
+pub(in crate::http) struct InvalidCursor;
+
+impl FromStr for LedgerCursor {
+    type Err = InvalidCursor;
+
+    fn from_str(text: &str) -> Result<Self, InvalidCursor> {
+        let (at, n_shown) =
+            text.strip_prefix("led_").and_then(|rest| rest.split_once('_')).ok_or(InvalidCursor)?;
+        let at = at.parse().map_err(|_| InvalidCursor)?;
+        let n_shown = n_shown.parse().map_err(|_| InvalidCursor)?;
+        Ok(Self { at: Timestamp::from_micros(at), n_shown })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actors::{Delta, Reason, Units};
+
+    use super::*;
+
+    fn entry(at: u64, on_hand: u32) -> LedgerEntry {
+        LedgerEntry {
+            at: Timestamp::from_micros(at),
+            delta: Delta::try_from(1).unwrap(),
+            on_hand: Units::try_from(on_hand).unwrap(),
+            cause: Cause::Stated(Reason::try_from("count".to_owned()).unwrap()),
+        }
+    }
+
+    #[test]
+    fn pages_cover_a_ledger_once_whatever_is_added_meanwhile() {
+        let mut entries = vec![entry(9, 5), entry(9, 4), entry(9, 3), entry(8, 2), entry(7, 1)];
+        let limit = PageLimit::try_from(2).unwrap();
+        let (mut seen, mut after) = (Vec::new(), None);
+        loop {
+            let (page, next) = LedgerCursor::page(after, limit, &entries);
+            seen.extend(page.iter().map(|entry| entry.on_hand.get()));
+            let Some(next) = next else { break };
+            after = next.to_string().parse().ok();
+            assert_eq!(after, Some(next));
+            entries.insert(0, entry(10, 99));
+        }
+        assert_eq!(seen, [5, 4, 3, 2, 1]);
+    }
+}

@@ -1,0 +1,7 @@
+//! The handlers, one resource a file.
+
+pub(super) mod cart;
+pub(super) mod documents;
+pub(super) mod inventory;
+pub(super) mod merge;
+pub(super) mod system;

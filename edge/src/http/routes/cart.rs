@@ -1,0 +1,178 @@
+//! Carts of guests.
+
+use actors::domain::cart::{Command, Lookup, Query, Rejection, Status, View};
+use actors::{Cart, CartId, SkuCode};
+use axum::extract::State;
+use axum::http::StatusCode;
+use cluster::fabric::Provenance;
+
+use super::documents::{AddItems, CreateCart, SetQuantity};
+use crate::http::app::App;
+use crate::http::error::{ApiError, Kept};
+use crate::http::extract::{GuestCart, JsonBody, PathId, ReadTerms, Terms};
+use crate::http::keys::{self, Credential};
+use crate::http::refusals;
+use crate::http::render::cart::{CartJson, CreatedJson};
+use crate::http::reply::Reply;
+
+/// `POST /store/v1/carts`
+pub(in crate::http) async fn create(
+    State(app): State<App>,
+    terms: Terms,
+    body: JsonBody<CreateCart>,
+) -> Result<Reply, ApiError> {
+    let id = new_id(&app, &terms)?;
+    let token = app.secrets.cart_token(id);
+    let currency = body.document.currency.unwrap_or(app.settings.default_currency);
+    let command = Command::Create { currency, access: token.access() };
+    let done = execute(&app, &terms, id, Credential::Nobody, &body.bytes, command).await?;
+    let json =
+        CreatedJson { cart: CartJson::new(&done.view, done.provenance.seq), token: token.text() };
+    let reply = Reply::resource(StatusCode::CREATED, &json, done.provenance)?;
+    Ok(reply.at(path_of(id)).kept(done.kept))
+}
+
+/// Derived from the key, so that a retry on any node meets the same cart; else random.
+fn new_id(app: &App, terms: &Terms) -> Result<CartId, ApiError> {
+    let bytes = match (&terms.key, terms.scope(Credential::Nobody)) {
+        (Some(key), Some(scope)) => {
+            key.check_secret()?;
+            keys::half(app.secrets.derive("cart", &[&scope, key.as_bytes()]))
+        }
+        (_, _) => keys::random()?,
+    };
+    let (slot, unique) = keys::slot_and_unique(bytes);
+    Ok(CartId::in_slot(slot, unique))
+}
+
+/// `GET /store/v1/carts/{id}`
+pub(in crate::http) async fn show(
+    State(app): State<App>,
+    cart: GuestCart,
+    terms: ReadTerms,
+) -> Result<Reply, ApiError> {
+    let (view, provenance) = look_up(&app, &cart, &terms).await?;
+    if terms.knows(provenance.seq) {
+        return Ok(Reply::not_modified(provenance));
+    }
+    Reply::resource(StatusCode::OK, &CartJson::new(&view, provenance.seq), provenance)
+}
+
+async fn look_up(
+    app: &App,
+    cart: &GuestCart,
+    terms: &ReadTerms,
+) -> Result<(View, Provenance), ApiError> {
+    let key = cart.id.key();
+    let viewed =
+        app.fabric.query::<Cart>(key, &terms.at_least, terms.deadline, Query::Cart).await?;
+    let Lookup(view) = viewed.view;
+    let view = view.filter(|view| view.access == cart.token.access());
+    let view = view.ok_or_else(ApiError::cart_not_found)?;
+    match view.status {
+        Status::Open | Status::Merging { .. } => Ok((view, viewed.provenance)),
+        Status::MergedAway { into } => Err(refusals::of_cart(Rejection::MergedAway { into })),
+        Status::Deleted => Err(ApiError::cart_not_found()),
+    }
+}
+
+/// `DELETE /store/v1/carts/{id}`
+pub(in crate::http) async fn delete(
+    State(app): State<App>,
+    cart: GuestCart,
+    terms: Terms,
+) -> Result<Reply, ApiError> {
+    let credential = Credential::Cart(cart.token.as_bytes());
+    let done = execute(&app, &terms, cart.id, credential, b"", Command::Delete).await?;
+    Ok(Reply::empty(StatusCode::NO_CONTENT, done.provenance).kept(done.kept))
+}
+
+/// `POST /store/v1/carts/{id}/items`
+pub(in crate::http) async fn add_items(
+    State(app): State<App>,
+    cart: GuestCart,
+    terms: Terms,
+    body: JsonBody<AddItems>,
+) -> Result<Reply, ApiError> {
+    let command = Command::AddItems { items: body.document.items };
+    change(&app, &terms, &cart, &body.bytes, command).await
+}
+
+/// `PUT /store/v1/carts/{id}/items/{sku}`
+pub(in crate::http) async fn set_quantity(
+    State(app): State<App>,
+    cart: GuestCart,
+    PathId(sku): PathId<SkuCode>,
+    terms: Terms,
+    body: JsonBody<SetQuantity>,
+) -> Result<Reply, ApiError> {
+    let command = match body.document.quantity {
+        Some(quantity) => Command::SetQuantity { sku, quantity },
+        None => Command::RemoveLine { sku },
+    };
+    change(&app, &terms, &cart, &body.bytes, command).await
+}
+
+/// `DELETE /store/v1/carts/{id}/items/{sku}`
+pub(in crate::http) async fn remove_item(
+    State(app): State<App>,
+    cart: GuestCart,
+    PathId(sku): PathId<SkuCode>,
+    terms: Terms,
+) -> Result<Reply, ApiError> {
+    change(&app, &terms, &cart, b"", Command::RemoveLine { sku }).await
+}
+
+/// Carries out a command that answers with the cart.
+async fn change(
+    app: &App,
+    terms: &Terms,
+    cart: &GuestCart,
+    body: &[u8],
+    command: Command,
+) -> Result<Reply, ApiError> {
+    let credential = Credential::Cart(cart.token.as_bytes());
+    let done = execute(app, terms, cart.id, credential, body, command).await?;
+    let json = CartJson::new(&done.view, done.provenance.seq);
+    Ok(Reply::resource(StatusCode::OK, &json, done.provenance)?.kept(done.kept))
+}
+
+/// What a command came to.
+pub(super) struct Done {
+    pub(super) view: View,
+    pub(super) provenance: Provenance,
+    pub(super) kept: Kept,
+}
+
+pub(super) async fn execute(
+    app: &App,
+    terms: &Terms,
+    id: CartId,
+    credential: Credential<'_>,
+    body: &[u8],
+    command: Command,
+) -> Result<Done, ApiError> {
+    let envelope = terms.envelope(credential, body);
+    let executed = app.fabric.execute::<Cart>(id.key(), envelope, command).await;
+    let executed = executed.map_err(|error| {
+        let resource = || path_of(id);
+        ApiError::from_command::<Cart>(error, terms.is_keyed(), resource, refusals::of_cart)
+    })?;
+    let kept = Kept::under_key(terms.is_keyed(), executed.provenance);
+    let (lookup, provenance) = match executed.reply {
+        Some(lookup) => (lookup, executed.provenance),
+        // Done, but the answer was lost on its way; without a key nobody holds it any more.
+        None => {
+            let at_least = [executed.provenance.position];
+            let query = app.fabric.query::<Cart>(id.key(), &at_least, terms.deadline, Query::Cart);
+            let viewed = query.await?;
+            (viewed.view, viewed.provenance)
+        }
+    };
+    let Lookup(view) = lookup;
+    view.map(|view| Done { view, provenance, kept }).ok_or_else(ApiError::cart_not_found)
+}
+
+pub(super) fn path_of(id: CartId) -> String {
+    format!("/store/v1/carts/{id}")
+}

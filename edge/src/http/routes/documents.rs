@@ -1,0 +1,169 @@
+//! The bodies that clients send.
+
+use actors::domain::cart::MergeStrategy;
+use actors::{Cart, CartId, Currency, Delta, Quantity, Reason, ReservationId, SkuCode, Units};
+
+use crate::http::card_number;
+use crate::http::code::Code;
+use crate::http::fields::{Document, Faults, Flaw, Members, flaw, integer, parsed, text};
+use crate::http::json::Json;
+
+/// `{}` or nothing.
+pub(in crate::http) struct Nothing;
+
+impl Document for Nothing {
+    const MAY_BE_EMPTY: bool = true;
+
+    fn read(_: &mut Members<'_>, _: &mut Faults) -> Option<Self> {
+        Some(Self)
+    }
+}
+
+/// `{currency?}`
+pub(in crate::http) struct CreateCart {
+    pub(in crate::http) currency: Option<Currency>,
+}
+
+impl Document for CreateCart {
+    const MAY_BE_EMPTY: bool = true;
+
+    fn read(members: &mut Members<'_>, faults: &mut Faults) -> Option<Self> {
+        let currency = members.optional("currency", faults, parsed)?;
+        Some(Self { currency })
+    }
+}
+
+/// `{sku, quantity}` or `{items: [{sku, quantity}, …]}`
+pub(in crate::http) struct AddItems {
+    pub(in crate::http) items: Vec<(SkuCode, Quantity)>,
+}
+
+impl Document for AddItems {
+    fn read(members: &mut Members<'_>, faults: &mut Faults) -> Option<Self> {
+        let items = if members.has("items") {
+            members.objects("items", Cart::LINES_MAX, faults, item)?
+        } else {
+            vec![item(members, faults)?]
+        };
+        Some(Self { items })
+    }
+}
+
+fn item(members: &mut Members<'_>, faults: &mut Faults) -> Option<(SkuCode, Quantity)> {
+    let sku = members.required("sku", faults, parsed);
+    let quantity = members.required("quantity", faults, quantity);
+    sku.zip(quantity)
+}
+
+/// `{quantity}`; none removes the line.
+pub(in crate::http) struct SetQuantity {
+    pub(in crate::http) quantity: Option<Quantity>,
+}
+
+impl Document for SetQuantity {
+    fn read(members: &mut Members<'_>, faults: &mut Faults) -> Option<Self> {
+        let quantity = members.required("quantity", faults, |json| {
+            let count = small(json, 0, Quantity::MAX)?;
+            Ok(Quantity::try_from(count).ok())
+        })?;
+        Some(Self { quantity })
+    }
+}
+
+/// `{from, from_token, strategy}`
+pub(in crate::http) struct MergeCart {
+    pub(in crate::http) from: CartId,
+    pub(in crate::http) from_token: String,
+    pub(in crate::http) strategy: MergeStrategy,
+}
+
+impl Document for MergeCart {
+    fn read(members: &mut Members<'_>, faults: &mut Faults) -> Option<Self> {
+        let from = members.required("from", faults, parsed);
+        let from_token = members.required("from_token", faults, text);
+        let strategy = members.required("strategy", faults, strategy);
+        Some(Self { from: from?, from_token: from_token?.into_owned(), strategy: strategy? })
+    }
+}
+
+fn strategy(json: Json<'_>) -> Result<MergeStrategy, Flaw> {
+    match &*text(json)? {
+        "sum" => Ok(MergeStrategy::Sum),
+        "keep" => Ok(MergeStrategy::Keep),
+        "replace" => Ok(MergeStrategy::Replace),
+        _ => Err(flaw("invalid", "must be sum, keep or replace")),
+    }
+}
+
+/// `{delta, reason}`
+pub(in crate::http) struct AdjustStock {
+    pub(in crate::http) delta: Delta,
+    pub(in crate::http) reason: Reason,
+}
+
+impl Document for AdjustStock {
+    fn read(members: &mut Members<'_>, faults: &mut Faults) -> Option<Self> {
+        let delta = members.required("delta", faults, |json| {
+            let change = integer(json, -Delta::MAX, Delta::MAX)?;
+            Delta::try_from(change).map_err(|error| flaw("out_of_range", error.to_string()))
+        });
+        let reason = members.required("reason", faults, reason);
+        Some(Self { delta: delta?, reason: reason? })
+    }
+}
+
+/// `{on_hand, reason}`
+pub(in crate::http) struct SetStock {
+    pub(in crate::http) on_hand: Units,
+    pub(in crate::http) reason: Reason,
+}
+
+impl Document for SetStock {
+    fn read(members: &mut Members<'_>, faults: &mut Faults) -> Option<Self> {
+        let on_hand = members.required("on_hand", faults, |json| {
+            let count = small(json, 0, Units::MAX)?;
+            Units::try_from(count).map_err(|error| flaw("out_of_range", error.to_string()))
+        });
+        let reason = members.required("reason", faults, reason);
+        Some(Self { on_hand: on_hand?, reason: reason? })
+    }
+}
+
+/// `{id?, quantity, expires_in_seconds?}`
+pub(in crate::http) struct ReserveStock {
+    pub(in crate::http) id: Option<ReservationId>,
+    pub(in crate::http) quantity: Quantity,
+    pub(in crate::http) expires_in_seconds: Option<u32>,
+}
+
+impl Document for ReserveStock {
+    fn read(members: &mut Members<'_>, faults: &mut Faults) -> Option<Self> {
+        const EXPIRES_IN_SECONDS_MAX: u32 = 30 * 24 * 60 * 60;
+        let id = members.optional("id", faults, parsed);
+        let quantity = members.required("quantity", faults, quantity);
+        let expires_in_seconds = members
+            .optional("expires_in_seconds", faults, |json| small(json, 1, EXPIRES_IN_SECONDS_MAX));
+        Some(Self { id: id?, quantity: quantity?, expires_in_seconds: expires_in_seconds? })
+    }
+}
+
+fn quantity(json: Json<'_>) -> Result<Quantity, Flaw> {
+    let count = small(json, 1, Quantity::MAX)?;
+    Quantity::try_from(count).map_err(|error| flaw("out_of_range", error.to_string()))
+}
+
+fn small(json: Json<'_>, min: u32, max: u32) -> Result<u32, Flaw> {
+    let number = integer(json, i64::from(min), i64::from(max))?;
+    u32::try_from(number).map_err(|_| flaw("out_of_range", format!("must be from {min} to {max}")))
+}
+
+fn reason(json: Json<'_>) -> Result<Reason, Flaw> {
+    let text = text(json)?;
+    if card_number::is_in(&text) {
+        let detail = "looks like it holds a card number, which is never stored";
+        return Err(flaw(Code::CARD_NUMBER_REFUSED.name, detail));
+    }
+    text.into_owned()
+        .try_into()
+        .map_err(|error: actors::domain::sku::InvalidReason| flaw("invalid", error.to_string()))
+}

@@ -1,0 +1,225 @@
+//! Stock, for operators.
+
+use actors::domain::sku::{Command, Level, Query, View};
+use actors::{PageLimit, ReservationId, Sku, SkuCode};
+use axum::extract::State;
+use axum::http::{StatusCode, Uri};
+use cluster::fabric::{Provenance, Viewed};
+use cluster::time::Span;
+
+use super::documents::{AdjustStock, Nothing, ReserveStock, SetStock};
+use crate::http::app::App;
+use crate::http::code::Code;
+use crate::http::error::{ApiError, Kept};
+use crate::http::extract::{JsonBody, Operator, PathId, ReadTerms, Terms};
+use crate::http::keys::{self, Credential};
+use crate::http::query::Page;
+use crate::http::refusals;
+use crate::http::render::Text;
+use crate::http::render::inventory::{
+    InventoryJson, LedgerCursor, LedgerEntryJson, ListJson, ReservationJson, ReservedJson,
+};
+use crate::http::reply::Reply;
+
+/// `GET /admin/v1/inventory/{sku}`
+pub(in crate::http) async fn show(
+    State(app): State<App>,
+    _: Operator,
+    PathId(sku): PathId<SkuCode>,
+    terms: ReadTerms,
+) -> Result<Reply, ApiError> {
+    let Viewed { view, provenance } = look_up(&app, &sku, &terms, Query::Level).await?;
+    let View::Level(level) = view else { return Err(unexpected()) };
+    if !level.exists {
+        return Err(ApiError::new(Code::SKU_NOT_FOUND, "no stock of this SKU was ever stated"));
+    }
+    if terms.knows(provenance.seq) {
+        return Ok(Reply::not_modified(provenance));
+    }
+    let json = InventoryJson::new(&sku, level, provenance.seq);
+    Reply::resource(StatusCode::OK, &json, provenance)
+}
+
+/// `GET /admin/v1/inventory/{sku}/reservations`
+pub(in crate::http) async fn list_reservations(
+    State(app): State<App>,
+    _: Operator,
+    PathId(sku): PathId<SkuCode>,
+    uri: Uri,
+    terms: ReadTerms,
+) -> Result<Reply, ApiError> {
+    let Page { limit, after } = Page::of(&uri)?;
+    let query = Query::Reservations { after, limit };
+    let Viewed { view, provenance } = look_up(&app, &sku, &terms, query).await?;
+    let View::Reservations(page) = view else { return Err(unexpected()) };
+    if terms.knows(provenance.seq) {
+        return Ok(Reply::not_modified(provenance));
+    }
+    let data: Vec<ReservationJson> = page.reservations.iter().map(Into::into).collect();
+    Reply::resource(StatusCode::OK, &ListJson::new(data, page.next), provenance)
+}
+
+/// `GET /admin/v1/inventory/{sku}/ledger`
+pub(in crate::http) async fn list_ledger(
+    State(app): State<App>,
+    _: Operator,
+    PathId(sku): PathId<SkuCode>,
+    uri: Uri,
+    terms: ReadTerms,
+) -> Result<Reply, ApiError> {
+    let Page { limit, after } = Page::<LedgerCursor>::of(&uri)?;
+    let all = PageLimit::try_from(PageLimit::MAX).map_err(|_| unexpected())?;
+    let Viewed { view, provenance } =
+        look_up(&app, &sku, &terms, Query::Ledger { limit: all }).await?;
+    let View::Ledger(entries) = view else { return Err(unexpected()) };
+    if terms.knows(provenance.seq) {
+        return Ok(Reply::not_modified(provenance));
+    }
+    let (page, next) = LedgerCursor::page(after, limit, &entries);
+    let data: Vec<LedgerEntryJson<'_>> = page.iter().map(Into::into).collect();
+    Reply::resource(StatusCode::OK, &ListJson::new(data, next), provenance)
+}
+
+/// `POST /admin/v1/inventory/{sku}/adjust`
+pub(in crate::http) async fn adjust(
+    State(app): State<App>,
+    _: Operator,
+    PathId(sku): PathId<SkuCode>,
+    terms: Terms,
+    body: JsonBody<AdjustStock>,
+) -> Result<Reply, ApiError> {
+    let AdjustStock { delta, reason } = body.document;
+    change(&app, &terms, &sku, &body.bytes, Command::Adjust { delta, reason }).await
+}
+
+/// `POST /admin/v1/inventory/{sku}/set`
+pub(in crate::http) async fn set(
+    State(app): State<App>,
+    _: Operator,
+    PathId(sku): PathId<SkuCode>,
+    terms: Terms,
+    body: JsonBody<SetStock>,
+) -> Result<Reply, ApiError> {
+    let SetStock { on_hand, reason } = body.document;
+    change(&app, &terms, &sku, &body.bytes, Command::SetOnHand { on_hand, reason }).await
+}
+
+/// `POST /admin/v1/inventory/{sku}/reservations`
+pub(in crate::http) async fn reserve(
+    State(app): State<App>,
+    _: Operator,
+    PathId(sku): PathId<SkuCode>,
+    terms: Terms,
+    body: JsonBody<ReserveStock>,
+) -> Result<Reply, ApiError> {
+    let ReserveStock { id, quantity, expires_in_seconds } = body.document;
+    let id = id.map_or_else(|| new_id(&app, &terms), Ok)?;
+    let life = |seconds| Span::from_secs(u64::from(seconds));
+    let expires_at = expires_in_seconds.map(|seconds| terms.now().plus(life(seconds)));
+    let command = Command::Reserve { id, quantity, holder: None, expires_at };
+    let done = execute(&app, &terms, &sku, &body.bytes, command).await?;
+    let json = ReservedJson {
+        id: Text(id),
+        quantity: quantity.get(),
+        expires_in_seconds,
+        inventory: InventoryJson::new(&sku, done.level, done.provenance.seq),
+    };
+    Ok(Reply::resource(StatusCode::CREATED, &json, done.provenance)?.kept(done.kept))
+}
+
+/// Derived from the key, so that a retry meets its own reservation; else random.
+fn new_id(app: &App, terms: &Terms) -> Result<ReservationId, ApiError> {
+    let bytes = match (&terms.key, terms.scope(Credential::Operator)) {
+        (Some(key), Some(scope)) => {
+            keys::half(app.secrets.derive("reservation", &[&scope, key.as_bytes()]))
+        }
+        (_, _) => keys::random()?,
+    };
+    Ok(ReservationId::from_bytes(bytes))
+}
+
+/// `POST /admin/v1/inventory/{sku}/reservations/{reservation}/confirm`
+pub(in crate::http) async fn confirm(
+    State(app): State<App>,
+    _: Operator,
+    PathId(sku): PathId<SkuCode>,
+    PathId(id): PathId<ReservationId>,
+    terms: Terms,
+    body: JsonBody<Nothing>,
+) -> Result<Reply, ApiError> {
+    change(&app, &terms, &sku, &body.bytes, Command::Confirm { id }).await
+}
+
+/// `POST /admin/v1/inventory/{sku}/reservations/{reservation}/release`
+pub(in crate::http) async fn release(
+    State(app): State<App>,
+    _: Operator,
+    PathId(sku): PathId<SkuCode>,
+    PathId(id): PathId<ReservationId>,
+    terms: Terms,
+    body: JsonBody<Nothing>,
+) -> Result<Reply, ApiError> {
+    change(&app, &terms, &sku, &body.bytes, Command::Release { id }).await
+}
+
+async fn look_up(
+    app: &App,
+    sku: &SkuCode,
+    terms: &ReadTerms,
+    query: Query,
+) -> Result<Viewed<View>, ApiError> {
+    let ReadTerms { at_least, deadline, .. } = terms;
+    Ok(app.fabric.query::<Sku>(sku.key(), at_least, *deadline, query).await?)
+}
+
+/// Carries out a command that answers with the stock.
+async fn change(
+    app: &App,
+    terms: &Terms,
+    sku: &SkuCode,
+    body: &[u8],
+    command: Command,
+) -> Result<Reply, ApiError> {
+    let done = execute(app, terms, sku, body, command).await?;
+    let json = InventoryJson::new(sku, done.level, done.provenance.seq);
+    Ok(Reply::resource(StatusCode::OK, &json, done.provenance)?.kept(done.kept))
+}
+
+/// What a command came to.
+struct Done {
+    level: Level,
+    provenance: Provenance,
+    kept: Kept,
+}
+
+async fn execute(
+    app: &App,
+    terms: &Terms,
+    sku: &SkuCode,
+    body: &[u8],
+    command: Command,
+) -> Result<Done, ApiError> {
+    let envelope = terms.envelope(Credential::Operator, body);
+    let executed = app.fabric.execute::<Sku>(sku.key(), envelope, command).await;
+    let executed = executed.map_err(|error| {
+        let resource = || format!("/admin/v1/inventory/{sku}");
+        let refusal = |refusal| refusals::of_stock(refusal, sku);
+        ApiError::from_command::<Sku>(error, terms.is_keyed(), resource, refusal)
+    })?;
+    let kept = Kept::under_key(terms.is_keyed(), executed.provenance);
+    if let Some(level) = executed.reply {
+        return Ok(Done { level, provenance: executed.provenance, kept });
+    }
+    // Done, but the answer was lost on its way; without a key nobody holds it any more.
+    let at_least = [executed.provenance.position];
+    let query = app.fabric.query::<Sku>(sku.key(), &at_least, terms.deadline, Query::Level);
+    let Viewed { view, provenance } = query.await?;
+    let View::Level(level) = view else { return Err(unexpected()) };
+    Ok(Done { level, provenance, kept })
+}
+
+/// A view of another kind than was asked for: a fault of this program.
+fn unexpected() -> ApiError {
+    tracing::error!("a stock answered with another view than it was asked for");
+    ApiError::internal()
+}

@@ -1,0 +1,166 @@
+//! What the rim counts, for Prometheus. Labels are routes, methods and classes: never ids.
+
+use std::sync::OnceLock;
+use std::sync::atomic::AtomicI64;
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+
+use crate::http::{Class, Endpoint, Verb};
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabels {
+    route: &'static str,
+    method: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    route: &'static str,
+    method: &'static str,
+    status: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ClassLabels {
+    class: &'static str,
+}
+
+/// All metrics of this crate. Cheap to clone.
+#[derive(Clone)]
+pub struct EdgeMetrics {
+    duration: Family<RouteLabels, Histogram, fn() -> Histogram>,
+    requests: Family<RequestLabels, Counter>,
+    in_flight: Gauge<i64, AtomicI64>,
+    shed: Family<ClassLabels, Counter>,
+    connections: Gauge<i64, AtomicI64>,
+}
+
+impl EdgeMetrics {
+    pub fn register(registry: &mut Registry) -> Self {
+        let metrics = Self {
+            duration: Family::new_with_constructor(|| {
+                Histogram::new(exponential_buckets(0.000_25, 2.0, 16))
+            }),
+            requests: Family::default(),
+            in_flight: Gauge::default(),
+            shed: Family::default(),
+            connections: Gauge::default(),
+        };
+        registry.register(
+            "omnicart_edge_request_duration_seconds",
+            "Time from the head of a request to its answer",
+            metrics.duration.clone(),
+        );
+        registry.register(
+            "omnicart_edge_requests",
+            "Requests answered, by class of status",
+            metrics.requests.clone(),
+        );
+        registry.register(
+            "omnicart_edge_requests_in_flight",
+            "Requests under way",
+            metrics.in_flight.clone(),
+        );
+        registry.register(
+            "omnicart_edge_shed",
+            "Requests refused under load, by what they are worth",
+            metrics.shed.clone(),
+        );
+        registry.register(
+            "omnicart_edge_connections",
+            "Connections open",
+            metrics.connections.clone(),
+        );
+        metrics
+    }
+
+    pub(crate) fn of(&self, endpoint: Endpoint) -> EndpointMetrics {
+        EndpointMetrics { all: self.clone(), endpoint, by_verb: Default::default() }
+    }
+
+    /// Counts a request in; tells how many were there before it.
+    pub(crate) fn enter(&self) -> usize {
+        usize::try_from(self.in_flight.inc()).unwrap_or(0)
+    }
+
+    pub(crate) fn leave(&self) {
+        self.in_flight.dec();
+    }
+
+    pub(crate) fn shed(&self, class: Class) {
+        self.shed.get_or_create(&ClassLabels { class: class.name() }).inc();
+    }
+
+    pub(crate) fn connected(&self) {
+        self.connections.inc();
+    }
+
+    pub(crate) fn disconnected(&self) {
+        self.connections.dec();
+    }
+}
+
+/// The metrics of one route, each looked up once.
+pub(crate) struct EndpointMetrics {
+    all: EdgeMetrics,
+    endpoint: Endpoint,
+    by_verb: [OnceLock<VerbMetrics>; Verb::COUNT],
+}
+
+struct VerbMetrics {
+    duration: Histogram,
+    by_status: [OnceLock<Counter>; StatusClass::COUNT],
+}
+
+impl EndpointMetrics {
+    pub(crate) fn answered(&self, verb: Verb, status: StatusCode, took: Duration) {
+        let Some(slot) = self.by_verb.get(verb.index()) else { return };
+        let (route, method) = (self.endpoint.path(), verb.name());
+        let metrics = slot.get_or_init(|| VerbMetrics {
+            duration: self.all.duration.get_or_create_owned(&RouteLabels { route, method }),
+            by_status: Default::default(),
+        });
+        metrics.duration.observe(took.as_secs_f64());
+        let class = StatusClass::of(status);
+        let Some(slot) = metrics.by_status.get(class as usize) else { return };
+        let labels = || RequestLabels { route, method, status: class.name() };
+        slot.get_or_init(|| self.all.requests.get_or_create_owned(&labels())).inc();
+    }
+}
+
+#[derive(Clone, Copy)]
+enum StatusClass {
+    Done,
+    NotModified,
+    ClientError,
+    ServerError,
+}
+
+impl StatusClass {
+    const COUNT: usize = 4;
+
+    fn of(status: StatusCode) -> Self {
+        match status.as_u16() {
+            ..300 => Self::Done,
+            300..400 => Self::NotModified,
+            400..500 => Self::ClientError,
+            500.. => Self::ServerError,
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Done => "2xx",
+            Self::NotModified => "3xx",
+            Self::ClientError => "4xx",
+            Self::ServerError => "5xx",
+        }
+    }
+}

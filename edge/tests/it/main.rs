@@ -1,0 +1,18 @@
+//! The API in process, on a real node in a folder of its own: every route, every convention.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests are tests: what is missing should fail them on the spot"
+)]
+
+mod carts;
+mod concurrency;
+mod conventions;
+mod fuzz;
+mod idempotency;
+mod inventory;
+mod malformed;
+mod overload;
+mod server;
+mod shop;
