@@ -3,6 +3,8 @@
 pub(crate) mod apply;
 pub mod core;
 pub(crate) mod decide;
+#[cfg(test)]
+mod decoding_tests;
 pub(crate) mod dedupe;
 pub mod entry;
 pub(crate) mod header;

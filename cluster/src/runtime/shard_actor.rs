@@ -245,8 +245,8 @@ impl ShardState {
                 writes.push(write(encode_ref(&entity), stored));
             }
         }
-        if let Some(start) = self.core.walk_start().filter(|_| step.next_after.is_none()) {
-            writes.push(write(HEADER_KEY.to_vec(), start.header));
+        if step.next_after.is_none() {
+            writes.push(write(HEADER_KEY.to_vec(), self.core.stored_header()));
         }
         let myself = myself.clone();
         let done = Box::new(move |written: Result<(), IndexFault>| {

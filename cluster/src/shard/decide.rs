@@ -42,6 +42,10 @@ impl ShardCore {
                 let latest = self.residents.hot(&due.entity).map(|resident| resident.latest());
                 let timer = latest.and_then(|record| record.timer(due.name));
                 if timer.is_none_or(|timer| timer.set_at != due.set_at) {
+                    // Replaced or cancelled since it came due.
+                    if let Some(lead) = &mut self.lead {
+                        lead.firing.remove(&due);
+                    }
                     return;
                 }
                 let kind = self.kinds.find(due.entity.kind);

@@ -72,8 +72,12 @@ impl ShardCore {
         if self.loads.oldest_outcome().is_some() {
             return None;
         }
-        let header = Stored { position: self.header.position, bytes: self.header.encode() };
-        Some(WalkStart { index, term, header })
+        Some(WalkStart { index, term, header: self.stored_header() })
+    }
+
+    /// The shard's own record as it is.
+    pub fn stored_header(&self) -> Stored {
+        Stored { position: self.header.position, bytes: self.header.encode() }
     }
 
     pub fn walk_step(&self, walk: Walk, after: Option<&EntityRef>) -> WalkStep {
