@@ -2,6 +2,7 @@
 
 pub(crate) mod admission;
 pub(crate) mod archive;
+pub(crate) mod asking;
 pub mod feed;
 pub(crate) mod floors;
 pub mod identity;
@@ -10,6 +11,7 @@ pub(crate) mod maintenance;
 pub mod node;
 pub(crate) mod opening;
 pub mod ports;
+pub(crate) mod postponed;
 pub(crate) mod restore;
 pub(crate) mod router;
 pub(crate) mod services;

@@ -108,7 +108,7 @@ impl Group {
         let silent = slog::Logger::root(slog::Discard, slog::o!());
         let node = RawNode::new(&config, log, &silent)
             .map_err(|error| GroupError { shard, why: error.to_string() })?;
-        Ok(Self { id: GroupId(shard.0), node, appending: VecDeque::new(), unlogged_commit: None })
+        Ok(Self { id: group_of(shard), node, appending: VecDeque::new(), unlogged_commit: None })
     }
 
     pub(crate) fn tick(&mut self) {
@@ -249,6 +249,11 @@ impl Group {
             commit: hard_state.commit,
         }
     }
+}
+
+/// The group of a shard in the node's log.
+pub(crate) fn group_of(shard: ShardId) -> GroupId {
+    GroupId(shard.0)
 }
 
 fn log_entry(group: GroupId, entry: Entry) -> LogEntry {

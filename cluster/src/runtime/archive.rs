@@ -13,9 +13,10 @@ use storage::seal::Seal;
 
 use crate::entity::DecodeError;
 use crate::ids::ShardId;
+use crate::replication::group::group_of;
+use crate::runtime::asking::{blocking, finished};
 use crate::runtime::log_writer::LogWriter;
-use crate::runtime::maintenance::{Postponed, finished};
-use crate::runtime::restore::group_of;
+use crate::runtime::postponed::Postponed;
 use crate::shard::entry::{Entry, Item};
 use crate::shard::record::encode_ref;
 
@@ -76,11 +77,4 @@ fn history_entry(entry: &LogEntry) -> Result<Option<HistoryEntry>, DecodeError> 
         entities: touched.into_iter().collect(),
         payload: entry.payload.clone(),
     }))
-}
-
-/// Runs file work on a thread that may block.
-pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Postponed> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| Postponed::Stopping)
 }

@@ -20,9 +20,10 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::entity::{Effect, Topic};
 use crate::ids::{EntityRef, Incarnation, ShardId};
-use crate::runtime::archive::{HISTORY_DIR, blocking};
-use crate::runtime::maintenance::{Postponed, ask, explained, finished};
-use crate::runtime::restore::group_of;
+use crate::replication::group::group_of;
+use crate::runtime::archive::HISTORY_DIR;
+use crate::runtime::asking::{ask, blocking, finished};
+use crate::runtime::postponed::{Postponed, explained};
 use crate::runtime::services::Services;
 use crate::runtime::shard_actor::ShardMessage;
 use crate::shard::entry::{Cursor, Entry, Verdict};

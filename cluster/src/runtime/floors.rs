@@ -11,8 +11,9 @@ use storage::state::IndexJob;
 use tokio::sync::oneshot;
 
 use crate::ids::ShardId;
-use crate::runtime::maintenance::{Postponed, ask, callback, finished};
-use crate::runtime::restore::group_of;
+use crate::replication::group::group_of;
+use crate::runtime::asking::{ask, callback, finished};
+use crate::runtime::postponed::Postponed;
 use crate::runtime::services::Services;
 use crate::runtime::shard_actor::ShardMessage;
 

@@ -21,6 +21,7 @@ use tokio::sync::oneshot;
 
 use crate::ids::ShardId;
 use crate::metrics::ClusterMetrics;
+use crate::runtime::postponed::explained;
 use crate::shard::io::Space;
 
 /// Bytes of records that one batch gathers before it is written.
@@ -377,18 +378,6 @@ impl Worker {
 
 fn allocate(request: &SpareRequest, disk: &dyn Disk, done: &Sender<Job>) {
     done.send(Job::Allocated(request.allocate(disk))).ok();
-}
-
-/// An error with everything that caused it, for the last line of a log.
-fn explained(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 fn record_bytes(record: &Record) -> usize {

@@ -13,19 +13,17 @@ use std::time::{Duration, Instant};
 use ractor::ActorRef;
 use storage::clock;
 use storage::disk::Disk;
-use storage::history::HistoryError;
-use storage::log::{GroupId, LogError, Record};
+use storage::log::{GroupId, Record};
 use storage::seal::Seal;
-use storage::snapshot::SnapshotError;
-use storage::state::{Callback, IndexFault};
 use tokio::sync::oneshot;
 
 use crate::ids::ShardId;
+use crate::replication::group::group_of;
 use crate::replication::recovery::{CoveredBy, GroupMembers, SnapshotAt};
 use crate::runtime::archive::Archive;
-use crate::runtime::feed::NotConsumed;
+use crate::runtime::asking::{ask, finished};
 use crate::runtime::floors::Floors;
-use crate::runtime::restore::group_of;
+use crate::runtime::postponed::{Postponed, explained};
 use crate::runtime::services::Services;
 use crate::runtime::shard_actor::ShardMessage;
 use crate::runtime::snapshotting::Snapshotting;
@@ -34,27 +32,6 @@ use crate::runtime::snapshotting::Snapshotting;
 const PAUSE: Duration = Duration::from_millis(500);
 /// Log segments a shard may pin before it is snapshotted whatever its size.
 const PINNED_SEGMENTS_MAX: u64 = 8;
-
-/// Why something was put off; it is tried again.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Postponed {
-    #[error("cannot write a snapshot")]
-    Snapshot(#[from] SnapshotError),
-    #[error("cannot write history")]
-    History(#[from] HistoryError),
-    #[error("cannot read the log")]
-    Log(#[from] LogError),
-    #[error("the state index failed")]
-    Index(#[from] IndexFault),
-    #[error("the state index has no record of entity {entity}")]
-    RecordLost { entity: String },
-    #[error("an entry cannot be decoded")]
-    Entry(#[from] crate::entity::DecodeError),
-    #[error(transparent)]
-    Consumer(#[from] NotConsumed),
-    #[error("the node is stopping")]
-    Stopping,
-}
 
 /// When something is due.
 #[derive(Clone, Copy, Debug)]
@@ -201,34 +178,4 @@ impl Services {
             progress.appended_bytes.fetch_sub(bytes, Ordering::Relaxed);
         }
     }
-}
-
-/// A callback for the state index and the future of its result.
-pub(crate) fn callback<T: Send + 'static>()
--> (Callback<T>, oneshot::Receiver<Result<T, IndexFault>>) {
-    let (send, receive) = oneshot::channel();
-    let done = Box::new(move |result| {
-        // Whoever asked may have gone.
-        send.send(result).ok();
-    });
-    (done, receive)
-}
-
-pub(crate) fn ask(actor: &ActorRef<ShardMessage>, message: ShardMessage) -> Result<(), Postponed> {
-    actor.cast(message).map_err(|_| Postponed::Stopping)
-}
-
-pub(crate) async fn finished<T>(answer: oneshot::Receiver<T>) -> Result<T, Postponed> {
-    answer.await.map_err(|_| Postponed::Stopping)
-}
-
-pub(crate) fn explained(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

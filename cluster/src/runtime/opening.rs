@@ -14,11 +14,12 @@ use storage::state::{IndexFault, IndexOptions, StateIndex, set_aside};
 
 use crate::ids::ShardId;
 use crate::placement::shard_map::ShardMap;
+use crate::replication::group::group_of;
 use crate::replication::recovery::{GroupMembers, RecoveredGroup, Recovering};
 use crate::runtime::identity::Identity;
 use crate::runtime::maintenance::CurrentSnapshot;
 use crate::runtime::node::{NodeConfig, StartError, start_error};
-use crate::runtime::restore::{RestoreError, Restorer, group_of};
+use crate::runtime::restore::{RestoreError, Restorer};
 use crate::runtime::services::Progress;
 use crate::shard::core::{Base, ShardConfig, ShardCore};
 use crate::shard::entry::ENTRY_BYTES_MAX;

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use storage::disk::Disk;
-use storage::log::GroupId;
 use storage::seal::Seal;
 use storage::snapshot::{SnapshotError, SnapshotReader};
 use storage::state::{IndexFault, IndexWrite, StateIndex};
@@ -155,9 +154,4 @@ fn usable_floor(
         group.entries.iter().find(|entry| entry.index == floor).map(|entry| entry.term)
     };
     Ok(term.map(|term| (floor, term)))
-}
-
-/// The group of a shard in the node's log.
-pub(crate) fn group_of(shard: ShardId) -> GroupId {
-    GroupId(shard.0)
 }

@@ -17,8 +17,8 @@ use tokio::sync::oneshot;
 
 use crate::ids::{EntityRef, ShardId};
 use crate::replication::recovery::SnapshotAt;
-use crate::runtime::archive::blocking;
-use crate::runtime::maintenance::{Postponed, ask, callback, finished};
+use crate::runtime::asking::{ask, blocking, callback, finished};
+use crate::runtime::postponed::Postponed;
 use crate::runtime::services::Services;
 use crate::runtime::shard_actor::ShardMessage;
 use crate::shard::record::{HEADER_KEY, encode_ref};

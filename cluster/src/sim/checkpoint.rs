@@ -12,12 +12,13 @@ use storage::snapshot::{
 };
 
 use crate::ids::{EntityRef, ShardId};
+use crate::replication::group::group_of;
 use crate::replication::recovery::{CoveredBy, GroupMembers, RecoveredGroup};
 use crate::shard::core::Base;
 use crate::shard::kind::Kinds;
 use crate::shard::record::{HEADER_KEY, decode_ref, encode_ref};
 use crate::shard::walk::{Walk, WalkStart, Walked};
-use crate::sim::world::{End, NODE, World, died, fault, group};
+use crate::sim::world::{End, NODE, World, died, fault};
 
 const SNAPSHOT_DIR: &str = "snapshots";
 
@@ -92,7 +93,7 @@ impl World {
         let end = self.core(shard).map_or(start.index, |core| core.status().applied);
         let Ok(file) = writer.finish(end) else { return Ok(()) };
         let pointer = Record::SnapshotPointer {
-            group: group(shard),
+            group: group_of(shard),
             start: start.index,
             start_term: start.term,
             end,
@@ -104,7 +105,7 @@ impl World {
         self.stats.snapshots += 1;
         self.covered.insert(shard, start.index);
         let needed: BTreeMap<_, _> =
-            self.covered.iter().map(|(shard, covered)| (group(*shard), covered + 1)).collect();
+            self.covered.iter().map(|(shard, covered)| (group_of(*shard), covered + 1)).collect();
         let before = self.log_mut().stats().segments;
         self.log_mut().trim(&needed).map_err(|error| died(&error))?;
         let dropped = before.saturating_sub(self.log_mut().stats().segments);

@@ -16,6 +16,7 @@ use storage::sim_disk::{SimDisk, SplitMix64};
 
 use crate::ids::{EntityKey, EntityRef, Incarnation, NodeId, ShardId};
 use crate::placement::shard_map::ShardMap;
+use crate::replication::group::group_of;
 use crate::replication::recovery::{GroupMembers, Recovering};
 use crate::shard::core::{ShardConfig, ShardCore};
 use crate::shard::io::{Command, Input, Output, Query, Reply, Space, Token};
@@ -116,7 +117,7 @@ impl World {
             options,
         };
         let members = GroupMembers::only(NODE);
-        let created = world.map.shards().map(|shard| members.record(group(shard)));
+        let created = world.map.shards().map(|shard| members.record(group_of(shard)));
         let created: Vec<_> = created.collect();
         world.log.append(&created, Class::Client).map_err(|error| fault(&error))?;
         world.log.sync().map_err(|error| fault(&error))?;
@@ -225,7 +226,7 @@ impl World {
         self.inbox = self.map.shards().map(|_| VecDeque::new()).collect();
         let mut out = Vec::new();
         for shard in self.map.shards() {
-            let group = recovering.take(group(shard)).unwrap_or_default();
+            let group = recovering.take(group_of(shard)).unwrap_or_default();
             let lost = || End::Refused { why: format!("{LOG_DIR}/ holds nothing of {shard}") };
             let members = group.members.clone().ok_or_else(lost)?;
             let (base, applied) = restore(&self.disk, shard, &group, &self.options.kinds)?;
@@ -443,10 +444,6 @@ fn open_log_into(
         Err(error @ LogError::Damaged { .. }) => Err(End::Refused { why: error.to_string() }),
         Err(error) => Err(fault(&error)),
     }
-}
-
-pub(crate) fn group(shard: ShardId) -> storage::log::GroupId {
-    storage::log::GroupId(shard.0)
 }
 
 pub(crate) fn fault(why: &impl std::fmt::Display) -> End {
