@@ -1,0 +1,245 @@
+//! The command line.
+//!
+//! **Invariants:** the flags of `serve` are made from the table of settings, so `--help` lists every
+//! one with its default; nothing but a command's result goes to stdout.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+
+use crate::commands::Output;
+use crate::commands::inspect::{self, Detail, Part};
+use crate::commands::verify::{self, Verdict};
+use crate::config::{Config, Demo, ENVIRONMENT_CONFIG, RawConfig, Setting};
+use crate::failure::{Exit, Failure};
+use crate::serve;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+   0  ended as asked          1  failed, or `verify` found damage
+   2  command line, settings, key file or catalogue refused
+  10  address in use         11  data folder cannot be used
+  12  foreign data folder    13  data folder in use by another process
+  14  newer format           15  encryption key missing or wrong
+  16  damaged data           70  a shard died      74  storage failed";
+
+/// Runs the command that the process was started with.
+pub fn run() -> Result<ExitCode, Failure> {
+    run_with(std::env::args_os())
+}
+
+fn run_with(arguments: impl IntoIterator<Item = OsString>) -> Result<ExitCode, Failure> {
+    let matches = match command().try_get_matches_from(arguments) {
+        Ok(matches) => matches,
+        // Help goes to stdout and exits with 0, a mistake to stderr and with 2.
+        Err(error) => error.exit(),
+    };
+    match matches.subcommand() {
+        Some(("serve", matches)) => {
+            serve::run(&serve_config(matches)?)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(("inspect", matches)) => {
+            inspect::run(&inspect_request(matches)?, &mut std::io::stdout().lock())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(("verify", matches)) => {
+            let request = verify::Request {
+                folder: path(matches, "folder").unwrap_or_default(),
+                key_file: path(matches, "key-file"),
+                output: output(matches),
+            };
+            match verify::run(&request, &mut std::io::stdout().lock())? {
+                Verdict::Sound => Ok(ExitCode::SUCCESS),
+                Verdict::Damaged => Ok(Exit::Failed.into()),
+            }
+        }
+        Some(_) | None => unreachable!("clap asks for a known command"),
+    }
+}
+
+fn command() -> Command {
+    Command::new("omnicart")
+        .about("A commerce engine in one program: carts and stock, kept on this machine's disk")
+        .version(env!("CARGO_PKG_VERSION"))
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .after_help(EXIT_CODES)
+        .subcommand(serve_command())
+        .subcommand(inspect_command())
+        .subcommand(
+            with_folder(Command::new("verify"))
+                .about("Reads a whole data folder and reports all damage; changes nothing"),
+        )
+}
+
+fn serve_command() -> Command {
+    let settings = Setting::ALL.into_iter().filter(|setting| !setting.is_secret()).map(|setting| {
+        let description = setting.describe();
+        let default = description.default.map(|default| format!(" [default: {default}]"));
+        let help = format!("{}{}", description.help, default.unwrap_or_default());
+        Arg::new(description.name)
+            .long(description.name)
+            .value_name(description.value)
+            .help(format!("{help} [env: {}]", setting.variable()))
+    });
+    let secrets = Setting::ALL.into_iter().filter(|setting| setting.is_secret()).map(|setting| {
+        format!(
+            "  {} or `{}` in the file\n          {}",
+            setting.variable(),
+            setting.key(),
+            setting.describe().help
+        )
+    });
+    let secrets: Vec<_> = secrets.collect();
+    Command::new("serve")
+        .about("Serves the HTTP API until SIGTERM or SIGINT")
+        .args_override_self(true)
+        .args(settings)
+        .arg(
+            Arg::new("config")
+                .long("config")
+                .value_name("FILE")
+                .value_parser(value_parser!(PathBuf))
+                .help(format!(
+                    "TOML file of settings, keys as the flags with `_` [env: {ENVIRONMENT_CONFIG}]"
+                )),
+        )
+        .arg(
+            Arg::new("demo").long("demo").action(ArgAction::SetTrue).help(
+                "Sells the demo shop's products, and makes an operator token if none is set",
+            ),
+        )
+        .after_help(format!(
+            "Flags win over the environment, the environment over the file.\n\n\
+             Without a flag, because flags are seen by every user of the machine:\n{}\n\n{EXIT_CODES}",
+            secrets.join("\n")
+        ))
+}
+
+fn inspect_command() -> Command {
+    let part = |name: &'static str, about: &'static str| {
+        with_folder(Command::new(name))
+            .about(about)
+            .arg(
+                Arg::new("shard")
+                    .long("shard")
+                    .value_name("NUMBER")
+                    .value_parser(value_parser!(u32))
+                    .help("Only what belongs to this shard"),
+            )
+            .arg(
+                Arg::new("files")
+                    .long("files")
+                    .action(ArgAction::SetTrue)
+                    .help("Only files and totals, not every record"),
+            )
+    };
+    Command::new("inspect")
+        .about("Shows what a data folder holds; changes nothing")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(part("log", "The log's segments and records"))
+        .subcommand(part("snapshot", "Shard snapshots and their records"))
+        .subcommand(part("state", "The state index: entities that left memory"))
+        .subcommand(part("history", "Committed entries kept after the log was trimmed"))
+}
+
+fn with_folder(command: Command) -> Command {
+    command
+        .arg(
+            Arg::new("folder")
+                .required(true)
+                .value_name("FOLDER")
+                .value_parser(value_parser!(PathBuf))
+                .help("The data folder"),
+        )
+        .arg(
+            Arg::new("key-file")
+                .long("key-file")
+                .value_name("FILE")
+                .value_parser(value_parser!(PathBuf))
+                .help("The key of an encrypted folder"),
+        )
+        .arg(
+            Arg::new("json")
+                .long("json")
+                .action(ArgAction::SetTrue)
+                .help("One JSON object per line instead of text"),
+        )
+}
+
+fn serve_config(matches: &ArgMatches) -> Result<Config, Failure> {
+    let flags: BTreeMap<_, _> = Setting::ALL
+        .into_iter()
+        .filter(|setting| !setting.is_secret())
+        .filter_map(|setting| {
+            let text = matches.get_one::<String>(setting.describe().name)?;
+            Some((setting, text.clone()))
+        })
+        .collect();
+    let environment = |name: &str| std::env::var(name).ok();
+    let file = path(matches, "config").or_else(|| environment(ENVIRONMENT_CONFIG).map(Into::into));
+    let contents = file.as_deref().map(settings_file).transpose()?;
+    let file = file.as_deref().zip(contents.as_deref());
+    let demo = if matches.get_flag("demo") { Demo::Yes } else { Demo::No };
+    Ok(Config::parse(&RawConfig::gather(flags, environment, file)?, demo)?)
+}
+
+fn settings_file(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path)
+        .with_context(|| format!("settings file {}", path.display()))
+        .map_err(|error| Failure::new(Exit::Usage, error))
+}
+
+fn inspect_request(matches: &ArgMatches) -> Result<inspect::Request, Failure> {
+    let Some((name, matches)) = matches.subcommand() else { unreachable!("clap asks for a part") };
+    let part = match name {
+        "log" => Part::Log,
+        "snapshot" => Part::Snapshot,
+        "state" => Part::State,
+        _ => Part::History,
+    };
+    Ok(inspect::Request {
+        part,
+        folder: path(matches, "folder").unwrap_or_default(),
+        key_file: path(matches, "key-file"),
+        shard: matches.get_one("shard").copied(),
+        detail: if matches.get_flag("files") { Detail::Files } else { Detail::Records },
+        output: output(matches),
+    })
+}
+
+fn path(matches: &ArgMatches, name: &str) -> Option<PathBuf> {
+    matches.get_one::<PathBuf>(name).cloned()
+}
+
+fn output(matches: &ArgMatches) -> Output {
+    if matches.get_flag("json") { Output::Json } else { Output::Text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn help_documents_every_setting_with_its_default() {
+        let mut serve = serve_command();
+        let help = serve.render_long_help().to_string();
+        for setting in Setting::ALL {
+            assert!(help.contains(&setting.variable()), "{setting}");
+            let default = setting.describe().default;
+            assert!(default.is_none_or(|default| help.contains(default)), "{setting}");
+        }
+        assert!(!help.contains("--operator-token"));
+    }
+}

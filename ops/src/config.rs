@@ -1,0 +1,172 @@
+//! From what a person gave to what the program runs with: `RawConfig -> Config`.
+//!
+//! **Invariants:**
+//! - flags win over the environment, the environment over the file, the file over the defaults;
+//! - a bad value is refused with its setting and its source, and a secret is never quoted;
+//! - a [`Config`] is valid as a whole: nothing is checked again later.
+//!
+//! Nothing here reads a file or the environment: both are handed in.
+
+mod quantities;
+mod raw;
+mod settings;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use edge::http::app::OperatorToken;
+
+pub use raw::{RawConfig, Source};
+pub use settings::{ENVIRONMENT_CONFIG, Setting};
+
+/// Why settings were refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("{} is not a settings file: {reason}", .file.display())]
+    Syntax { file: PathBuf, reason: String },
+    #[error("unknown setting {key} in {}", .file.display())]
+    UnknownKey { file: PathBuf, key: String },
+    #[error("setting {setting} from {given}: {reason}")]
+    Invalid { setting: Setting, given: String, reason: String },
+    #[error("a catalogue and --demo were both given; the demo brings its own catalogue")]
+    DemoWithCatalogue,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// Where products come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Products {
+    /// Nothing is for sale.
+    None,
+    File(PathBuf),
+    /// The shop this program brings along.
+    Demo,
+}
+
+/// What the server runs with.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub listen: SocketAddr,
+    pub data: PathBuf,
+    /// `None`: what the folder has, or the default for a new one.
+    pub n_shards: Option<u32>,
+    pub segment_bytes: u64,
+    pub snapshot_log_bytes_min: u64,
+    pub entity_bytes_max: usize,
+    pub shard_queue_bytes_max: usize,
+    pub index_cache_bytes: u64,
+    pub operator_token: Option<OperatorToken>,
+    pub key_file: Option<PathBuf>,
+    pub products: Products,
+    pub log_format: LogFormat,
+    /// A level, or directives such as `info,cluster=debug`.
+    pub log_level: String,
+    pub shutdown_grace: Duration,
+    pub request_timeout: Duration,
+}
+
+impl Config {
+    /// Checks every setting. `demo` says whether the demo shop was asked for.
+    pub fn parse(raw: &RawConfig, demo: Demo) -> Result<Self, ConfigError> {
+        let catalogue = raw.optional(Setting::Catalogue, path)?;
+        let products = match (catalogue, demo) {
+            (Some(_), Demo::Yes) => return Err(ConfigError::DemoWithCatalogue),
+            (Some(file), Demo::No) => Products::File(file),
+            (None, Demo::Yes) => Products::Demo,
+            (None, Demo::No) => Products::None,
+        };
+        Ok(Self {
+            listen: raw.required(Setting::Listen, address)?,
+            data: raw.required(Setting::Data, path)?,
+            n_shards: raw.optional(Setting::Shards, shards)?,
+            segment_bytes: raw.required(Setting::SegmentSize, |text| {
+                quantities::bytes_between(text, SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX)
+            })?,
+            snapshot_log_bytes_min: raw.required(Setting::SnapshotAfter, |text| {
+                quantities::bytes_between(text, SNAPSHOT_AFTER_BYTES_MIN, u64::MAX)
+            })?,
+            entity_bytes_max: raw.required(Setting::EntityMemory, memory)?,
+            shard_queue_bytes_max: raw.required(Setting::QueueMemory, memory)?,
+            index_cache_bytes: raw.required(Setting::IndexCache, |text| {
+                quantities::bytes_between(text, MEMORY_BYTES_MIN, u64::MAX)
+            })?,
+            operator_token: raw.optional(Setting::OperatorToken, |text| {
+                OperatorToken::try_from(text.to_owned()).map_err(|error| error.to_string())
+            })?,
+            key_file: raw.optional(Setting::KeyFile, path)?,
+            products,
+            log_format: raw.required(Setting::LogFormat, log_format)?,
+            log_level: raw.required(Setting::LogLevel, log_level)?,
+            shutdown_grace: raw.required(Setting::ShutdownGrace, quantities::duration)?,
+            request_timeout: raw.required(Setting::RequestTimeout, |text| {
+                let timeout = quantities::duration(text)?;
+                let fits = (Duration::from_millis(1)..=REQUEST_TIMEOUT_MAX).contains(&timeout);
+                fits.then_some(timeout).ok_or_else(|| "between 1ms and 5m".to_owned())
+            })?,
+        })
+    }
+}
+
+/// Whether the demo shop was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Demo {
+    Yes,
+    No,
+}
+
+/// A log entry is up to 1 MiB, and several must fit.
+const SEGMENT_BYTES_MIN: u64 = 4 << 20;
+const SEGMENT_BYTES_MAX: u64 = 1 << 30;
+/// Less would write snapshots more than anything else.
+const SNAPSHOT_AFTER_BYTES_MIN: u64 = 64 << 10;
+/// Less does not hold one request of the largest size.
+const MEMORY_BYTES_MIN: u64 = 1 << 20;
+const REQUEST_TIMEOUT_MAX: Duration = Duration::from_secs(300);
+
+fn path(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() { Err("a path is not empty".to_owned()) } else { Ok(PathBuf::from(text)) }
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "an address and port, such as 127.0.0.1:7600".to_owned())
+}
+
+fn shards(text: &str) -> Result<u32, String> {
+    text.parse()
+        .ok()
+        .filter(|n| (1..=cluster::placement::shard_map::ShardMap::SHARDS_MAX).contains(n))
+        .ok_or_else(|| {
+            let max = cluster::placement::shard_map::ShardMap::SHARDS_MAX;
+            format!("a whole number between 1 and {max}")
+        })
+}
+
+fn memory(text: &str) -> Result<usize, String> {
+    let bytes = quantities::bytes_between(text, MEMORY_BYTES_MIN, u64::MAX)?;
+    usize::try_from(bytes).map_err(|_| "more than this machine can address".to_owned())
+}
+
+fn log_format(text: &str) -> Result<LogFormat, String> {
+    match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err("text or json".to_owned()),
+    }
+}
+
+fn log_level(text: &str) -> Result<String, String> {
+    tracing_subscriber::EnvFilter::builder()
+        .parse(text)
+        .map(|_| text.to_owned())
+        .map_err(|error| format!("a level such as info, or target=level pairs: {error}"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,133 @@
+//! Every setting: its name, its default and its unit, on one screen.
+//!
+//! **Invariants:** flag, environment variable and file key of a setting are derived from one name;
+//! what `--help` prints and what is parsed is the same default.
+
+use std::fmt;
+
+/// Names the settings file in the environment.
+pub const ENVIRONMENT_CONFIG: &str = "OMNICART_CONFIG";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Setting {
+    Listen,
+    Data,
+    Shards,
+    SegmentSize,
+    SnapshotAfter,
+    EntityMemory,
+    QueueMemory,
+    IndexCache,
+    OperatorToken,
+    KeyFile,
+    Catalogue,
+    LogFormat,
+    LogLevel,
+    ShutdownGrace,
+    RequestTimeout,
+}
+
+/// A setting as people see it.
+pub struct Description {
+    /// As in the flag: `segment-size`.
+    pub name: &'static str,
+    pub value: &'static str,
+    pub default: Option<&'static str>,
+    pub help: &'static str,
+}
+
+impl Setting {
+    pub const ALL: [Self; 15] = [
+        Self::Listen,
+        Self::Data,
+        Self::Shards,
+        Self::SegmentSize,
+        Self::SnapshotAfter,
+        Self::EntityMemory,
+        Self::QueueMemory,
+        Self::IndexCache,
+        Self::OperatorToken,
+        Self::KeyFile,
+        Self::Catalogue,
+        Self::LogFormat,
+        Self::LogLevel,
+        Self::ShutdownGrace,
+        Self::RequestTimeout,
+    ];
+
+    pub const fn describe(self) -> Description {
+        let (name, value, default) = match self {
+            Self::Listen => ("listen", "ADDRESS", Some("127.0.0.1:7600")),
+            Self::Data => ("data", "FOLDER", Some("./omnicart-data")),
+            Self::Shards => ("shards", "COUNT", None),
+            Self::SegmentSize => ("segment-size", "BYTES", Some("64MiB")),
+            Self::SnapshotAfter => ("snapshot-after", "BYTES", Some("16MiB")),
+            Self::EntityMemory => ("entity-memory", "BYTES", Some("2GiB")),
+            Self::QueueMemory => ("queue-memory", "BYTES", Some("8MiB")),
+            Self::IndexCache => ("index-cache", "BYTES", Some("32MiB")),
+            Self::OperatorToken => ("operator-token", "TOKEN", None),
+            Self::KeyFile => ("key-file", "FILE", None),
+            Self::Catalogue => ("catalogue", "FILE", None),
+            Self::LogFormat => ("log-format", "FORMAT", Some("text")),
+            Self::LogLevel => ("log-level", "LEVEL", Some("info")),
+            Self::ShutdownGrace => ("shutdown-grace", "TIME", Some("10s")),
+            Self::RequestTimeout => ("request-timeout", "TIME", Some("10s")),
+        };
+        Description { name, value, default, help: self.help() }
+    }
+
+    const fn help(self) -> &'static str {
+        match self {
+            Self::Listen => "Where HTTP is served; port 0 picks one",
+            Self::Data => "The data folder; made if missing",
+            Self::Shards => {
+                "Shards of a new data folder, 1 to 4096; fixed for its life [default: 64]"
+            }
+            Self::SegmentSize => "Size of a log segment, 4MiB to 1GiB; four are on disk at least",
+            Self::SnapshotAfter => {
+                "Log of one shard after which it is snapshotted and the log trimmed, at least"
+            }
+            Self::EntityMemory => "Memory for entities, over all shards",
+            Self::QueueMemory => "Memory for waiting requests, per shard; past it they are refused",
+            Self::IndexCache => "Memory for the cache of the state index",
+            Self::OperatorToken => {
+                "What the admin API is called with, 32 characters or more; none closes it"
+            }
+            Self::KeyFile => {
+                "File with 64 hexadecimal digits: the key everything on disk is encrypted with"
+            }
+            Self::Catalogue => "JSON file of the products for sale and their prices",
+            Self::LogFormat => "text or json, on stderr",
+            Self::LogLevel => "error, warn, info, debug or trace, or target=level pairs",
+            Self::ShutdownGrace => {
+                "How long requests in flight may take to end after SIGTERM (ms, s, m)"
+            }
+            Self::RequestTimeout => "How long a request may take (ms, s, m)",
+        }
+    }
+
+    /// The key in a settings file: `segment_size`.
+    pub fn key(self) -> String {
+        self.describe().name.replace('-', "_")
+    }
+
+    /// The environment variable: `OMNICART_SEGMENT_SIZE`.
+    pub fn variable(self) -> String {
+        format!("OMNICART_{}", self.key().to_uppercase())
+    }
+
+    /// A secret has no flag, because flags are seen by every user of the machine.
+    pub const fn is_secret(self) -> bool {
+        matches!(self, Self::OperatorToken)
+    }
+
+    pub(super) fn from_key(key: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|setting| setting.key() == key)
+    }
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.describe().name)
+    }
+}

@@ -1,0 +1,225 @@
+//! `omnicart serve`: puts the pieces together, and takes them apart again in order.
+//!
+//! **Invariants:**
+//! - the address is taken before the data folder is touched, and nothing is answered before every
+//!   shard is recovered and led;
+//! - stopping goes from the outside in: no new connections, then the requests under way, then the
+//!   node; whatever was acknowledged is on disk before the process ends with 0.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actors::{Cart, PriceBook, Sku};
+use anyhow::Context;
+use cluster::entity::Catalogue;
+use cluster::runtime::node::{Node, NodeConfig, StartError};
+use cluster::shard::kind::Kinds;
+use cluster::time::Span;
+use edge::http::app::{App, OperatorToken, Settings, Signals};
+use edge::http::router::router;
+use edge::metrics::EdgeMetrics;
+use edge::server::Limits;
+use prometheus_client::registry::Registry;
+use storage::clock;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::config::{Config, Products};
+use crate::failure::{Exit, Failure};
+use crate::{catalogue, demo, folder, metrics, telemetry};
+
+/// The currency of a shop without a catalogue.
+const CURRENCY: &str = "EUR";
+
+/// Serves until a signal says stop.
+pub fn run(config: &Config) -> Result<(), Failure> {
+    let failed = |error| Failure::new(Exit::Failed, error);
+    telemetry::start(config).map_err(failed)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")
+        .map_err(failed)?;
+    runtime.block_on(serve(config))
+}
+
+async fn serve(config: &Config) -> Result<(), Failure> {
+    let started = clock::monotonic();
+    let mut stop = Stop::listen()?;
+    let listener = bind(config.listen).await?;
+    let address = listener
+        .local_addr()
+        .context("cannot read the address")
+        .map_err(|error| Failure::new(Exit::Failed, error))?;
+    let book = price_book(&config.products)?;
+    let operator_token = operator_token(config)?;
+    tracing::info!(
+        http.address = %address,
+        data.folder = %config.data.display(),
+        encrypted = config.key_file.is_some(),
+        "starting"
+    );
+
+    let mut registry = Registry::default();
+    metrics::register(&mut registry, clock::wall_micros());
+    let edge_metrics = EdgeMetrics::register(&mut registry);
+    let default_currency = book.default_currency();
+    let node = tokio::select! {
+        started = start_node(config, book, &mut registry) => started?,
+        () = stop.asked() => return Ok(()),
+    };
+    if config.products == Products::Demo {
+        stock_up(&node).await;
+    }
+    log_ready(&node, address, config, started.elapsed()).await;
+
+    let (readiness, fabric) = (node.readiness(), node.fabric());
+    let signals = Signals {
+        is_ready: Box::new(move || readiness.is_ready()),
+        pressure_percent: Box::new(move || fabric.pressure_percent()),
+    };
+    let timeout_ms = u64::try_from(config.request_timeout.as_millis()).unwrap_or(u64::MAX);
+    let settings = Settings {
+        operator_token,
+        request_timeout: Span::from_millis(timeout_ms),
+        ..Settings::new(default_currency)
+    };
+    let app = App::new(node.fabric(), settings, signals, edge_metrics.clone(), Arc::new(registry));
+    let limits = Limits { grace: config.shutdown_grace, ..Limits::default() };
+    edge::server::serve(listener, router(app), limits, edge_metrics, stop.asked()).await;
+
+    tracing::info!("no more requests, the node stops");
+    node.stop().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let in_use = error.kind() == io::ErrorKind::AddrInUse;
+        let exit = if in_use { Exit::AddressInUse } else { Exit::Failed };
+        let error = anyhow::Error::new(error).context(format!("cannot listen on {address}"));
+        Failure::new(exit, error)
+    })
+}
+
+async fn start_node(
+    config: &Config,
+    book: PriceBook,
+    registry: &mut Registry,
+) -> Result<Node, Failure> {
+    let kinds = Kinds::default().with::<Cart>().with::<Sku>();
+    let vault = config.key_file.as_deref().map(folder::vault).transpose()?;
+    let node_config = NodeConfig {
+        n_shards: config.n_shards,
+        catalogue: Some(Catalogue { index: 1, content: Arc::new(book) }),
+        vault,
+        segment_bytes: config.segment_bytes,
+        snapshot_log_bytes_min: config.snapshot_log_bytes_min,
+        resident_bytes_max: config.entity_bytes_max,
+        shard_queue_bytes_max: config.shard_queue_bytes_max,
+        index_cache_bytes: config.index_cache_bytes,
+        ..NodeConfig::new(config.data.clone(), kinds)
+    };
+    let node = Box::pin(Node::start(node_config, registry))
+        .await
+        .map_err(|error| start_failed(error, &config.data))?;
+    node.ready().await;
+    Ok(node)
+}
+
+/// Names the folder where the error itself does not.
+fn start_failed(error: StartError, data: &Path) -> Failure {
+    let names_folder = matches!(error, StartError::Folder { .. } | StartError::Lock(_));
+    let Failure { exit, error } = Failure::from(error);
+    if names_folder {
+        return Failure { exit, error };
+    }
+    Failure { exit, error: error.context(format!("data folder {}", data.display())) }
+}
+
+/// A shop that could not be stocked, for want of disk space perhaps, still serves its carts.
+async fn stock_up(node: &Node) {
+    match demo::stock_up(&node.fabric()).await {
+        Ok(skus) => tracing::info!(skus, "demo stock stated where there was none"),
+        Err(error) => tracing::warn!("the demo shop is not fully stocked: {error:#}"),
+    }
+}
+
+async fn log_ready(node: &Node, address: SocketAddr, config: &Config, took: Duration) {
+    let shards = node.status().await;
+    tracing::info!(
+        http.address = %address,
+        data.folder = %config.data.display(),
+        shards = shards.len(),
+        entities = shards.iter().map(|shard| shard.entities).sum::<usize>(),
+        entries = shards.iter().map(|shard| shard.applied).sum::<u64>(),
+        start_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        "ready"
+    );
+}
+
+fn price_book(products: &Products) -> Result<PriceBook, Failure> {
+    let refused = |error| Failure::new(Exit::Usage, error);
+    match products {
+        Products::Demo => demo::price_book().map_err(refused),
+        Products::File(path) => std::fs::read_to_string(path)
+            .map_err(anyhow::Error::new)
+            .and_then(|text| catalogue::parse(&text))
+            .with_context(|| format!("catalogue {}", path.display()))
+            .map_err(refused),
+        Products::None => {
+            tracing::warn!("no catalogue is set: nothing is for sale");
+            let currency = CURRENCY.parse().context("the default currency").map_err(refused)?;
+            PriceBook::new(currency, Vec::new()).map_err(|error| refused(error.into()))
+        }
+    }
+}
+
+/// The configured token; for a demo without one a fresh one, shown once.
+fn operator_token(config: &Config) -> Result<Option<OperatorToken>, Failure> {
+    if config.operator_token.is_some() || config.products != Products::Demo {
+        if config.operator_token.is_none() {
+            tracing::info!("no operator token is set: the admin API is closed");
+        }
+        return Ok(config.operator_token.clone());
+    }
+    let mut bytes = [0_u8; 16];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| anyhow::anyhow!("the operating system gives no random bytes: {error}"))
+        .map_err(|error| Failure::new(Exit::Failed, error))?;
+    let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    eprintln!("operator token of this run: {text}");
+    let token = OperatorToken::try_from(text);
+    Ok(Some(token.map_err(|error| Failure::new(Exit::Failed, error))?))
+}
+
+/// The signals that ask the process to end.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    fn listen() -> Result<Self, Failure> {
+        let listen = |kind| {
+            signal(kind)
+                .context("cannot listen for signals")
+                .map_err(|error| Failure::new(Exit::Failed, error))
+        };
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => tracing::info!("SIGTERM: stopping"),
+            _ = self.interrupt.recv() => tracing::info!("SIGINT: stopping"),
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! The binary and the repository, tested from outside.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "helpers of tests may fail loudly, and say what they skip"
+)]
+
+mod binary;
+mod client;
+mod crash;
+mod folders;
+mod refusals;
+mod server;
+mod tidy;
