@@ -293,9 +293,12 @@ impl World {
         Ok(())
     }
 
-    /// What the log writer does: everything handed out, one write, one sync.
+    /// What the log writer does: one write and one sync for what has reached it.
     fn write_batch(&mut self) -> Result<(), End> {
-        let taken: Vec<_> = self.appends.drain(..).collect();
+        let waiting = self.appends.len();
+        let reached = self.draw(u64::try_from(waiting).unwrap_or(0)) + 1;
+        let reached = usize::try_from(reached).map_or(waiting, |reached| reached.min(waiting));
+        let taken: Vec<_> = self.appends.drain(..reached).collect();
         let mut records = std::mem::take(&mut self.lazy);
         for (_, _, appended) in &taken {
             records.extend(appended.iter().cloned());

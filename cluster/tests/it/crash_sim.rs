@@ -341,6 +341,24 @@ impl Run {
                 return Err(format!("operation {id} {op:?}: {here} times here, {there:?} there"));
             }
         }
+        self.check_order(views)
+    }
+
+    /// What one entity tells another arrives in the order it was told.
+    fn check_order(&self, views: &[Vec<i64>]) -> Result<(), String> {
+        for (source, told) in views.iter().enumerate() {
+            for (target, heard) in views.iter().enumerate() {
+                let between = |id: &&i64| {
+                    let op = &self.ops[*id];
+                    let from = usize::try_from(op.source) == Ok(source);
+                    from && op.targets.iter().any(|to| usize::try_from(*to) == Ok(target))
+                };
+                let told = told.iter().filter(between);
+                if !told.eq(heard.iter().filter(between)) {
+                    return Err(format!("e{target} heard e{source} in another order"));
+                }
+            }
+        }
         Ok(())
     }
 }
