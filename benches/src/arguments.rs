@@ -1,0 +1,309 @@
+//! The command line: every scenario and what its figures mean.
+
+use std::net::SocketAddr;
+use std::num::NonZero;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Load for OmniCart, each scenario against its yardstick in the same run. The last line printed is
+/// one JSON object.
+///
+/// Every object has `scenario` and `machine` {cores, cpu, fdatasync_p50_us, fdatasync_p99_us,
+/// load_average_at_start}; the syncs are of 4 KiB blocks in the folder that the run uses.
+/// `benches help <scenario>` explains the other fields.
+/// Build first: cargo build --release -p benches -p ops
+#[derive(Debug, Parser)]
+#[command(name = "benches", version, verbatim_doc_comment)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) scenario: Scenario,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Common {
+    /// How long each load is measured, after a warm-up.
+    #[arg(long, global = true, value_name = "N", default_value = "5")]
+    seconds: NonZero<u32>,
+    /// The disk to use: a folder in which a temporary one is made [default: the system's].
+    #[arg(long, global = true, value_name = "FOLDER")]
+    pub(crate) folder: Option<PathBuf>,
+    /// Print nothing but the JSON object.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// The binary under test [default: `omnicart` beside this one].
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) omnicart: Option<PathBuf>,
+}
+
+impl Common {
+    pub(crate) fn measured(&self) -> Duration {
+        Duration::from_secs(u64::from(self.seconds.get()))
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Scenario {
+    /// Durable cart writes over HTTP, against a route that stores nothing.
+    ///
+    /// POST /store/v1/carts/{id}/items over kept-alive connections, each client with a cart of its
+    /// own; the yardstick is a bare axum route that parses the same body and answers as many bytes.
+    /// Both are processes of their own and take turns: ours, bare, ours, bare.
+    ///
+    ///   levels.<clients>     per_second, bare_per_second, ratio, turns, latency, bare_latency,
+    ///                        errors
+    ///   ratio_64, ratio_256  ours / bare, requests a second: the median over the turns
+    ///   records_per_fsync    log records that one sync made durable, over the ours windows of the
+    ///                        largest level
+    ///   p50_at_1_over_fdatasync  median latency of one client / median fdatasync of the disk
+    ///   open_loop            half the largest level's rate, at fixed times; latencies count from
+    ///                        when a request was due
+    ///   errors               answers other than 200, or none; 0 is expected
+    #[command(verbatim_doc_comment)]
+    CartWrite(CartWrite),
+    /// Reservations on one SKU: in process, and over HTTP.
+    ///
+    /// Every reservation is followed by its confirmation, as at most 5,000 may be open.
+    ///
+    ///   per_second           reservations confirmed a second, through the fabric
+    ///   per_second_http      the same over HTTP
+    ///   latency, latency_http  of the reservation alone
+    ///   sell_out             a small stock sold to the last piece: stock, sold, refused
+    ///   oversold             pieces acknowledged beyond the stock, or missing in it; must be 0
+    ///   errors               answers that should not have come; 0 is expected
+    #[command(verbatim_doc_comment)]
+    HotSku(HotSku),
+    /// Memory of idle carts of three lines, resident and passivated.
+    ///
+    /// Anonymous resident memory of a process that holds them, less that before; each phase is a
+    /// process of its own. The allocator is not asked to give back what it could: that needs a call
+    /// which this program may not make, so figures are upper bounds.
+    ///
+    ///   bytes_per_idle_entity_hot         all carts in memory
+    ///   bytes_per_idle_entity_passivated  all but a few in the state index, after a restart, the
+    ///                                     index's own memory left out; null where there are too
+    ///                                     few carts to tell
+    ///   bytes_per_idle_entity_passivated_with_index  the same with it
+    ///   state_index_bytes    what the index alone holds after it was read from end to end
+    ///   hot, passivated, restarted  {carts, resident_before, resident_after, hot_entities,
+    ///                        hot_bytes, seconds}: the raw readings and what the node itself counts;
+    ///                        passivated is the process that wrote them all
+    #[command(verbatim_doc_comment)]
+    Memory(Memory),
+    /// Cold start on a log, against reading the same bytes once.
+    ///
+    /// The log is written by a node under load that is then stopped, and started on: with the state
+    /// index as it was left, and with its folder removed, when every record is carried out again.
+    ///
+    ///   records, log_bytes   what the log holds
+    ///   records_per_second   records / seconds of a cold start without the index
+    ///   ratio_to_raw_read    that start / reading and checksumming the same bytes once
+    ///   with_index, without_index  {seconds, records_per_second, ratio_to_raw_read, index_kept,
+    ///                        resident_bytes}
+    ///   page_cache           the state of it before each timed step: warm or dropped
+    #[command(verbatim_doc_comment)]
+    Recovery(Recovery),
+    /// kill -9 at random moments under load, then everything acknowledged is looked for.
+    ///
+    ///   rounds, seed         kills, and what the moments were drawn from
+    ///   acknowledged         writes answered with 2xx
+    ///   lost, doubled        pieces that carts hold fewer or more than acknowledged
+    ///   changed_replies      repeats of a keyed request that were not answered the same bytes
+    ///   expired_replies      repeats answered that the body is no longer kept; allowed
+    ///   stock_errors         SKUs whose stock is not what acknowledged changes make it, and 1 more
+    ///                        if their sum is not what it was
+    ///   restart              time from start to ready
+    /// The exit code is 3 when any of lost, doubled, changed_replies, stock_errors is not 0.
+    #[command(verbatim_doc_comment)]
+    Crash(Crash),
+    /// A part of a scenario, in a process of its own.
+    #[command(subcommand, hide = true)]
+    Task(Task),
+}
+
+impl Scenario {
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::CartWrite(_) => "cart-write",
+            Self::HotSku(_) => "hot-sku",
+            Self::Memory(_) => "memory",
+            Self::Recovery(_) => "recovery",
+            Self::Crash(_) => "crash",
+            Self::Task(_) => "task",
+        }
+    }
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CartWrite {
+    /// Numbers of clients, one level each.
+    #[arg(long, value_delimiter = ',', value_name = "N,N,…", default_value = "1,64,256")]
+    pub(crate) clients: Vec<NonZero<u16>>,
+    /// How often ours and bare take turns at each level.
+    #[arg(long, value_name = "N", default_value = "3")]
+    pub(crate) turns: NonZero<u16>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct HotSku {
+    /// How many reserve at the same time.
+    #[arg(long, value_name = "N", default_value = "256")]
+    pub(crate) clients: NonZero<u16>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Memory {
+    #[arg(long, value_name = "N", default_value = "1000000")]
+    pub(crate) carts: NonZero<u32>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Recovery {
+    /// Records the log is to hold, roughly.
+    #[arg(long, value_name = "N", default_value = "1000000")]
+    pub(crate) records: NonZero<u32>,
+    /// Empty the page cache before each timed step (as root).
+    #[arg(long)]
+    pub(crate) drop_caches: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Crash {
+    /// How often the process is killed.
+    #[arg(long, value_name = "N", default_value = "10")]
+    pub(crate) rounds: NonZero<u32>,
+    /// How many shoppers; half as many move stock.
+    #[arg(long, value_name = "N", default_value = "16")]
+    pub(crate) clients: NonZero<u16>,
+    /// Give the process little memory and a short log, so that it passivates, snapshots and trims.
+    #[arg(long)]
+    pub(crate) small: bool,
+    /// Draws the moments and the requests [default: the clock].
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+}
+
+/// Parts that need a process of their own.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Task {
+    BarePeer(BarePeer),
+    MemoryPhase(MemoryPhase),
+    IndexMemory {
+        #[arg(long)]
+        data: PathBuf,
+    },
+    BuildLog(BuildLog),
+    ColdStart {
+        #[arg(long)]
+        data: PathBuf,
+    },
+    RawRead {
+        #[arg(long)]
+        data: PathBuf,
+        #[arg(long)]
+        drop_caches: bool,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct BarePeer {
+    #[arg(long)]
+    pub(crate) listen: SocketAddr,
+    #[arg(long)]
+    pub(crate) answer_bytes: usize,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct MemoryPhase {
+    #[arg(long)]
+    pub(crate) data: PathBuf,
+    #[arg(long)]
+    pub(crate) carts: NonZero<u32>,
+    #[arg(long)]
+    pub(crate) phase: Phase,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Phase {
+    Hot,
+    Passivated,
+    Restarted,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct BuildLog {
+    #[arg(long)]
+    pub(crate) data: PathBuf,
+    #[arg(long)]
+    pub(crate) records: NonZero<u32>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Arguments, clap::Error> {
+        Arguments::try_parse_from(line.split_whitespace())
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn common_arguments_follow_the_scenario() {
+        let asked = parsed("benches cart-write --seconds 2 --clients 4,8 --json").unwrap();
+        assert_eq!(asked.common.measured(), Duration::from_secs(2));
+        assert!(asked.common.json);
+        let Scenario::CartWrite(CartWrite { clients, turns }) = asked.scenario else { panic!() };
+        assert_eq!(clients.iter().map(|n| n.get()).collect::<Vec<_>>(), [4, 8]);
+        assert_eq!(turns.get(), 3);
+    }
+
+    #[test]
+    fn defaults_are_the_sizes_that_are_compared() {
+        let Scenario::CartWrite(asked) = parsed("benches cart-write").unwrap().scenario else {
+            panic!()
+        };
+        assert_eq!(asked.clients.iter().map(|n| n.get()).collect::<Vec<_>>(), [1, 64, 256]);
+        let Scenario::Memory(asked) = parsed("benches memory").unwrap().scenario else { panic!() };
+        assert_eq!(asked.carts.get(), 1_000_000);
+        let Scenario::Crash(asked) = parsed("benches crash --rounds 3").unwrap().scenario else {
+            panic!()
+        };
+        assert_eq!((asked.rounds.get(), asked.seed), (3, None));
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for line in [
+            "benches",
+            "benches tea",
+            "benches hot-sku --clients 0",
+            "benches cart-write --clients 1,x",
+            "benches crash --seconds 0",
+            "benches memory --records 5",
+        ] {
+            assert!(parsed(line).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn help_explains_every_scenario_and_hides_the_parts() {
+        let help = Arguments::command().render_long_help().to_string();
+        for scenario in ["cart-write", "hot-sku", "memory", "recovery", "crash", "scenario>"] {
+            assert!(help.contains(scenario), "{scenario} is missing");
+        }
+        assert!(!help.contains("task"));
+        for mut scenario in Arguments::command().get_subcommands().cloned() {
+            let help = scenario.render_long_help().to_string();
+            assert!(scenario.is_hide_set() || help.contains("    "), "{}", scenario.get_name());
+        }
+    }
+}

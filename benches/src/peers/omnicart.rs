@@ -1,0 +1,191 @@
+//! The real binary as a process of its own, and requests to it.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Context as _;
+use hyper::{Method, StatusCode};
+use serde::Deserialize;
+
+use crate::load::client::{Answer, Call, Caller};
+use crate::metrics::LogCounters;
+use crate::peers::folder::Folder;
+use crate::peers::process::{Process, free_address, own_program};
+use crate::shop;
+
+const READY_PATH: &str = "/readyz";
+const OPERATOR_TOKEN: &str = "operator-token-of-a-bench-run-0123456789";
+const CART_TOKEN_HEADER: &str = "omni-cart-token";
+const KEY_HEADER: &str = "idempotency-key";
+
+/// How to start the binary on one data folder, again and again.
+pub(crate) struct Omnicart {
+    program: PathBuf,
+    data: PathBuf,
+    catalogue: PathBuf,
+    log: PathBuf,
+    sizes: Sizes,
+}
+
+/// How much the binary holds before it moves things on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sizes {
+    /// As it comes.
+    Default,
+    /// So small that entities leave memory, shards are snapshotted and the log is trimmed within
+    /// seconds.
+    Small,
+}
+
+impl Sizes {
+    fn flags(self) -> &'static [&'static str] {
+        match self {
+            Self::Default => &[],
+            Self::Small => &[
+                "--shards=8",
+                "--segment-size=4MiB",
+                "--snapshot-after=64KiB",
+                "--entity-memory=1MiB",
+                "--index-cache=4MiB",
+            ],
+        }
+    }
+}
+
+impl Omnicart {
+    pub(crate) fn in_folder(program: Option<&Path>, folder: &Folder) -> anyhow::Result<Self> {
+        let program = match program {
+            Some(program) => program.to_owned(),
+            None => own_program()?.with_file_name("omnicart"),
+        };
+        anyhow::ensure!(
+            program.is_file(),
+            "there is no {}; build it with: cargo build --release -p benches -p ops",
+            program.display()
+        );
+        let catalogue = folder.join("catalogue.json");
+        std::fs::write(&catalogue, shop::catalogue_json().to_string())
+            .context("cannot write the catalogue")?;
+        let (data, log) = (folder.join("data"), folder.join("omnicart.log"));
+        Ok(Self { program, data, catalogue, log, sizes: Sizes::Default })
+    }
+
+    pub(crate) fn with_sizes(self, sizes: Sizes) -> Self {
+        Self { sizes, ..self }
+    }
+
+    /// Starts it and waits until it serves.
+    pub(crate) async fn start(&self) -> anyhow::Result<Process> {
+        let address = free_address()?;
+        Process::start(self.command(address), address, READY_PATH, &self.log).await
+    }
+
+    /// Starts it and does not wait.
+    pub(crate) fn launch(&self) -> anyhow::Result<Process> {
+        let address = free_address()?;
+        Process::launch(self.command(address), address, &self.log)
+    }
+
+    fn command(&self, address: SocketAddr) -> Command {
+        let mut command = Command::new(&self.program);
+        command
+            .arg("serve")
+            .args(["--listen", &address.to_string(), "--log-level", "warn"])
+            .arg("--data")
+            .arg(&self.data)
+            .arg("--catalogue")
+            .arg(&self.catalogue)
+            .args(self.sizes.flags())
+            .env("OMNICART_OPERATOR_TOKEN", OPERATOR_TOKEN);
+        command
+    }
+}
+
+/// A cart that its holder can change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CartHandle {
+    pub(crate) id: String,
+    pub(crate) token: String,
+}
+
+#[derive(Deserialize)]
+struct Created {
+    cart: CreatedCart,
+    token: String,
+}
+
+#[derive(Deserialize)]
+struct CreatedCart {
+    id: String,
+}
+
+impl CartHandle {
+    pub(crate) fn from_answer(answer: Answer) -> anyhow::Result<Self> {
+        let created: Created = answer.expect(StatusCode::CREATED)?.json()?;
+        Ok(Self { id: created.cart.id, token: created.token })
+    }
+
+    fn call(&self, method: Method, rest: &str) -> anyhow::Result<Call> {
+        let path = format!("/store/v1/carts/{}{rest}", self.id);
+        Call::new(method, path).header(CART_TOKEN_HEADER, &self.token)
+    }
+
+    pub(crate) fn add(&self, sku: &str, quantity: u32) -> anyhow::Result<Call> {
+        let body = serde_json::json!({"sku": sku, "quantity": quantity});
+        Ok(self.call(Method::POST, "/items")?.json(&body))
+    }
+
+    pub(crate) fn add_all<'a>(&self, skus: impl Iterator<Item = &'a str>) -> anyhow::Result<Call> {
+        let item = |sku| serde_json::json!({"sku": sku, "quantity": 1});
+        let items: Vec<_> = skus.map(item).collect();
+        Ok(self.call(Method::POST, "/items")?.json(&serde_json::json!({"items": items})))
+    }
+
+    pub(crate) fn read(&self) -> anyhow::Result<Call> {
+        self.call(Method::GET, "")
+    }
+}
+
+pub(crate) fn create_cart() -> Call {
+    Call::new(Method::POST, "/store/v1/carts")
+        .json(&serde_json::json!({"currency": shop::CURRENCY}))
+}
+
+/// The request under an idempotency key.
+pub(crate) fn keyed(call: Call, key: &str) -> anyhow::Result<Call> {
+    call.header(KEY_HEADER, key)
+}
+
+/// A request of an operator about the stock of a SKU; `rest` follows the SKU in the path.
+pub(crate) fn inventory(method: Method, sku: &str, rest: &str) -> anyhow::Result<Call> {
+    Call::new(method, format!("/admin/v1/inventory/{sku}{rest}"))
+        .header("authorization", &format!("Bearer {OPERATOR_TOKEN}"))
+}
+
+pub(crate) fn set_on_hand(sku: &str, on_hand: u32) -> anyhow::Result<Call> {
+    let body = serde_json::json!({"on_hand": on_hand, "reason": "bench"});
+    Ok(inventory(Method::POST, sku, "/set")?.json(&body))
+}
+
+/// The stock of a SKU.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+pub(crate) struct StockLevel {
+    pub(crate) on_hand: u64,
+    pub(crate) reserved: u64,
+}
+
+/// The stock of a SKU; of one that was never stated, nothing.
+pub(crate) async fn stock_level(caller: &mut Caller, sku: &str) -> anyhow::Result<StockLevel> {
+    let answer = caller.send(&inventory(Method::GET, sku, "")?).await?;
+    match answer.status {
+        StatusCode::NOT_FOUND => Ok(StockLevel { on_hand: 0, reserved: 0 }),
+        _ => answer.expect(StatusCode::OK)?.json(),
+    }
+}
+
+pub(crate) async fn log_counters(address: SocketAddr) -> anyhow::Result<LogCounters> {
+    let answer = Caller::new(address).send(&Call::new(Method::GET, "/metrics")).await?;
+    let answer = answer.expect(StatusCode::OK)?;
+    LogCounters::read(std::str::from_utf8(&answer.body)?)
+}

@@ -1,0 +1,7 @@
+//! What is measured, one scenario a file.
+
+pub(crate) mod cart_write;
+pub(crate) mod crash;
+pub(crate) mod hot_sku;
+pub(crate) mod memory;
+pub(crate) mod recovery;
