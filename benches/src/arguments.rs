@@ -53,7 +53,7 @@ pub(crate) enum Scenario {
     /// own; the yardstick is a bare axum route that parses the same body and answers as many bytes.
     /// Both are processes of their own and take turns: ours, bare, ours, bare.
     ///
-    ///   levels.<clients>     per_second, bare_per_second, ratio, turns, latency, bare_latency,
+    ///   levels.CLIENTS     per_second, bare_per_second, ratio, turns, latency, bare_latency,
     ///                        errors
     ///   ratio_64, ratio_256  ours / bare, requests a second: the median over the turns
     ///   records_per_fsync    log records that one sync made durable, over the ours windows of the
@@ -85,12 +85,14 @@ pub(crate) enum Scenario {
     ///   bytes_per_idle_entity_hot         all carts in memory
     ///   bytes_per_idle_entity_passivated  all but a few in the state index, after a restart, the
     ///                                     index's own memory left out; null where there are too
-    ///                                     few carts to tell
+    ///                                     few carts to tell, or they did not leave memory
     ///   bytes_per_idle_entity_passivated_with_index  the same with it
     ///   state_index_bytes    what the index alone holds after it was read from end to end
     ///   hot, passivated, restarted  {carts, resident_before, resident_after, hot_entities,
-    ///                        hot_bytes, seconds}: the raw readings and what the node itself counts;
-    ///                        passivated is the process that wrote them all
+    ///                        hot_bytes, settled, seconds}: the raw readings, what the node itself
+    ///                        counts, and whether carts left memory while the node was idle, only
+    ///                        under light traffic, or never; passivated is the process that wrote
+    ///                        them all, restarted the last of `restarts` starts on their folder
     #[command(verbatim_doc_comment)]
     Memory(Memory),
     /// Cold start on a log, against reading the same bytes once.

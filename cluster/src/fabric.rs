@@ -92,8 +92,8 @@ pub enum Unavailable {
     StorageFull,
     #[error("shutting down")]
     ShuttingDown,
-    /// The position asked for belongs to another incarnation of the cluster.
-    #[error("the position belongs to another incarnation of the cluster")]
+    /// The position asked for belongs to another incarnation of the cluster, or to no log at all.
+    #[error("the position is none of this cluster's")]
     UnknownPosition,
     /// The shard stopped serving after an internal fault.
     #[error("shard {shard} is fenced after a fault")]
@@ -155,6 +155,7 @@ impl Fabric {
             Reply::Viewed { .. }
             | Reply::Busy { .. }
             | Reply::StorageFull
+            | Reply::UnknownPosition
             | Reply::Expired
             | Reply::Unknown
             | Reply::NotLeader
@@ -199,7 +200,7 @@ impl Fabric {
         self.incarnation
     }
 
-    /// How full the fullest queue is, in percent: at 100 requests are refused.
+    /// How full the node's queues are, in percent: at 100 everything is refused.
     pub fn pressure_percent(&self) -> usize {
         self.router.pressure_percent()
     }

@@ -1,7 +1,7 @@
 //! One Raft group: raft-rs' `RawNode`, fed and drained without any I/O.
 //!
 //! **Invariants:** an append is handed out before anything that depends on it; a message that
-//! promises durability is held until [`Group::persisted`] says so; a commit index is logged with or
+//! promises durability is held until `Group::persisted` says so; a commit index is logged with or
 //! before anything derived from applying it.
 
 use std::collections::VecDeque;
@@ -64,7 +64,7 @@ struct Appending {
 /// Work a group hands out.
 #[derive(Default)]
 pub(crate) struct Polled {
-    /// To be logged in this order; answered by [`Group::persisted`] with `number`.
+    /// To be logged in this order; answered by `Group::persisted` with `number`.
     pub(crate) append: Option<(u64, Vec<Record>)>,
     pub(crate) messages: Vec<Message>,
     pub(crate) committed: Vec<LogEntry>,

@@ -71,9 +71,13 @@ impl Router {
         Self { map, shards: Arc::clone(&services.shards), services, id, doors }
     }
 
-    /// How full the fullest shard's queue is, in percent.
+    /// How full the node's queues are, in percent. One busy shard does not make a busy node: it
+    /// refuses at its own door.
     pub(crate) fn pressure_percent(&self) -> usize {
-        self.doors.iter().map(|door| door.admission.percent_used()).max().unwrap_or(0)
+        let doors = self.doors.iter().map(|door| door.admission.percent_used());
+        let shards = doors.sum::<usize>() / self.doors.len().max(1);
+        let log = self.services.log.queued_bytes().saturating_mul(100) / LOG_QUEUE_BYTES_MAX;
+        shards.max(log)
     }
 
     pub(crate) async fn command(
@@ -174,6 +178,7 @@ impl Router {
                 tokio::time::sleep(RETRY_PAUSE).await;
                 Ok(None)
             }
+            Reply::UnknownPosition => Err(Unavailable::UnknownPosition),
             Reply::Expired => Err(Unavailable::DeadlineExceeded),
             Reply::Busy { retry_after } => Err(Unavailable::Busy { retry_after }),
             Reply::StorageFull => Err(Unavailable::StorageFull),

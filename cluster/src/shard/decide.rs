@@ -174,9 +174,7 @@ impl ShardCore {
             }
             Decided::Rejected(rejection) => {
                 let reply = rejected(rejection.clone(), before, turn.index);
-                // A refusal is recorded only under a key, and only where there is an entity:
-                // otherwise made-up ids would fill the disk.
-                if command.key.is_none() || before.is_none() {
+                if command.key.is_none() {
                     return turn.hold(token, reply);
                 }
                 (Verdict::Rejected(Bytes(rejection)), reply)
@@ -338,6 +336,7 @@ fn with_seq(reply: Reply, seq_after: u64) -> Reply {
         | Reply::RecordFull
         | Reply::Busy { .. }
         | Reply::StorageFull
+        | Reply::UnknownPosition
         | Reply::Expired
         | Reply::Unknown
         | Reply::NotLeader

@@ -111,8 +111,11 @@ impl KeyedOutcomes {
             if over == 0 {
                 break;
             }
-            over = over.saturating_sub(outcome.answer.bytes());
-            outcome.answer = KeyedAnswer::Dropped;
+            // A refusal stays: it is small, and a repeat must not be told that it took effect.
+            if let KeyedAnswer::Accepted(reply) = &outcome.answer {
+                over = over.saturating_sub(reply.0.len());
+                outcome.answer = KeyedAnswer::Dropped;
+            }
         }
     }
 

@@ -132,6 +132,8 @@ pub enum Reply {
         retry_after: Span,
     },
     StorageFull,
+    /// The position asked for is past everything this shard ever logged.
+    UnknownPosition,
     /// Past `not_after`: it was not started.
     Expired,
     /// It may or may not take effect: ask again with the same id.

@@ -34,6 +34,10 @@ impl ShardCore {
         if !self.leads_started() {
             return out.push(Output::Reply { token, reply: Reply::NotLeader });
         }
+        // Positions come from answers of this shard, so an honest one is never ahead of its leader.
+        if query.at_least > self.group.last_index() {
+            return out.push(Output::Reply { token, reply: Reply::UnknownPosition });
+        }
         let undecided = self.residents.hot(&query.entity).map_or(0, |r| r.last_index());
         let required = undecided.max(query.at_least);
         self.reads.fresh.push(Read { token, query, required });
