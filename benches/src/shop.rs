@@ -38,7 +38,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The catalogue as the binary reads it.
 pub(crate) fn catalogue_json() -> serde_json::Value {
-    let product = |(sku, name, minor): (&str, &str, i64)| serde_json::json!({"sku": sku, "name": name, "prices": {CURRENCY: minor}});
+    let product = |(sku, name, minor): (&str, &str, i64)| {
+        let prices = serde_json::json!({CURRENCY: minor});
+        serde_json::json!({"sku": sku, "name": name, "prices": prices})
+    };
     let products: Vec<_> = PRODUCTS.into_iter().map(product).collect();
     serde_json::json!({"default_currency": CURRENCY, "products": products})
 }

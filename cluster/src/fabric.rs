@@ -205,6 +205,11 @@ impl Fabric {
         self.router.pressure_percent()
     }
 
+    /// Whether no request is under way.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.router.is_idle()
+    }
+
     fn provenance(&self, shard: ShardId, seq: u64, index: u64, replayed: bool) -> Provenance {
         let position = Position { incarnation: self.incarnation, shard, index };
         Provenance { seq, position, replayed }

@@ -1,6 +1,7 @@
 //! A shard: a replicated state machine that hosts entities. Pure; see `core` for the way in.
 
 pub(crate) mod apply;
+pub(crate) mod clock;
 pub mod core;
 pub(crate) mod decide;
 #[cfg(test)]
@@ -12,6 +13,7 @@ pub mod io;
 pub mod kind;
 pub(crate) mod lead;
 pub(crate) mod loads;
+pub(crate) mod offers;
 pub mod outbox;
 pub(crate) mod reads;
 pub(crate) mod record;

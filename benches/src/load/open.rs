@@ -3,7 +3,8 @@
 //! **Invariants:** a latency counts from when the request was due, not from when a user was free
 //! to send it, so a stall shows in every request that it delayed (no coordinated omission).
 //!
-//! Requests in flight are bounded by the number of users; what is due meanwhile waits, on the clock.
+//! Requests in flight are bounded by the number of users; what is due meanwhile waits, and the wait
+//! counts.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

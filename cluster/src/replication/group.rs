@@ -230,12 +230,11 @@ impl Group {
         if !ready.must_sync() {
             return records;
         }
-        if let Some(hard_state) = self.take_unlogged_commit() {
-            records.push(hard_state);
-        }
         if let Some(from) = self.node.mut_store().append(ready.entries()) {
             records.push(Record::Truncate { group: self.id, from });
         }
+        // Behind the entries: a torn write must not leave a commit index without them.
+        records.extend(self.take_unlogged_commit());
         records
             .extend(ready.entries().iter().cloned().map(|e| Record::Entry(log_entry(self.id, e))));
         records

@@ -33,6 +33,10 @@ impl Admission {
         (before + bytes <= self.bytes_max).then_some(permit)
     }
 
+    pub(crate) fn is_idle(&self) -> bool {
+        self.used.load(Ordering::Relaxed) == 0
+    }
+
     /// How full it is, in percent.
     pub(crate) fn percent_used(&self) -> usize {
         self.used.load(Ordering::Relaxed).saturating_mul(100) / self.bytes_max.max(1)

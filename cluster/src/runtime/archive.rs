@@ -30,11 +30,12 @@ pub(crate) struct Archive {
 }
 
 impl Archive {
-    /// Brings everything up to `to` into history, durably, and gives the last index it holds.
+    /// Brings everything after `after` and up to `to` into history, durably, and gives the last index it holds.
     /// `reaches` is what it gave last time: history that ends before is damaged.
     pub(crate) async fn keep(
         &self,
         shard: ShardId,
+        after: u64,
         to: u64,
         reaches: Option<u64>,
     ) -> Result<Option<u64>, Postponed> {
@@ -44,7 +45,8 @@ impl Archive {
             HistoryWriter::open(disk, HISTORY_DIR, shard.0, seal, options)
         })
         .await??;
-        let mut next = writer.last_index().map_or(1, |last| last + 1);
+        // Barriers have no history, so history may end before what the log was let go up to.
+        let mut next = writer.last_index().unwrap_or(0).max(after) + 1;
         while next <= to {
             let entries = finished(self.log.read(group_of(shard), next, to)).await??;
             let Some(last) = entries.last() else { break };
@@ -63,6 +65,10 @@ fn history_entry(entry: &LogEntry) -> Result<Option<HistoryEntry>, DecodeError> 
         return Ok(None);
     }
     let decoded = Entry::decode(&entry.payload)?;
+    if decoded.term != entry.term || decoded.after_index + 1 != entry.index {
+        // Void where it stands: it never happened.
+        return Ok(None);
+    }
     let touched: BTreeSet<_> = decoded
         .items
         .iter()

@@ -33,6 +33,8 @@ use crate::time::Timestamp;
 
 /// Entries taken from history at once.
 const HISTORY_ENTRIES_MAX: usize = 256;
+/// Entries without events after which the cursor moves all the same.
+const QUIET_STRETCH: u64 = 1_000;
 /// After a consumer failed.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
@@ -131,20 +133,34 @@ impl Follower {
         }
     }
 
+    /// Follows every shard as far as it goes. What holds one up holds up no other.
     async fn catch_up(&mut self) -> Result<(), Postponed> {
+        let mut held_up = Ok(());
         for (shard, published) in self.services.feed.all() {
-            let mut after = self.consumed_of(shard).await?;
-            while after < published {
-                let batch = self.read(shard, after + 1, published).await?;
-                let last = batch.events.last().map(|event| event.id.at);
-                if let Some(cursor) = last {
-                    self.consumer.consume(batch.events).await?;
-                    let moved = Input::CursorMoved { consumer: self.consumer.number(), cursor };
-                    self.services.shards.send(shard, moved);
-                }
-                after = batch.to;
-                self.consumed.insert(shard, after);
+            if let Err(error) = self.follow(shard, published).await {
+                held_up = Err(error);
             }
+        }
+        held_up
+    }
+
+    async fn follow(&mut self, shard: ShardId, published: u64) -> Result<(), Postponed> {
+        let mut after = self.consumed_of(shard).await?;
+        while after < published {
+            let batch = self.read(shard, after + 1, published).await?;
+            let last = batch.events.last().map(|event| event.id.at);
+            if !batch.events.is_empty() {
+                self.consumer.consume(batch.events).await?;
+            }
+            // Long stretches without events are noted too, or every start would read them again.
+            let stretch = Cursor { index: batch.to, ordinal: u32::MAX };
+            let noted = last.or((batch.to >= after + QUIET_STRETCH).then_some(stretch));
+            if let Some(cursor) = noted {
+                let moved = Input::CursorMoved { consumer: self.consumer.number(), cursor };
+                self.services.shards.send(shard, moved);
+            }
+            after = batch.to;
+            self.consumed.insert(shard, after);
         }
         Ok(())
     }
@@ -167,7 +183,10 @@ impl Follower {
                 for entry in &entries {
                     batch.to = entry.index;
                     if entry.kind == EntryKind::Normal && !entry.payload.is_empty() {
-                        self.collect(shard, entry.index, &entry.payload, &mut batch.events)?;
+                        let decoded = Entry::decode(&entry.payload)?;
+                        if decoded.term == entry.term {
+                            self.collect(shard, entry.index, decoded, &mut batch.events);
+                        }
                     }
                 }
                 Ok(batch)
@@ -190,7 +209,8 @@ impl Follower {
         .await??;
         let mut batch = Batch { events: Vec::new(), to };
         for entry in &entries {
-            self.collect(shard, entry.index, &entry.payload, &mut batch.events)?;
+            let decoded = Entry::decode(&entry.payload)?;
+            self.collect(shard, entry.index, decoded, &mut batch.events);
         }
         if let Some(last) = entries.last().filter(|_| entries.len() == HISTORY_ENTRIES_MAX) {
             batch.to = last.index;
@@ -198,16 +218,10 @@ impl Follower {
         Ok(batch)
     }
 
-    fn collect(
-        &self,
-        shard: ShardId,
-        index: u64,
-        payload: &[u8],
-        events: &mut Vec<PublishedEvent>,
-    ) -> Result<(), Postponed> {
-        let entry = Entry::decode(payload)?;
+    fn collect(&self, shard: ShardId, index: u64, entry: Entry, events: &mut Vec<PublishedEvent>) {
+        // A void entry never happened.
         if entry.after_index + 1 != index {
-            return Ok(());
+            return;
         }
         for (outcome, first_effect) in outcomes(&entry.items) {
             let Verdict::Accepted { effects, .. } = &outcome.verdict else { continue };
@@ -224,6 +238,5 @@ impl Follower {
                 }
             }
         }
-        Ok(())
     }
 }

@@ -26,6 +26,10 @@ use crate::shard::io::Space;
 
 /// Bytes of records that one batch gathers before it is written.
 const BATCH_BYTES_MAX: usize = 8 << 20;
+/// From this many shards in one batch on, a much smaller next one waits a moment for the others:
+/// they are on their way, and a sync for each of them would cost everybody.
+const CROWD: usize = 8;
+const CROWD_PAUSE: Duration = Duration::from_micros(150);
 /// How often space is tried for again after it ran out.
 const SPACE_RETRY: Duration = Duration::from_millis(500);
 
@@ -36,7 +40,8 @@ const READ_BYTES_MAX: u64 = 1 << 20;
 
 /// What the log writer tells the shards.
 pub(crate) trait LogEvents: Send + Sync + 'static {
-    fn persisted(&self, shard: ShardId, number: u64);
+    /// These appends are durable.
+    fn persisted(&self, appends: Vec<(ShardId, u64)>);
     fn space_changed(&self, space: Space);
     /// The log cannot go on; nothing may be acknowledged any more.
     fn failed(&self, why: &str) -> !;
@@ -94,6 +99,8 @@ struct Worker {
     queued_bytes: Arc<AtomicUsize>,
     full: Arc<AtomicBool>,
     allocating: bool,
+    /// How many shards the last sync served.
+    last_appends: usize,
     /// Jobs that came while a batch waited for space.
     backlog: VecDeque<Job>,
 }
@@ -123,6 +130,7 @@ impl LogWriter {
             queued_bytes,
             full,
             allocating: false,
+            last_appends: 0,
             backlog: VecDeque::new(),
         };
         let thread = std::thread::Builder::new()
@@ -216,12 +224,12 @@ impl Worker {
         while let Some(first) = self.backlog.pop_front().or_else(|| self.jobs.recv().ok()) {
             let mut batch = Batch::default();
             self.gather(first, &mut batch);
-            while batch.bytes < BATCH_BYTES_MAX
-                && let Some(next) = self.backlog.pop_front().or_else(|| self.jobs.try_recv().ok())
-            {
-                self.gather(next, &mut batch);
+            self.gather_waiting(&mut batch);
+            if self.last_appends >= CROWD && batch.done.len() < self.last_appends / 2 {
+                std::thread::sleep(CROWD_PAUSE);
+                self.gather_waiting(&mut batch);
             }
-            self.write(&batch);
+            self.write(&mut batch);
             for done in batch.durable {
                 done.send(()).ok();
             }
@@ -232,6 +240,14 @@ impl Worker {
             if batch.stop {
                 return;
             }
+        }
+    }
+
+    fn gather_waiting(&mut self, batch: &mut Batch) {
+        while batch.bytes < BATCH_BYTES_MAX
+            && let Some(next) = self.backlog.pop_front().or_else(|| self.jobs.try_recv().ok())
+        {
+            self.gather(next, batch);
         }
     }
 
@@ -263,7 +279,7 @@ impl Worker {
         }
     }
 
-    fn write(&mut self, batch: &Batch) {
+    fn write(&mut self, batch: &mut Batch) {
         if batch.records.is_empty() {
             return;
         }
@@ -295,9 +311,8 @@ impl Worker {
         }
         self.metrics.synced(started.elapsed(), batch.records.len(), batch.bytes);
         self.queued_bytes.fetch_sub(batch.bytes, Ordering::Relaxed);
-        for (shard, number) in &batch.done {
-            self.events.persisted(*shard, *number);
-        }
+        self.last_appends = batch.done.len();
+        self.events.persisted(std::mem::take(&mut batch.done));
     }
 
     fn trim(&mut self, needed: &BTreeMap<GroupId, u64>) {

@@ -81,7 +81,15 @@ impl Maintenance {
         let due = self.due_shards().await?;
         let trims = !due.is_empty();
         for shard in due {
-            self.snapshot(shard).await?;
+            // One shard that cannot be kept must not keep the others' log.
+            match self.snapshot(shard).await {
+                Err(Postponed::Stopping) => return Err(Postponed::Stopping),
+                Err(error) => {
+                    let error = explained(&error);
+                    tracing::warn!(shard.id = %shard, %error, "snapshot put off");
+                }
+                Ok(()) => {}
+            }
         }
         if trims {
             finished(self.services.log.trim(self.needed())).await?;
@@ -129,8 +137,10 @@ impl Maintenance {
             disk: Arc::clone(&self.disk),
             seal: self.seal.clone(),
         };
-        let reaches = self.current.get(&shard).and_then(|current| current.at.history_to);
-        let history_to = archive.keep(shard, start.index, reaches).await?;
+        let last = self.current.get(&shard).map(|current| &current.at);
+        let reaches = last.and_then(|at| at.history_to);
+        let after = last.map_or(0, |at| at.start);
+        let history_to = archive.keep(shard, after, start.index, reaches).await?;
         let snapshotting = Snapshotting {
             services: &self.services,
             disk: &self.disk,

@@ -39,13 +39,15 @@ use crate::runtime::services::{Services, Shards, ShardsOfLog};
 use crate::runtime::shard_actor::{ShardActor, ShardMessage};
 use crate::runtime::snapshotting::shard_hash;
 use crate::shard::core::{ShardCore, ShardStatus};
-use crate::shard::io::Input;
+use crate::shard::io::{Input, Space};
 use crate::shard::kind::Kinds;
 
 /// What shards may hand to the state index before it is considered stuck.
 const INDEX_QUEUE_BYTES_MAX: usize = 512 << 20;
+/// How long stopping waits for requests that are under way.
+const UNDER_WAY_MAX: Duration = Duration::from_secs(5);
 /// What stopping spends on making the next start quick.
-const FLOOR_AT_STOP_MAX: Duration = Duration::from_secs(10);
+const FLOOR_AT_STOP_MAX: Duration = Duration::from_secs(25);
 const TICK: Duration = Duration::from_millis(100);
 
 /// What a node is started with.
@@ -145,7 +147,7 @@ impl Node {
         let Opened { lock, disk, seal, identity, map, log, index, past } = Opened::open(&config)?;
         let Past { cores, progress, current } = past;
         let started = |what| move |error: std::io::Error| start_error(what, &error);
-        let events = Arc::new(ShardsOfLog(Arc::clone(&shards)));
+        let events = Arc::new(ShardsOfLog::new(Arc::clone(&shards)));
         let (log, log_thread) =
             LogWriter::start(log, Arc::clone(&disk), events, Arc::clone(&metrics))
                 .map_err(started("the log writer"))?;
@@ -167,6 +169,10 @@ impl Node {
         let random = random_u64().map_err(|error| start_error("the router", &error))?;
         let router = Router::new(map, Arc::clone(&services), random, config.shard_queue_bytes_max);
         let fabric = Fabric::new(Arc::new(router), incarnation, identity.cluster_secret);
+        if services.log.is_full() {
+            // It ran full before there was anybody to tell.
+            services.shards.tell_space(Space::Full);
+        }
         let followers = config.consumers.iter().map(|consumer| Follower {
             services: Arc::clone(&services),
             disk: Arc::clone(&disk),
@@ -260,6 +266,10 @@ impl Node {
     /// Refuses new work, lets what is under way reach the disk, and ends.
     pub async fn stop(mut self) {
         self.services.shards.begin_stop();
+        let patience = clock::monotonic();
+        while !self.fabric.is_idle() && patience.elapsed() < UNDER_WAY_MAX {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         // A snapshot cut short leaves a temporary file, which the next one replaces.
         for task in self.background.drain(..) {
             task.abort();

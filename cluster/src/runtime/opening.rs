@@ -10,6 +10,7 @@ use std::sync::atomic::AtomicU64;
 use storage::disk::{DirLock, Disk, RealDisk};
 use storage::log::{Class, Log, LogOptions};
 use storage::seal::Seal;
+use storage::snapshot::{self, Leftovers};
 use storage::state::{IndexFault, IndexOptions, StateIndex, set_aside};
 
 use crate::ids::ShardId;
@@ -21,9 +22,12 @@ use crate::runtime::maintenance::CurrentSnapshot;
 use crate::runtime::node::{NodeConfig, StartError, start_error};
 use crate::runtime::restore::{RestoreError, Restorer};
 use crate::runtime::services::Progress;
+use crate::runtime::snapshotting::SNAPSHOT_DIR;
 use crate::shard::core::{Base, ShardConfig, ShardCore};
 use crate::shard::entry::ENTRY_BYTES_MAX;
 
+/// Says that the log holds every group, so that a log without one is damaged and not new.
+const BORN_FILE: &str = "BORN";
 const LOG_DIR: &str = "log";
 pub(crate) const INDEX_DIR: &str = "state";
 
@@ -58,6 +62,8 @@ impl Opened {
         let map = ShardMap::even(identity.n_shards)?;
         let seal = config.vault.clone().map(|vault| vault as Arc<dyn Seal>);
         let (log, groups) = open_log(config, &disk, seal.clone(), &identity, map)?;
+        snapshot::remove_leftovers(disk.as_ref(), SNAPSHOT_DIR, Leftovers::Written)
+            .map_err(|error| start_error("snapshots", &error))?;
         let (index, bases) = restore(config, &disk, seal.as_ref(), &groups)?;
         let past = past(config, &identity, map, groups, bases)?;
         Ok(Self { lock, disk, seal, identity, map, log, index, past })
@@ -89,11 +95,14 @@ fn open_log(
     );
     let mut groups = Vec::with_capacity(map.shards().len());
     let mut created = Vec::new();
+    let io = |source| StartError::Folder { folder: config.folder.clone(), source };
+    // The first write of a new log may be torn; only once it is whole is the log born.
+    let born = disk.exists(BORN_FILE).map_err(io)?;
     for shard in map.shards() {
         let group = recovering.take(group_of(shard)).unwrap_or_default();
         let members = match &group.members {
             Some(members) => members.clone(),
-            None if recovery.records == 0 => {
+            None if !born => {
                 let members = GroupMembers::only(identity.node);
                 created.push(members.record(group_of(shard)));
                 members
@@ -102,11 +111,12 @@ fn open_log(
         };
         groups.push((shard, group, members));
     }
-    if !created.is_empty() {
-        // All groups are born in one write, so a log holds either none of them or all.
+    if !born {
         let failed = |error: &dyn std::fmt::Display| start_error("the log of a new folder", &error);
         log.append(&created, Class::Client).map_err(|error| failed(&error))?;
         log.sync().map_err(|error| failed(&error))?;
+        drop(disk.create_new(BORN_FILE).map_err(io)?);
+        disk.sync_dir("").map_err(io)?;
     }
     Ok((log, groups))
 }

@@ -22,8 +22,9 @@ use crate::shard::entry::Cursor;
 use crate::shard::io::{Input, Invocation};
 use crate::time::{Span, Timestamp};
 
-/// Invocations of all ports at work at the same time; the others wait their turn.
-const AT_WORK_MAX: usize = 256;
+/// Attempts of one port at the same time; the others wait their turn. A port whose other side is
+/// dead holds up no other.
+const ATTEMPTS_MAX: usize = 64;
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 
@@ -73,11 +74,28 @@ pub(crate) struct Ports {
 }
 
 struct Shared {
-    adapters: BTreeMap<Port, Arc<dyn PortAdapter>>,
+    doors: BTreeMap<Port, Door>,
     at_work: Mutex<BTreeSet<InvocationId>>,
-    turnstile: Semaphore,
     shards: Arc<Shards>,
     incarnation: Incarnation,
+}
+
+/// One adapter, and how many attempts it may be at.
+struct Door {
+    adapter: Arc<dyn PortAdapter>,
+    attempts: Semaphore,
+}
+
+/// An invocation that is being carried out, until dropped.
+struct AtWork {
+    shared: Arc<Shared>,
+    id: InvocationId,
+}
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        self.shared.at_work.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+    }
 }
 
 impl Ports {
@@ -86,45 +104,42 @@ impl Ports {
         shards: Arc<Shards>,
         incarnation: Incarnation,
     ) -> Self {
-        let adapters = adapters.into_iter().map(|adapter| (adapter.port(), adapter)).collect();
+        let door = |adapter: Arc<dyn PortAdapter>| {
+            (adapter.port(), Door { adapter, attempts: Semaphore::new(ATTEMPTS_MAX) })
+        };
+        let doors = adapters.into_iter().map(door).collect();
         let at_work = Mutex::default();
-        let turnstile = Semaphore::new(AT_WORK_MAX);
-        Self { shared: Arc::new(Shared { adapters, at_work, turnstile, shards, incarnation }) }
+        Self { shared: Arc::new(Shared { doors, at_work, shards, incarnation }) }
     }
 
     /// Carries an invocation out until it has an answer, unless that is under way already: an open
     /// one is offered again and again.
     pub(crate) fn invoke(&self, shard: ShardId, entity: EntityRef, invocation: Invocation) {
-        let Some(adapter) = self.shared.adapters.get(&invocation.port).cloned() else {
+        if !self.shared.doors.contains_key(&invocation.port) {
             tracing::error!(port = invocation.port.0, "nothing answers for a port");
             return;
-        };
+        }
         let incarnation = self.shared.incarnation;
         let id = InvocationId { incarnation, shard, at: invocation.at };
         let mut at_work = self.shared.at_work.lock().unwrap_or_else(PoisonError::into_inner);
         if at_work.insert(id) {
-            let shared = Arc::clone(&self.shared);
+            let working = AtWork { shared: Arc::clone(&self.shared), id };
             tokio::spawn(async move {
-                shared.carry_out(adapter.as_ref(), id, entity, invocation).await;
-                shared.at_work.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+                working.shared.carry_out(id, entity, invocation).await;
             });
         }
     }
 }
 
 impl Shared {
-    async fn carry_out(
-        &self,
-        adapter: &dyn PortAdapter,
-        id: InvocationId,
-        entity: EntityRef,
-        invocation: Invocation,
-    ) {
-        let Ok(_turn) = self.turnstile.acquire().await else { return };
+    async fn carry_out(&self, id: InvocationId, entity: EntityRef, invocation: Invocation) {
+        let Some(door) = self.doors.get(&invocation.port) else { return };
         let mut pause = PAUSE_MIN;
         let mut sent_before = invocation.offered_again;
         loop {
-            let attempt = attempt(adapter, id, &invocation, sent_before).await;
+            let Ok(turn) = door.attempts.acquire().await else { return };
+            let attempt = attempt(door.adapter.as_ref(), id, &invocation, sent_before).await;
+            drop(turn);
             sent_before = true;
             match attempt {
                 Ok(answer) => {

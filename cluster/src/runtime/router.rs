@@ -80,6 +80,10 @@ impl Router {
         shards.max(log)
     }
 
+    pub(crate) fn is_idle(&self) -> bool {
+        self.doors.iter().all(|door| door.admission.is_idle())
+    }
+
     pub(crate) async fn command(
         &self,
         entity: &EntityRef,
@@ -166,7 +170,8 @@ impl Router {
         actor.cast(message(Waiter { reply, permit })).map_err(|_| Unavailable::ShuttingDown)?;
         match tokio::time::timeout_at(instant_of(deadline), answer).await {
             Ok(Ok(reply)) => Ok(reply),
-            Ok(Err(_closed)) => Err(Unavailable::ShuttingDown),
+            // The shard ended with the request in hand: it may have taken effect.
+            Ok(Err(_closed)) => Err(Unavailable::DeadlineExceeded),
             Err(_elapsed) => Err(Unavailable::DeadlineExceeded),
         }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ractor::ActorRef;
 use storage::state::{IndexJob, IndexWorker, set_aside};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::ids::ShardId;
@@ -122,6 +123,13 @@ impl Shards {
         }
     }
 
+    pub(crate) fn tell_space(&self, space: Space) {
+        for actor in self.all() {
+            // An actor that is gone needs no news.
+            actor.cast(ShardMessage::Input(Input::Space(space))).ok();
+        }
+    }
+
     pub(crate) fn begin_stop(&self) {
         self.stopping.store(1, Ordering::Relaxed);
     }
@@ -132,18 +140,31 @@ impl Shards {
 }
 
 /// Passes what the log writer says on to the shards.
-pub(crate) struct ShardsOfLog(pub(crate) Arc<Shards>);
+pub(crate) struct ShardsOfLog {
+    shards: Arc<Shards>,
+    runtime: Handle,
+}
+
+impl ShardsOfLog {
+    /// To be made inside the runtime that the shards run in.
+    pub(crate) fn new(shards: Arc<Shards>) -> Self {
+        Self { shards, runtime: Handle::current() }
+    }
+}
 
 impl LogEvents for ShardsOfLog {
-    fn persisted(&self, shard: ShardId, number: u64) {
-        self.0.send(shard, Input::Persisted { number });
+    fn persisted(&self, appends: Vec<(ShardId, u64)>) {
+        let shards = Arc::clone(&self.shards);
+        // One wake-up of the runtime for all of them, not one each from a foreign thread.
+        self.runtime.spawn(async move {
+            for (shard, number) in appends {
+                shards.send(shard, Input::Persisted { number });
+            }
+        });
     }
 
     fn space_changed(&self, space: Space) {
-        for actor in self.0.all() {
-            // An actor that is gone needs no news.
-            actor.cast(ShardMessage::Input(Input::Space(space))).ok();
-        }
+        self.shards.tell_space(space);
     }
 
     fn failed(&self, why: &str) -> ! {

@@ -214,6 +214,10 @@ impl ShardState {
                 services.metrics.quarantined.inc();
                 tracing::error!(shard.id = %self.id, "{what} could not be processed");
             }
+            Output::ClockStepped { step } => {
+                let step_ms = step.as_micros() / 1_000;
+                tracing::warn!(shard.id = %self.id, step_ms, "the clock jumped forward");
+            }
             Output::IndexDamaged { why } => services.index_failed(&why),
             Output::Fenced { why } => {
                 services.metrics.shards_fenced.inc();
@@ -246,7 +250,9 @@ impl ShardState {
             }
         }
         if step.next_after.is_none() {
-            writes.push(write(HEADER_KEY.to_vec(), self.core.stored_header()));
+            // Without its header a floor means nothing: dropping `reply` puts it off.
+            let Some(header) = self.core.stored_header() else { return };
+            writes.push(write(HEADER_KEY.to_vec(), header));
         }
         let myself = myself.clone();
         let done = Box::new(move |written: Result<(), IndexFault>| {

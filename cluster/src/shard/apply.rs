@@ -13,7 +13,8 @@ use crate::entity::{Effect, TimerName};
 use crate::ids::EntityRef;
 use crate::shard::core::ShardCore;
 use crate::shard::entry::{Cause, Entry, Item, Outcome, Verdict};
-use crate::shard::io::{Fault, Invocation, Output};
+use crate::shard::io::{Fault, Invocation, Output, Reply};
+use crate::shard::lead::Held;
 use crate::shard::record::{Place, Record, Timer};
 use crate::shard::residents::Residency;
 use crate::shard::turn::outcomes;
@@ -49,8 +50,13 @@ impl ShardCore {
                 (entry, Vec::new())
             }
         };
-        if entry.term == raw.term && entry.after_index + 1 == raw.index {
-            self.apply_items(raw.index, &entry, out).map_err(|why| Fault::of_entry(raw, &why))?;
+        if entry.term == raw.term
+            && entry.after_index + 1 == raw.index
+            && let Err(why) = self.apply_items(raw.index, &entry, out)
+        {
+            let fenced = |held: Held| Output::Reply { token: held.token, reply: Reply::Fenced };
+            out.extend(replies.into_iter().map(fenced));
+            return Err(Fault::of_entry(raw, &why));
         }
         out.extend(replies.into_iter().map(|h| Output::Reply { token: h.token, reply: h.reply }));
         Ok(())

@@ -14,9 +14,10 @@ use crate::entity::Catalogue;
 use crate::ids::{EntityRef, Incarnation, NodeId, ShardId};
 use crate::placement::shard_map::ShardMap;
 use crate::replication::group::{Group, GroupError, GroupState};
+use crate::shard::clock::BelievedClock;
 use crate::shard::entry::Cursor;
 use crate::shard::header::Header;
-use crate::shard::io::{Command, Input, Invocation, Output, Reply, Space};
+use crate::shard::io::{Command, Input, Output, Reply, Space};
 use crate::shard::kind::Kinds;
 use crate::shard::lead::{Lead, Work};
 use crate::shard::loads::Loads;
@@ -24,14 +25,14 @@ use crate::shard::outbox::Tell;
 use crate::shard::reads::Reads;
 use crate::shard::residents::{Leaving, Residents};
 use crate::shard::timers::TimerQueue;
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 
 /// Timers handed to a turn at once; the rest follow with the next tick.
 const TIMERS_PER_TICK_MAX: usize = 256;
 /// Ticks between offers of tells that were not acknowledged.
 const TICKS_PER_OFFER: u64 = 10;
-/// Waiting tells offered at once per shard.
-const TELLS_PER_OFFER_MAX: usize = 1_024;
+/// However small the memory for entities, this much is never too much for one shard.
+const MEMORY_MIN: usize = 4 << 20;
 /// Bytes on their way to the state index before letting go waits.
 const STORING_BYTES_MAX: usize = 1 << 20;
 
@@ -60,6 +61,7 @@ pub struct ShardCore {
     /// Bytes handed to the state index and not yet confirmed.
     storing_bytes: usize,
     ticks: u64,
+    clock: BelievedClock,
 }
 
 /// What a shard is made of besides its past.
@@ -123,6 +125,7 @@ impl ShardCore {
             fenced: None,
             storing_bytes: 0,
             ticks: 0,
+            clock: BelievedClock::default(),
         })
     }
 
@@ -131,6 +134,7 @@ impl ShardCore {
         if self.fenced.is_some() {
             return refuse_fenced(input, out);
         }
+        let now = self.believe(now, out);
         match input {
             Input::Tick => self.tick(now, out),
             Input::Flush => {}
@@ -177,6 +181,7 @@ impl ShardCore {
         if self.fenced.is_some() {
             return;
         }
+        let now = self.believe(now, out);
         self.run_turn(now, out);
         self.ask_reads();
         self.pump(now, out);
@@ -190,9 +195,19 @@ impl ShardCore {
         self.pump(now, out);
     }
 
+    fn believe(&mut self, now: Timestamp, out: &mut Vec<Output>) -> Timestamp {
+        let (now, jump) = self.clock.read(now);
+        out.extend(jump.map(|step| Output::ClockStepped { step }));
+        now
+    }
+
     fn enqueue(&mut self, token: u64, command: Command, out: &mut Vec<Output>) {
+        let memory_full = self.is_memory_full();
         let reply = match (&mut self.lead, self.space) {
             (_, Space::Full) => Reply::StorageFull,
+            (Some(_), Space::Free) if memory_full => {
+                Reply::Busy { retry_after: Span::from_secs(1) }
+            }
             (Some(lead), Space::Free) => {
                 return lead.inbox.push_back(Work::Command { token, command });
             }
@@ -221,6 +236,7 @@ impl ShardCore {
 
     fn tick(&mut self, now: Timestamp, out: &mut Vec<Output>) {
         self.ticks += 1;
+        self.clock.tick();
         self.group.tick();
         self.tick_reads(now, out);
         let shard_now = now.max(self.header.time);
@@ -245,6 +261,7 @@ impl ShardCore {
         }
         out.extend(self.group.take_unlogged_commit().map(Output::AppendLazily));
         self.pump(now, out);
+        self.let_go_of_idle(out);
     }
 
     /// Moves the group as far as it goes without waiting for the disk.
@@ -264,6 +281,9 @@ impl ShardCore {
             self.start_lead(out);
             self.let_go_of_idle(out);
         }
+        // Also when the group had nothing to say: a lead that replaced one starts here.
+        self.follow_role(out);
+        self.start_lead(out);
         self.serve_reads(now, out);
     }
 
@@ -308,33 +328,6 @@ impl ShardCore {
         out.push(Output::Published { index: self.applied.0 });
     }
 
-    fn offer_tells(&self, out: &mut Vec<Output>) {
-        let waiting = self.header.channels.waiting().take(TELLS_PER_OFFER_MAX);
-        out.extend(waiting.map(|(target, tell)| Output::Tell { target, tell: tell.clone() }));
-    }
-
-    fn offer_invocations(&mut self, out: &mut Vec<Output>) {
-        let open: Vec<_> = self.invocations.iter().map(|(at, e)| (*at, e.clone())).collect();
-        for (invocation, entity) in open {
-            match self.residents.hot(&entity) {
-                Some(resident) => {
-                    let open = resident.committed.invocation(invocation);
-                    out.extend(open.map(|open| Output::Invoke {
-                        entity: entity.clone(),
-                        invocation: Invocation {
-                            at: invocation,
-                            port: open.port,
-                            request: open.request.clone(),
-                            asked_at: open.asked_at,
-                            offered_again: true,
-                        },
-                    }));
-                }
-                None => self.load(&entity, out),
-            }
-        }
-    }
-
     /// Gives up everything that leading held: the term is lost, or what it decided is void.
     pub(crate) fn lose_lead(&mut self, out: &mut Vec<Output>) {
         let Some(lead) = self.lead.take() else { return };
@@ -366,13 +359,20 @@ impl ShardCore {
 
     pub(crate) fn fence(&mut self, why: String, out: &mut Vec<Output>) {
         if let Some(lead) = self.lead.take() {
+            out.extend(lead.started.then_some(Output::Leads(false)));
             out.extend(
                 lead.abandoned().map(|h| Output::Reply { token: h.token, reply: Reply::Fenced }),
             );
         }
+        self.abandon_parked(out);
         self.abandon_reads(out);
         out.push(Output::Fenced { why: why.clone() });
         self.fenced = Some(why);
+    }
+
+    /// Whether entities come into memory faster than the state index takes them out of it.
+    fn is_memory_full(&self) -> bool {
+        self.residents.hot_bytes() > self.resident_bytes_max.saturating_mul(2).max(MEMORY_MIN)
     }
 
     /// Hands idle entities to the state index, no faster than it takes them.

@@ -39,6 +39,7 @@ impl ShardCore {
                     self.park_work(due.entity.clone(), Work::TimerDue(due), out);
                     return;
                 }
+                self.residents.no_longer_want(&due.entity);
                 let latest = self.residents.hot(&due.entity).map(|resident| resident.latest());
                 let timer = latest.and_then(|record| record.timer(due.name));
                 if timer.is_none_or(|timer| timer.set_at != due.set_at) {
@@ -49,7 +50,7 @@ impl ShardCore {
                     return;
                 }
                 let kind = self.kinds.find(due.entity.kind);
-                let command = kind.and_then(|kind| kind.timer_command(due.name));
+                let command = contained(|| kind.and_then(|kind| kind.timer_command(due.name)));
                 let cause = Cause::TimerFired { name: due.name, set_at: due.set_at };
                 self.decide_internal(turn, due.entity, cause, command, out);
             }
@@ -59,11 +60,13 @@ impl ShardCore {
                     self.park_work(entity, work, out);
                     return;
                 }
+                self.residents.no_longer_want(&entity);
                 let latest = self.residents.hot(&entity).map(|resident| resident.latest());
                 let open = latest.and_then(|record| record.invocation(invocation));
                 let Some(port) = open.map(|open| open.port) else { return };
                 let kind = self.kinds.find(entity.kind);
-                let command = kind.and_then(|kind| kind.answer_command(port, &answer));
+                let command =
+                    contained(|| kind.and_then(|kind| kind.answer_command(port, &answer)));
                 self.decide_internal(turn, entity, Cause::Answered { invocation }, command, out);
             }
         }
@@ -93,6 +96,7 @@ impl ShardCore {
 
     fn decide_tell(&mut self, turn: &mut Turn, tell: Tell, out: &mut Vec<Output>) {
         let Tell { from, incarnation, seq, to, command } = tell;
+        self.residents.no_longer_want(&to);
         if let Some(lead) = &mut self.lead {
             lead.speculation.received.insert((incarnation, from), seq);
         }
@@ -147,12 +151,13 @@ impl ShardCore {
         if command.not_after < turn.time {
             return turn.hold(token, Reply::Expired);
         }
-        if let Some(reply) = self.known_id(&command) {
-            return turn.hold(token, reply);
-        }
         if self.residents.is_cold(&command.entity) {
             let entity = command.entity.clone();
             return self.park_work(entity, Work::Command { token, command }, out);
+        }
+        self.residents.no_longer_want(&command.entity);
+        if let Some(reply) = self.known_id(&command) {
+            return turn.hold(token, reply);
         }
         if let Some(reply) = self.answer_without_deciding(turn.time, &command) {
             return turn.hold(token, reply);
@@ -314,6 +319,11 @@ impl ShardCore {
         hasher.update(turn.items.len().to_be_bytes());
         hasher.finalize().into()
     }
+}
+
+/// Runs an entity's code; a panic counts as nothing to say.
+fn contained<T>(code: impl FnOnce() -> Option<T>) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(code)).unwrap_or(None)
 }
 
 fn rejected(rejection: Vec<u8>, seq: Option<u64>, index: u64) -> Reply {

@@ -40,7 +40,8 @@ fn an_entry_of_version_1_is_read_for_ever() {
         0003000000000000007465610200000000000000010201000000030000000000000005000000000000\
         00010200000000000000080901000000030000000400000000000000020000000109000000000000000100\
         0000";
-    let hex: String = entry().encode().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex: String =
+        entry().encode().expect("small").iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(hex, golden.replace(char::is_whitespace, ""));
 }
 
@@ -60,11 +61,11 @@ proptest! {
 
     #[test]
     fn a_changed_entry_is_refused_or_reads_as_what_it_says(at in any::<usize>(), bit in 0..8_u32) {
-        let mut bytes = entry().encode();
+        let mut bytes = entry().encode().expect("small");
         let at = at % bytes.len();
         bytes[at] ^= 1 << bit;
         if let Ok(read) = Entry::decode(&bytes) {
-            prop_assert_eq!(read.encode(), bytes);
+            prop_assert_eq!(read.encode(), Some(bytes));
         }
     }
 

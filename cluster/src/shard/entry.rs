@@ -9,7 +9,7 @@ use storage::codec;
 
 use crate::entity::{DecodeError, Effect, TimerName};
 use crate::fabric::OutcomeKey;
-use crate::ids::{EntityRef, Incarnation, ShardId};
+use crate::ids::{EntityKey, EntityRef, Incarnation, ShardId};
 use crate::time::Timestamp;
 
 /// An entry never exceeds this: a turn is cut there.
@@ -119,8 +119,10 @@ pub(crate) enum Verdict {
 pub(crate) struct Bytes(#[serde(with = "crate::blob")] pub(crate) Vec<u8>);
 
 impl Entry {
-    pub(crate) fn encode(&self) -> Vec<u8> {
-        codec::encode_versioned(VERSION, self)
+    /// The entry's bytes; `None` when it is larger than anything that can be read back.
+    pub(crate) fn encode(&self) -> Option<Vec<u8>> {
+        let body = codec::try_encode(self).ok()?;
+        Some([VERSION.to_le_bytes().as_slice(), &body].concat())
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
@@ -138,6 +140,7 @@ impl Outcome {
     /// A cheap upper bound of what this outcome adds to the encoded entry.
     pub(crate) fn encoded_bytes_max(&self) -> usize {
         const OVERHEAD: usize = 256;
+        let name = name_bytes(&self.entity);
         let payload = match &self.verdict {
             Verdict::Accepted { events, effects, reply } => {
                 events.iter().map(|event| event.0.len() + 8).sum::<usize>()
@@ -147,7 +150,14 @@ impl Outcome {
             Verdict::Rejected(rejection) => rejection.0.len(),
             Verdict::Quarantined => 0,
         };
-        OVERHEAD + payload
+        OVERHEAD + name + payload
+    }
+}
+
+fn name_bytes(entity: &EntityRef) -> usize {
+    match &entity.key {
+        EntityKey::Number(_) => 0,
+        EntityKey::Name(name) => name.len(),
     }
 }
 
@@ -155,7 +165,7 @@ fn effect_bytes_max(effect: &Effect) -> usize {
     const OVERHEAD: usize = 128;
     OVERHEAD
         + match effect {
-            Effect::Tell { command, .. } => command.len(),
+            Effect::Tell { to, command } => name_bytes(to) + command.len(),
             Effect::Invoke { request, .. } => request.len(),
             Effect::Publish { event, .. } => event.len(),
             Effect::SetTimer { .. } | Effect::CancelTimer { .. } => 0,

@@ -27,8 +27,10 @@ pub(crate) struct Header {
 }
 
 impl Header {
-    pub(crate) fn encode(&self) -> Vec<u8> {
-        codec::encode_versioned(VERSION, self)
+    /// The header's bytes; `None` while waiting tells make it larger than can be read back.
+    pub(crate) fn encode(&self) -> Option<Vec<u8>> {
+        let body = codec::try_encode(self).ok()?;
+        Some([VERSION.to_le_bytes().as_slice(), &body].concat())
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {

@@ -193,6 +193,10 @@ pub enum Output {
     Quarantined {
         what: &'static str,
     },
+    /// The clock jumped forward further than is believed at once.
+    ClockStepped {
+        step: Span,
+    },
     /// The state index lost a record or gave back another: it is to be rebuilt.
     IndexDamaged {
         why: String,

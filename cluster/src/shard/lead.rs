@@ -63,6 +63,17 @@ pub(crate) struct Held {
     pub(crate) reply: Reply,
 }
 
+impl Held {
+    /// The same reply as seen at an index that exists.
+    pub(crate) fn seen_at(self, at: u64) -> Self {
+        let mut reply = self.reply;
+        if let Reply::Accepted { index, .. } | Reply::Rejected { index, .. } = &mut reply {
+            *index = at.min(*index);
+        }
+        Self { token: self.token, reply }
+    }
+}
+
 impl Lead {
     pub(crate) fn new(term: u64, starts_after: u64) -> Self {
         Self {

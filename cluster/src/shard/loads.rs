@@ -76,6 +76,11 @@ impl ShardCore {
                 return self.fence(format!("entry {}: {why}", place.index), out);
             }
         }
+        let told = self.lead.iter().flat_map(|lead| lead.told.values());
+        let next = told.filter_map(|queue| queue.front()).any(|tell| tell.to == entity);
+        if self.lead.is_some() && (next || !parked.work.is_empty()) {
+            self.residents.want(&entity);
+        }
         match &mut self.lead {
             Some(lead) => {
                 for work in parked.work.into_iter().rev() {
@@ -91,6 +96,22 @@ impl ShardCore {
         }
         for read in parked.reads {
             self.serve(read, now, out);
+        }
+        if self.leads_started() {
+            self.offer_invocations_of(&entity, out);
+        }
+    }
+
+    /// Answers everyone who waits for a load: this replica serves nobody any more.
+    pub(crate) fn abandon_parked(&mut self, out: &mut Vec<Output>) {
+        for parked in std::mem::take(&mut self.loads.parked).into_values() {
+            let work = parked.work.into_iter().filter_map(|work| match work {
+                Work::Command { token, .. } => Some(token),
+                Work::TimerDue(_) | Work::Answered { .. } => None,
+            });
+            let reads = parked.reads.into_iter().map(|read| read.token);
+            let fenced = |token| Output::Reply { token, reply: Reply::Fenced };
+            out.extend(work.chain(reads).map(fenced));
         }
     }
 

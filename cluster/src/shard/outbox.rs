@@ -40,8 +40,9 @@ struct Outgoing {
 }
 
 impl Channels {
-    /// Past this many waiting bytes in one channel, commands that start more work are refused.
-    pub(crate) const WAITING_BYTES_MAX: u64 = 8 << 20;
+    /// Past this many waiting bytes, commands that start more work are refused. What waits is part
+    /// of the shard's header, which must stay far below the largest record.
+    pub(crate) const WAITING_BYTES_MAX: u64 = 512 << 10;
 
     pub(crate) fn send(
         &mut self,
@@ -80,12 +81,23 @@ impl Channels {
             .flat_map(|(target, channel)| channel.waiting.iter().map(|tell| (*target, tell)))
     }
 
+    /// What to offer again: the oldest of every channel, so that a stuck one holds up no other.
+    pub(crate) fn to_offer(
+        &self,
+        per_channel_max: usize,
+    ) -> impl Iterator<Item = (ShardId, &Tell)> {
+        self.outgoing.iter().flat_map(move |(target, channel)| {
+            channel.waiting.iter().take(per_channel_max).map(|tell| (*target, tell))
+        })
+    }
+
     pub(crate) fn waits_for(&self, target: ShardId) -> bool {
         self.outgoing.get(&target).is_some_and(|channel| !channel.waiting.is_empty())
     }
 
     pub(crate) fn is_congested(&self) -> bool {
-        self.outgoing.values().any(|channel| channel.waiting_bytes > Self::WAITING_BYTES_MAX)
+        let waiting: u64 = self.outgoing.values().map(|channel| channel.waiting_bytes).sum();
+        waiting > Self::WAITING_BYTES_MAX
     }
 }
 

@@ -5,6 +5,7 @@
 //! its entity, at that moment.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::entity::Context;
 use crate::shard::core::ShardCore;
@@ -20,7 +21,11 @@ pub(crate) struct Reads {
     /// Confirmed, waiting until this index is applied.
     confirmed: BTreeMap<u64, Vec<Read>>,
     last_context: u64,
+    ticks: u64,
 }
+
+/// Two heartbeats: after that a question counts as lost.
+const TICKS_PER_QUESTION: u64 = 4;
 
 pub(crate) struct Read {
     pub(crate) token: Token,
@@ -88,19 +93,25 @@ impl ShardCore {
             catalogue: self.catalogue.as_ref(),
         };
         let record = self.residents.hot_mut(entity).map(|resident| &resident.committed);
-        let (seq, view) = match record {
-            Some(record) => (record.seq, record.state.view(&read.query.body, &ctx)),
-            None => (0, kind.blank().view(&read.query.body, &ctx)),
-        };
+        let seq = record.map_or(0, |record| record.seq);
+        let view = catch_unwind(AssertUnwindSafe(|| match record {
+            Some(record) => record.state.view(&read.query.body, &ctx),
+            None => kind.blank().view(&read.query.body, &ctx),
+        }));
         let reply = match view {
-            Ok(view) => Reply::Viewed { view, seq, index: self.applied.0 },
-            Err(error) => Reply::Malformed { why: error.to_string() },
+            Ok(Ok(view)) => Reply::Viewed { view, seq, index: self.applied.0 },
+            Ok(Err(error)) => Reply::Malformed { why: error.to_string() },
+            Err(_panic) => Reply::Panicked,
         };
         out.push(Output::Reply { token: read.token, reply });
     }
 
     /// Asks again for what got no answer, and gives up on what is too late.
     pub(crate) fn tick_reads(&mut self, now: Timestamp, out: &mut Vec<Output>) {
+        self.reads.ticks += 1;
+        if !self.reads.ticks.is_multiple_of(TICKS_PER_QUESTION) {
+            return;
+        }
         let unanswered = std::mem::take(&mut self.reads.asked).into_values().flatten();
         let waiting = std::mem::take(&mut self.reads.confirmed);
         let (late, open): (Vec<_>, Vec<_>) =
@@ -122,7 +133,10 @@ impl ShardCore {
 
     /// Sends every waiting read elsewhere: this replica no longer leads.
     pub(crate) fn abandon_reads(&mut self, out: &mut Vec<Output>) {
-        let Reads { fresh, asked, confirmed, .. } = std::mem::take(&mut self.reads);
+        let fresh = std::mem::take(&mut self.reads.fresh);
+        let asked = std::mem::take(&mut self.reads.asked);
+        // The contexts go on counting: an answer to an old question must not confirm a new read.
+        let confirmed = std::mem::take(&mut self.reads.confirmed);
         let all = fresh.into_iter().chain(asked.into_values().flatten());
         for read in all.chain(confirmed.into_values().flatten()) {
             out.push(Output::Reply { token: read.token, reply: Reply::NotLeader });

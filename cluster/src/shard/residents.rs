@@ -37,6 +37,9 @@ pub(crate) struct Resident {
     pub(crate) loaded_at: u64,
     footprint: u32,
     touched: bool,
+    /// Loaded for work that is not decided yet: it stays until then, or small memories would load
+    /// and let go for ever.
+    wanted: bool,
 }
 
 pub(crate) struct Speculative {
@@ -88,6 +91,7 @@ impl Residents {
             indexed_at,
             footprint: 0,
             touched: true,
+            wanted: false,
         };
         let before = self.entities.insert(entity.clone(), Residency::Hot(Box::new(resident)));
         match before {
@@ -99,6 +103,19 @@ impl Residents {
         }
         self.hot_count += 1;
         self.measure(&entity);
+    }
+
+    /// Keeps an entity in memory until its work is decided.
+    pub(crate) fn want(&mut self, entity: &EntityRef) {
+        if let Some(resident) = self.hot_mut(entity) {
+            resident.wanted = true;
+        }
+    }
+
+    pub(crate) fn no_longer_want(&mut self, entity: &EntityRef) {
+        if let Some(resident) = self.hot_mut(entity) {
+            resident.wanted = false;
+        }
     }
 
     pub(crate) fn insert_cold(&mut self, entity: EntityRef, position: u64) {
@@ -122,6 +139,7 @@ impl Residents {
         self.entities.retain(|_, residency| {
             let Residency::Hot(resident) = residency else { return true };
             resident.speculative = None;
+            resident.wanted = false;
             let keep = resident.committed.position > 0;
             if !keep {
                 freed += resident.footprint();
@@ -144,35 +162,26 @@ impl Residents {
         self.entities.remove(entity);
     }
 
-    /// Lets go of entities idle for a whole round of the hand until `bytes_max` is met. Looks at a
-    /// bounded number of entities, so that a turn stays short.
+    /// Lets go of entities idle for a whole round of the hand until `bytes_max` is met. Looks at each
+    /// entity once at most and at a bounded number, so that a turn stays short.
     pub(crate) fn passivate(&mut self, bytes_max: usize) -> Vec<Leaving> {
         const LOOKS_MAX: usize = 512;
         let mut leaving = Vec::new();
-        let mut looks = LOOKS_MAX;
+        let mut looks = self.entities.len().min(LOOKS_MAX);
         while self.hot_bytes > bytes_max && looks > 0 {
             let start = self.hand.take().map_or(Bound::Unbounded, Bound::Excluded);
-            let mut round = self.entities.range_mut((start, Bound::Unbounded));
-            loop {
-                let Some((entity, residency)) = round.next() else {
-                    self.hand = None;
-                    break;
-                };
-                looks = looks.saturating_sub(1);
-                if let Some(gone) = residency.let_go(entity) {
-                    self.hot_bytes -= gone.1;
+            for (entity, residency) in self.entities.range_mut((start, Bound::Unbounded)) {
+                looks -= 1;
+                if let Some((gone, bytes)) = residency.let_go(entity) {
+                    self.hot_bytes -= bytes;
                     self.hot_count -= 1;
-                    leaving.push(gone.0);
+                    leaving.push(gone);
                 }
                 if looks == 0 || self.hot_bytes <= bytes_max {
                     self.hand = Some(entity.clone());
                     break;
                 }
             }
-            if self.entities.is_empty() {
-                break;
-            }
-            // A full round without a candidate also ends here, because every look counts.
         }
         leaving
     }
@@ -209,7 +218,8 @@ impl Residency {
     /// Turns an idle hot entity cold; a used one gets another round.
     fn let_go(&mut self, entity: &EntityRef) -> Option<(Leaving, usize)> {
         let Self::Hot(resident) = self else { return None };
-        if std::mem::take(&mut resident.touched) || resident.speculative.is_some() {
+        let used = std::mem::take(&mut resident.touched);
+        if used || resident.wanted || resident.speculative.is_some() {
             return None;
         }
         let position = resident.committed.position;

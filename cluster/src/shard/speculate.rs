@@ -16,7 +16,7 @@ use crate::shard::io::Output;
 use crate::shard::kind::Resolved;
 use crate::shard::record::{Place, RECORD_BYTES_MAX, Record};
 use crate::shard::residents::Speculative;
-use crate::shard::turn::{Turn, outcomes};
+use crate::shard::turn::{Turn, TurnMark, outcomes};
 
 /// A tell within the shard is decided in the same entry up to this many links of a chain.
 const NESTED_DEPTH_MAX: u32 = 8;
@@ -44,40 +44,65 @@ struct Direct {
 
 impl ShardCore {
     /// Takes an outcome into the speculative record and the turn, then decides what it tells
-    /// entities of this shard. Gives the entity's sequence after it.
+    /// entities of this shard. Gives the entity's sequence after it. Where those decisions do not
+    /// fit the entry, they are undone and the tells take the channel.
     pub(crate) fn take(
         &mut self,
         turn: &mut Turn,
         outcome: Outcome,
         out: &mut Vec<Output>,
     ) -> Result<u64, Box<Untaken>> {
+        if self.own_tells(&outcome) == 0 {
+            return self.take_one(turn, outcome, 1, &mut VecDeque::new());
+        }
+        let mark = turn.mark();
         let mut chain = VecDeque::new();
-        let seq = self.take_one(turn, outcome, 1, &mut chain)?;
-        while let Some(Direct { to, command, depth }) = chain.pop_front() {
-            let verdict = match self.decide(turn, &to, &command) {
-                Decided::Accepted(Resolved { events, effects, .. }) => {
-                    let events = events.into_iter().map(Bytes).collect();
-                    Verdict::Accepted { events, effects, reply: None }
-                }
-                Decided::Rejected(rejection) | Decided::NotNow(rejection) => {
-                    Verdict::Rejected(Bytes(rejection))
-                }
-                Decided::Malformed(_) | Decided::Panicked => Verdict::Quarantined,
-            };
-            let quarantined = verdict == Verdict::Quarantined;
-            let nested = Outcome { entity: to, cause: Cause::Nested, verdict };
-            let refused = self.take_one(turn, nested, depth + 1, &mut chain).err();
-            if quarantined || refused.is_some() {
-                out.push(Output::Quarantined { what: "a tell within the shard" });
-            }
-            if let Some(untaken) = refused {
-                let mut outcome = untaken.outcome;
-                outcome.verdict = Verdict::Quarantined;
-                // It changes nothing but the position, so it cannot be refused again.
-                self.take_one(turn, outcome, depth, &mut chain).ok();
+        let seq = self.take_one(turn, outcome.clone(), 1, &mut chain)?;
+        while let Some(direct) = chain.pop_front() {
+            let fits = self.take_direct(turn, direct, &mut chain, out) && !turn.overflows();
+            if !fits {
+                self.undo(turn, mark);
+                return self.take_one(turn, outcome, NESTED_DEPTH_MAX, &mut chain);
             }
         }
         Ok(seq)
+    }
+
+    /// Decides a tell of this very entry; `false` when its outcome cannot be taken.
+    fn take_direct(
+        &mut self,
+        turn: &mut Turn,
+        Direct { to, command, depth }: Direct,
+        chain: &mut VecDeque<Direct>,
+        out: &mut Vec<Output>,
+    ) -> bool {
+        let verdict = match self.decide(turn, &to, &command) {
+            Decided::Accepted(Resolved { events, effects, .. }) => {
+                let events = events.into_iter().map(Bytes).collect();
+                Verdict::Accepted { events, effects, reply: None }
+            }
+            Decided::Rejected(rejection) | Decided::NotNow(rejection) => {
+                Verdict::Rejected(Bytes(rejection))
+            }
+            Decided::Malformed(_) | Decided::Panicked => {
+                out.push(Output::Quarantined { what: "a tell within the shard" });
+                Verdict::Quarantined
+            }
+        };
+        let nested = Outcome { entity: to, cause: Cause::Nested, verdict };
+        self.take_one(turn, nested, depth + 1, chain).is_ok()
+    }
+
+    /// Takes back everything since a mark, as if it had never been decided.
+    fn undo(&mut self, turn: &mut Turn, mark: TurnMark) {
+        let undone = turn.undo(mark);
+        for (outcome, _) in outcomes(&undone) {
+            let own = self.own_tells(outcome);
+            if let Some(lead) = &mut self.lead {
+                lead.speculation.own_tells = lead.speculation.own_tells.saturating_sub(own);
+            }
+            self.respeculate(turn, &outcome.entity);
+        }
     }
 
     fn take_one(

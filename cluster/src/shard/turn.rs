@@ -23,8 +23,8 @@ pub(crate) struct Turn {
     pub(crate) time: Timestamp,
     pub(crate) items: Vec<Item>,
     bytes: usize,
-    /// A turn stops taking work here, so that one more decision still fits the entry.
-    bytes_max: usize,
+    /// What the entry may take.
+    entry_bytes_max: usize,
     n_effects: u32,
     held: Vec<Held>,
 }
@@ -44,14 +44,45 @@ impl Turn {
         self.held.push(Held { token, reply });
     }
 
+    /// Whether to stop taking work: from here on, the largest outcome allowed still fits.
     pub(crate) fn is_full(&self) -> bool {
-        self.bytes >= self.bytes_max
+        self.bytes >= self.entry_bytes_max / 4
     }
 
-    /// Whether an outcome fits an entry at all, whatever else is in it.
+    /// Whether an outcome is small enough for an entry, whatever else is in it.
     pub(crate) fn can_hold(&self, outcome: &Outcome) -> bool {
-        outcome.encoded_bytes_max() <= self.bytes_max
+        outcome.encoded_bytes_max() <= self.entry_bytes_max / 2
     }
+
+    /// Whether tells within the shard made more of this entry than it may be.
+    pub(crate) fn overflows(&self) -> bool {
+        self.bytes > self.entry_bytes_max / 4 * 3
+    }
+
+    /// Where the turn stands, to come back to.
+    pub(crate) fn mark(&self) -> TurnMark {
+        TurnMark { n_items: self.items.len(), bytes: self.bytes, n_effects: self.n_effects }
+    }
+
+    /// Goes back to a mark; gives what was taken since.
+    pub(crate) fn undo(&mut self, mark: TurnMark) -> Vec<Item> {
+        self.bytes = mark.bytes;
+        self.n_effects = mark.n_effects;
+        self.items.split_off(mark.n_items)
+    }
+
+    /// Ends the turn without an entry.
+    pub(crate) fn into_held(self) -> Vec<Held> {
+        self.held
+    }
+}
+
+/// How far a turn had come.
+#[derive(Clone, Copy)]
+pub(crate) struct TurnMark {
+    n_items: usize,
+    bytes: usize,
+    n_effects: u32,
 }
 
 impl ShardCore {
@@ -69,7 +100,7 @@ impl ShardCore {
             time: now.max(lead.speculation.time.plus(Span::from_micros(1))),
             items: lead.take_marks(),
             bytes: 0,
-            bytes_max: self.entry_bytes_max / 2,
+            entry_bytes_max: self.entry_bytes_max,
             n_effects: 0,
             held: Vec::new(),
         };
@@ -84,9 +115,16 @@ impl ShardCore {
     }
 
     fn propose(&mut self, turn: Turn, out: &mut Vec<Output>) {
-        let Some(lead) = &mut self.lead else { return };
+        let Some(lead) = &mut self.lead else {
+            // Fenced on the way.
+            let held = turn.into_held().into_iter();
+            return out
+                .extend(held.map(|h| Output::Reply { token: h.token, reply: Reply::Fenced }));
+        };
         if turn.items.is_empty() {
-            let open = turn.held.into_iter().filter_map(|held| lead.hold(held));
+            // There will be no entry at this index: what was seen is everything before it.
+            let last = turn.index - 1;
+            let open = turn.held.into_iter().filter_map(|held| lead.hold(held.seen_at(last)));
             out.extend(open.map(|held| Output::Reply { token: held.token, reply: held.reply }));
             return;
         }
@@ -97,12 +135,12 @@ impl ShardCore {
             time: turn.time,
             items: turn.items,
         };
-        let encoded = entry.encode();
-        let fits = encoded.len() <= self.entry_bytes_max;
+        let encoded = entry.encode().filter(|encoded| encoded.len() <= self.entry_bytes_max);
         lead.proposed.push_back(Proposed { index: turn.index, entry, replies: turn.held });
         // Refused, or appended elsewhere than decided for (then apply treats it as a no-op): what
         // was decided is void either way.
-        if !fits || self.group.propose(encoded).ok() != Some(turn.index) {
+        let proposed_at = encoded.and_then(|encoded| self.group.propose(encoded).ok());
+        if proposed_at != Some(turn.index) {
             self.lose_lead(out);
         }
     }

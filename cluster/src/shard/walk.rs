@@ -72,12 +72,12 @@ impl ShardCore {
         if self.loads.oldest_outcome().is_some() {
             return None;
         }
-        Some(WalkStart { index, term, header: self.stored_header() })
+        Some(WalkStart { index, term, header: self.stored_header()? })
     }
 
-    /// The shard's own record as it is.
-    pub fn stored_header(&self) -> Stored {
-        Stored { position: self.header.position, bytes: self.header.encode() }
+    /// The shard's own record as it is; `None` while it is too large to be kept.
+    pub fn stored_header(&self) -> Option<Stored> {
+        Some(Stored { position: self.header.position, bytes: self.header.encode()? })
     }
 
     pub fn walk_step(&self, walk: Walk, after: Option<&EntityRef>) -> WalkStep {

@@ -395,6 +395,7 @@ impl World {
                 | Output::Invoke { .. }
                 | Output::Published { .. }
                 | Output::Leads(_)
+                | Output::ClockStepped { .. }
                 | Output::Panicked { .. }
                 | Output::Quarantined { .. } => {}
             }

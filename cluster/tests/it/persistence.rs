@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use cluster::runtime::node::{Node, NodeConfig};
+use cluster::runtime::node::{Node, NodeConfig, StartError};
 use storage::disk::RealDisk;
 use storage::history::HistoryReader;
 use storage::vault::Vault;
@@ -172,4 +172,46 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     }
     found.sort();
     found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_without_its_log_is_refused_and_left_as_it_is() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = folder.path();
+    let node = start_with(busy(folder)).await;
+    write_until_trimmed(&node, folder).await;
+    let before = hash(&node).await;
+    node.stop().await;
+    let aside = folder.with_extension("log-aside");
+    fs::rename(folder.join("log"), &aside).expect("the log can be moved");
+    let refused =
+        Node::start(busy(folder), &mut prometheus_client::registry::Registry::default()).await;
+    assert!(matches!(refused.err(), Some(StartError::ShardLost { .. })));
+    fs::remove_dir_all(folder.join("log")).expect("what the start made can be removed");
+    fs::rename(&aside, folder.join("log")).expect("the log can be put back");
+    let node = start_with(busy(folder)).await;
+    assert_eq!(hash(&node).await, before);
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_that_starts_at_a_barrier_stops_no_later_one() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = folder.path();
+    // Only barriers in the idle shards, and segments that the busy one fills.
+    for _ in 0..2 {
+        let node = start_with(busy(folder)).await;
+        let first = segments(folder).first().cloned();
+        for amount in 0..6_000 {
+            add(&node, "busy", amount).await;
+        }
+        for _ in 0..100 {
+            if segments(folder).first() != first.as_ref() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert_ne!(segments(folder).first(), first.as_ref(), "no segment was dropped");
+        node.stop().await;
+    }
 }

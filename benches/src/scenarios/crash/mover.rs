@@ -1,7 +1,7 @@
 //! A mover: takes pieces from one SKU and puts them into another, and sells some.
 //!
-//! **Invariants:** pieces taken out are put in before anything else is asked, so whenever no request
-//! is open, stock and sales together are what there was in the beginning.
+//! **Invariants:** pieces taken out are put in before anything else is asked, so whenever no
+//! request is open, stock and sales together are what there was in the beginning.
 
 use std::net::SocketAddr;
 
