@@ -2,10 +2,12 @@
 
 pub mod app;
 mod base64url;
+mod body;
 mod card_number;
 mod code;
 mod conditional;
 mod credentials;
+mod crowd;
 mod endpoint;
 mod error;
 mod extract;

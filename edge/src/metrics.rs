@@ -38,8 +38,10 @@ pub struct EdgeMetrics {
     duration: Family<RouteLabels, Histogram, fn() -> Histogram>,
     requests: Family<RequestLabels, Counter>,
     in_flight: Gauge<i64, AtomicI64>,
+    bodies_awaited: Gauge<i64, AtomicI64>,
     shed: Family<ClassLabels, Counter>,
     connections: Gauge<i64, AtomicI64>,
+    connections_refused: Counter,
 }
 
 impl EdgeMetrics {
@@ -50,8 +52,10 @@ impl EdgeMetrics {
             }),
             requests: Family::default(),
             in_flight: Gauge::default(),
+            bodies_awaited: Gauge::default(),
             shed: Family::default(),
             connections: Gauge::default(),
+            connections_refused: Counter::default(),
         };
         registry.register(
             "omnicart_edge_request_duration_seconds",
@@ -65,8 +69,13 @@ impl EdgeMetrics {
         );
         registry.register(
             "omnicart_edge_requests_in_flight",
-            "Requests under way",
+            "Requests under way, those included that wait for their bodies",
             metrics.in_flight.clone(),
+        );
+        registry.register(
+            "omnicart_edge_bodies_awaited",
+            "Requests that wait for their bodies",
+            metrics.bodies_awaited.clone(),
         );
         registry.register(
             "omnicart_edge_shed",
@@ -78,6 +87,11 @@ impl EdgeMetrics {
             "Connections open",
             metrics.connections.clone(),
         );
+        registry.register(
+            "omnicart_edge_connections_refused",
+            "Connections closed at once because their peer has its share",
+            metrics.connections_refused.clone(),
+        );
         metrics
     }
 
@@ -85,13 +99,26 @@ impl EdgeMetrics {
         EndpointMetrics { all: self.clone(), endpoint, by_verb: Default::default() }
     }
 
-    /// Counts a request in; tells how many were there before it.
-    pub(crate) fn enter(&self) -> usize {
-        usize::try_from(self.in_flight.inc()).unwrap_or(0)
+    pub(crate) fn enter(&self) {
+        self.in_flight.inc();
     }
 
     pub(crate) fn leave(&self) {
         self.in_flight.dec();
+    }
+
+    /// Counts a body that is waited for; tells how many were before it.
+    pub(crate) fn await_body(&self) -> usize {
+        usize::try_from(self.bodies_awaited.inc()).unwrap_or(0)
+    }
+
+    pub(crate) fn body_ended(&self) {
+        self.bodies_awaited.dec();
+    }
+
+    /// Requests under way that do not wait for their bodies.
+    pub(crate) fn crowd(&self) -> usize {
+        usize::try_from(self.in_flight.get() - self.bodies_awaited.get()).unwrap_or(0)
     }
 
     pub(crate) fn shed(&self, class: Class) {
@@ -100,6 +127,10 @@ impl EdgeMetrics {
 
     pub(crate) fn connected(&self) {
         self.connections.inc();
+    }
+
+    pub(crate) fn connection_refused(&self) {
+        self.connections_refused.inc();
     }
 
     pub(crate) fn disconnected(&self) {

@@ -1,13 +1,17 @@
 //! Connections: how many, how long they may dawdle, and how they end.
 //!
 //! **Invariants:** at most [`Limits::connections_max`] connections are open, the others wait in the
-//! listener's queue; a client that does not finish a request's head in time is let go; once told to
-//! stop, no connection is accepted and every open one ends after its request or at the grace's end.
+//! listener's queue, and no peer has more than [`Limits::connections_per_peer_max`]; a client that
+//! neither finishes a request's head in time nor takes its answers is let go; once told to stop, no connection is accepted and every open one ends after its request or at the grace's end.
 //!
 //! What hyper itself refuses (a malformed head, too many headers) is answered without a body.
 
+mod peers;
+mod write_progress;
+
 use std::future::pending;
 use std::io;
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,14 +24,20 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
+use self::peers::Peers;
+use self::write_progress::WriteProgress;
 use crate::metrics::EdgeMetrics;
 
 /// What one listener allows.
 #[derive(Clone, Debug)]
 pub struct Limits {
     pub connections_max: NonZeroU32,
+    /// Of one address, or of one IPv6 network; past it a connection is closed at once.
+    pub connections_per_peer_max: NonZeroU32,
     /// For the head of a request; also how long a connection may idle between two.
     pub header_timeout: Duration,
+    /// How long a client may take nothing of an answer that waits for it.
+    pub write_timeout: Duration,
     pub headers_max: usize,
     /// For the head of a request; also what is read ahead of a body.
     pub buffer_bytes_max: usize,
@@ -37,10 +47,13 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        const CONNECTIONS_MAX: u32 = 10_000;
+        const CONNECTIONS_MAX: NonZeroU32 = NonZeroU32::new(10_000).unwrap();
+        const CONNECTIONS_PER_PEER_MAX: NonZeroU32 = NonZeroU32::new(1_024).unwrap();
         Self {
-            connections_max: NonZeroU32::new(CONNECTIONS_MAX).unwrap_or(NonZeroU32::MIN),
+            connections_max: CONNECTIONS_MAX,
+            connections_per_peer_max: CONNECTIONS_PER_PEER_MAX,
             header_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(30),
             headers_max: 64,
             buffer_bytes_max: 32 * 1024,
             grace: Duration::from_secs(20),
@@ -66,10 +79,10 @@ pub async fn serve(
             () = &mut stop => break,
             accepted = accept(&listener, &room) => accepted,
         };
-        let Some((stream, permit)) = accepted else { break };
+        let Some((stream, peer, permit)) = accepted else { break };
         let connections = connections.clone();
         tokio::spawn(async move {
-            connections.serve(stream).await;
+            connections.serve(peer, stream).await;
             drop(permit);
         });
     }
@@ -88,14 +101,14 @@ pub async fn serve(
 async fn accept(
     listener: &TcpListener,
     room: &Arc<Semaphore>,
-) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, IpAddr, OwnedSemaphorePermit)> {
     let permit = Arc::clone(room).acquire_owned().await.ok()?;
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, address)) => {
                 // Without it answers wait for acknowledgements; a socket that refuses is closing.
                 stream.set_nodelay(true).ok();
-                return Some((stream, permit));
+                return Some((stream, address.ip(), permit));
             }
             Err(error) => rest_after(&error).await,
         }
@@ -129,6 +142,8 @@ pub struct Connections {
     builder: Arc<auto::Builder<TokioExecutor>>,
     router: Router,
     metrics: EdgeMetrics,
+    peers: Arc<Peers>,
+    write_timeout: Duration,
     phase: Arc<watch::Sender<Phase>>,
 }
 
@@ -142,7 +157,9 @@ impl Connections {
             .max_headers(limits.headers_max)
             .max_buf_size(limits.buffer_bytes_max);
         let phase = Arc::new(watch::Sender::new(Phase::Serving));
-        Self { builder: Arc::new(builder), router, metrics, phase }
+        let peers = Arc::new(Peers::new(limits.connections_per_peer_max));
+        let write_timeout = limits.write_timeout;
+        Self { builder: Arc::new(builder), router, metrics, peers, write_timeout, phase }
     }
 
     /// Every connection ends after the request it is at.
@@ -156,11 +173,19 @@ impl Connections {
     }
 
     /// Serves one connection to its end.
-    pub async fn serve(&self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
+    pub async fn serve(
+        &self,
+        peer: IpAddr,
+        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    ) {
+        let Some(_place) = self.peers.admit(peer) else {
+            return self.metrics.connection_refused();
+        };
         let mut phase = self.phase.subscribe();
         // A connection that comes when the server drains already is told so too.
         phase.mark_changed();
         let _open = OpenConnection::count(&self.metrics);
+        let stream = WriteProgress::new(stream, self.write_timeout);
         let service = TowerToHyperService::new(self.router.clone());
         let connection = self.builder.serve_connection(TokioIo::new(stream), service);
         let mut connection = std::pin::pin!(connection);

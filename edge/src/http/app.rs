@@ -27,7 +27,10 @@ pub struct Settings {
     /// How long a client may take to send a body.
     pub body_timeout: Duration,
     /// Requests that may be under way at once; below it, the less valuable ones are refused first.
+    /// One that waits for its body does not count.
     pub concurrency_max: usize,
+    /// Requests that may wait for their bodies at once; several times what one peer may open.
+    pub bodies_awaited_max: usize,
 }
 
 impl Settings {
@@ -39,6 +42,7 @@ impl Settings {
             request_timeout: Span::from_secs(10),
             body_timeout: Duration::from_secs(10),
             concurrency_max: 8_192,
+            bodies_awaited_max: 4_096,
         }
     }
 }

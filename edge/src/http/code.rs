@@ -86,12 +86,8 @@ impl Code {
     );
     pub(crate) const REQUEST_TIMEOUT: Self =
         code("request_timeout", Status::REQUEST_TIMEOUT, "The body took too long", Later);
-    pub(crate) const SEQUENCE_UNKNOWN: Self = code(
-        "sequence_unknown",
-        Status::PRECONDITION_FAILED,
-        "The position is of another incarnation",
-        Never,
-    );
+    pub(crate) const SEQUENCE_UNKNOWN: Self =
+        code("sequence_unknown", Status::PRECONDITION_FAILED, "The position is unknown", Never);
     pub(crate) const UNAUTHORIZED: Self =
         code("unauthorized", Status::UNAUTHORIZED, "A valid credential is required", Never);
     pub(crate) const UNSUPPORTED_MEDIA_TYPE: Self = code(
@@ -166,7 +162,7 @@ impl Code {
         code("sku_not_found", Status::NOT_FOUND, "There is no stock of this SKU", Never);
     pub(crate) const TOO_MANY_RESERVATIONS: Self = code(
         "too_many_reservations",
-        Status::SERVICE_UNAVAILABLE,
+        Status::TOO_MANY_REQUESTS,
         "Too many reservations are open",
         Later,
     );

@@ -28,8 +28,7 @@ pub(super) fn expected_seq(headers: &HeaderMap) -> Result<Option<u64>, ApiError>
     let tag = tag.filter(|tag| !tag.contains('"')).ok_or_else(malformed)?;
     // A well-formed tag that this service never gave matches nothing.
     let seq = tag.parse().ok().filter(|seq| etag(*seq) == text);
-    let failed = || ApiError::new(Code::PRECONDITION_FAILED, "the resource never had this tag");
-    seq.ok_or_else(failed).map(Some)
+    seq.ok_or_else(ApiError::precondition_failed).map(Some)
 }
 
 /// Whether the client has the state at `seq` already.

@@ -55,10 +55,11 @@ impl Endpoint {
     pub(crate) const fn class(self, verb: Verb) -> Class {
         match (self, verb) {
             (Self::Health | Self::Readiness | Self::Metrics, _) => Class::Vital,
-            (Self::Unmatched, _) | (_, Verb::Get | Verb::Other) => Class::Browse,
+            (Self::Unmatched, _) | (_, Verb::Other) => Class::Browse,
+            // To see one's cart is part of filling it, and operators look before they act.
             (
                 Self::Carts | Self::Cart | Self::CartItems | Self::CartItem | Self::CartMerge,
-                Verb::Post | Verb::Put | Verb::Delete,
+                Verb::Get | Verb::Post | Verb::Put | Verb::Delete,
             ) => Class::Cart,
             (
                 Self::Inventory
@@ -68,7 +69,7 @@ impl Endpoint {
                 | Self::InventoryReservationConfirm
                 | Self::InventoryReservationRelease
                 | Self::InventoryLedger,
-                Verb::Post | Verb::Put | Verb::Delete,
+                Verb::Get | Verb::Post | Verb::Put | Verb::Delete,
             ) => Class::Stock,
         }
     }
@@ -108,6 +109,14 @@ impl Verb {
         }
     }
 
+    /// Whether such requests come with a body that is read.
+    pub(crate) const fn has_body(self) -> bool {
+        match self {
+            Self::Post | Self::Put => true,
+            Self::Get | Self::Delete | Self::Other => false,
+        }
+    }
+
     pub(crate) const fn index(self) -> usize {
         self as usize
     }
@@ -118,6 +127,7 @@ impl Verb {
 pub(crate) enum Class {
     Browse,
     Cart,
+    /// What operators ask for; only theirs once room is short.
     Stock,
     /// What operators see the overload with.
     Vital,
@@ -133,13 +143,13 @@ impl Class {
         }
     }
 
-    /// From this pressure on, in percent, such requests are refused.
-    pub(crate) const fn shed_at_percent(self) -> Option<usize> {
+    /// Whether such requests are refused where so much of the room is taken.
+    pub(crate) const fn is_shed_at(self, full_percent: usize) -> bool {
         match self {
-            Self::Browse => Some(75),
-            Self::Cart => Some(90),
-            Self::Stock => Some(100),
-            Self::Vital => None,
+            Self::Browse => full_percent >= 75,
+            Self::Cart => full_percent >= 90,
+            Self::Stock => full_percent >= 100,
+            Self::Vital => false,
         }
     }
 }

@@ -11,11 +11,12 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use cluster::entity::Entity;
 use cluster::fabric::{CommandError, Provenance, QueryError, Unavailable};
+use cluster::ids::Position;
 use cluster::time::Span;
 use serde::Serialize;
 
 use super::code::{Code, Retry};
-use super::positions::IDEMPOTENT_REPLAYED;
+use super::positions::{IDEMPOTENT_REPLAYED, OMNI_SEQ, OmniSeq};
 
 /// Why a request was not done.
 #[derive(Clone, Debug)]
@@ -29,6 +30,8 @@ pub(crate) struct Problem {
     faults: Vec<Fault>,
     retry_after_seconds: Option<u64>,
     location: Option<String>,
+    /// Where in the history of its shard the refusal was decided.
+    position: Option<Position>,
     kept: Kept,
 }
 
@@ -67,6 +70,7 @@ impl ApiError {
             faults: Vec::new(),
             retry_after_seconds: (code.retry == Retry::Later).then_some(1),
             location: None,
+            position: None,
             kept: Kept::No,
         }))
     }
@@ -78,6 +82,11 @@ impl ApiError {
 
     pub(crate) fn at(mut self, location: String) -> Self {
         self.0.location = Some(location);
+        self
+    }
+
+    pub(crate) fn decided_at(mut self, position: Position) -> Self {
+        self.0.position = Some(position);
         self
     }
 
@@ -106,8 +115,19 @@ impl ApiError {
         Self::new(Code::CART_NOT_FOUND, "there is no cart under this id for this token")
     }
 
+    pub(crate) fn precondition_failed() -> Self {
+        let detail = "the resource is not in the state that If-Match names";
+        Self::new(Code::PRECONDITION_FAILED, detail)
+    }
+
     pub(crate) fn not_found() -> Self {
         Self::new(Code::NOT_FOUND, "no resource has this path")
+    }
+
+    /// Of a position which the cluster's history, as it is now, does not have.
+    pub(crate) fn sequence_unknown() -> Self {
+        let detail = "Omni-Min-Seq names a position that this cluster never gave";
+        Self::new(Code::SEQUENCE_UNKNOWN, detail)
     }
 
     pub(crate) fn overloaded() -> Self {
@@ -128,11 +148,13 @@ impl ApiError {
         match error {
             CommandError::Rejected { rejection, provenance } => {
                 let is_kept = is_keyed && !E::is_momentary(&rejection);
-                refusal(rejection).kept(Kept::under_key(is_kept, provenance))
+                let kept = Kept::under_key(is_kept, provenance);
+                refusal(rejection).kept(kept).decided_at(provenance.position)
             }
-            CommandError::SequenceMismatch { actual } => {
-                let detail = format!("the resource is at sequence {actual}");
-                Self::new(Code::PRECONDITION_FAILED, detail)
+            CommandError::SequenceMismatch { actual: _ } => {
+                // Not remembered, and yet repeats are to be equal whatever happens in between.
+                let kept = if is_keyed { Kept::First } else { Kept::No };
+                Self::precondition_failed().kept(kept)
             }
             CommandError::KeyConflict => Self::new(
                 Code::IDEMPOTENCY_CONFLICT,
@@ -144,7 +166,8 @@ impl ApiError {
             )
             .at(resource()),
             CommandError::TooManyKeys => {
-                const RETRY_AFTER_SECONDS: u64 = 60;
+                // Keys are remembered for a day: sooner there is hardly ever room.
+                const RETRY_AFTER_SECONDS: u64 = 60 * 60;
                 let detail = "no more keys can be remembered for this resource at the moment";
                 Self::new(Code::IDEMPOTENCY_KEYS_EXHAUSTED, detail).retry_after(RETRY_AFTER_SECONDS)
             }
@@ -175,10 +198,7 @@ impl From<Unavailable> for ApiError {
             Unavailable::ShuttingDown => {
                 Self::new(Code::SHUTTING_DOWN, "this node takes no more requests")
             }
-            Unavailable::UnknownPosition => Self::new(
-                Code::SEQUENCE_UNKNOWN,
-                "the cluster was restored since the position was given",
-            ),
+            Unavailable::UnknownPosition => Self::sequence_unknown(),
             Unavailable::Fenced { shard: _ } => {
                 Self::new(Code::SHARD_UNAVAILABLE, "part of the data cannot be reached")
             }
@@ -265,6 +285,9 @@ impl Problem {
         }
         if let Some(location) = &self.location {
             insert_text(headers, LOCATION, location.clone());
+        }
+        if let Some(position) = self.position {
+            insert_text(headers, OMNI_SEQ, OmniSeq(&[position]).to_string());
         }
         if self.code == Code::UNAUTHORIZED {
             const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer realm=\"omnicart\"");

@@ -1,9 +1,11 @@
 //! What handlers take from a request. Every extractor refuses with an [`ApiError`].
 //!
 //! **Invariants:** a body is read only after everything before it in the handler's signature was
-//! accepted, and never past [`BODY_BYTES_MAX`].
+//! accepted; the time a client takes to send it is not taken from the time a change has.
 
+use std::ops::Deref;
 use std::str::FromStr;
+use std::sync::OnceLock;
 
 use actors::{CartId, SkuCode};
 use axum::body::Body;
@@ -15,19 +17,17 @@ use axum::http::{HeaderMap, Method, Request};
 use bytes::Bytes;
 use cluster::fabric::{Envelope, OutcomeKey};
 use cluster::ids::Position;
-use cluster::time::Timestamp;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use cluster::time::{Span, Timestamp};
 
 use super::app::{App, now};
+use super::body::{self, BODY_BYTES_MAX};
 use super::code::Code;
-use super::conditional;
 use super::credentials::{self, CartToken};
+use super::crowd::AwaitedBody;
 use super::error::ApiError;
 use super::fields::{self, Document};
 use super::keys::{self, Credential, IdempotencyKey};
-use super::positions;
-
-pub(super) const BODY_BYTES_MAX: usize = 64 * 1024;
+use super::{Class, conditional, positions};
 
 /// A cart, and the proof that the client may see it.
 pub(super) struct GuestCart {
@@ -126,10 +126,29 @@ impl ReadTerms {
 pub(super) struct Terms {
     pub(super) key: Option<IdempotencyKey>,
     pub(super) expected_seq: Option<u64>,
-    pub(super) deadline: Timestamp,
-    now: Timestamp,
     method: Method,
     target: Option<PathAndQuery>,
+    request_timeout: Span,
+    window: OnceLock<Window>,
+}
+
+/// The time a change has.
+pub(super) struct Window {
+    start: Timestamp,
+    pub(super) deadline: Timestamp,
+}
+
+/// Opened by whoever asks first, that is by the handler: all extractors have run by then, and
+/// however long the body took, the change has its whole time.
+impl Deref for Terms {
+    type Target = Window;
+
+    fn deref(&self) -> &Window {
+        self.window.get_or_init(|| {
+            let start = now();
+            Window { start, deadline: start.plus(self.request_timeout) }
+        })
+    }
 }
 
 impl FromRequestParts<App> for Terms {
@@ -140,10 +159,10 @@ impl FromRequestParts<App> for Terms {
         let expected_seq = conditional::expected_seq(&parts.headers)?;
         // A change is decided by the leader, past every position; only a foreign one is refused.
         positions::wanted(&parts.headers, app.fabric.incarnation())?;
-        let now = now();
-        let deadline = now.plus(app.settings.request_timeout);
         let (method, target) = (parts.method.clone(), parts.uri.path_and_query().cloned());
-        Ok(Self { key, expected_seq, deadline, now, method, target })
+        let request_timeout = app.settings.request_timeout;
+        let window = OnceLock::new();
+        Ok(Self { key, expected_seq, method, target, request_timeout, window })
     }
 }
 
@@ -152,8 +171,9 @@ impl Terms {
         self.key.is_some()
     }
 
+    /// When the change began.
     pub(super) fn now(&self) -> Timestamp {
-        self.now
+        self.start
     }
 
     /// What the client's key means for this credential, method and path.
@@ -172,7 +192,7 @@ impl Terms {
 
     fn outcome_key(&self, credential: Credential<'_>, body: &[u8]) -> Option<OutcomeKey> {
         let scope = self.scope(credential)?;
-        Some(keys::outcome_key(scope, body, self.expected_seq, self.now))
+        Some(keys::outcome_key(scope, body, self.expected_seq, self.now()))
     }
 }
 
@@ -190,32 +210,24 @@ impl<T: Document> FromRequest<App> for JsonBody<T> {
         let length = parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
         let length = length.and_then(|length| length.parse::<usize>().ok());
         if length.is_some_and(|length| length > BODY_BYTES_MAX) {
-            return Err(too_large());
+            return Err(body::too_large());
         }
         let has_json = is_json(&parts.headers);
         if !has_json && (!T::MAY_BE_EMPTY || parts.headers.contains_key(CONTENT_TYPE)) {
             return Err(not_json());
         }
-        let collect = Limited::new(body, BODY_BYTES_MAX).collect();
-        let collected = tokio::time::timeout(app.settings.body_timeout, collect).await;
-        let bytes = match collected {
-            Ok(Ok(collected)) => collected.to_bytes(),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(too_large()),
-            Ok(Err(_)) => return Err(ApiError::new(Code::INVALID_JSON, "the body broke off")),
-            Err(_elapsed) => {
-                return Err(ApiError::new(Code::REQUEST_TIMEOUT, "the body did not come in time"));
-            }
-        };
+        let class = parts.extensions.get().copied().unwrap_or(Class::Browse);
+        let awaited = AwaitedBody::begin(app, class)?;
+        let read = tokio::time::timeout(app.settings.body_timeout, body::read(body)).await;
+        let late = |_| ApiError::new(Code::REQUEST_TIMEOUT, "the body did not come in time");
+        let bytes = read.map_err(late)??;
+        awaited.end()?;
         if !has_json && !bytes.is_empty() {
             return Err(not_json());
         }
         let document = fields::read(&bytes)?;
         Ok(Self { bytes, document })
     }
-}
-
-fn too_large() -> ApiError {
-    ApiError::new(Code::BODY_TOO_LARGE, "a body is at most 65536 bytes")
 }
 
 fn not_json() -> ApiError {

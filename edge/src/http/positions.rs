@@ -42,10 +42,7 @@ pub(super) fn wanted(headers: &HeaderMap, own: Incarnation) -> Result<Vec<Positi
         }
     }
     if positions.iter().any(|position| position.incarnation != own) {
-        return Err(ApiError::new(
-            Code::SEQUENCE_UNKNOWN,
-            "Omni-Min-Seq names a position of another incarnation of the cluster",
-        ));
+        return Err(ApiError::sequence_unknown());
     }
     Ok(positions)
 }

@@ -46,11 +46,33 @@ pub(super) fn of_stock(refusal: sku::Rejection, sku: &SkuCode) -> ApiError {
         }
         Rejection::DifferentQuantity { .. } => ApiError::new(Code::RESERVATION_DIFFERS, detail),
         Rejection::TooManyReservations => {
+            // They end one by one, when bought or given up, or at their expiry within minutes.
+            const RETRY_AFTER_SECONDS: u64 = 5;
             ApiError::new(Code::TOO_MANY_RESERVATIONS, "reservations must end before others begin")
+                .retry_after(RETRY_AFTER_SECONDS)
         }
         Rejection::ReleasedBefore => ApiError::new(Code::RESERVATION_RELEASED, detail),
         Rejection::NotReserved => ApiError::new(Code::RESERVATION_NOT_FOUND, detail),
         Rejection::Expired => ApiError::new(Code::RESERVATION_EXPIRED, detail),
         Rejection::AlreadyConfirmed => ApiError::new(Code::RESERVATION_CONFIRMED, detail),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::StatusCode;
+    use axum::http::header::RETRY_AFTER;
+    use axum::response::IntoResponse;
+
+    use super::*;
+
+    #[test]
+    fn a_stock_with_too_many_reservations_is_not_a_node_with_too_much_to_do() {
+        let refusal = sku::Rejection::TooManyReservations;
+        let error = of_stock(refusal, &"tea".parse().unwrap());
+        let mut response = error.clone().into_response();
+        error.render("/", "mine", &mut response);
+        assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(response.headers().get(RETRY_AFTER).unwrap(), "5");
     }
 }

@@ -119,7 +119,7 @@ async fn keys_past_their_bounds_are_refused_and_never_executed_again() {
     let add = basket.add("tea", 1).key("one-too-many");
     let refused = shop.send(add).await;
     refused.problem(429, "idempotency_keys_exhausted");
-    assert!(refused.header("retry-after").is_some());
+    assert_eq!(refused.header("retry-after"), Some("3600"));
     let oldest = basket.item(Method::PUT, "tea").json(&json!({"quantity": 1})).key("key-0");
     let oldest = shop.send(oldest).await;
     if oldest.status == 409 {

@@ -1,5 +1,7 @@
 //! Connections, over pipes in memory.
 
+use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use edge::server::{Connections, Limits};
@@ -16,10 +18,14 @@ pub(crate) struct Line {
 }
 
 pub(crate) fn dial(shop: &Shop, limits: &Limits) -> Line {
-    let (client, server) = duplex(1 << 16);
     let connections = Connections::new(shop.router.clone(), limits, shop.metrics.clone());
+    dial_from(connections, Ipv4Addr::LOCALHOST.into())
+}
+
+fn dial_from(connections: Connections, peer: IpAddr) -> Line {
+    let (client, server) = duplex(1 << 16);
     let serving = connections.clone();
-    let served = tokio::spawn(async move { serving.serve(server).await });
+    let served = tokio::spawn(async move { serving.serve(peer, server).await });
     Line { client, connections, served }
 }
 
@@ -38,11 +44,18 @@ pub(crate) async fn stalled_request(shop: &Shop, basket: &Basket) -> Line {
     stalled_with(shop, basket, 10).await
 }
 
-async fn in_flight(shop: &Shop) -> String {
+/// The value of a metric of the edge without labels.
+async fn metric(shop: &Shop, name: &str) -> u64 {
     let metrics = shop.send(Ask::get("/metrics")).await;
     let text = String::from_utf8(metrics.body.to_vec()).unwrap();
-    let line = text.lines().find(|line| line.starts_with("omnicart_edge_requests_in_flight "));
-    line.unwrap().to_owned()
+    let name = format!("omnicart_edge_{name} ");
+    text.lines().find_map(|line| line.strip_prefix(&name)).unwrap().parse().unwrap()
+}
+
+async fn until(shop: &Shop, name: &str, value: u64) {
+    while metric(shop, name).await != value {
+        tokio::task::yield_now().await;
+    }
 }
 
 async fn read_all(client: &mut DuplexStream) -> String {
@@ -136,15 +149,115 @@ async fn ending_cuts_the_request_under_way() {
     line.connections.end();
     line.served.await.unwrap();
     assert_eq!(read_all(&mut line.client).await, "");
-    assert_eq!(in_flight(&shop).await, "omnicart_edge_requests_in_flight 1");
+    assert_eq!(metric(&shop, "requests_in_flight").await, 1);
+    assert_eq!(metric(&shop, "bodies_awaited").await, 0);
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn a_client_that_never_reads_is_let_go() {
+    let shop = Shop::open().await;
+    let limits = Limits { write_timeout: Duration::from_millis(50), ..Limits::default() };
+    let mut line = dial(&shop, &limits);
+    let ask = "GET /metrics HTTP/1.1\r\nhost: shop\r\n\r\n".repeat(100);
+    line.client.write_all(ask.as_bytes()).await.unwrap();
+    line.served.await.unwrap();
+    assert_eq!(metric(&shop, "requests_in_flight").await, 1, "this one");
+    assert_eq!(metric(&shop, "connections").await, 0);
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn a_client_that_reads_slowly_is_served() {
+    const N: usize = 100;
+    const BREAK: Duration = Duration::from_millis(60);
+    let shop = Shop::open().await;
+    // Longer than any of the breaks, and shorter than all of them.
+    let limits = Limits { write_timeout: BREAK * 5, ..Limits::default() };
+    let mut line = dial(&shop, &limits);
+    let ask = "GET /metrics HTTP/1.1\r\nhost: shop\r\n\r\n".repeat(N - 1);
+    let last = "GET /metrics HTTP/1.1\r\nhost: shop\r\nconnection: close\r\n\r\n";
+    line.client.write_all(format!("{ask}{last}").as_bytes()).await.unwrap();
+    let mut bytes = vec![0; 1 << 10];
+    for _ in 0..7 {
+        line.client.read_exact(&mut bytes).await.unwrap();
+        // The server cannot end meanwhile: it has more to say than fits.
+        let ended = tokio::time::timeout(BREAK, &mut line.served).await;
+        assert!(ended.is_err(), "the connection was cut");
+    }
+    bytes.extend(read_all(&mut line.client).await.bytes());
+    let text = String::from_utf8(bytes).unwrap();
+    assert!(text.ends_with("# EOF\n"), "{text}");
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn a_peer_opens_no_more_than_its_share_of_connections() {
+    let shop = Shop::open().await;
+    let share = NonZeroU32::new(2).unwrap();
+    let limits = Limits { connections_per_peer_max: share, ..Limits::default() };
+    let first = dial(&shop, &limits);
+    let dial_from = |peer| dial_from(first.connections.clone(), peer);
+    let ask = b"GET /healthz HTTP/1.1\r\nhost: shop\r\nconnection: close\r\n\r\n";
+    until(&shop, "connections", 1).await;
+    let peer = Ipv4Addr::LOCALHOST.into();
+    let mut second = dial_from(peer);
+    until(&shop, "connections", 2).await;
+    let mut third = dial_from(peer);
+    assert_eq!(read_all(&mut third.client).await, "");
+    third.served.await.unwrap();
+    assert_eq!(metric(&shop, "connections_refused_total").await, 1);
+    let mut neighbour = dial_from(Ipv4Addr::new(192, 0, 2, 1).into());
+    for line in [&mut neighbour, &mut second] {
+        line.client.write_all(ask).await.unwrap();
+        let text = read_all(&mut line.client).await;
+        assert!(text.starts_with("HTTP/1.1 200 OK\r\n"), "{text}");
+    }
+    second.served.await.unwrap();
+    let mut again = dial_from(peer);
+    again.client.write_all(ask).await.unwrap();
+    assert!(read_all(&mut again.client).await.starts_with("HTTP/1.1 200 OK\r\n"));
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn the_time_a_change_has_begins_with_its_body() {
+    let timeout = cluster::time::Span::from_millis(300);
+    let shop = Shop::open_with(|settings| settings.request_timeout = timeout).await;
+    let basket = shop.basket().await;
+    let body = r#"{"sku":"tea","quantity":1}"#;
+    let mut line = stalled_with(&shop, &basket, body.len()).await;
+    let longer = Duration::from_millis(400);
+    let answer = tokio::time::timeout(longer, line.client.read_u8()).await;
+    assert!(answer.is_err(), "there is an answer without a request");
+    line.connections.drain();
+    line.client.write_all(body.as_bytes()).await.unwrap();
+    let text = read_all(&mut line.client).await;
+    assert!(text.starts_with("HTTP/1.1 200 OK\r\n"), "{text}");
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn a_body_may_come_in_chunks() {
+    let shop = Shop::open().await;
+    let basket = shop.basket().await;
+    let mut line = dial(&shop, &Limits::default());
+    let head = head(&basket, 0)
+        .replace("content-length: 0", "connection: close\r\ntransfer-encoding: chunked");
+    let body = r#"{"sku":"tea","quantity":7}"#;
+    let chunks: String = body.chars().map(|byte| format!("1\r\n{byte}\r\n")).collect();
+    line.client.write_all(format!("{head}{chunks}0\r\n\r\n").as_bytes()).await.unwrap();
+    let text = read_all(&mut line.client).await;
+    assert!(text.starts_with("HTTP/1.1 200 OK\r\n"), "{text}");
+    assert!(text.contains("\"quantity\":7"), "{text}");
     shop.close().await;
 }
 
 async fn stalled_with(shop: &Shop, basket: &Basket, length: usize) -> Line {
-    let before = in_flight(shop).await;
+    let before = metric(shop, "bodies_awaited").await;
     let mut line = dial(shop, &Limits::default());
     line.client.write_all(head(basket, length).as_bytes()).await.unwrap();
-    while in_flight(shop).await == before {
+    while metric(shop, "bodies_awaited").await == before {
         tokio::task::yield_now().await;
     }
     line

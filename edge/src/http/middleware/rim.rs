@@ -1,7 +1,8 @@
 //! The one middleware: request id, shedding, metrics, log, security headers, the form of errors.
 //!
-//! **Invariants:** every answer carries `X-Request-Id`; a request counts as in flight until its
-//! answer is ready or its client is gone; `Class::Vital` is never shed.
+//! **Invariants:** every answer carries `X-Request-Id`; a request counts as in flight from when it is
+//! first polled until its answer is ready or its client is gone. One that waits behind an answer
+//! which its client does not read is not polled, so it counts for nothing.
 //!
 //! One service instead of a stack of layers: each layer would box the future of the one inside.
 
@@ -23,8 +24,8 @@ use super::request_id::X_REQUEST_ID;
 use super::trace_parent;
 use crate::http::app::App;
 use crate::http::error::ApiError;
-use crate::http::{Endpoint, Verb};
-use crate::metrics::EndpointMetrics;
+use crate::http::{Class, Endpoint, Verb, crowd};
+use crate::metrics::{EdgeMetrics, EndpointMetrics};
 
 /// Puts a [`Rim`] around the handlers of one path.
 #[derive(Clone)]
@@ -71,11 +72,19 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request) -> Self::Future {
-        let passage = Passage::begin(Arc::clone(&self.edge), &request);
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let passage = Passage::of(Arc::clone(&self.edge), &request);
         let span = passage.span(&request);
-        let answer = passage.admit().map(|()| self.inner.call(request));
+        let class = passage.class();
+        let admitted = crowd::admit(&self.edge.app, class, request.headers());
+        let answer = admitted.map(|()| {
+            if passage.verb.has_body() {
+                request.extensions_mut().insert(class);
+            }
+            self.inner.call(request)
+        });
         let whole = async move {
+            let in_flight = InFlight::count(&passage.edge.app.metrics);
             let response = match answer {
                 Ok(answer) => match answer.await {
                     Ok(response) => response.into_response(),
@@ -83,6 +92,7 @@ where
                 },
                 Err(refusal) => refusal.into_response(),
             };
+            drop(in_flight);
             Ok(passage.end(response))
         };
         Box::pin(whole.instrument(span))
@@ -96,16 +106,17 @@ struct Passage {
     uri: Uri,
     request_id: HeaderValue,
     started: Instant,
-    /// Requests that were under way when this one came.
-    n_before: usize,
 }
 
 impl Passage {
-    fn begin(edge: Arc<Edge>, request: &Request) -> Self {
+    fn of(edge: Arc<Edge>, request: &Request) -> Self {
         let request_id = edge.app.request_ids.of(request.headers());
-        let n_before = edge.app.metrics.enter();
         let (verb, uri) = (Verb::of(request.method()), request.uri().clone());
-        Self { edge, verb, uri, request_id, started: clock::monotonic(), n_before }
+        Self { edge, verb, uri, request_id, started: clock::monotonic() }
+    }
+
+    fn class(&self) -> Class {
+        self.edge.endpoint.class(self.verb)
     }
 
     /// Only made where someone listens: a span costs more than the rest of this file.
@@ -120,19 +131,6 @@ impl Passage {
             http.route = self.edge.endpoint.path(),
             trace.parent = trace_parent::of(request.headers()),
         )
-    }
-
-    /// Refuses what is worth less than the room that is left.
-    fn admit(&self) -> Result<(), ApiError> {
-        let class = self.edge.endpoint.class(self.verb);
-        let Some(shed_at_percent) = class.shed_at_percent() else { return Ok(()) };
-        let app = &self.edge.app;
-        let crowd_percent = self.n_before.saturating_mul(100) / app.settings.concurrency_max.max(1);
-        if crowd_percent.max((app.signals.pressure_percent)()) < shed_at_percent {
-            return Ok(());
-        }
-        app.metrics.shed(class);
-        Err(ApiError::overloaded())
     }
 
     fn end(self, mut response: Response) -> Response {
@@ -184,8 +182,18 @@ impl Passage {
     }
 }
 
-impl Drop for Passage {
+/// A request that counts as under way until dropped.
+struct InFlight<'a>(&'a EdgeMetrics);
+
+impl<'a> InFlight<'a> {
+    fn count(metrics: &'a EdgeMetrics) -> Self {
+        metrics.enter();
+        Self(metrics)
+    }
+}
+
+impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        self.edge.app.metrics.leave();
+        self.0.leave();
     }
 }
