@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{damaged, encode, latest};
 use crate::domain::cart::{
-    Cart, Command, Event, Existing, Line, Lines, Lookup, MergeRefused, Query, Rejection, Status,
+    Cart, Command, Event, Existing, Line, Lines, Lookup, Offer, OfferNumber, OfferState, Offers,
+    Query, Rejection, Status,
 };
 use crate::domain::catalogue::ProductName;
 use crate::domain::ids::{CartAccess, CartId, SkuCode};
@@ -77,8 +78,15 @@ struct ExistingV1 {
     status: Status,
     lines: Vec<LineV1>,
     merged_from: Vec<CartId>,
-    merge_refused: Option<MergeRefused>,
+    offers: Vec<OfferV1>,
     updated_at: Timestamp,
+}
+
+#[derive(Serialize, Deserialize)]
+struct OfferV1 {
+    number: OfferNumber,
+    into: CartId,
+    state: OfferState,
 }
 
 /// The currency is the cart's.
@@ -97,13 +105,18 @@ pub(crate) fn to_record(cart: &Cart) -> Vec<u8> {
         unit_price_minor: line.unit_price.minor,
         quantity: line.quantity,
     };
+    let offer = |offer: &Offer| OfferV1 {
+        number: offer.number,
+        into: offer.into,
+        state: offer.state.clone(),
+    };
     let existing = cart.existing.as_ref().map(|cart| ExistingV1 {
         access: cart.access,
         currency: cart.currency,
         status: cart.status,
         lines: cart.lines.iter().map(line).collect(),
         merged_from: cart.merged_from.clone(),
-        merge_refused: cart.merge_refused.as_deref().cloned(),
+        offers: cart.offers.iter().map(offer).collect(),
         updated_at: cart.updated_at,
     });
     encode(&CartRecordV1 { existing })
@@ -131,13 +144,16 @@ fn existing_from(record: ExistingV1) -> Result<Existing, DecodeError> {
     if record.merged_from.len() > Cart::MERGED_FROM_MAX {
         return Err(damaged(RECORD, "a cart remembers too many merged carts"));
     }
+    let offer = |OfferV1 { number, into, state }| Offer { number, into, state };
+    let offers = record.offers.into_iter().map(offer).collect();
+    let offers = Offers::restore(offers, record.status).map_err(|why| damaged(RECORD, why))?;
     Ok(Existing {
         access: record.access,
         currency,
         status: record.status,
         lines,
         merged_from: record.merged_from,
-        merge_refused: record.merge_refused.map(Box::new),
+        offers,
         updated_at: record.updated_at,
     })
 }

@@ -8,8 +8,8 @@ use super::{damaged, encode, latest};
 use crate::domain::ids::ReservationId;
 use crate::domain::quantity::{Quantity, Units};
 use crate::domain::sku::{
-    Command, Event, Holder, Ledger, LedgerEntry, Level, Query, Rejection, ReleaseMarkers,
-    Reservation, Reservations, Sku, View,
+    Command, End, Ended, EndedReservation, Event, Holder, Ledger, LedgerEntry, Query, Rejection,
+    Reply, Reservation, Reservations, Sku, View,
 };
 
 const RECORD: &str = "a sku's record";
@@ -54,13 +54,13 @@ impl Wire for Query {
     }
 }
 
-impl Wire for Level {
+impl Wire for Reply {
     fn to_bytes(&self) -> Vec<u8> {
         encode(self)
     }
 
     fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
-        latest("a sku's level", bytes)
+        latest("a sku's reply", bytes)
     }
 }
 
@@ -78,7 +78,7 @@ impl Wire for View {
 struct SkuRecordV1 {
     on_hand: Option<Units>,
     reservations: Vec<ReservationV1>,
-    release_markers: Vec<(ReservationId, Timestamp)>,
+    ended: Vec<EndedV1>,
     ledger: Vec<LedgerEntry>,
 }
 
@@ -90,15 +90,27 @@ struct ReservationV1 {
     expires_at: Option<Timestamp>,
 }
 
+#[derive(Serialize, Deserialize)]
+struct EndedV1 {
+    id: ReservationId,
+    end: End,
+    at: Timestamp,
+}
+
 pub(crate) fn to_record(sku: &Sku) -> Vec<u8> {
     let reservation = |(id, held): (ReservationId, &Reservation)| {
         let Reservation { quantity, holder, expires_at } = *held;
         ReservationV1 { id, quantity, holder, expires_at }
     };
+    let ended = |EndedReservation { id, end, at }: &EndedReservation| EndedV1 {
+        id: *id,
+        end: *end,
+        at: *at,
+    };
     encode(&SkuRecordV1 {
         on_hand: sku.on_hand,
         reservations: sku.reservations.iter().map(reservation).collect(),
-        release_markers: sku.release_markers.iter().collect(),
+        ended: sku.ended.iter().map(ended).collect(),
         ledger: sku.ledger.iter().cloned().collect(),
     })
 }
@@ -111,9 +123,6 @@ pub(crate) fn from_record(bytes: &[u8]) -> Result<Sku, DecodeError> {
     if !record.reservations.is_sorted_by(|left, right| left.id < right.id) {
         return Err(damaged(RECORD, "the reservations of a sku are not in strict order of id"));
     }
-    if !record.release_markers.is_sorted_by(|(left, _), (right, _)| left < right) {
-        return Err(damaged(RECORD, "the release markers of a sku are not in strict order of id"));
-    }
     let mut reservations = Reservations::default();
     for ReservationV1 { id, quantity, holder, expires_at } in record.reservations {
         reservations.insert(id, Reservation { quantity, holder, expires_at });
@@ -122,9 +131,13 @@ pub(crate) fn from_record(bytes: &[u8]) -> Result<Sku, DecodeError> {
     let Some(reserved) = reserved else {
         return Err(damaged(RECORD, "a sku has more pieces reserved than on hand"));
     };
-    let release_markers = ReleaseMarkers::restore(record.release_markers.into_iter().collect())
-        .ok_or_else(|| damaged(RECORD, "a sku has too many release markers"))?;
+    let ended =
+        record.ended.into_iter().map(|EndedV1 { id, end, at }| EndedReservation { id, end, at });
+    let ended = Ended::restore(ended.collect()).map_err(|why| damaged(RECORD, why))?;
+    if ended.iter().any(|entry| reservations.get(entry.id).is_some()) {
+        return Err(damaged(RECORD, "a reservation of a sku is open and has ended"));
+    }
     let ledger = Ledger::restore(record.ledger)
         .ok_or_else(|| damaged(RECORD, "the ledger of a sku is too long"))?;
-    Ok(Sku { on_hand: record.on_hand, reserved, reservations, release_markers, ledger })
+    Ok(Sku { on_hand: record.on_hand, reserved, reservations, ended, ledger })
 }

@@ -8,8 +8,12 @@
 //!
 //! Who may read or change a cart is not decided here: the rim compares [`View::access`].
 
+mod existing;
 mod lines;
 mod merge;
+#[cfg(test)]
+mod merge_tests;
+mod offers;
 mod pricing;
 #[cfg(test)]
 mod properties;
@@ -25,33 +29,21 @@ use cluster::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::catalogue::ProductName;
-use super::heap;
 use super::ids::{CartAccess, CartId, SkuCode};
 use super::money::{Currency, Money};
 use super::quantity::Quantity;
 use crate::codec;
+pub(crate) use existing::Existing;
 pub(crate) use lines::{Line, Lines};
 pub use merge::{MergeRefused, MergeStrategy};
+pub use offers::{Attempt, OfferNumber, OfferOutcome, OfferView};
+pub(crate) use offers::{Offer, OfferState, Offers};
 pub use view::{LineView, Lookup, Query, Status, Totals, View};
 
 /// Nothing until it is created.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cart {
     pub(crate) existing: Option<Existing>,
-}
-
-/// A cart that was created.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Existing {
-    pub(crate) access: CartAccess,
-    pub(crate) currency: Currency,
-    pub(crate) status: Status,
-    pub(crate) lines: Lines,
-    /// The last carts whose lines were taken, so that an offer that comes twice is taken once.
-    pub(crate) merged_from: Vec<CartId>,
-    /// Why the last attempt to merge this cart away ended with its lines back here.
-    pub(crate) merge_refused: Option<Box<MergeRefused>>,
-    pub(crate) updated_at: Timestamp,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,8 +66,8 @@ pub enum Command {
     },
     Clear,
     Delete,
-    /// Merges this cart into another of the same currency. The reply shows it merging: whether the
-    /// other cart took the lines is seen by reading this one, soon after.
+    /// Merges this cart into another of the same currency. The reply shows it merging and numbers
+    /// the offer: whether the other cart took the lines is seen by asking for that offer.
     GiveUpLines {
         to: CartId,
         strategy: MergeStrategy,
@@ -83,18 +75,30 @@ pub enum Command {
     /// Told by a cart that gives up its lines; answered by `ConfirmMerge` or `TakeLinesBack`.
     Merge {
         from: CartId,
+        offer: OfferNumber,
+        attempt: Attempt,
         currency: Currency,
         lines: Vec<(SkuCode, Quantity)>,
         strategy: MergeStrategy,
     },
     /// Told by the cart that took this one's lines.
     ConfirmMerge {
+        offer: OfferNumber,
         into: CartId,
     },
     /// Told by the cart that refused this one's lines.
     TakeLinesBack {
+        offer: OfferNumber,
+        attempt: Attempt,
         refused: MergeRefused,
     },
+    /// Changes nothing. Sent under the key of a merge before the other cart is asked to give up its
+    /// lines, so that the same key with another cart is noticed here.
+    ExpectOffer {
+        from: CartId,
+    },
+    /// The timer's: the other cart has not answered.
+    RepeatOffer,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -124,7 +128,9 @@ pub enum Event {
     },
     /// This cart is frozen until the other one answers.
     LinesOffered {
+        offer: OfferNumber,
         into: CartId,
+        strategy: MergeStrategy,
         at: Timestamp,
     },
     /// The other cart took the lines.
@@ -140,6 +146,11 @@ pub enum Event {
     /// This cart took another's lines; the `QuantitySet` beside it say which.
     LinesTaken {
         from: CartId,
+        at: Timestamp,
+    },
+    /// The other cart did not answer in time and was told again.
+    OfferRepeated {
+        attempt: Attempt,
         at: Timestamp,
     },
 }
@@ -183,7 +194,7 @@ impl Entity for Cart {
     const NAME: &'static str = "cart";
     type Command = Command;
     type Event = Event;
-    /// Nothing only where a cart that was never created answers another cart.
+    /// Nothing where a cart that was never created answers another cart, or expects an offer.
     type Reply = Lookup;
     type Rejection = Rejection;
     type Query = Query;
@@ -202,18 +213,22 @@ impl Entity for Cart {
             Command::Clear => (self.clear(at)?, vec![]),
             Command::Delete => (self.delete(at)?, vec![]),
             Command::GiveUpLines { to, strategy } => self.give_up_lines(me, to, strategy, at)?,
-            Command::Merge { from, currency, lines, strategy } => {
+            Command::Merge { from, offer, attempt, currency, lines, strategy } => {
                 let taken = self.take_lines(from, currency, lines, strategy, ctx);
-                Self::answer_offer(me, from, taken)
+                Self::answer_offer(me, from, offer, attempt, taken)
             }
-            Command::ConfirmMerge { into } => (self.confirm_merge(into, at), vec![]),
-            Command::TakeLinesBack { refused } => (self.take_lines_back(refused, at), vec![]),
+            Command::ConfirmMerge { offer, into } => self.confirm_merge(offer, into, at),
+            Command::TakeLinesBack { offer, attempt, refused } => {
+                self.take_lines_back(offer, attempt, refused, at)
+            }
+            Command::ExpectOffer { from } => return self.expect_offer(me, from),
+            Command::RepeatOffer => self.repeat_offer(me, at),
         };
         Ok(self.decided(me, events, effects))
     }
 
     fn is_momentary(rejection: &Rejection) -> bool {
-        matches!(rejection, Rejection::CatalogueUnavailable)
+        matches!(rejection, Rejection::CatalogueUnavailable | Rejection::Merging { .. })
     }
 
     fn apply(&mut self, event: &Event) {
@@ -227,13 +242,14 @@ impl Entity for Cart {
     }
 
     fn view(&self, query: Query, ctx: &Context<'_>) -> Lookup {
-        match query {
-            Query::Cart => Lookup(
-                CartId::try_from(&ctx.me.key)
-                    .ok()
-                    .and_then(|me| self.existing.as_ref().map(|cart| cart.view(me))),
-            ),
-        }
+        let (Ok(me), Some(cart)) = (CartId::try_from(&ctx.me.key), &self.existing) else {
+            return Lookup(None);
+        };
+        let offer = match query {
+            Query::Cart => cart.offers.last(),
+            Query::Offer { number } => cart.offers.find(number),
+        };
+        Lookup(Some(View { offer: offer.map(Offer::view), ..cart.view(me) }))
     }
 
     fn to_record(&self) -> Vec<u8> {
@@ -245,15 +261,11 @@ impl Entity for Cart {
     }
 
     fn heap_bytes(&self) -> usize {
-        self.existing.as_ref().map_or(0, |cart| {
-            cart.lines.heap_bytes()
-                + heap::allocation(cart.merged_from.capacity() * size_of::<CartId>())
-                + cart.merge_refused.as_ref().map_or(0, |refused| refused.heap_bytes())
-        })
+        self.existing.as_ref().map_or(0, Existing::heap_bytes)
     }
 
-    fn on_timer(_: TimerName) -> Option<Command> {
-        None
+    fn on_timer(name: TimerName) -> Option<Command> {
+        (name == Self::UNANSWERED).then_some(Command::RepeatOffer)
     }
 
     fn on_answer(_: Port, _: &Answer) -> Option<Command> {
@@ -265,6 +277,8 @@ impl Cart {
     pub const LINES_MAX: usize = 100;
     /// In minor units: the largest integer that every JSON reader keeps exactly.
     pub const TOTAL_MAX: i64 = (1 << 53) - 1;
+    /// Stands while an offer is open.
+    const UNANSWERED: TimerName = TimerName(1);
 
     pub fn address(id: CartId) -> EntityRef {
         EntityRef { kind: Self::KIND, key: id.key() }
@@ -326,63 +340,5 @@ impl Cart {
             Err(Rejection::Deleted) => Ok(vec![]),
             Err(other) => Err(other),
         }
-    }
-}
-
-impl Existing {
-    fn new(currency: Currency, access: CartAccess, at: Timestamp) -> Self {
-        Self {
-            access,
-            currency,
-            status: Status::Open,
-            lines: Lines::default(),
-            merged_from: vec![],
-            merge_refused: None,
-            updated_at: at,
-        }
-    }
-
-    fn apply(&mut self, event: &Event) {
-        match event {
-            Event::Created { at, .. } => self.updated_at = *at,
-            Event::QuantitySet { sku, quantity, unit_price, name, at, catalogue_index: _ } => {
-                let (sku, name) = (sku.clone(), name.clone());
-                let (unit_price, quantity) = (*unit_price, *quantity);
-                self.lines.set(Line { sku, name, unit_price, quantity });
-                self.updated_at = *at;
-            }
-            Event::LineRemoved { sku, at } => {
-                self.lines.remove(sku);
-                self.updated_at = *at;
-            }
-            Event::Cleared { at } => {
-                self.lines = Lines::default();
-                self.updated_at = *at;
-            }
-            Event::Deleted { at } => self.end(Status::Deleted, *at),
-            Event::LinesOffered { into, at } => {
-                self.status = Status::Merging { into: *into };
-                self.merge_refused = None;
-                self.updated_at = *at;
-            }
-            Event::MergedAway { into, at } => self.end(Status::MergedAway { into: *into }, *at),
-            Event::LinesReturned { refused, at } => {
-                self.status = Status::Open;
-                self.merge_refused = Some(Box::new(refused.clone()));
-                self.updated_at = *at;
-            }
-            Event::LinesTaken { from, at } => {
-                self.remember_merged(*from);
-                self.updated_at = *at;
-            }
-        }
-    }
-
-    fn end(&mut self, status: Status, at: Timestamp) {
-        self.status = status;
-        self.lines = Lines::default();
-        self.merged_from = vec![];
-        self.merge_refused = None;
-        self.updated_at = at;
     }
 }

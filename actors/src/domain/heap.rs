@@ -10,10 +10,14 @@ pub(crate) fn allocation(bytes: usize) -> usize {
     }
 }
 
-/// A B-tree of so many entries, whose nodes of eleven are about half full when it grew in order.
-pub(crate) fn tree(entries: usize, entry_bytes: usize) -> usize {
-    let leaves = entries.div_ceil(6);
-    let inner = leaves.saturating_sub(1).div_ceil(6);
-    let node = 11 * entry_bytes + 16;
-    leaves * allocation(node) + inner * allocation(node + 12 * size_of::<usize>())
+/// How much more room a full list takes: a quarter, since doubling would leave half of it empty.
+pub(crate) fn growth(len: usize, capacity: usize) -> usize {
+    const STEP_MIN: usize = 4;
+    if len < capacity { 0 } else { (len / 4).max(STEP_MIN) }
+}
+
+/// Whether a list has shrunk so far that its room should be given back.
+pub(crate) fn is_roomy(len: usize, capacity: usize) -> bool {
+    const SPARE_MIN: usize = 64;
+    capacity / 4 > len && capacity - len > SPARE_MIN
 }

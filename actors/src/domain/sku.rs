@@ -3,12 +3,18 @@
 //! **Invariants**, true in every reachable state:
 //! - `0 <= reserved <= on_hand`, and `reserved` is the sum of the open reservations;
 //! - at most [`Sku::RESERVATIONS_MAX`] open reservations;
-//! - the timer stands at the earliest expiry of an open reservation, or nowhere.
+//! - the timer stands at the earliest expiry of an open reservation, or nowhere;
+//! - an id is open or has ended, never both.
 //!
 //! A reservation past its expiry counts for nothing from that instant on, whether or not the timer
-//! has fired. A confirmation is known for as long as the ledger lists it. An adjustment says "more",
-//! not "this many", so its repeats are the fabric's to recognise; other repeats change no stock.
+//! has fired. How a reservation ended is known for a day, of the newest 1,000: past either, its id
+//! is like one that never was, so a reserve that late holds pieces anew. An adjustment says "more",
+//! not "this many": its repeats are the fabric's to recognise; other repeats change no stock.
 
+mod claims;
+#[cfg(test)]
+mod claims_tests;
+mod ended;
 mod ledger;
 #[cfg(test)]
 mod properties;
@@ -20,18 +26,19 @@ mod view;
 
 use cluster::entity::{Answer, Context, Decision, DecodeError, Effect, Entity, Port, TimerName};
 use cluster::ids::{EntityKind, EntityRef};
-use cluster::time::{Span, Timestamp};
+use cluster::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::ids::{ReservationId, SkuCode};
 use super::quantity::{Delta, Quantity, Units};
 use crate::codec;
+pub(crate) use ended::{End, Ended, EndedReservation};
 pub(crate) use ledger::Ledger;
 pub use ledger::{Cause, InvalidReason, LedgerEntry, Reason};
 pub use reservations::{Holder, InvalidHolder};
-pub(crate) use reservations::{ReleaseMarkers, Reservation, Reservations};
+pub(crate) use reservations::{Reservation, Reservations};
 use standing::{Standing, less};
-pub use view::{Level, Query, ReservationPage, ReservationView, View};
+pub use view::{Level, Query, Reply, ReservationPage, ReservationView, View};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sku {
@@ -39,7 +46,7 @@ pub struct Sku {
     pub(crate) on_hand: Option<Units>,
     pub(crate) reserved: Units,
     pub(crate) reservations: Reservations,
-    pub(crate) release_markers: ReleaseMarkers,
+    pub(crate) ended: Ended,
     pub(crate) ledger: Ledger,
 }
 
@@ -63,18 +70,34 @@ pub enum Command {
     /// The reserved pieces leave the stock.
     Confirm {
         id: ReservationId,
+        /// Who asks; where the reservation has a holder, it must be this one.
+        holder: Option<Holder>,
     },
     /// The reserved pieces are available again.
     Release {
         id: ReservationId,
+        /// Who asks; where the reservation has a holder, it must be this one.
+        holder: Option<Holder>,
+        if_unknown: IfUnknown,
     },
-    /// The reservation no longer expires: from here on only its new holder ends it.
+    /// The reservation no longer expires: from here on only its new holder ends it. What an entity
+    /// has taken over no other takes over.
     TakeOver {
         id: ReservationId,
         holder: Holder,
     },
     /// The timer's.
     ExpireDue,
+}
+
+/// What to do about the release of a reservation that is neither open nor known to have ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum IfUnknown {
+    /// It is a mistake: nothing is recorded.
+    Reject,
+    /// Its reserve may still be under way: should it come, it is refused. For entities that undo
+    /// what they are not sure to have done.
+    RefuseItsReserve,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,11 +128,9 @@ pub enum Event {
         reserved: Units,
         at: Timestamp,
     },
-    /// Its reserve, should it still come before `until`, is refused.
+    /// Its reserve, should it still come while this is remembered, is refused.
     ReleasedEarly {
         id: ReservationId,
-        until: Timestamp,
-        forgotten: Vec<ReservationId>,
         at: Timestamp,
     },
     TakenOver {
@@ -138,15 +159,31 @@ pub enum Rejection {
     /// Not for good: there is room again when some of them end. Retry.
     #[error("the sku has {} open reservations already", Sku::RESERVATIONS_MAX)]
     TooManyReservations,
-    #[error("the reservation was released before it was made")]
+    #[error("the reservation was released already")]
     ReleasedBefore,
-    /// It never was, or it was released or expired since.
+    /// It never was, or its end is not remembered any more.
     #[error("there is no such reservation")]
     NotReserved,
     #[error("the reservation has expired")]
     Expired,
     #[error("the reservation was confirmed already")]
     AlreadyConfirmed,
+    #[error("the reservation is held by another")]
+    HeldByAnother,
+}
+
+impl Command {
+    /// The reservation that is asked for.
+    fn claimed(&self) -> Option<ReservationId> {
+        match self {
+            Self::Reserve { id, .. } | Self::TakeOver { id, .. } => Some(*id),
+            Self::Adjust { .. }
+            | Self::SetOnHand { .. }
+            | Self::Confirm { .. }
+            | Self::Release { .. }
+            | Self::ExpireDue => None,
+        }
+    }
 }
 
 impl Entity for Sku {
@@ -154,8 +191,7 @@ impl Entity for Sku {
     const NAME: &'static str = "sku";
     type Command = Command;
     type Event = Event;
-    /// The stock after the command.
-    type Reply = Level;
+    type Reply = Reply;
     type Rejection = Rejection;
     type Query = Query;
     type View = View;
@@ -163,6 +199,7 @@ impl Entity for Sku {
     fn decide(&self, command: Command, ctx: &Context<'_>) -> Result<Decision<Self>, Rejection> {
         let standing = self.standing(ctx.now);
         let timer_is_spent = command == Command::ExpireDue;
+        let claimed = command.claimed();
         let event = match command {
             Command::Adjust { delta, reason } => standing.adjust(delta, reason)?,
             Command::SetOnHand { on_hand, reason } => standing.set_on_hand(on_hand, reason)?,
@@ -170,12 +207,18 @@ impl Entity for Sku {
                 let asked = Reservation { quantity, holder, expires_at };
                 self.reserve(&standing, id, asked)?
             }
-            Command::Confirm { id } => self.confirm(&standing, id)?,
-            Command::Release { id } => self.release(&standing, id)?,
+            Command::Confirm { id, holder } => self.confirm(&standing, id, holder)?,
+            Command::Release { id, holder, if_unknown } => {
+                self.release(&standing, id, holder, if_unknown)?
+            }
             Command::TakeOver { id, holder } => self.take_over(&standing, id, holder)?,
             Command::ExpireDue => None,
         };
-        Ok(self.decided(standing, event, timer_is_spent))
+        let effects = self.timer_effect(&standing, event.as_ref(), timer_is_spent);
+        let reservation = claimed.and_then(|id| self.reservation_after(id, event.as_ref()));
+        let reply = Reply { level: standing.level().after(event.as_ref()), reservation };
+        let events = standing.into_event().into_iter().chain(event).collect();
+        Ok(Decision { events, effects: effects.into_iter().collect(), reply })
     }
 
     fn is_momentary(rejection: &Rejection) -> bool {
@@ -189,29 +232,29 @@ impl Entity for Sku {
                 let cause = Cause::Stated(reason.clone());
                 self.ledger.push(LedgerEntry { at: *at, delta: *delta, on_hand: *on_hand, cause });
             }
-            Event::Reserved { id, quantity, holder, expires_at, reserved, at: _ } => {
+            Event::Reserved { id, quantity, holder, expires_at, reserved, at } => {
                 let (quantity, holder, expires_at) = (*quantity, *holder, *expires_at);
+                // Else an id that begins anew long after its end would be open and ended at once.
+                self.ended.forget_before(*at);
                 self.reservations.insert(*id, Reservation { quantity, holder, expires_at });
                 self.reserved = *reserved;
             }
             Event::Confirmed { id, on_hand, delta, reserved, at } => {
-                self.reservations.remove(*id);
+                self.end(*id, End::Sold, *at);
                 self.on_hand = Some(*on_hand);
                 self.reserved = *reserved;
                 let cause = Cause::Sold(*id);
                 self.ledger.push(LedgerEntry { at: *at, delta: *delta, on_hand: *on_hand, cause });
             }
-            Event::Released { id, reserved, at: _ } => {
-                self.reservations.remove(*id);
+            Event::Released { id, reserved, at } => {
+                self.end(*id, End::Released, *at);
                 self.reserved = *reserved;
             }
-            Event::ReleasedEarly { id, until, forgotten, at: _ } => {
-                self.release_markers.replace(forgotten, *id, *until);
-            }
+            Event::ReleasedEarly { id, at } => self.end(*id, End::ReleasedBefore, *at),
             Event::TakenOver { id, holder, at: _ } => self.reservations.take_over(*id, *holder),
-            Event::Expired { ids, reserved, at: _ } => {
+            Event::Expired { ids, reserved, at } => {
                 for id in ids {
-                    self.reservations.remove(*id);
+                    self.end(*id, End::Expired, *at);
                 }
                 self.reserved = *reserved;
             }
@@ -221,6 +264,11 @@ impl Entity for Sku {
     fn view(&self, query: Query, ctx: &Context<'_>) -> View {
         match query {
             Query::Level => View::Level(self.standing(ctx.now).level()),
+            Query::Reservation { id } => {
+                let level = self.standing(ctx.now).level();
+                let open = self.reservations.get(id).filter(|held| !held.is_due(ctx.now));
+                View::Reservation(Reply { level, reservation: open.map(|held| held.view(id)) })
+            }
             Query::Reservations { after, limit } => {
                 View::Reservations(self.reservations.page(after, limit, ctx.now))
             }
@@ -237,9 +285,7 @@ impl Entity for Sku {
     }
 
     fn heap_bytes(&self) -> usize {
-        self.reservations.heap_bytes()
-            + self.release_markers.heap_bytes()
-            + self.ledger.heap_bytes()
+        self.reservations.heap_bytes() + self.ended.heap_bytes() + self.ledger.heap_bytes()
     }
 
     fn on_timer(name: TimerName) -> Option<Command> {
@@ -253,116 +299,15 @@ impl Entity for Sku {
 
 impl Sku {
     pub const RESERVATIONS_MAX: usize = 5_000;
-    /// Past it the marker that is due first is forgotten.
-    pub const RELEASE_MARKERS_MAX: usize = 1_000;
-    /// No command is carried out later than this after it was sent.
-    const RELEASE_MARKER_LIFE: Span = Span::from_secs(24 * 60 * 60);
     const EXPIRY: TimerName = TimerName(1);
 
     pub fn address(sku: &SkuCode) -> EntityRef {
         EntityRef { kind: Self::KIND, key: sku.key() }
     }
 
-    fn reserve(
-        &self,
-        standing: &Standing,
-        id: ReservationId,
-        asked: Reservation,
-    ) -> Result<Option<Event>, Rejection> {
-        let now = standing.now;
-        let held = self.reservations.get(id).filter(|held| !held.is_due(now));
-        if let Some(Reservation { quantity: held, .. }) = held {
-            let same = *held == asked.quantity;
-            return if same { Ok(None) } else { Err(Rejection::DifferentQuantity { held: *held }) };
-        }
-        if asked.is_due(now) {
-            return Err(Rejection::Expired);
-        }
-        // A reserve that repeats after its confirmation must not hold the pieces a second time.
-        if self.ledger.sold(id) {
-            return Err(Rejection::AlreadyConfirmed);
-        }
-        if self.release_markers.refuses(id, now) {
-            return Err(Rejection::ReleasedBefore);
-        }
-        if self.reservations.len() - standing.due.len() >= Self::RESERVATIONS_MAX {
-            return Err(Rejection::TooManyReservations);
-        }
-        let Reservation { quantity, holder, expires_at } = asked;
-        let available = standing.available();
-        match standing.reserved.plus(quantity.into()) {
-            Some(reserved) if reserved <= standing.on_hand => {
-                let at = now;
-                Ok(Some(Event::Reserved { id, quantity, holder, expires_at, reserved, at }))
-            }
-            Some(_) | None => Err(Rejection::OutOfStock { requested: quantity, available }),
-        }
-    }
-
-    fn confirm(&self, standing: &Standing, id: ReservationId) -> Result<Option<Event>, Rejection> {
-        let Some(held) = self.reservations.get(id) else {
-            return if self.ledger.sold(id) { Ok(None) } else { Err(Rejection::NotReserved) };
-        };
-        if held.is_due(standing.now) {
-            return Err(Rejection::Expired);
-        }
-        let on_hand = less(standing.on_hand, held.quantity.into());
-        let delta = Delta::between(standing.on_hand, on_hand);
-        let reserved = less(standing.reserved, held.quantity.into());
-        Ok(Some(Event::Confirmed { id, on_hand, delta, reserved, at: standing.now }))
-    }
-
-    fn release(&self, standing: &Standing, id: ReservationId) -> Result<Option<Event>, Rejection> {
-        let at = standing.now;
-        if let Some(held) = self.reservations.get(id) {
-            if held.is_due(at) {
-                return Ok(None);
-            }
-            let reserved = less(standing.reserved, held.quantity.into());
-            return Ok(Some(Event::Released { id, reserved, at }));
-        }
-        if self.ledger.sold(id) {
-            return Err(Rejection::AlreadyConfirmed);
-        }
-        if self.release_markers.refuses(id, at) {
-            return Ok(None);
-        }
-        let until = at.plus(Self::RELEASE_MARKER_LIFE);
-        let forgotten = self.release_markers.forgettable(at);
-        Ok(Some(Event::ReleasedEarly { id, until, forgotten, at }))
-    }
-
-    fn take_over(
-        &self,
-        standing: &Standing,
-        id: ReservationId,
-        holder: Holder,
-    ) -> Result<Option<Event>, Rejection> {
-        let held = self.reservations.get(id).ok_or(Rejection::NotReserved)?;
-        if held.is_due(standing.now) {
-            return Err(Rejection::Expired);
-        }
-        if held.holder == Some(holder) && held.expires_at.is_none() {
-            return Ok(None);
-        }
-        Ok(Some(Event::TakenOver { id, holder, at: standing.now }))
-    }
-
-    fn decided(
-        &self,
-        standing: Standing,
-        event: Option<Event>,
-        timer_is_spent: bool,
-    ) -> Decision<Self> {
-        let effects = self.timer_effect(&standing, event.as_ref(), timer_is_spent);
-        let reply = standing.level().after(event.as_ref());
-        let Standing { now, reserved, due, .. } = standing;
-        let mut events = Vec::with_capacity(2);
-        if !due.is_empty() {
-            events.push(Event::Expired { ids: due, reserved, at: now });
-        }
-        events.extend(event);
-        Decision { events, effects: effects.into_iter().collect(), reply }
+    fn end(&mut self, id: ReservationId, end: End, at: Timestamp) {
+        self.reservations.remove(id);
+        self.ended.remember(id, end, at);
     }
 
     /// Moves the one timer when the earliest expiry moves.

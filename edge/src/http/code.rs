@@ -154,6 +154,12 @@ impl Code {
         code("reservation_differs", Status::CONFLICT, "The reservation is a different one", Never);
     pub(crate) const RESERVATION_EXPIRED: Self =
         code("reservation_expired", Status::CONFLICT, "The reservation has expired", Never);
+    pub(crate) const RESERVATION_HELD_BY_ANOTHER: Self = code(
+        "reservation_held_by_another",
+        Status::CONFLICT,
+        "The reservation is held by another",
+        Never,
+    );
     pub(crate) const RESERVATION_NOT_FOUND: Self =
         code("reservation_not_found", Status::NOT_FOUND, "There is no such reservation", Never);
     pub(crate) const RESERVATION_RELEASED: Self =

@@ -55,6 +55,7 @@ pub(super) fn of_stock(refusal: sku::Rejection, sku: &SkuCode) -> ApiError {
         Rejection::NotReserved => ApiError::new(Code::RESERVATION_NOT_FOUND, detail),
         Rejection::Expired => ApiError::new(Code::RESERVATION_EXPIRED, detail),
         Rejection::AlreadyConfirmed => ApiError::new(Code::RESERVATION_CONFIRMED, detail),
+        Rejection::HeldByAnother => ApiError::new(Code::RESERVATION_HELD_BY_ANOTHER, detail),
     }
 }
 

@@ -197,9 +197,9 @@ async fn a_merge_that_cannot_be_leaves_both_carts() {
     assert_eq!((first.status, &first.body), (422, &again.body));
     let elsewhere = shop.basket().await;
     assert_eq!(shop.send(merge(&elsewhere, &from, "sum")).await.status, 200);
+    // A refusal that is kept stays what it was, whatever happened since.
     let late = shop.send(keyed()).await;
-    late.problem(409, "idempotency_reply_expired");
-    assert_eq!(late.header("location"), Some(from.path().as_str()));
+    assert_eq!((late.status, &late.body, late.is_replayed()), (422, &first.body, true));
     shop.send(merge(&into, &into, "sum")).await.problem(422, "merge_into_itself");
     let stranger = Basket { id: from.id.clone(), token: into.token.clone() };
     shop.send(merge(&into, &stranger, "sum")).await.problem(404, "cart_not_found");
@@ -209,5 +209,49 @@ async fn a_merge_that_cannot_be_leaves_both_carts() {
     let faulty = faulty.json(&json!({"from": "x", "strategy": "all"}));
     let problem = shop.send(faulty).await.problem(422, "validation_failed");
     assert_eq!(problem["errors"].as_array().unwrap().len(), 3);
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn a_merge_is_answered_the_same_whatever_happened_since() {
+    let shop = Shop::open().await;
+    let (into, from) = (shop.basket().await, shop.basket().await);
+    assert_eq!(shop.send(into.add("tea", 9_999)).await.status, 200);
+    assert_eq!(shop.send(from.add("tea", 1)).await.status, 200);
+    let refused = shop.send(merge(&into, &from, "sum").key("refused")).await;
+    refused.problem(422, "quantity_too_large");
+    // The same request under another key succeeds; under the first it is refused for ever.
+    let fewer = into.item(Method::PUT, "tea").json(&json!({"quantity": 1}));
+    assert_eq!(shop.send(fewer).await.status, 200);
+    let merged = shop.send(merge(&into, &from, "sum").key("merged")).await;
+    assert_eq!((merged.status, &merged.json()["status"]), (200, &json!("merged")));
+    let deleted = Ask::new(Method::DELETE, into.path()).token(&into.token);
+    assert_eq!(shop.send(deleted).await.status, 204);
+    for (key, first) in [("refused", refused), ("merged", merged)] {
+        let again = shop.send(merge(&into, &from, "sum").key(key)).await;
+        assert_eq!((again.status, &again.body), (first.status, &first.body), "{key}");
+        assert!(again.is_replayed(), "{key}");
+    }
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn a_key_of_a_merge_stands_for_one_cart() {
+    let shop = Shop::open().await;
+    let (into, from, other) = (shop.basket().await, shop.basket().await, shop.basket().await);
+    for basket in [&from, &other] {
+        assert_eq!(shop.send(basket.add("tea", 1)).await.status, 200);
+    }
+    assert_eq!(shop.send(merge(&into, &from, "sum").key("once")).await.status, 200);
+    let conflict = shop.send(merge(&into, &other, "sum").key("once")).await;
+    conflict.problem(422, "idempotency_conflict");
+    assert_eq!(shop.send(into.get()).await.json()["items"][0]["quantity"], 1);
+    assert_eq!(shop.send(other.get()).await.json()["status"], "open");
+    let itself = || merge(&into, &into, "sum").key("itself");
+    let first = shop.send(itself()).await;
+    first.problem(422, "merge_into_itself");
+    assert_eq!(shop.send(itself()).await.body, first.body);
+    let conflict = shop.send(merge(&into, &other, "sum").key("itself")).await;
+    conflict.problem(422, "idempotency_conflict");
     shop.close().await;
 }

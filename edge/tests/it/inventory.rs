@@ -1,9 +1,22 @@
 //! The routes of stock.
 
+use std::sync::Arc;
+
+use actors::domain::sku::Command;
+use actors::{Holder, Sku, SkuCode};
 use axum::http::Method;
+use cluster::fabric::Envelope;
+use cluster::ids::{EntityKey, EntityKind, EntityRef};
+use cluster::runtime::node::{Node, NodeConfig};
+use cluster::shard::kind::Kinds;
+use cluster::time::Timestamp;
+use edge::http::app::{App, OperatorToken, Settings, Signals};
+use edge::http::router::router;
+use edge::metrics::EdgeMetrics;
+use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
 
-use crate::shop::{Ask, Shop};
+use crate::shop::{Ask, OPERATOR, Shop, send};
 
 fn post(path: &str, body: &Value) -> Ask {
     Ask::post(format!("/admin/v1/inventory/tea{path}")).operator().json(body)
@@ -42,7 +55,10 @@ async fn pieces_are_reserved_confirmed_and_released() {
     let second = "res_00000000000000000000000007";
     let body = json!({"id": second, "quantity": 5, "expires_in_seconds": 60});
     let held = shop.send(post("/reservations", &body)).await.json();
-    assert_eq!((&held["id"], &held["expires_in_seconds"]), (&json!(second), &json!(60)));
+    assert_eq!((&held["id"], &held["quantity"]), (&json!(second), &json!(5)));
+    let listed = shop.send(get("/reservations")).await.json();
+    let listed = listed["data"].as_array().unwrap().iter().find(|open| open["id"] == second);
+    assert_eq!(held["expires_at"], listed.unwrap()["expires_at"]);
     let short = shop.send(post("/reservations", &json!({"quantity": 2}))).await;
     let errors = &short.problem(409, "out_of_stock")["errors"];
     assert_eq!(*errors, json!([{"sku": "tea", "requested": 2, "available": 1}]));
@@ -57,9 +73,114 @@ async fn pieces_are_reserved_confirmed_and_released() {
     let released = shop.send(act(second, "release").text("{}")).await.json();
     assert_eq!((&released["reserved"], &released["available"]), (&json!(0), &json!(6)));
     shop.send(act(&first, "release")).await.problem(409, "reservation_confirmed");
-    shop.send(act(second, "confirm")).await.problem(404, "reservation_not_found");
+    shop.send(act(second, "confirm")).await.problem(409, "reservation_released");
     shop.send(act("res_x", "confirm")).await.problem(404, "reservation_not_found");
     shop.send(act(&first, "confirm").text(r#"{"x":1}"#)).await.problem(422, "validation_failed");
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn an_ended_reservation_does_not_begin_again() {
+    let shop = Shop::open().await;
+    shop.stock("tea", 200).await;
+    let id = |nth: u32| format!("res_{nth:026}");
+    let reserve = |nth| post("/reservations", &json!({"id": id(nth), "quantity": 1}));
+    let act = |nth, verb: &str| post(&format!("/reservations/{}/{verb}", id(nth)), &json!({}));
+    for nth in 0..60 {
+        assert_eq!(shop.send(reserve(nth)).await.status, 201);
+        assert_eq!(shop.send(act(nth, "confirm")).await.status, 200);
+    }
+    shop.send(reserve(0)).await.problem(409, "reservation_confirmed");
+    assert_eq!(shop.send(reserve(60)).await.status, 201);
+    assert_eq!(shop.send(act(60, "release")).await.status, 200);
+    shop.send(reserve(60)).await.problem(409, "reservation_released");
+    assert_eq!(shop.send(get("")).await.json()["available"], 140);
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn a_repeated_reservation_has_the_life_it_was_granted() {
+    let shop = Shop::open().await;
+    shop.stock("tea", 10).await;
+    let reserve = |life: Value| {
+        let id = "res_00000000000000000000000007";
+        post("/reservations", &json!({"id": id, "quantity": 5, "expires_in_seconds": life}))
+    };
+    let first = shop.send(reserve(json!(60)).key("first")).await;
+    assert!(first.json()["expires_at"].is_string(), "{first:?}");
+    for life in [json!(3_600), Value::Null] {
+        let again = shop.send(reserve(life)).await;
+        assert_eq!((again.status, again.json()), (201, first.json()));
+    }
+    let replayed = shop.send(reserve(json!(60)).key("first")).await;
+    assert_eq!((replayed.is_replayed(), &replayed.body), (true, &first.body));
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn a_release_of_nothing_known_is_not_found_and_leaves_nothing() {
+    let shop = Shop::open().await;
+    let id = "res_00000000000000000000000007";
+    let release = || post(&format!("/reservations/{id}/release"), &json!({}));
+    shop.send(release()).await.problem(404, "reservation_not_found");
+    shop.send(get("")).await.problem(404, "sku_not_found");
+    shop.stock("tea", 10).await;
+    shop.send(release()).await.problem(404, "reservation_not_found");
+    assert_eq!(shop.send(get("")).await.json()["seq"], 1);
+    let reserve = post("/reservations", &json!({"id": id, "quantity": 5}));
+    assert_eq!(shop.send(reserve).await.status, 201);
+    shop.close().await;
+}
+
+/// Entities take stock over without HTTP, so this needs the fabric itself.
+#[tokio::test]
+async fn what_an_entity_took_over_is_not_an_operators_to_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let kinds = Kinds::default().with::<Sku>();
+    let config = NodeConfig {
+        n_shards: Some(1),
+        segment_bytes: 1 << 20,
+        ..NodeConfig::new(folder.path().to_owned(), kinds)
+    };
+    let mut registry = Registry::default();
+    let node = Node::start(config, &mut registry).await.unwrap();
+    node.ready().await;
+    let metrics = EdgeMetrics::register(&mut registry);
+    let signals = Signals { is_ready: Box::new(|| true), pressure_percent: Box::new(|| 0) };
+    let mut settings = Settings::new("EUR".parse().unwrap());
+    let token = OPERATOR.strip_prefix("Bearer ").unwrap().to_owned();
+    settings.operator_token = Some(OperatorToken::try_from(token).unwrap());
+    let app = router(App::new(node.fabric(), settings, signals, metrics, Arc::new(registry)));
+    let ask = |ask: Ask| send(app.clone(), ask);
+    let set = ask(post("/set", &json!({"on_hand": 9, "reason": "count"}))).await;
+    assert_eq!(set.status, 200);
+    let id = "res_00000000000000000000000007";
+    let body = json!({"id": id, "quantity": 4, "expires_in_seconds": 60});
+    assert_eq!(ask(post("/reservations", &body)).await.status, 201);
+    let order = EntityRef { kind: EntityKind(9), key: EntityKey::Number([1; 16]) };
+    let holder = Holder::try_from(&order).unwrap();
+    let take_over = Command::TakeOver { id: id.parse().unwrap(), holder };
+    let envelope = Envelope { deadline: Timestamp::MAX, key: None, expected_seq: None };
+    let sku: SkuCode = "tea".parse().unwrap();
+    let taken = node.fabric().execute::<Sku>(sku.key(), envelope, take_over).await;
+    assert!(taken.is_ok(), "{taken:?}");
+    for verb in ["confirm", "release"] {
+        let act = post(&format!("/reservations/{id}/{verb}"), &json!({}));
+        ask(act).await.problem(409, "reservation_held_by_another");
+    }
+    assert_eq!(ask(get("")).await.json()["reserved"], 4);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_stock_is_not_adjusted_by_nothing() {
+    let shop = Shop::open().await;
+    let nothing = || post("/adjust", &json!({"delta": 0, "reason": "none"}));
+    for ask in [nothing(), nothing().key("nothing")] {
+        let problem = shop.send(ask).await.problem(422, "validation_failed");
+        assert_eq!(problem["errors"][0]["param"], "delta");
+        assert_eq!(problem["errors"][0]["detail"], "must not be zero");
+    }
     shop.close().await;
 }
 

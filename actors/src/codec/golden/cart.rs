@@ -1,5 +1,7 @@
 use super::*;
-use crate::domain::cart::{Command, Event, MergeRefused, MergeStrategy, Rejection};
+use crate::domain::cart::{
+    Attempt, Command, Event, MergeRefused, MergeStrategy, OfferNumber, Rejection, Status,
+};
 use crate::domain::catalogue::Listing;
 use crate::domain::ids::{CartAccess, SkuCode};
 use crate::domain::money::{Currency, Money};
@@ -37,22 +39,24 @@ fn refused() -> MergeRefused {
 }
 
 fn events() -> Vec<Event> {
-    let into = cart_id(0xBB);
+    let (into, offer) = (cart_id(0xBB), OfferNumber::FIRST);
     vec![
         Event::Created { currency: euro(), access: access(), at: AT },
         quantity_set(2, 450),
         Event::LineRemoved { sku: sku(), at: AT },
         Event::Cleared { at: AT },
         Event::Deleted { at: AT },
-        Event::LinesOffered { into, at: AT },
+        Event::LinesOffered { offer, into, strategy: MergeStrategy::Keep, at: AT },
         Event::MergedAway { into, at: AT },
         Event::LinesReturned { refused: refused(), at: AT },
         Event::LinesTaken { from: cart_id(0xCC), at: AT },
+        Event::OfferRepeated { attempt: Attempt::FIRST, at: AT },
     ]
 }
 
 fn commands() -> Vec<Command> {
     let lines = vec![(sku(), quantity(2))];
+    let (offer, attempt) = (OfferNumber::FIRST, Attempt::FIRST);
     vec![
         Command::Create { currency: euro(), access: access() },
         Command::AddItems { items: lines.clone() },
@@ -63,12 +67,16 @@ fn commands() -> Vec<Command> {
         Command::GiveUpLines { to: cart_id(0xBB), strategy: MergeStrategy::Sum },
         Command::Merge {
             from: cart_id(0xCC),
+            offer,
+            attempt,
             currency: euro(),
             lines,
             strategy: MergeStrategy::Replace,
         },
-        Command::ConfirmMerge { into: cart_id(0xBB) },
-        Command::TakeLinesBack { refused: refused() },
+        Command::ConfirmMerge { offer, into: cart_id(0xBB) },
+        Command::TakeLinesBack { offer, attempt, refused: refused() },
+        Command::ExpectOffer { from: cart_id(0xCC) },
+        Command::RepeatOffer,
     ]
 }
 
@@ -94,13 +102,20 @@ fn rejections() -> Vec<Rejection> {
 
 /// A cart that took another's lines, was refused by a third and is on offer to it again.
 fn frozen() -> Cart {
-    let [created, set, _, _, _, offered, _, returned, taken] = events().try_into().unwrap();
-    state(&[created, set, taken, offered.clone(), returned, offered])
+    let [created, set, _, _, _, offered, _, returned, taken, repeated] =
+        events().try_into().unwrap();
+    state(&[created, set, taken, offered, returned, second_offer(), repeated])
 }
 
 fn returned() -> Cart {
-    let [created, set, _, _, _, offered, _, returned, taken] = events().try_into().unwrap();
+    let [created, set, _, _, _, offered, _, returned, taken, _] = events().try_into().unwrap();
     state(&[created, set, taken, offered, returned])
+}
+
+fn second_offer() -> Event {
+    let offer = OfferNumber::FIRST.next();
+    let (into, strategy) = (cart_id(0xBB), MergeStrategy::Replace);
+    Event::LinesOffered { offer, into, strategy, at: AT }
 }
 
 fn state(events: &[Event]) -> Cart {
@@ -152,13 +167,23 @@ fn a_cart_that_could_not_be_is_refused() {
     check_refused(damaged(&[created(), dear], |_| {}), "no total");
     check_refused(damaged(&[created(), quantity_set(1, -1)], |_| {}), "out of bounds");
     let deleted = |cart: &mut Cart| {
-        cart.existing.as_mut().unwrap().status = crate::domain::cart::Status::Deleted;
+        cart.existing.as_mut().unwrap().status = Status::Deleted;
     };
     check_refused(damaged(&[created(), quantity_set(1, 1)], deleted), "has lines");
     let forgetful = |cart: &mut Cart| {
-        cart.existing.as_mut().unwrap().merged_from = vec![cart_id(1); 17];
+        cart.existing.as_mut().unwrap().merged_from = vec![cart_id(1); Cart::MERGED_FROM_MAX + 1];
     };
     check_refused(damaged(&[created()], forgetful), "too many merged carts");
+    let merging = |cart: &mut Cart| {
+        cart.existing.as_mut().unwrap().status = Status::Merging { into: cart_id(0xBB) };
+    };
+    check_refused(damaged(&[created()], merging), "without an open offer");
+    let thawed = |cart: &mut Cart| cart.existing.as_mut().unwrap().status = Status::Open;
+    check_refused(damaged(&[created(), second_offer()], thawed), "without an open offer");
+    check_refused(
+        damaged(&[created(), second_offer(), events().remove(7), second_offer()], |_| {}),
+        "strict order",
+    );
 }
 
 #[test]
@@ -182,10 +207,11 @@ const EVENTS: &str = "
     01000200000003000000000000007465610403020100000000
     0100030000000403020100000000
     0100040000000403020100000000
-    010005000000bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb0403020100000000
+    0100050000000100000000000000bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb010000000403020100000000
     010006000000bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb0403020100000000
     010007000000bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb0b00000003000000000000007465610403020100000000
     010008000000cccccccccccccccccccccccccccccccc0403020100000000
+    010009000000010000000403020100000000
 ";
 const COMMANDS: &str = "
     010000000000455552acacacacacacacacacacacacacacacacacacacacacacacacacacacacacacacac
@@ -195,9 +221,11 @@ const COMMANDS: &str = "
     010004000000
     010005000000
     010006000000bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb00000000
-    010007000000cccccccccccccccccccccccccccccccc455552010000000000000003000000000000007465610200000002000000
-    010008000000bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
-    010009000000bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb0b0000000300000000000000746561
+    010007000000cccccccccccccccccccccccccccccccc010000000000000001000000455552010000000000000003000000000000007465610200000002000000
+    0100080000000100000000000000bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
+    010009000000010000000000000001000000bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb0b0000000300000000000000746561
+    01000a000000cccccccccccccccccccccccccccccccc
+    01000b000000
 ";
 const REJECTIONS: &str = "
     010000000000
@@ -218,12 +246,13 @@ const REJECTIONS: &str = "
 const FROZEN: &str = "
     010001acacacacacacacacacacacacacacacacacacacacacacacacacacacacacacacac45555201000000bbbb
     bbbbbbbbbbbbbbbbbbbbbbbbbbbb01000000000000000300000000000000746561040000000000000054c3a9
-    65c201000000000000020000000100000000000000cccccccccccccccccccccccccccccccc00040302010000
-    0000
+    65c201000000000000020000000100000000000000cccccccccccccccccccccccccccccccc02000000000000
+    000100000000000000bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb020000000b0000000300000000000000746561
+    0200000000000000bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb0000000002000000010000000403020100000000
 ";
 const RETURNED: &str = "
     010001acacacacacacacacacacacacacacacacacacacacacacacacacacacacacacacac455552000000000100
     0000000000000300000000000000746561040000000000000054c3a965c20100000000000002000000010000
-    0000000000cccccccccccccccccccccccccccccccc01bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb0b0000000300
-    0000000000007465610403020100000000
+    0000000000cccccccccccccccccccccccccccccccc01000000000000000100000000000000bbbbbbbbbbbbbb
+    bbbbbbbbbbbbbbbbbb020000000b00000003000000000000007465610403020100000000
 ";

@@ -2,7 +2,9 @@ use cluster::ids::{EntityKind, EntityRef};
 
 use super::*;
 use crate::domain::quantity::{Delta, Quantity, Units};
-use crate::domain::sku::{Command, Event, Holder, Reason, Rejection};
+use crate::domain::sku::{
+    Command, Event, Holder, IfUnknown, Level, Reason, Rejection, Reply, ReservationView,
+};
 
 fn units(count: u32) -> Units {
     count.try_into().unwrap()
@@ -44,12 +46,7 @@ fn events() -> Vec<Event> {
             at: AT,
         },
         Event::Released { id: reservation(0xAA), reserved: units(0), at: AT },
-        Event::ReleasedEarly {
-            id: reservation(0xBB),
-            until: Timestamp::from_micros(0x0506_0708),
-            forgotten: vec![reservation(0xCC)],
-            at: AT,
-        },
+        Event::ReleasedEarly { id: reservation(0xBB), at: AT },
         Event::TakenOver { id: reservation(0xAA), holder: holder(), at: AT },
         Event::Expired { ids: vec![reservation(0xAA)], reserved: units(0), at: AT },
     ]
@@ -61,8 +58,8 @@ fn commands() -> Vec<Command> {
         Command::Adjust { delta: delta(-2), reason: reason() },
         Command::SetOnHand { on_hand: units(9), reason: reason() },
         Command::Reserve { id, quantity: quantity(3), holder: None, expires_at: Some(AT) },
-        Command::Confirm { id },
-        Command::Release { id },
+        Command::Confirm { id, holder: None },
+        Command::Release { id, holder: Some(holder()), if_unknown: IfUnknown::RefuseItsReserve },
         Command::TakeOver { id, holder: holder() },
         Command::ExpireDue,
     ]
@@ -79,12 +76,13 @@ fn rejections() -> Vec<Rejection> {
         Rejection::NotReserved,
         Rejection::Expired,
         Rejection::AlreadyConfirmed,
+        Rejection::HeldByAnother,
     ]
 }
 
-/// A stock with a sale, an expiring reservation, one taken over, and a marker.
+/// A stock with a sale, an expiring reservation, one taken over, and one of every other end.
 fn stock() -> Sku {
-    let [stated, reserved, confirmed, _, early, taken_over, _] = events().try_into().unwrap();
+    let [stated, reserved, confirmed, _, early, _, _] = events().try_into().unwrap();
     let again = |byte: u8, sum: u32| Event::Reserved {
         id: reservation(byte),
         quantity: quantity(3),
@@ -93,7 +91,12 @@ fn stock() -> Sku {
         reserved: units(sum),
         at: AT,
     };
-    state(&[stated, reserved.clone(), confirmed, early, reserved, taken_over, again(0xEE, 6)])
+    let taken_over = Event::TakenOver { id: reservation(0xA0), holder: holder(), at: AT };
+    let expired = Event::Expired { ids: vec![reservation(0xA1)], reserved: units(3), at: AT };
+    let released = Event::Released { id: reservation(0xA2), reserved: units(3), at: AT };
+    let ended = [stated, reserved, confirmed, early];
+    let open = [again(0xA0, 3), taken_over, again(0xA1, 6), expired];
+    state(&[&ended[..], &open[..], &[again(0xA2, 6), released, again(0xEE, 6)]].concat())
 }
 
 fn state(events: &[Event]) -> Sku {
@@ -126,6 +129,22 @@ fn sku_rejections_have_their_bytes() {
 }
 
 #[test]
+fn sku_replies_have_their_bytes() {
+    let level = Level { exists: true, on_hand: units(9), reserved: units(3), available: units(6) };
+    let (id, quantity, holder) = (reservation(0xAA), quantity(3), Some(holder()));
+    let held = ReservationView { id, quantity, holder, expires_at: Some(AT) };
+    let replies = [
+        (Reply { level, reservation: None }, REPLY),
+        (Reply { level, reservation: Some(held) }, REPLY_RESERVED),
+    ];
+    for (reply, golden) in replies {
+        let golden: String = golden.split_whitespace().collect();
+        assert_eq!(hex(&reply.to_bytes()), golden);
+        assert_eq!(Reply::from_bytes(&unhex(&golden)), Ok(reply));
+    }
+}
+
+#[test]
 fn sku_records_have_their_bytes() {
     check_record(&Sku::default(), UNKNOWN);
     check_record(&stock(), STOCK);
@@ -140,8 +159,14 @@ fn a_stock_that_could_not_be_is_refused() {
     check_refused(Sku::from_record(&oversold.to_record()), "more pieces reserved than on hand");
     let stock = hex(&stock().to_record());
     assert!(Sku::from_record(&unhex(&stock)).is_ok());
-    let swapped = stock.replacen(&"aa".repeat(16), &"ff".repeat(16), 1);
-    check_refused(Sku::from_record(&unhex(&swapped)), "strict order");
+    let swapped = |old: &str, new: &str| {
+        Sku::from_record(&unhex(&stock.replacen(&old.repeat(16), &new.repeat(16), 1)))
+    };
+    check_refused(swapped("a0", "ff"), "strict order");
+    check_refused(swapped("a0", "a1"), "is open and has ended");
+    check_refused(swapped("bb", "aa"), "ended twice");
+    let sold_later = stock.replacen("0000000004030201", "00000000ff030201", 1);
+    check_refused(Sku::from_record(&unhex(&sold_later)), "order of time");
 }
 
 const EVENTS: &str = "
@@ -149,7 +174,7 @@ const EVENTS: &str = "
     010001000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa030000000101dddddddddddddddddddddddddddddddd010807060500000000030000000403020100000000
     010002000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa06000000fdffffffffffffff000000000403020100000000
     010003000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa000000000403020100000000
-    010004000000bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb08070605000000000100000000000000cccccccccccccccccccccccccccccccc0403020100000000
+    010004000000bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb0403020100000000
     010005000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa01dddddddddddddddddddddddddddddddd0403020100000000
     0100060000000100000000000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa000000000403020100000000
 ";
@@ -157,8 +182,8 @@ const COMMANDS: &str = "
     010000000000feffffffffffffff0500000000000000636f756e74
     010001000000090000000500000000000000636f756e74
     010002000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa0300000000010403020100000000
-    010003000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
-    010004000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
+    010003000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa00
+    010004000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa0101dddddddddddddddddddddddddddddddd01000000
     010005000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa01dddddddddddddddddddddddddddddddd
     010006000000
 ";
@@ -172,12 +197,20 @@ const REJECTIONS: &str = "
     010006000000
     010007000000
     010008000000
+    010009000000
+";
+const REPLY: &str = "01000109000000030000000600000000";
+const REPLY_RESERVED: &str = "
+    01000109000000030000000600000001aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa030000000101dddddddddddd
+    dddddddddddddddddddd010403020100000000
 ";
 const UNKNOWN: &str = "010000000000000000000000000000000000000000000000000000";
 const STOCK: &str = "
-    010001060000000200000000000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa030000000101dddddddddddddd
-    dddddddddddddddddd00eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee030000000001040302010000000001000000
-    00000000bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb080706050000000002000000000000000403020100000000
+    010001060000000200000000000000a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0030000000101dddddddddddddd
+    dddddddddddddddddd00eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee030000000001040302010000000004000000
+    00000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa000000000403020100000000bbbbbbbbbbbbbbbbbbbbbbbb
+    bbbbbbbb030000000403020100000000a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1020000000403020100000000
+    a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a201000000040302010000000002000000000000000403020100000000
     feffffffffffffff09000000000000000500000000000000636f756e740403020100000000fdffffffffffff
     ff0600000001000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
 ";

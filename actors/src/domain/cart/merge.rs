@@ -5,16 +5,18 @@
 //! both carts to be bought twice, or in neither.
 //!
 //! **Invariants:** an offer is always answered, a refusal too, for a refused Tell goes unheard and
-//! would leave the first cart frozen; an offer that comes twice is taken once.
+//! would leave the first cart frozen; a timer repeats an offer whose answer does not come, each time
+//! as another attempt. Whichever attempt was taken, the lines are gone, and a cart whose lines were
+//! taken is known to the other, as long as it is among the last [`Cart::MERGED_FROM_MAX`]; but only
+//! the refusal of the latest attempt gives the lines back, for a later one may yet be taken.
 
 use std::collections::BTreeMap;
 
-use cluster::entity::{Context, Effect, Wire};
+use cluster::entity::{Context, Decision, Effect, Wire};
 use cluster::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Cart, Command, Event, Existing, Rejection, Status};
-use crate::domain::heap;
+use super::{Attempt, Cart, Command, Event, Existing, Lookup, OfferNumber, OfferState, Rejection};
 use crate::domain::ids::{CartId, SkuCode};
 use crate::domain::money::Currency;
 use crate::domain::quantity::Quantity;
@@ -37,31 +39,9 @@ pub struct MergeRefused {
     pub why: Rejection,
 }
 
-impl MergeRefused {
-    pub(super) fn heap_bytes(&self) -> usize {
-        let text = match &self.why {
-            Rejection::LineNotFound { sku }
-            | Rejection::QuantityTooLarge { sku }
-            | Rejection::UnknownSku { sku }
-            | Rejection::NotPriced { sku, .. } => sku.as_str().len(),
-            Rejection::NotFound
-            | Rejection::AlreadyExists
-            | Rejection::Deleted
-            | Rejection::Merging { .. }
-            | Rejection::MergedAway { .. }
-            | Rejection::MergeIntoItself
-            | Rejection::CurrencyMismatch { .. }
-            | Rejection::TooManyLines
-            | Rejection::TotalTooLarge
-            | Rejection::CatalogueUnavailable => 0,
-        };
-        heap::allocation(size_of::<Self>()) + heap::allocation(text)
-    }
-}
-
 impl Cart {
     /// How many merged carts are remembered. Part of `apply`, so a change needs a new event.
-    pub(crate) const MERGED_FROM_MAX: usize = 16;
+    pub(crate) const MERGED_FROM_MAX: usize = 64;
 
     pub(super) fn give_up_lines(
         &self,
@@ -80,9 +60,30 @@ impl Cart {
             }
             Err(other) => return Err(other),
         };
-        let lines = cart.lines.iter().map(|line| (line.sku.clone(), line.quantity)).collect();
-        let offer = Command::Merge { from: me, currency: cart.currency, lines, strategy };
-        Ok((vec![Event::LinesOffered { into: to, at }], vec![tell(to, &offer)]))
+        let offer = cart.offers.next_number();
+        let event = Event::LinesOffered { offer, into: to, strategy, at };
+        Ok((vec![event], cart.offer(me, to, offer, Attempt::FIRST, strategy, at)))
+    }
+
+    pub(super) fn repeat_offer(&self, me: CartId, at: Timestamp) -> (Vec<Event>, Vec<Effect>) {
+        let Some((cart, open)) = self.open_offer() else { return (vec![], vec![]) };
+        let OpenOffer { number, into, strategy, attempt } = open;
+        let attempt = attempt.next();
+        let event = Event::OfferRepeated { attempt, at };
+        (vec![event], cart.offer(me, into, number, attempt, strategy, at))
+    }
+
+    pub(super) fn expect_offer(
+        &self,
+        me: CartId,
+        from: CartId,
+    ) -> Result<Decision<Self>, Rejection> {
+        if from == me {
+            return Err(Rejection::MergeIntoItself);
+        }
+        self.open()?;
+        // Nobody reads this reply, but it is kept under the key.
+        Ok(Decision { events: vec![], effects: vec![], reply: Lookup(None) })
     }
 
     /// The lines on offer as events of this cart; none when they were taken before.
@@ -122,32 +123,64 @@ impl Cart {
     pub(super) fn answer_offer(
         me: CartId,
         from: CartId,
+        offer: OfferNumber,
+        attempt: Attempt,
         taken: Result<Vec<Event>, Rejection>,
     ) -> (Vec<Event>, Vec<Effect>) {
         match taken {
-            Ok(events) => (events, vec![tell(from, &Command::ConfirmMerge { into: me })]),
+            Ok(events) => (events, vec![tell(from, &Command::ConfirmMerge { offer, into: me })]),
             Err(why) => {
                 let refused = MergeRefused { by: me, why };
-                (vec![], vec![tell(from, &Command::TakeLinesBack { refused })])
+                let back = Command::TakeLinesBack { offer, attempt, refused };
+                (vec![], vec![tell(from, &back)])
             }
         }
     }
 
-    pub(super) fn confirm_merge(&self, into: CartId, at: Timestamp) -> Vec<Event> {
-        if self.is_merging_into(into) { vec![Event::MergedAway { into, at }] } else { vec![] }
-    }
-
-    pub(super) fn take_lines_back(&self, refused: MergeRefused, at: Timestamp) -> Vec<Event> {
-        if self.is_merging_into(refused.by) {
-            vec![Event::LinesReturned { refused, at }]
-        } else {
-            vec![]
+    pub(super) fn confirm_merge(
+        &self,
+        offer: OfferNumber,
+        into: CartId,
+        at: Timestamp,
+    ) -> (Vec<Event>, Vec<Effect>) {
+        match self.open_offer() {
+            Some((_, open)) if (open.number, open.into) == (offer, into) => {
+                answered(Event::MergedAway { into, at })
+            }
+            Some(_) | None => (vec![], vec![]),
         }
     }
 
-    fn is_merging_into(&self, into: CartId) -> bool {
-        self.existing.as_ref().is_some_and(|cart| cart.status == Status::Merging { into })
+    pub(super) fn take_lines_back(
+        &self,
+        offer: OfferNumber,
+        attempt: Attempt,
+        refused: MergeRefused,
+        at: Timestamp,
+    ) -> (Vec<Event>, Vec<Effect>) {
+        let answer = (offer, attempt, refused.by);
+        match self.open_offer() {
+            Some((_, open)) if (open.number, open.attempt, open.into) == answer => {
+                answered(Event::LinesReturned { refused, at })
+            }
+            Some(_) | None => (vec![], vec![]),
+        }
     }
+
+    fn open_offer(&self) -> Option<(&Existing, OpenOffer)> {
+        let cart = self.existing.as_ref()?;
+        let last = cart.offers.last()?;
+        let OfferState::Open { strategy, attempt } = last.state else { return None };
+        Some((cart, OpenOffer { number: last.number, into: last.into, strategy, attempt }))
+    }
+}
+
+/// An offer that was not answered yet.
+struct OpenOffer {
+    number: OfferNumber,
+    into: CartId,
+    strategy: MergeStrategy,
+    attempt: Attempt,
 }
 
 impl Existing {
@@ -158,6 +191,26 @@ impl Existing {
         self.merged_from.reserve_exact(1);
         self.merged_from.push(from);
     }
+    /// Offers the lines, and comes back to it should no answer come.
+    fn offer(
+        &self,
+        me: CartId,
+        to: CartId,
+        offer: OfferNumber,
+        attempt: Attempt,
+        strategy: MergeStrategy,
+        at: Timestamp,
+    ) -> Vec<Effect> {
+        let lines = self.lines.iter().map(|line| (line.sku.clone(), line.quantity)).collect();
+        let currency = self.currency;
+        let merge = Command::Merge { from: me, offer, attempt, currency, lines, strategy };
+        let name = Cart::UNANSWERED;
+        vec![tell(to, &merge), Effect::SetTimer { name, at: at.plus(attempt.pause()) }]
+    }
+}
+
+fn answered(event: Event) -> (Vec<Event>, Vec<Effect>) {
+    (vec![event], vec![Effect::CancelTimer { name: Cart::UNANSWERED }])
 }
 
 fn tell(to: CartId, command: &Command) -> Effect {

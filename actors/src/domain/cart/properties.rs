@@ -1,6 +1,6 @@
 //! Any sequence of commands to three carts that merge into each other.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use cluster::entity::{Catalogue, Wire};
 use proptest::prelude::*;
@@ -20,17 +20,33 @@ enum Step {
         command: Command,
         prices: usize,
     },
-    /// The oldest Tell that is under way arrives.
+    /// The oldest Tell that is under way to a cart arrives, or is set aside as unprocessable.
     Deliver {
+        cart: u8,
         prices: usize,
+        fate: Fate,
     },
+    /// The timer of a cart fires.
+    Fire {
+        cart: u8,
+    },
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Fate {
+    Processed,
+    Quarantined,
 }
 
 struct World {
     carts: Vec<Cart>,
     /// The same carts, made of the events' bytes.
     replicas: Vec<Cart>,
-    under_way: VecDeque<(EntityRef, Vec<u8>)>,
+    /// The Tells to each cart.
+    under_way: Vec<VecDeque<Vec<u8>>>,
+    timers: Vec<Option<Timestamp>>,
+    /// Who took whose lines, by the events.
+    taken: BTreeMap<CartId, CartId>,
     catalogues: [Option<Catalogue>; 3],
     now: Timestamp,
 }
@@ -51,7 +67,9 @@ impl World {
         Self {
             carts: vec![Cart::default(); usize::from(CARTS)],
             replicas: vec![Cart::default(); usize::from(CARTS)],
-            under_way: VecDeque::new(),
+            under_way: vec![VecDeque::new(); usize::from(CARTS)],
+            timers: vec![None; usize::from(CARTS)],
+            taken: BTreeMap::new(),
             catalogues: [None, Some(catalogue(1, priced(1))), Some(catalogue(2, priced(3)))],
             now: Timestamp::from_micros(1),
         }
@@ -60,44 +78,111 @@ impl World {
     fn run(&mut self, step: Step) {
         match step {
             Step::Send { cart, command, prices } => self.send(cart, command, prices),
-            Step::Deliver { prices } => self.deliver(prices),
+            Step::Deliver { cart, prices, fate } => self.deliver(cart, prices, fate),
+            Step::Fire { cart } => self.fire(cart),
         }
     }
 
-    fn deliver(&mut self, prices: usize) {
-        if let Some((to, command)) = self.under_way.pop_front() {
-            let cart = (0..CARTS).find(|number| Cart::address(id(*number)) == to).unwrap();
-            self.send(cart, Command::from_bytes(&command).unwrap(), prices);
+    fn deliver(&mut self, cart: u8, prices: usize, fate: Fate) {
+        let Some(command) = self.under_way[usize::from(cart)].pop_front() else { return };
+        match fate {
+            Fate::Processed => self.send(cart, Command::from_bytes(&command).unwrap(), prices),
+            Fate::Quarantined => {}
         }
+    }
+
+    fn fire(&mut self, cart: u8) {
+        let Some(at) = self.timers[usize::from(cart)].take() else { return };
+        self.now = self.now.max(at);
+        self.send(cart, Cart::on_timer(Cart::UNANSWERED).unwrap(), 0);
     }
 
     fn send(&mut self, number: u8, command: Command, prices: usize) {
-        let at = usize::from(number);
+        let at_cart = usize::from(number);
         self.now = self.now.plus(cluster::time::Span::from_micros(1));
         let me = Cart::address(id(number));
-        let catalogue = self.catalogues[prices].as_ref();
-        let ctx = Context { now: self.now, me: &me, entropy: [0; 32], catalogue };
-        let Ok(decision) = self.carts[at].decide(command.clone(), &ctx) else { return };
+        let catalogue = self.catalogues[prices].clone();
+        let ctx =
+            Context { now: self.now, me: &me, entropy: [0; 32], catalogue: catalogue.as_ref() };
+        let Ok(decision) = self.carts[at_cart].decide(command.clone(), &ctx) else { return };
         for event in &decision.events {
-            self.carts[at].apply(event);
-            self.replicas[at].apply(&Event::from_bytes(&event.to_bytes()).unwrap());
+            self.carts[at_cart].apply(event);
+            self.replicas[at_cart].apply(&Event::from_bytes(&event.to_bytes()).unwrap());
         }
         for effect in decision.effects {
-            let Effect::Tell { to, command } = effect else { panic!("{effect:?}") };
-            self.under_way.push_back((to, command));
+            match effect {
+                Effect::Tell { to, command } => {
+                    let to = (0..CARTS).find(|number| Cart::address(id(*number)) == to).unwrap();
+                    self.under_way[usize::from(to)].push_back(command);
+                }
+                Effect::SetTimer { name: Cart::UNANSWERED, at } => self.timers[at_cart] = Some(at),
+                Effect::CancelTimer { name: Cart::UNANSWERED } => self.timers[at_cart] = None,
+                other @ (Effect::SetTimer { .. }
+                | Effect::CancelTimer { .. }
+                | Effect::Invoke { .. }
+                | Effect::Publish { .. }) => panic!("{other:?}"),
+            }
         }
-        let cart = &self.carts[at];
-        assert_eq!(decision.reply, cart.view(Query::Cart, &ctx));
-        if !matches!(command, Command::AddItems { .. })
+        self.keep_account(id(number), &decision.events);
+        let cart = &self.carts[at_cart];
+        let is_expected = matches!(command, Command::ExpectOffer { .. });
+        assert!(is_expected || decision.reply == cart.view(Query::Cart, &ctx));
+        let is_merging = cart.existing.as_ref().is_some_and(|cart| cart.is_merging());
+        assert_eq!(self.timers[at_cart].is_some(), is_merging, "frozen for ever");
+        if !matches!(command, Command::AddItems { .. } | Command::RepeatOffer)
             && let Ok(again) = cart.decide(command, &ctx)
         {
             assert_eq!(again.events, [], "a repeat changed something");
         }
         check_invariants(cart, &ctx);
-        assert_eq!(&self.replicas[at], cart);
+        assert_eq!(&self.replicas[at_cart], cart);
         let record = cart.to_record();
         let read = Cart::from_record(&record).unwrap();
         assert_eq!((&read, read.to_record()), (cart, record));
+    }
+}
+
+impl World {
+    /// Lines are taken once, and given back only by a cart that did not take them.
+    fn keep_account(&mut self, me: CartId, events: &[Event]) {
+        for event in events {
+            match event {
+                Event::LinesTaken { from, .. } => {
+                    assert_eq!(self.taken.insert(*from, me), None, "taken twice");
+                }
+                Event::MergedAway { into, .. } => {
+                    assert_eq!(self.taken.get(&me), Some(into), "lines were lost");
+                }
+                Event::LinesReturned { .. } => {
+                    assert_eq!(self.taken.get(&me), None, "lines were doubled");
+                }
+                Event::Created { .. }
+                | Event::QuantitySet { .. }
+                | Event::LineRemoved { .. }
+                | Event::Cleared { .. }
+                | Event::Deleted { .. }
+                | Event::LinesOffered { .. }
+                | Event::OfferRepeated { .. } => {}
+            }
+        }
+    }
+
+    /// Nothing is lost any more, and timers fire until no offer is open.
+    fn settle(&mut self) {
+        for _ in 0..4 {
+            for cart in (0..CARTS).chain(0..CARTS).chain(0..CARTS) {
+                while !self.under_way[usize::from(cart)].is_empty() {
+                    self.deliver(cart, 1, Fate::Processed);
+                }
+            }
+            (0..CARTS).for_each(|cart| self.fire(cart));
+        }
+    }
+}
+
+impl Existing {
+    fn is_merging(&self) -> bool {
+        matches!(self.status, Status::Merging { .. })
     }
 }
 
@@ -116,6 +201,8 @@ fn check_invariants(cart: &Cart, ctx: &Context<'_>) {
     assert!((0..=(1 << 53) - 1).contains(&sum));
     let ended = matches!(view.status, Status::MergedAway { .. } | Status::Deleted);
     assert!(!ended || view.lines.is_empty());
+    let is_open = view.offer.is_some_and(|offer| offer.outcome == OfferOutcome::Open);
+    assert_eq!(is_open, matches!(view.status, Status::Merging { .. }));
 }
 
 fn quantities() -> impl Strategy<Value = Quantity> {
@@ -153,7 +240,12 @@ fn commands() -> impl Strategy<Value = Command> {
         1 => Just(Command::Delete),
         3 => (0..CARTS, strategies())
             .prop_map(|(to, strategy)| Command::GiveUpLines { to: id(to), strategy }),
+        1 => (0..CARTS).prop_map(|from| Command::ExpectOffer { from: id(from) }),
     ]
+}
+
+fn fates() -> impl Strategy<Value = Fate> {
+    prop_oneof![5 => Just(Fate::Processed), 1 => Just(Fate::Quarantined)]
 }
 
 fn steps() -> impl Strategy<Value = Step> {
@@ -161,7 +253,9 @@ fn steps() -> impl Strategy<Value = Step> {
     prop_oneof![
         5 => (0..CARTS, commands(), prices())
             .prop_map(|(cart, command, prices)| Step::Send { cart, command, prices }),
-        2 => prices().prop_map(|prices| Step::Deliver { prices }),
+        4 => (0..CARTS, prices(), fates())
+            .prop_map(|(cart, prices, fate)| Step::Deliver { cart, prices, fate }),
+        1 => (0..CARTS).prop_map(|cart| Step::Fire { cart }),
     ]
 }
 
@@ -176,11 +270,9 @@ proptest! {
         for step in steps {
             world.run(step);
         }
-        while !world.under_way.is_empty() {
-            world.deliver(1);
-        }
+        world.settle();
         for cart in world.carts.iter().filter_map(|cart| cart.existing.as_ref()) {
-            prop_assert!(!matches!(cart.status, Status::Merging { .. }), "frozen for ever");
+            prop_assert!(!cart.is_merging(), "frozen for ever");
         }
     }
 }

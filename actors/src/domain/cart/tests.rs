@@ -1,14 +1,14 @@
 use std::sync::Arc;
 
-use cluster::entity::{Catalogue, Wire};
+use cluster::entity::Catalogue;
 use cluster::ids::Slot;
 
 use super::*;
 use crate::domain::catalogue::{Listing, PriceBook};
 
 pub(super) const INDEX: u64 = 7;
-const NOON: Timestamp = Timestamp::from_micros(43_200_000_000);
-const LATER: Timestamp = Timestamp::from_micros(43_200_000_001);
+pub(super) const NOON: Timestamp = Timestamp::from_micros(43_200_000_000);
+pub(super) const LATER: Timestamp = Timestamp::from_micros(43_200_000_001);
 const OWNER: CartAccess = CartAccess::from_hash([9; 32]);
 
 pub(super) fn currency(code: &str) -> Currency {
@@ -42,7 +42,7 @@ fn name(code: &str) -> ProductName {
 }
 
 /// Tea, a gem as dear as can be, something for Japan only, and a hundred beads.
-fn shop() -> Catalogue {
+pub(super) fn shop() -> Catalogue {
     let beads = (0..100).map(|number| listing(&format!("bead-{number:02}"), &[(1, "EUR")]));
     let others = [
         listing("tea", &[(450, "EUR"), (700, "JPY")]),
@@ -52,15 +52,15 @@ fn shop() -> Catalogue {
     catalogue(INDEX, others.into_iter().chain(beads).collect())
 }
 
-fn created() -> Event {
+pub(super) fn created() -> Event {
     Event::Created { currency: currency("EUR"), access: OWNER, at: NOON }
 }
 
-fn deleted() -> Event {
+pub(super) fn deleted() -> Event {
     Event::Deleted { at: LATER }
 }
 
-fn set(code: &str, count: u32, minor: i64) -> Event {
+pub(super) fn set(code: &str, count: u32, minor: i64) -> Event {
     Event::QuantitySet {
         sku: sku(code),
         quantity: quantity(count),
@@ -71,11 +71,11 @@ fn set(code: &str, count: u32, minor: i64) -> Event {
     }
 }
 
-fn tea(count: u32) -> Event {
+pub(super) fn tea(count: u32) -> Event {
     set("tea", count, 450)
 }
 
-fn beads() -> Vec<Event> {
+pub(super) fn beads() -> Vec<Event> {
     (0..100).map(|number| set(&format!("bead-{number:02}"), 1, 1)).collect()
 }
 
@@ -83,11 +83,11 @@ fn create() -> Command {
     Command::Create { currency: currency("EUR"), access: OWNER }
 }
 
-fn add(items: &[(&str, u32)]) -> Command {
+pub(super) fn add(items: &[(&str, u32)]) -> Command {
     Command::AddItems { items: pairs(items) }
 }
 
-fn pairs(items: &[(&str, u32)]) -> Vec<(SkuCode, Quantity)> {
+pub(super) fn pairs(items: &[(&str, u32)]) -> Vec<(SkuCode, Quantity)> {
     items.iter().map(|(code, count)| (sku(code), quantity(*count))).collect()
 }
 
@@ -95,32 +95,11 @@ fn set_quantity(code: &str, count: u32) -> Command {
     Command::SetQuantity { sku: sku(code), quantity: quantity(count) }
 }
 
-fn give_up(to: CartId) -> Command {
+pub(super) fn give_up(to: CartId) -> Command {
     Command::GiveUpLines { to, strategy: MergeStrategy::Sum }
 }
 
-fn merge(items: &[(&str, u32)], strategy: MergeStrategy) -> Command {
-    let lines = pairs(items);
-    Command::Merge { from: id(2), currency: currency("EUR"), lines, strategy }
-}
-
-fn offered() -> Event {
-    Event::LinesOffered { into: id(2), at: NOON }
-}
-
-fn merged_away() -> Event {
-    Event::MergedAway { into: id(2), at: LATER }
-}
-
-fn taken() -> Event {
-    Event::LinesTaken { from: id(2), at: LATER }
-}
-
-fn refused(why: Rejection) -> MergeRefused {
-    MergeRefused { by: id(2), why }
-}
-
-fn cart(given: &[Event]) -> Cart {
+pub(super) fn cart(given: &[Event]) -> Cart {
     let mut cart = Cart::default();
     for event in given {
         cart.apply(event);
@@ -129,7 +108,7 @@ fn cart(given: &[Event]) -> Cart {
 }
 
 /// Cart 1 at `LATER`.
-fn decide(
+pub(super) fn decide(
     given: &[Event],
     when: Command,
     catalogue: Option<&Catalogue>,
@@ -140,19 +119,9 @@ fn decide(
 }
 
 #[track_caller]
-fn check(given: &[Event], when: Command, then: Result<&[Event], Rejection>) {
+pub(super) fn check(given: &[Event], when: Command, then: Result<&[Event], Rejection>) {
     let decided = decide(given, when, Some(&shop()));
     assert_eq!(decided.map(|decision| decision.events), then.map(<[_]>::to_vec));
-}
-
-/// What is told to cart 2 besides the events.
-#[track_caller]
-fn check_told(given: &[Event], when: Command, then: &[Event], told: Option<&Command>) {
-    let decision = decide(given, when, Some(&shop())).unwrap();
-    assert_eq!(decision.events, then);
-    let tell =
-        |command: &Command| Effect::Tell { to: Cart::address(id(2)), command: command.to_bytes() };
-    assert_eq!(decision.effects, told.map(tell).into_iter().collect::<Vec<_>>());
 }
 
 #[test]
@@ -270,103 +239,6 @@ fn the_reply_is_the_cart_after_the_command() {
     let lines: Vec<_> =
         view.lines.iter().map(|line| (line.sku.as_str(), line.line_total)).collect();
     assert_eq!(lines, [("bead-07", euro(2)), ("tea", euro(450))]);
-}
-
-#[test]
-fn giving_up_lines_freezes_the_cart_until_the_other_answers() {
-    let given = [created(), tea(2)];
-    let offer = Command::Merge {
-        from: id(1),
-        currency: currency("EUR"),
-        lines: pairs(&[("tea", 2)]),
-        strategy: MergeStrategy::Sum,
-    };
-    let offered_later = Event::LinesOffered { into: id(2), at: LATER };
-    check_told(&given, give_up(id(2)), &[offered_later], Some(&offer));
-    let frozen = [created(), tea(2), offered()];
-    check_told(&frozen, give_up(id(2)), &[], None);
-    let merging = Rejection::Merging { into: id(2) };
-    check(&frozen, give_up(id(3)), Err(merging.clone()));
-    check(&frozen, add(&[("tea", 1)]), Err(merging.clone()));
-    check(&frozen, Command::Delete, Err(merging));
-    check(&given, give_up(id(1)), Err(Rejection::MergeIntoItself));
-}
-
-#[test]
-fn a_confirmed_merge_is_for_good() {
-    let confirm = || Command::ConfirmMerge { into: id(2) };
-    check(&[created(), tea(2), offered()], confirm(), Ok(&[merged_away()]));
-    let gone = [created(), tea(2), offered(), merged_away()];
-    check(&gone, confirm(), Ok(&[]));
-    check(&gone, Command::TakeLinesBack { refused: refused(Rejection::Deleted) }, Ok(&[]));
-    check_told(&gone, give_up(id(2)), &[], None);
-    check(&gone, add(&[("tea", 1)]), Err(Rejection::MergedAway { into: id(2) }));
-    check(&[created(), tea(2)], confirm(), Ok(&[]));
-}
-
-#[test]
-fn a_refused_merge_opens_the_cart_again_and_says_why() {
-    let refused = refused(Rejection::TooManyLines);
-    let back = || Command::TakeLinesBack { refused: refused.clone() };
-    let returned = Event::LinesReturned { refused: refused.clone(), at: LATER };
-    let frozen = [created(), tea(2), offered()];
-    check(&frozen, back(), Ok(std::slice::from_ref(&returned)));
-    let view = decide(&frozen, back(), None).unwrap().reply.0.unwrap();
-    assert_eq!((view.status, view.lines.len()), (Status::Open, 1));
-    assert_eq!(view.merge_refused, Some(refused.clone()));
-    check(&[created(), tea(2), offered(), returned], back(), Ok(&[]));
-    let elsewhere = Event::LinesOffered { into: id(3), at: NOON };
-    check(&[created(), tea(2), elsewhere], back(), Ok(&[]));
-}
-
-#[test]
-fn lines_are_merged_by_the_strategy() {
-    let given = [created(), tea(2)];
-    let items = [("tea", 3), ("bead-00", 1)];
-    let bead = || set("bead-00", 1, 1);
-    check(&given, merge(&items, MergeStrategy::Sum), Ok(&[bead(), tea(5), taken()]));
-    check(&given, merge(&items, MergeStrategy::Keep), Ok(&[bead(), taken()]));
-    check(&given, merge(&items, MergeStrategy::Replace), Ok(&[bead(), tea(3), taken()]));
-    assert!(decide(&given, merge(&[], MergeStrategy::Sum), None).is_ok());
-}
-
-#[test]
-fn an_offer_is_always_answered_and_taken_once() {
-    let offer = || merge(&[("tea", 1)], MergeStrategy::Sum);
-    let confirm = Command::ConfirmMerge { into: id(1) };
-    check_told(&[created()], offer(), &[tea(1), taken()], Some(&confirm));
-    check_told(&[created(), tea(1), taken()], offer(), &[], Some(&confirm));
-    let other = Command::Merge {
-        from: id(2),
-        currency: currency("JPY"),
-        lines: vec![],
-        strategy: MergeStrategy::Sum,
-    };
-    let (from, into) = (currency("JPY"), currency("EUR"));
-    let full = || [created()].into_iter().chain(beads()).collect();
-    for (given, offer, why) in [
-        (vec![], offer(), Rejection::NotFound),
-        (vec![created(), deleted()], offer(), Rejection::Deleted),
-        (vec![created(), offered()], offer(), Rejection::Merging { into: id(2) }),
-        (vec![created(), merged_away()], offer(), Rejection::MergedAway { into: id(2) }),
-        (vec![created()], other, Rejection::CurrencyMismatch { from, into }),
-        (vec![created(), tea(9_999)], offer(), Rejection::QuantityTooLarge { sku: sku("tea") }),
-        (full(), offer(), Rejection::TooManyLines),
-    ] {
-        let refused = MergeRefused { by: id(1), why };
-        check_told(&given, offer, &[], Some(&Command::TakeLinesBack { refused }));
-    }
-}
-
-#[test]
-fn only_so_many_merged_carts_are_remembered() {
-    let mut cart = cart(&[created()]);
-    for number in 0..=Cart::MERGED_FROM_MAX {
-        cart.apply(&Event::LinesTaken { from: id(u8::try_from(number).unwrap()), at: LATER });
-    }
-    let remembered = cart.existing.unwrap().merged_from;
-    assert_eq!(remembered.len(), Cart::MERGED_FROM_MAX);
-    assert!(!remembered.contains(&id(0)) && remembered.contains(&id(1)));
 }
 
 #[test]

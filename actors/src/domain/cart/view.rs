@@ -3,7 +3,7 @@
 use cluster::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Existing, Line, MergeRefused};
+use super::{Existing, Line, MergeRefused, Offer, OfferNumber, OfferOutcome, OfferView};
 use crate::domain::catalogue::ProductName;
 use crate::domain::ids::{CartAccess, CartId, SkuCode};
 use crate::domain::money::{Currency, Money};
@@ -12,6 +12,10 @@ use crate::domain::quantity::Quantity;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Query {
     Cart,
+    /// The cart, and what became of that offer to merge it away.
+    Offer {
+        number: OfferNumber,
+    },
 }
 
 /// A cart, or nothing where none was ever created.
@@ -29,6 +33,8 @@ pub struct View {
     pub totals: Totals,
     /// Why the last attempt to merge this cart away left its lines here.
     pub merge_refused: Option<MergeRefused>,
+    /// The offer that was asked for, else the last one; the last 16 are known.
+    pub offer: Option<OfferView>,
     pub updated_at: Timestamp,
 }
 
@@ -67,6 +73,13 @@ impl Existing {
         let items = self.lines.total(self.currency);
         let items =
             items.unwrap_or_else(|_| unreachable!("a cart's total was checked on its way in"));
+        let offer = self.offers.last().map(Offer::view);
+        let merge_refused = offer.as_ref().and_then(|offer| match (&offer.outcome, self.status) {
+            (OfferOutcome::Refused(why), Status::Open) => {
+                Some(MergeRefused { by: offer.into, why: why.clone() })
+            }
+            (OfferOutcome::Refused(_) | OfferOutcome::Open | OfferOutcome::Taken, _) => None,
+        });
         View {
             id,
             status: self.status,
@@ -74,7 +87,8 @@ impl Existing {
             access: self.access,
             lines: self.lines.iter().map(Line::view).collect(),
             totals: Totals { items, grand: items },
-            merge_refused: self.merge_refused.as_deref().cloned(),
+            merge_refused,
+            offer,
             updated_at: self.updated_at,
         }
     }

@@ -80,11 +80,6 @@ impl Ledger {
         self.0.push_back(entry);
     }
 
-    /// Whether this reservation is among the last to have been confirmed.
-    pub(super) fn sold(&self, id: ReservationId) -> bool {
-        self.0.iter().any(|entry| entry.cause == Cause::Sold(id))
-    }
-
     pub(super) fn newest(&self, limit: PageLimit) -> Vec<LedgerEntry> {
         self.0.iter().rev().take(limit.get()).cloned().collect()
     }

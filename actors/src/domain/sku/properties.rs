@@ -1,9 +1,10 @@
 //! Any sequence of commands to one stock, beside a plain account of the pieces.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use cluster::entity::Wire;
 use cluster::ids::EntityKey;
+use cluster::time::Span;
 use proptest::prelude::*;
 
 use super::*;
@@ -18,40 +19,76 @@ enum Step {
     Fire,
 }
 
-/// Where the pieces went, reckoned from what was asked and granted alone.
+/// A reservation, reckoned from what was asked and granted alone.
+struct Held {
+    pieces: i64,
+    holder: Option<Holder>,
+    expires_at: Option<Timestamp>,
+}
+
+/// Where the pieces went, reckoned likewise.
 #[derive(Default)]
 struct Account {
     stock: i64,
-    held: BTreeMap<ReservationId, (i64, Option<Timestamp>)>,
-    sold: BTreeSet<ReservationId>,
+    held: BTreeMap<ReservationId, Held>,
+    ended: BTreeMap<ReservationId, (End, Timestamp)>,
 }
 
 impl Account {
+    fn pass(&mut self, now: Timestamp) {
+        let is_due = |held: &Held| held.expires_at.is_some_and(|at| at <= now);
+        let due: Vec<_> =
+            self.held.iter().filter(|(_, held)| is_due(held)).map(|(id, _)| *id).collect();
+        for id in due {
+            self.held.remove(&id);
+            self.ended.insert(id, (End::Expired, now));
+        }
+        self.ended.retain(|_, (_, at)| now < at.plus(Ended::LIFE));
+    }
+
+    fn end(&mut self, id: ReservationId, holder: Option<Holder>, end: End, now: Timestamp) -> i64 {
+        let Some(held) = self.held.remove(&id) else { return 0 };
+        assert!(held.holder.is_none() || held.holder == holder, "ended by another");
+        self.ended.insert(id, (end, now));
+        held.pieces
+    }
+
     fn granted(&mut self, command: &Command, now: Timestamp) {
-        self.held.retain(|_, (_, expires_at)| expires_at.is_none_or(|at| at > now));
+        self.pass(now);
         match command {
             Command::Adjust { delta, .. } => self.stock += delta.get(),
             Command::SetOnHand { on_hand, .. } => self.stock = i64::from(on_hand.get()),
-            Command::Reserve { id, quantity, expires_at, .. } => {
-                let pieces = i64::from(quantity.get());
-                self.held.entry(*id).or_insert((pieces, *expires_at));
-                self.sold.remove(id);
+            Command::Reserve { id, quantity, holder, expires_at } => {
+                assert!(!self.ended.contains_key(id), "began again");
+                let (pieces, holder) = (i64::from(quantity.get()), *holder);
+                let held = Held { pieces, holder, expires_at: *expires_at };
+                self.held.entry(*id).or_insert(held);
             }
-            Command::Confirm { id } => match self.held.remove(id) {
-                Some((pieces, _)) => {
-                    self.stock -= pieces;
-                    self.sold.insert(*id);
-                }
-                None => assert!(self.sold.contains(id), "confirmed what was never reserved"),
-            },
-            Command::Release { id } => drop(self.held.remove(id)),
-            Command::TakeOver { id, .. } => self.held.get_mut(id).unwrap().1 = None,
+            Command::Confirm { id, holder } => {
+                self.stock -= self.end(*id, *holder, End::Sold, now);
+                let is_sold = matches!(self.ended.get(id), Some((End::Sold, _)));
+                assert!(is_sold, "confirmed what was never reserved");
+            }
+            Command::Release { id, holder, if_unknown } => {
+                self.end(*id, *holder, End::Released, now);
+                let (end, _) = self.ended.entry(*id).or_insert_with(|| {
+                    assert_eq!(*if_unknown, IfUnknown::RefuseItsReserve, "released nothing");
+                    (End::ReleasedBefore, now)
+                });
+                assert_ne!(*end, End::Sold, "released what was sold");
+            }
+            Command::TakeOver { id, holder } => {
+                let held = self.held.get_mut(id).unwrap();
+                let is_free = held.holder.is_none() || held.expires_at.is_some();
+                assert!(is_free || held.holder == Some(*holder), "taken over from another");
+                (held.holder, held.expires_at) = (Some(*holder), None);
+            }
             Command::ExpireDue => {}
         }
     }
 
     fn reserved(&self) -> i64 {
-        self.held.values().map(|(pieces, _)| pieces).sum()
+        self.held.values().map(|held| held.pieces).sum()
     }
 }
 
@@ -109,13 +146,19 @@ impl World {
             }
         }
         self.account.granted(&command, self.now);
-        let level = View::Level(decision.reply);
-        assert_eq!(level, self.sku.view(Query::Level, &ctx));
-        self.check_invariants(decision.reply);
+        let reply = decision.reply;
+        assert_eq!(View::Level(reply.level), self.sku.view(Query::Level, &ctx));
+        if let Some(held) = reply.reservation {
+            let asked = self.sku.view(Query::Reservation { id: held.id }, &ctx);
+            assert_eq!(View::Reservation(reply), asked);
+            let granted = self.account.held[&held.id].expires_at;
+            assert_eq!(held.expires_at, granted, "an expiry that was never granted");
+        }
+        self.check_invariants(reply.level);
         if !matches!(command, Command::Adjust { .. })
             && let Ok(again) = self.sku.decide(command, &ctx)
         {
-            assert_eq!(View::Level(again.reply), level, "a repeat changed the stock");
+            assert_eq!((again.events, again.reply), (vec![], reply), "a repeat changed the stock");
         }
         assert_eq!(self.replica, self.sku);
         let record = self.sku.to_record();
@@ -151,6 +194,7 @@ fn commands() -> impl Strategy<Value = Command> {
         .prop_map(|count| Quantity::try_from(count).unwrap());
     let expiries =
         prop::option::of((0..400_u64).prop_map(|after| START.plus(Span::from_micros(after))));
+    let if_unknown = prop_oneof![Just(IfUnknown::Reject), Just(IfUnknown::RefuseItsReserve)];
     prop_oneof![
         2 => (-6..12_i64).prop_map(move |change| {
             Command::Adjust { delta: change.try_into().unwrap(), reason: reason() }
@@ -163,17 +207,21 @@ fn commands() -> impl Strategy<Value = Command> {
                 Command::Reserve { id, quantity, holder, expires_at }
             },
         ),
-        3 => ids().prop_map(|id| Command::Confirm { id }),
-        1 => ids().prop_map(|id| Command::Release { id }),
+        3 => (ids(), prop::option::of(holders()))
+            .prop_map(|(id, holder)| Command::Confirm { id, holder }),
+        2 => (ids(), prop::option::of(holders()), if_unknown).prop_map(
+            |(id, holder, if_unknown)| Command::Release { id, holder, if_unknown },
+        ),
         2 => (ids(), holders()).prop_map(|(id, holder)| Command::TakeOver { id, holder }),
     ]
 }
 
 fn steps() -> impl Strategy<Value = Step> {
     prop_oneof![
-        6 => commands().prop_map(Step::Send),
-        2 => (1..40_u64).prop_map(|micros| Step::Wait(Span::from_micros(micros))),
-        1 => Just(Step::Fire),
+        24 => commands().prop_map(Step::Send),
+        8 => (1..40_u64).prop_map(|micros| Step::Wait(Span::from_micros(micros))),
+        1 => Just(Step::Wait(Ended::LIFE)),
+        4 => Just(Step::Fire),
     ]
 }
 

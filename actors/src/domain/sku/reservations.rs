@@ -1,15 +1,18 @@
-//! The open reservations of a SKU, by id and by expiry, and the marks of early releases.
+//! The open reservations of a SKU, by id and by expiry.
 //!
-//! **Invariants:** `by_expiry` holds exactly the reservations that expire, each at its expiry.
+//! **Invariants:** `by_id` is in strict order of id; `by_expiry` is in order and holds exactly the
+//! reservations that expire, each at its expiry.
+//!
+//! Both are flat lists, not trees: a stock is copied whenever a turn begins to change it, and a
+//! list of thousands is copied at once where a tree is copied node by node and takes twice the room.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
+use std::collections::VecDeque;
 
 use cluster::ids::{EntityKey, EntityKind, EntityRef};
 use cluster::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{ReservationPage, ReservationView, Sku};
+use super::{ReservationPage, ReservationView};
 use crate::domain::heap;
 use crate::domain::ids::ReservationId;
 use crate::domain::quantity::{PageLimit, Quantity, Units};
@@ -53,12 +56,17 @@ impl Reservation {
     pub(super) fn is_due(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|at| at <= now)
     }
+
+    pub(super) fn view(&self, id: ReservationId) -> ReservationView {
+        let Self { quantity, holder, expires_at } = *self;
+        ReservationView { id, quantity, holder, expires_at }
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Reservations {
-    by_id: BTreeMap<ReservationId, Reservation>,
-    by_expiry: BTreeSet<(Timestamp, ReservationId)>,
+    by_id: Vec<(ReservationId, Reservation)>,
+    by_expiry: VecDeque<(Timestamp, ReservationId)>,
 }
 
 impl Reservations {
@@ -70,31 +78,57 @@ impl Reservations {
         self.by_id.iter().map(|(id, reservation)| (*id, reservation))
     }
 
-    pub(super) fn get(&self, id: ReservationId) -> Option<&Reservation> {
-        self.by_id.get(&id)
+    pub(crate) fn get(&self, id: ReservationId) -> Option<&Reservation> {
+        let found = self.find(id).ok()?;
+        self.by_id.get(found).map(|(_, reservation)| reservation)
     }
 
     pub(crate) fn insert(&mut self, id: ReservationId, reservation: Reservation) {
         self.remove(id);
         if let Some(at) = reservation.expires_at {
-            self.by_expiry.insert((at, id));
+            let gap = self.by_expiry.partition_point(|known| *known < (at, id));
+            let (len, capacity) = (self.by_expiry.len(), self.by_expiry.capacity());
+            self.by_expiry.reserve_exact(heap::growth(len, capacity));
+            self.by_expiry.insert(gap, (at, id));
         }
-        self.by_id.insert(id, reservation);
+        if let Err(gap) = self.find(id) {
+            let (len, capacity) = (self.by_id.len(), self.by_id.capacity());
+            self.by_id.reserve_exact(heap::growth(len, capacity));
+            self.by_id.insert(gap, (id, reservation));
+        }
     }
 
     pub(super) fn remove(&mut self, id: ReservationId) {
-        if let Some(Reservation { expires_at: Some(at), .. }) = self.by_id.remove(&id) {
-            self.by_expiry.remove(&(at, id));
+        let Ok(found) = self.find(id) else { return };
+        let (_, Reservation { expires_at, .. }) = self.by_id.remove(found);
+        if heap::is_roomy(self.by_id.len(), self.by_id.capacity()) {
+            self.by_id.shrink_to(self.by_id.len() * 2);
+        }
+        if let Some(at) = expires_at {
+            self.forget_expiry(at, id);
         }
     }
 
     pub(super) fn take_over(&mut self, id: ReservationId, holder: Holder) {
-        if let Some(held) = self.by_id.get_mut(&id) {
-            held.holder = Some(holder);
-            if let Some(at) = held.expires_at.take() {
-                self.by_expiry.remove(&(at, id));
-            }
+        let Ok(found) = self.find(id) else { return };
+        let Some((_, held)) = self.by_id.get_mut(found) else { return };
+        held.holder = Some(holder);
+        if let Some(at) = held.expires_at.take() {
+            self.forget_expiry(at, id);
         }
+    }
+
+    fn forget_expiry(&mut self, at: Timestamp, id: ReservationId) {
+        if let Ok(found) = self.by_expiry.binary_search(&(at, id)) {
+            self.by_expiry.remove(found);
+        }
+        if heap::is_roomy(self.by_expiry.len(), self.by_expiry.capacity()) {
+            self.by_expiry.shrink_to(self.by_expiry.len() * 2);
+        }
+    }
+
+    fn find(&self, id: ReservationId) -> Result<usize, usize> {
+        self.by_id.binary_search_by(|(known, _)| known.cmp(&id))
     }
 
     /// The reservations past their expiry, earliest first, and how many pieces they hold.
@@ -108,11 +142,11 @@ impl Reservations {
 
     /// All pieces held; `None` when they are more than a stock can be.
     pub(crate) fn pieces(&self) -> Option<Units> {
-        sum(self.by_id.values().map(|held| held.quantity.into()))
+        sum(self.by_id.iter().map(|(_, held)| held.quantity.into()))
     }
 
     pub(super) fn first_expiry(&self) -> Option<Timestamp> {
-        self.by_expiry.first().map(|(at, _)| *at)
+        self.by_expiry.front().map(|(at, _)| *at)
     }
 
     pub(super) fn first_expiry_after(
@@ -120,11 +154,9 @@ impl Reservations {
         now: Timestamp,
         except: Option<ReservationId>,
     ) -> Option<Timestamp> {
-        let last = ReservationId::from_bytes([u8::MAX; 16]);
-        self.by_expiry
-            .range((Bound::Excluded((now, last)), Bound::Unbounded))
-            .find(|(_, id)| Some(*id) != except)
-            .map(|(at, _)| *at)
+        let n_due = self.by_expiry.partition_point(|(at, _)| *at <= now);
+        let later = self.by_expiry.range(n_due..);
+        later.into_iter().find(|(_, id)| Some(*id) != except).map(|(at, _)| *at)
     }
 
     pub(super) fn page(
@@ -133,16 +165,9 @@ impl Reservations {
         limit: PageLimit,
         now: Timestamp,
     ) -> ReservationPage {
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let mut open =
-            self.by_id.range((from, Bound::Unbounded)).filter(|(_, held)| !held.is_due(now)).map(
-                |(id, held)| ReservationView {
-                    id: *id,
-                    quantity: held.quantity,
-                    holder: held.holder,
-                    expires_at: held.expires_at,
-                },
-            );
+        let n_before = after.map_or(0, |after| self.by_id.partition_point(|(id, _)| *id <= after));
+        let open = self.by_id.iter().skip(n_before).filter(|(_, held)| !held.is_due(now));
+        let mut open = open.map(|(id, held)| held.view(*id));
         let reservations: Vec<_> = open.by_ref().take(limit.get()).collect();
         let more = open.next().is_some();
         let next = reservations.last().map(|last| last.id).filter(|_| more);
@@ -150,55 +175,11 @@ impl Reservations {
     }
 
     pub(super) fn heap_bytes(&self) -> usize {
-        heap::tree(self.by_id.len(), size_of::<(ReservationId, Reservation)>())
-            + heap::tree(self.by_expiry.len(), size_of::<(Timestamp, ReservationId)>())
+        heap::allocation(self.by_id.capacity() * size_of::<(ReservationId, Reservation)>())
+            + heap::allocation(self.by_expiry.capacity() * size_of::<(Timestamp, ReservationId)>())
     }
 }
 
 fn sum(mut pieces: impl Iterator<Item = Units>) -> Option<Units> {
     pieces.try_fold(Units::ZERO, Units::plus)
-}
-
-/// Reservations that were released before they were made, each until its mark is forgotten.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct ReleaseMarkers(BTreeMap<ReservationId, Timestamp>);
-
-impl ReleaseMarkers {
-    pub(crate) fn restore(markers: BTreeMap<ReservationId, Timestamp>) -> Option<Self> {
-        (markers.len() <= Sku::RELEASE_MARKERS_MAX).then_some(Self(markers))
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (ReservationId, Timestamp)> {
-        self.0.iter().map(|(id, until)| (*id, *until))
-    }
-
-    pub(super) fn refuses(&self, id: ReservationId, now: Timestamp) -> bool {
-        self.0.get(&id).is_some_and(|until| *until > now)
-    }
-
-    /// What a new mark takes the place of: those past their time, else the oldest of a full house.
-    pub(super) fn forgettable(&self, now: Timestamp) -> Vec<ReservationId> {
-        let past: Vec<_> =
-            self.iter().filter(|(_, until)| *until <= now).map(|(id, _)| id).collect();
-        if !past.is_empty() || self.0.len() < Sku::RELEASE_MARKERS_MAX {
-            return past;
-        }
-        self.iter().min_by_key(|(id, until)| (*until, *id)).map(|(id, _)| id).into_iter().collect()
-    }
-
-    pub(super) fn replace(
-        &mut self,
-        forgotten: &[ReservationId],
-        id: ReservationId,
-        until: Timestamp,
-    ) {
-        for id in forgotten {
-            self.0.remove(id);
-        }
-        self.0.insert(id, until);
-    }
-
-    pub(super) fn heap_bytes(&self) -> usize {
-        heap::tree(self.0.len(), size_of::<(ReservationId, Timestamp)>())
-    }
 }

@@ -25,6 +25,12 @@ impl Standing {
         less(self.on_hand, self.reserved)
     }
 
+    /// What must be recorded for the stock to be as it stands.
+    pub(super) fn into_event(self) -> Option<Event> {
+        let Self { now: at, reserved, due: ids, .. } = self;
+        (!ids.is_empty()).then_some(Event::Expired { ids, reserved, at })
+    }
+
     pub(super) fn adjust(&self, delta: Delta, reason: Reason) -> Result<Option<Event>, Rejection> {
         if delta.get() == 0 {
             return Ok(None);

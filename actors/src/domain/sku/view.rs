@@ -3,13 +3,17 @@
 use cluster::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Event, Holder, LedgerEntry, less};
+use super::{Event, Holder, LedgerEntry, Sku, less};
 use crate::domain::ids::ReservationId;
 use crate::domain::quantity::{PageLimit, Quantity, Units};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Query {
     Level,
+    /// The stock, and one reservation where it is open.
+    Reservation {
+        id: ReservationId,
+    },
     /// In order of id, from past `after` on.
     Reservations {
         after: Option<ReservationId>,
@@ -24,8 +28,19 @@ pub enum Query {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum View {
     Level(Level),
+    Reservation(Reply),
     Reservations(ReservationPage),
     Ledger(Vec<LedgerEntry>),
+}
+
+/// What a command came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reply {
+    /// The stock after it.
+    pub level: Level,
+    /// The reservation that it asked to begin or to take over, as it is held: a repeat may ask for
+    /// another life than the first one was granted.
+    pub reservation: Option<ReservationView>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,4 +81,23 @@ pub struct ReservationView {
     pub quantity: Quantity,
     pub holder: Option<Holder>,
     pub expires_at: Option<Timestamp>,
+}
+
+impl Sku {
+    /// The reservation after an event, where it is open.
+    pub(super) fn reservation_after(
+        &self,
+        id: ReservationId,
+        event: Option<&Event>,
+    ) -> Option<ReservationView> {
+        if let Some(Event::Reserved { id, quantity, holder, expires_at, .. }) = event {
+            let (id, quantity, holder, expires_at) = (*id, *quantity, *holder, *expires_at);
+            return Some(ReservationView { id, quantity, holder, expires_at });
+        }
+        let held = self.reservations.get(id)?.view(id);
+        if let Some(Event::TakenOver { holder, .. }) = event {
+            return Some(ReservationView { holder: Some(*holder), expires_at: None, ..held });
+        }
+        Some(held)
+    }
 }

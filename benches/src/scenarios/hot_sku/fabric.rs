@@ -124,7 +124,7 @@ impl Buyer {
 
     async fn confirm(&mut self) -> anyhow::Result<()> {
         let Some(id) = self.open.take() else { return Ok(()) };
-        let confirm = Command::Confirm { id };
+        let confirm = Command::Confirm { id, holder: None };
         let asked = self.fabric.execute::<Sku>(self.sku.key(), shop::envelope(), confirm);
         asked.await.context("a confirmation")?;
         self.tally.confirmed.fetch_add(1, Ordering::Relaxed);

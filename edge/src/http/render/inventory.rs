@@ -32,13 +32,12 @@ impl<'a> InventoryJson<'a> {
     }
 }
 
-/// A reservation as its creation answers: from the request and the stock after it.
+/// A reservation as its creation answers: from the answer of the stock alone, so that a repeat of
+/// the request cannot say anything else.
 #[derive(serde::Serialize)]
 pub(in crate::http) struct ReservedJson<'a> {
-    pub(in crate::http) id: Text<ReservationId>,
-    pub(in crate::http) quantity: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(in crate::http) expires_in_seconds: Option<u32>,
+    #[serde(flatten)]
+    pub(in crate::http) reservation: ReservationJson,
     pub(in crate::http) inventory: InventoryJson<'a>,
 }
 

@@ -105,6 +105,9 @@ impl Document for AdjustStock {
     fn read(members: &mut Members<'_>, faults: &mut Faults) -> Option<Self> {
         let delta = members.required("delta", faults, |json| {
             let change = integer(json, -Delta::MAX, Delta::MAX)?;
+            if change == 0 {
+                return Err(flaw("out_of_range", "must not be zero"));
+            }
             Delta::try_from(change).map_err(|error| flaw("out_of_range", error.to_string()))
         });
         let reason = members.required("reason", faults, reason);

@@ -1,6 +1,6 @@
 //! Stock, for operators.
 
-use actors::domain::sku::{Command, Level, Query, View};
+use actors::domain::sku::{self, Command, IfUnknown, Query, View};
 use actors::{PageLimit, ReservationId, Sku, SkuCode};
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
@@ -15,7 +15,6 @@ use crate::http::extract::{JsonBody, Operator, PathId, ReadTerms, Terms};
 use crate::http::keys::{self, Credential};
 use crate::http::query::Page;
 use crate::http::refusals;
-use crate::http::render::Text;
 use crate::http::render::inventory::{
     InventoryJson, LedgerCursor, LedgerEntryJson, ListJson, ReservationJson, ReservedJson,
 };
@@ -117,13 +116,15 @@ pub(in crate::http) async fn reserve(
     let life = |seconds| Span::from_secs(u64::from(seconds));
     let expires_at = expires_in_seconds.map(|seconds| terms.now().plus(life(seconds)));
     let command = Command::Reserve { id, quantity, holder: None, expires_at };
-    let done = execute(&app, &terms, &sku, &body.bytes, command).await?;
-    let json = ReservedJson {
-        id: Text(id),
-        quantity: quantity.get(),
-        expires_in_seconds,
-        inventory: InventoryJson::new(&sku, done.level, done.provenance.seq),
-    };
+    let asked = Query::Reservation { id };
+    let done = execute(&app, &terms, &sku, &body.bytes, command, asked).await?;
+    // What is held may be older than this request, and granted for another time.
+    let held = done.reply.reservation.ok_or_else(|| {
+        let detail = "the reservation was made and has ended since";
+        ApiError::new(Code::IDEMPOTENCY_REPLY_EXPIRED, detail).at(path_of(&sku))
+    })?;
+    let inventory = InventoryJson::new(&sku, done.reply.level, done.provenance.seq);
+    let json = ReservedJson { reservation: (&held).into(), inventory };
     Ok(Reply::resource(StatusCode::CREATED, &json, done.provenance)?.kept(done.kept))
 }
 
@@ -147,7 +148,7 @@ pub(in crate::http) async fn confirm(
     terms: Terms,
     body: JsonBody<Nothing>,
 ) -> Result<Reply, ApiError> {
-    change(&app, &terms, &sku, &body.bytes, Command::Confirm { id }).await
+    change(&app, &terms, &sku, &body.bytes, Command::Confirm { id, holder: None }).await
 }
 
 /// `POST /admin/v1/inventory/{sku}/reservations/{reservation}/release`
@@ -159,7 +160,8 @@ pub(in crate::http) async fn release(
     terms: Terms,
     body: JsonBody<Nothing>,
 ) -> Result<Reply, ApiError> {
-    change(&app, &terms, &sku, &body.bytes, Command::Release { id }).await
+    let command = Command::Release { id, holder: None, if_unknown: IfUnknown::Reject };
+    change(&app, &terms, &sku, &body.bytes, command).await
 }
 
 async fn look_up(
@@ -180,42 +182,51 @@ async fn change(
     body: &[u8],
     command: Command,
 ) -> Result<Reply, ApiError> {
-    let done = execute(app, terms, sku, body, command).await?;
-    let json = InventoryJson::new(sku, done.level, done.provenance.seq);
+    let done = execute(app, terms, sku, body, command, Query::Level).await?;
+    let json = InventoryJson::new(sku, done.reply.level, done.provenance.seq);
     Ok(Reply::resource(StatusCode::OK, &json, done.provenance)?.kept(done.kept))
 }
 
 /// What a command came to.
 struct Done {
-    level: Level,
+    reply: sku::Reply,
     provenance: Provenance,
     kept: Kept,
 }
 
+/// Carries out a command; `otherwise` is asked when it was done and its answer was lost.
 async fn execute(
     app: &App,
     terms: &Terms,
     sku: &SkuCode,
     body: &[u8],
     command: Command,
+    otherwise: Query,
 ) -> Result<Done, ApiError> {
     let envelope = terms.envelope(Credential::Operator, body);
     let executed = app.fabric.execute::<Sku>(sku.key(), envelope, command).await;
     let executed = executed.map_err(|error| {
-        let resource = || format!("/admin/v1/inventory/{sku}");
         let refusal = |refusal| refusals::of_stock(refusal, sku);
-        ApiError::from_command::<Sku>(error, terms.is_keyed(), resource, refusal)
+        ApiError::from_command::<Sku>(error, terms.is_keyed(), || path_of(sku), refusal)
     })?;
     let kept = Kept::under_key(terms.is_keyed(), executed.provenance);
-    if let Some(level) = executed.reply {
-        return Ok(Done { level, provenance: executed.provenance, kept });
+    if let Some(reply) = executed.reply {
+        return Ok(Done { reply, provenance: executed.provenance, kept });
     }
-    // Done, but the answer was lost on its way; without a key nobody holds it any more.
+    // Without a key nobody holds the answer any more.
     let at_least = [executed.provenance.position];
-    let query = app.fabric.query::<Sku>(sku.key(), &at_least, terms.deadline, Query::Level);
+    let query = app.fabric.query::<Sku>(sku.key(), &at_least, terms.deadline, otherwise);
     let Viewed { view, provenance } = query.await?;
-    let View::Level(level) = view else { return Err(unexpected()) };
-    Ok(Done { level, provenance, kept })
+    let reply = match view {
+        View::Level(level) => sku::Reply { level, reservation: None },
+        View::Reservation(reply) => reply,
+        View::Reservations(_) | View::Ledger(_) => return Err(unexpected()),
+    };
+    Ok(Done { reply, provenance, kept })
+}
+
+fn path_of(sku: &SkuCode) -> String {
+    format!("/admin/v1/inventory/{sku}")
 }
 
 /// A view of another kind than was asked for: a fault of this program.

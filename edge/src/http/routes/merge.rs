@@ -1,21 +1,19 @@
 //! Merging one cart into another: the first gives up its lines, the second takes them or refuses.
 //!
-//! The command goes to the cart that is merged away. What it answers, "merging", is the same on
-//! every retry but says little; so the handler waits for the end, which is as lasting: a cart that
-//! was merged away stays so. "Still merging" (202) is not remembered, and a refusal is repeated
-//! until the cart is merged elsewhere.
-//!
-//! A key is known to the cart that is merged away: the same key with another `from` goes unnoticed,
-//! and is a merge of its own.
+//! Under a key both carts know the request. The cart that is merged into hears of it first and
+//! changes nothing: that is where the same key with another `from` is noticed. The cart that is
+//! merged away numbers its offer, which a repeat meets again; what became of an offer is known for
+//! longer than the lines are, so a repeat is answered like the first request, whatever happened
+//! since. Only "still merging" (202) is not lasting: a repeat waits for the end anew.
 
 use std::time::Duration;
 
-use actors::domain::cart::{Command, Lookup, Query, Rejection, Status};
+use actors::domain::cart::{Command, Lookup, OfferNumber, OfferOutcome, Query, Rejection};
 use actors::{Cart, CartId};
 use axum::extract::State;
 use axum::http::StatusCode;
 use cluster::entity::Entity;
-use cluster::fabric::Provenance;
+use cluster::fabric::{CommandError, Provenance};
 use cluster::time::{Span, Timestamp};
 
 use super::cart::{Done, execute, path_of};
@@ -49,6 +47,10 @@ pub(in crate::http) async fn merge(
     let MergeCart { from, from_token, strategy } = body.document;
     let shown = app.secrets.check_cart_token(from, from_token.as_bytes());
     shown.ok_or_else(ApiError::cart_not_found)?;
+    // A cart that is to be merged into itself knows the key by the command that it refuses.
+    if from != into.id {
+        announce(&app, &terms, &into, &body.bytes, from).await?;
+    }
     let command = Command::GiveUpLines { to: into.id, strategy };
     let credential = Credential::Cart(into.token.as_bytes());
     let done = execute(&app, &terms, from, credential, &body.bytes, command).await?;
@@ -58,7 +60,9 @@ pub(in crate::http) async fn merge(
         let reply = Reply::resource(status, &json, provenance)?;
         Ok::<_, ApiError>(reply.without_etag().at(path_of(into.id)))
     };
-    match settled(&app, from, into.id, deadline, &done).await? {
+    let offer = done.view.offer.as_ref().filter(|offer| offer.into == into.id);
+    let number = offer.ok_or_else(|| forgotten(from))?.number;
+    match settled(&app, from, number, deadline, &done).await? {
         Some(provenance) => {
             let query = app.fabric.query::<Cart>(into.id.key(), &[], terms.deadline, Query::Cart);
             let taken = query.await?.provenance.position;
@@ -68,11 +72,34 @@ pub(in crate::http) async fn merge(
     }
 }
 
-/// Waits until the cart is merged away; `None` when it takes longer than the wait.
+/// Makes the key known to the cart that is merged into.
+async fn announce(
+    app: &App,
+    terms: &Terms,
+    into: &GuestCart,
+    body: &[u8],
+    from: CartId,
+) -> Result<(), ApiError> {
+    if !terms.is_keyed() {
+        return Ok(());
+    }
+    let envelope = terms.envelope(Credential::Cart(into.token.as_bytes()), body);
+    let command = Command::ExpectOffer { from };
+    match app.fabric.execute::<Cart>(into.id.key(), envelope, command).await {
+        // That the answer is not kept says that the request is the same: that is all to be known.
+        Ok(_) | Err(CommandError::ReplyExpired) => Ok(()),
+        Err(error) => {
+            let resource = || path_of(into.id);
+            Err(ApiError::from_command::<Cart>(error, true, resource, refusals::of_cart))
+        }
+    }
+}
+
+/// Waits until the offer is taken or refused; `None` when it takes longer than the wait.
 async fn settled(
     app: &App,
     from: CartId,
-    into: CartId,
+    number: OfferNumber,
     deadline: Timestamp,
     offered: &Done,
 ) -> Result<Option<Provenance>, ApiError> {
@@ -81,24 +108,15 @@ async fn settled(
         let at_least = [offered.provenance.position];
         // Reading has a while of its own: at the end of the wait there is still an answer to give.
         let read_until = deadline.plus(WAIT_MAX);
-        let query = app.fabric.query::<Cart>(from.key(), &at_least, read_until, Query::Cart);
+        let asked = Query::Offer { number };
+        let query = app.fabric.query::<Cart>(from.key(), &at_least, read_until, asked);
         let viewed = query.await?;
         let Lookup(Some(view)) = viewed.view else { return Err(ApiError::cart_not_found()) };
-        match (view.status, view.merge_refused) {
-            (Status::MergedAway { into: other }, _) if other == into => {
-                return Ok(Some(viewed.provenance));
-            }
-            (Status::Merging { into: other }, _) if other == into => {}
-            (Status::Open, Some(refused)) if refused.by == into => {
-                return Err(refused_for(refused.why, offered.kept));
-            }
-            // The end of this merge is history: the cart has moved on since.
-            (Status::Open | Status::Deleted, _)
-            | (Status::Merging { .. } | Status::MergedAway { .. }, _) => {
-                let detail = "the first request was carried out; read the carts instead";
-                let expired = ApiError::new(Code::IDEMPOTENCY_REPLY_EXPIRED, detail);
-                return Err(expired.at(path_of(from)));
-            }
+        match view.offer.map(|offer| offer.outcome) {
+            Some(OfferOutcome::Taken) => return Ok(Some(viewed.provenance)),
+            Some(OfferOutcome::Refused(why)) => return Err(refused_for(why, offered.kept)),
+            Some(OfferOutcome::Open) => {}
+            None => return Err(forgotten(from)),
         }
         if now() >= deadline {
             return Ok(None);
@@ -108,10 +126,16 @@ async fn settled(
     }
 }
 
+/// The cart was offered too often since to know what became of this offer.
+fn forgotten(from: CartId) -> ApiError {
+    let detail = "the first request was carried out; read the carts instead";
+    ApiError::new(Code::IDEMPOTENCY_REPLY_EXPIRED, detail).at(path_of(from))
+}
+
 fn refused_for(why: Rejection, kept: Kept) -> ApiError {
     if Cart::is_momentary(&why) {
         // The offer is over, so this same request would only hear of it again.
-        let detail = "carts could not be priced; merge again, under another key if any";
+        let detail = "the other cart could not take lines then; merge again, under another key";
         return ApiError::new(Code::MERGE_REFUSED, detail).kept(kept);
     }
     refusals::of_cart(why).kept(kept)

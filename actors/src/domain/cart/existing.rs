@@ -1,0 +1,90 @@
+//! A cart that was created, and what events make of it.
+
+use cluster::time::Timestamp;
+
+use super::offers::{Attempt, Offer, OfferState, Offers};
+use super::{Event, Line, Lines, Status};
+use crate::domain::heap;
+use crate::domain::ids::{CartAccess, CartId};
+use crate::domain::money::Currency;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Existing {
+    pub(crate) access: CartAccess,
+    pub(crate) currency: Currency,
+    pub(crate) status: Status,
+    pub(crate) lines: Lines,
+    /// The last carts whose lines were taken, so that an offer that comes twice is taken once.
+    pub(crate) merged_from: Vec<CartId>,
+    pub(crate) offers: Offers,
+    pub(crate) updated_at: Timestamp,
+}
+
+impl Existing {
+    pub(super) fn new(currency: Currency, access: CartAccess, at: Timestamp) -> Self {
+        Self {
+            access,
+            currency,
+            status: Status::Open,
+            lines: Lines::default(),
+            merged_from: vec![],
+            offers: Offers::default(),
+            updated_at: at,
+        }
+    }
+
+    pub(super) fn apply(&mut self, event: &Event) {
+        match event {
+            Event::Created { at, .. } => self.updated_at = *at,
+            Event::QuantitySet { sku, quantity, unit_price, name, at, catalogue_index: _ } => {
+                let (sku, name) = (sku.clone(), name.clone());
+                let (unit_price, quantity) = (*unit_price, *quantity);
+                self.lines.set(Line { sku, name, unit_price, quantity });
+                self.updated_at = *at;
+            }
+            Event::LineRemoved { sku, at } => {
+                self.lines.remove(sku);
+                self.updated_at = *at;
+            }
+            Event::Cleared { at } => {
+                self.lines = Lines::default();
+                self.updated_at = *at;
+            }
+            Event::Deleted { at } => self.end(Status::Deleted, *at),
+            Event::LinesOffered { offer, into, strategy, at } => {
+                let (number, into, strategy) = (*offer, *into, *strategy);
+                let state = OfferState::Open { strategy, attempt: Attempt::FIRST };
+                self.offers.push(Offer { number, into, state });
+                self.status = Status::Merging { into };
+                self.updated_at = *at;
+            }
+            Event::MergedAway { into, at } => {
+                self.offers.set_last(OfferState::Taken);
+                self.end(Status::MergedAway { into: *into }, *at);
+            }
+            Event::LinesReturned { refused, at } => {
+                self.offers.set_last(OfferState::Refused(refused.why.clone()));
+                self.status = Status::Open;
+                self.updated_at = *at;
+            }
+            Event::LinesTaken { from, at } => {
+                self.remember_merged(*from);
+                self.updated_at = *at;
+            }
+            Event::OfferRepeated { attempt, at: _ } => self.offers.repeat_last(*attempt),
+        }
+    }
+
+    /// The carts merged into this one stay known: one of them may still ask whether it was.
+    fn end(&mut self, status: Status, at: Timestamp) {
+        self.status = status;
+        self.lines = Lines::default();
+        self.updated_at = at;
+    }
+
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.lines.heap_bytes()
+            + heap::allocation(self.merged_from.capacity() * size_of::<CartId>())
+            + self.offers.heap_bytes()
+    }
+}
