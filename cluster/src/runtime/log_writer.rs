@@ -26,10 +26,12 @@ use crate::shard::io::Space;
 
 /// Bytes of records that one batch gathers before it is written.
 const BATCH_BYTES_MAX: usize = 8 << 20;
-/// From this many shards in one batch on, a much smaller next one waits a moment for the others:
-/// they are on their way, and a sync for each of them would cost everybody.
-const CROWD: usize = 8;
+/// From this many commands under way on, a batch waits a moment to be worth its sync.
+const CROWD: usize = 16;
+/// A batch with fewer appends than this share of the commands under way is thin.
+const CROWD_SHARE: usize = 8;
 const CROWD_PAUSE: Duration = Duration::from_micros(150);
+const CROWD_PAUSES_MAX: usize = 4;
 /// How often space is tried for again after it ran out.
 const SPACE_RETRY: Duration = Duration::from_millis(500);
 
@@ -86,6 +88,7 @@ pub(crate) struct LogWriter {
     jobs: Sender<Job>,
     queued_bytes: Arc<AtomicUsize>,
     full: Arc<AtomicBool>,
+    demand: Arc<AtomicUsize>,
 }
 
 struct Worker {
@@ -99,8 +102,8 @@ struct Worker {
     queued_bytes: Arc<AtomicUsize>,
     full: Arc<AtomicBool>,
     allocating: bool,
-    /// How many shards the last sync served.
-    last_appends: usize,
+    /// Commands under way in the node.
+    demand: Arc<AtomicUsize>,
     /// Jobs that came while a batch waited for space.
     backlog: VecDeque<Job>,
 }
@@ -115,10 +118,12 @@ impl LogWriter {
         let (sender, jobs) = channel();
         let queued_bytes = Arc::new(AtomicUsize::new(0));
         let full = Arc::new(AtomicBool::new(false));
+        let demand = Arc::new(AtomicUsize::new(0));
         let writer = Self {
             jobs: sender.clone(),
             queued_bytes: Arc::clone(&queued_bytes),
             full: Arc::clone(&full),
+            demand: Arc::clone(&demand),
         };
         let worker = Worker {
             log,
@@ -130,7 +135,7 @@ impl LogWriter {
             queued_bytes,
             full,
             allocating: false,
-            last_appends: 0,
+            demand,
             backlog: VecDeque::new(),
         };
         let thread = std::thread::Builder::new()
@@ -197,6 +202,12 @@ impl LogWriter {
         self.queued_bytes.load(Ordering::Relaxed)
     }
 
+    /// Counts a command as under way until the count is dropped.
+    pub(crate) fn under_way(&self) -> UnderWay {
+        self.demand.fetch_add(1, Ordering::Relaxed);
+        UnderWay { demand: Arc::clone(&self.demand) }
+    }
+
     pub(crate) fn is_full(&self) -> bool {
         self.full.load(Ordering::Relaxed)
     }
@@ -204,6 +215,17 @@ impl LogWriter {
     fn send(&self, job: Job) {
         // The thread ends only with the process or after `stop`: nothing is lost that matters.
         self.jobs.send(job).ok();
+    }
+}
+
+/// A command that will need a sync.
+pub(crate) struct UnderWay {
+    demand: Arc<AtomicUsize>,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.demand.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -225,7 +247,10 @@ impl Worker {
             let mut batch = Batch::default();
             self.gather(first, &mut batch);
             self.gather_waiting(&mut batch);
-            if self.last_appends >= CROWD && batch.done.len() < self.last_appends / 2 {
+            for _ in 0..CROWD_PAUSES_MAX {
+                if !self.is_thin(&batch) {
+                    break;
+                }
                 std::thread::sleep(CROWD_PAUSE);
                 self.gather_waiting(&mut batch);
             }
@@ -241,6 +266,13 @@ impl Worker {
                 return;
             }
         }
+    }
+
+    /// Whether a batch serves few of those who wait for a sync: the others are on their way, and a
+    /// sync for each handful of them would cost everybody more than a moment's patience.
+    fn is_thin(&self, batch: &Batch) -> bool {
+        let waiting = self.demand.load(Ordering::Relaxed);
+        !batch.stop && waiting >= CROWD && batch.done.len() * CROWD_SHARE < waiting
     }
 
     fn gather_waiting(&mut self, batch: &mut Batch) {
@@ -311,7 +343,6 @@ impl Worker {
         }
         self.metrics.synced(started.elapsed(), batch.records.len(), batch.bytes);
         self.queued_bytes.fetch_sub(batch.bytes, Ordering::Relaxed);
-        self.last_appends = batch.done.len();
         self.events.persisted(std::mem::take(&mut batch.done));
     }
 

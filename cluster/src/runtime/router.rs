@@ -100,6 +100,7 @@ impl Router {
             return Err(self.busy());
         }
         let open = OpenNumber::draw(&door.numbers);
+        let _under_way = self.services.log.under_way();
         let id = CommandId { router: self.id, number: open.number };
         let deadline = envelope.deadline;
         loop {
