@@ -14,7 +14,7 @@ use actors::{
 };
 use anyhow::Context as _;
 use cluster::entity::Catalogue;
-use cluster::fabric::{Envelope, Fabric};
+use cluster::fabric::{CommandError, Envelope, Fabric, Unavailable};
 use cluster::ids::Slot;
 use cluster::runtime::node::{Node, NodeConfig};
 use cluster::shard::kind::Kinds;
@@ -122,13 +122,25 @@ pub(crate) async fn fill_cart(fabric: &Fabric, cart: CartId) -> anyhow::Result<(
     command(fabric, cart, CartCommand::AddItems { items }).await
 }
 
+/// Sends a command until the node takes it: one with little memory asks for patience while its
+/// state index catches up.
 pub(crate) async fn command(
     fabric: &Fabric,
     cart: CartId,
     command: CartCommand,
 ) -> anyhow::Result<()> {
-    let executed = fabric.execute::<Cart>(cart.key(), envelope(), command).await;
-    executed.map(drop).with_context(|| format!("a command for {cart}"))
+    const PATIENCE: Duration = Duration::from_millis(20);
+    loop {
+        match fabric.execute::<Cart>(cart.key(), envelope(), command.clone()).await {
+            Ok(_) => return Ok(()),
+            Err(CommandError::Unavailable(Unavailable::Busy { .. })) => {
+                tokio::time::sleep(PATIENCE).await;
+            }
+            Err(error) => {
+                return Err(error).with_context(|| format!("a command for {cart}"));
+            }
+        }
+    }
 }
 
 /// The cart with this number; neighbours lie in different slots.
