@@ -1,3 +1,5 @@
+//! Merging two carts: offers, their answers, and what a repeat gets.
+
 use cluster::entity::Wire;
 use cluster::time::Span;
 

@@ -1,3 +1,5 @@
+//! What a reservation id stands for: held, ended how, and by whom it may be ended.
+
 use cluster::time::Span;
 
 use super::tests::*;
