@@ -21,4 +21,5 @@ pub(crate) mod residents;
 pub(crate) mod speculate;
 pub(crate) mod timers;
 pub(crate) mod turn;
+pub(crate) mod versioned;
 pub mod walk;

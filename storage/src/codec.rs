@@ -98,11 +98,20 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
 /// # Panics
 /// As [`encode`] does.
 pub fn encode_versioned<T: Serialize + ?Sized>(version: u16, value: &T) -> Vec<u8> {
-    let mut bytes = version.to_le_bytes().to_vec();
-    if let Err(source) = options().serialize_into(&mut bytes, value) {
-        encoding_failed(&CodecError::Encode(source));
+    match try_encode_versioned(version, value) {
+        Ok(bytes) => bytes,
+        Err(error) => encoding_failed(&error),
     }
-    bytes
+}
+
+/// [`encode_versioned`] for values that may be too large.
+pub fn try_encode_versioned<T: Serialize + ?Sized>(
+    version: u16,
+    value: &T,
+) -> Result<Vec<u8>, CodecError> {
+    let mut bytes = version.to_le_bytes().to_vec();
+    options().serialize_into(&mut bytes, value).map_err(CodecError::Encode)?;
+    Ok(bytes)
 }
 
 /// Splits what [`encode_versioned`] made into the version and the value's own bytes.

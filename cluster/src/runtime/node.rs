@@ -217,7 +217,7 @@ impl Node {
 
     /// Whether every shard is led and serving.
     pub fn is_ready(&self) -> bool {
-        *self.services.n_leading.borrow() == self.n_shards && !self.services.shards.is_stopping()
+        self.readiness().is_ready()
     }
 
     /// A probe of [`Node::is_ready`] that outlives borrows of the node.

@@ -50,20 +50,10 @@ impl Snapshotting<'_> {
         writer = push(writer, vec![header]).await?;
         let mut after = None;
         loop {
-            let (reply, step) = oneshot::channel();
-            ask(self.actor, ShardMessage::WalkStep { walk: Walk::All, after, reply })?;
-            let step = finished(step).await?;
-            let mut kept = Vec::with_capacity(step.walked.len());
-            for walked in step.walked {
-                kept.push(match walked {
-                    Walked::Record { entity, stored } => Kept { key: encode_ref(&entity), stored },
-                    Walked::InIndex { entity } => {
-                        read_indexed(self.services, self.shard, &entity).await?
-                    }
-                });
-            }
+            let (kept, next_after) =
+                walk_page(self.services, self.shard, self.actor, after).await?;
             writer = push(writer, kept).await?;
-            after = step.next_after;
+            after = next_after;
             if after.is_none() {
                 break;
             }
@@ -101,6 +91,26 @@ async fn read_indexed(
     Ok(Kept { key, stored: Stored { position: record.position, bytes } })
 }
 
+/// The next records of a shard, those in the state index too, and where to go on.
+async fn walk_page(
+    services: &Services,
+    shard: ShardId,
+    actor: &ActorRef<ShardMessage>,
+    after: Option<EntityRef>,
+) -> Result<(Vec<Kept>, Option<EntityRef>), Postponed> {
+    let (reply, step) = oneshot::channel();
+    ask(actor, ShardMessage::WalkStep { walk: Walk::All, after, reply })?;
+    let step = finished(step).await?;
+    let mut page = Vec::with_capacity(step.walked.len());
+    for walked in step.walked {
+        page.push(match walked {
+            Walked::Record { entity, stored } => Kept { key: encode_ref(&entity), stored },
+            Walked::InIndex { entity } => read_indexed(services, shard, &entity).await?,
+        });
+    }
+    Ok((page, step.next_after))
+}
+
 /// A hash over all records of a shard. Meaningful while nothing changes.
 pub(crate) async fn shard_hash(services: &Services, shard: ShardId) -> Result<[u8; 32], Postponed> {
     let actor = services.shards.get(shard).ok_or(Postponed::Stopping)?;
@@ -112,19 +122,13 @@ pub(crate) async fn shard_hash(services: &Services, shard: ShardId) -> Result<[u
     }
     let mut after = None;
     loop {
-        let (reply, step) = oneshot::channel();
-        ask(actor, ShardMessage::WalkStep { walk: Walk::All, after, reply })?;
-        let step = finished(step).await?;
-        for walked in step.walked {
-            let kept = match walked {
-                Walked::Record { entity, stored } => Kept { key: encode_ref(&entity), stored },
-                Walked::InIndex { entity } => read_indexed(services, shard, &entity).await?,
-            };
+        let (page, next_after) = walk_page(services, shard, actor, after).await?;
+        for kept in page {
             hasher.update(&kept.key);
             hasher.update(kept.stored.position.to_be_bytes());
             hasher.update(&kept.stored.bytes);
         }
-        after = step.next_after;
+        after = next_after;
         if after.is_none() {
             return Ok(hasher.finalize().into());
         }

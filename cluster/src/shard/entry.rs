@@ -10,6 +10,7 @@ use storage::codec;
 use crate::entity::{DecodeError, Effect, TimerName};
 use crate::fabric::OutcomeKey;
 use crate::ids::{EntityKey, EntityRef, Incarnation, ShardId};
+use crate::shard::versioned;
 use crate::time::Timestamp;
 
 /// An entry never exceeds this: a turn is cut there.
@@ -121,18 +122,11 @@ pub(crate) struct Bytes(#[serde(with = "crate::blob")] pub(crate) Vec<u8>);
 impl Entry {
     /// The entry's bytes; `None` when it is larger than anything that can be read back.
     pub(crate) fn encode(&self) -> Option<Vec<u8>> {
-        let body = codec::try_encode(self).ok()?;
-        Some([VERSION.to_le_bytes().as_slice(), &body].concat())
+        codec::try_encode_versioned(VERSION, self).ok()
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let damaged = |why: String| DecodeError { what: "log entry", why };
-        let (version, body) =
-            codec::split_version(bytes).map_err(|error| damaged(error.to_string()))?;
-        match version {
-            VERSION => codec::decode(body).map_err(|error| damaged(error.to_string())),
-            newer => Err(damaged(format!("version {newer} is newer than {VERSION}"))),
-        }
+        versioned::decode("log entry", VERSION, bytes)
     }
 }
 

@@ -12,6 +12,7 @@ use crate::entity::DecodeError;
 use crate::shard::dedupe::Sessions;
 use crate::shard::entry::Cursor;
 use crate::shard::outbox::Channels;
+use crate::shard::versioned;
 use crate::time::Timestamp;
 
 const VERSION: u16 = 1;
@@ -29,17 +30,10 @@ pub(crate) struct Header {
 impl Header {
     /// The header's bytes; `None` while waiting tells make it larger than can be read back.
     pub(crate) fn encode(&self) -> Option<Vec<u8>> {
-        let body = codec::try_encode(self).ok()?;
-        Some([VERSION.to_le_bytes().as_slice(), &body].concat())
+        codec::try_encode_versioned(VERSION, self).ok()
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let damaged = |why: String| DecodeError { what: "shard header", why };
-        let (version, body) =
-            codec::split_version(bytes).map_err(|error| damaged(error.to_string()))?;
-        match version {
-            VERSION => codec::decode(body).map_err(|error| damaged(error.to_string())),
-            newer => Err(damaged(format!("version {newer} is newer than {VERSION}"))),
-        }
+        versioned::decode("shard header", VERSION, bytes)
     }
 }

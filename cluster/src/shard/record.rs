@@ -14,6 +14,7 @@ use crate::ids::EntityRef;
 use crate::shard::dedupe::{KeyedAnswer, KeyedOutcome, KeyedOutcomes};
 use crate::shard::entry::{Bytes, Cause, Cursor, Outcome, Verdict};
 use crate::shard::kind::{Instance, Kind};
+use crate::shard::versioned;
 use crate::time::Timestamp;
 
 /// A record never grows past this: the command that would do it is refused.
@@ -204,13 +205,7 @@ struct Stored {
 
 impl Stored {
     fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let damaged = |why: String| DecodeError { what: "entity record", why };
-        let (version, body) =
-            codec::split_version(bytes).map_err(|error| damaged(error.to_string()))?;
-        match version {
-            VERSION => codec::decode(body).map_err(|error| damaged(error.to_string())),
-            newer => Err(damaged(format!("version {newer} is newer than {VERSION}"))),
-        }
+        versioned::decode("entity record", VERSION, bytes)
     }
 }
 
