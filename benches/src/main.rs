@@ -18,6 +18,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Parser as _;
+use mimalloc::MiMalloc;
 
 use crate::arguments::{Arguments, Common, Scenario, Task};
 use crate::peers::{bare, folder::Folder};
@@ -26,6 +27,10 @@ use crate::scenarios::{cart_write, crash, hot_sku, memory, recovery};
 
 /// For a run that finished and found a promise broken.
 const EXIT_BROKEN: u8 = 3;
+
+// What `omnicart` uses, for nodes measured in this process and for the peers.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();

