@@ -1,0 +1,418 @@
+//! The cluster as its members agree on it: who belongs to it, and which nodes hold which shard.
+//!
+//! One entity of the `meta` group, which every node replicates.
+//!
+//! **Invariants**, true in every reachable state:
+//! - a shard is wanted on at least one node, on each at most once, on members only;
+//! - the version grows with every change;
+//! - the level is one that every member that may hold replicas can work at.
+//!
+//! What is wanted is decided by `planner`; how a shard gets there by `steps`, on its own leader.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::entity::{Answer, Context, Decision, DecodeError, Entity, Port, TimerName};
+use crate::ids::{EntityKind, NodeId, ShardId};
+use crate::placement::bytes;
+use crate::placement::member::{FolderId, Levels, Member, NodeNumber, Standing};
+
+/// Fewer nodes than this hold one replica of each shard, more hold three.
+pub const NODES_FOR_THREE: usize = 3;
+/// A name of a host or a zone is no longer than this.
+const TEXT_BYTES_MAX: usize = 255;
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cluster {
+    pub(crate) version: u64,
+    pub(crate) level: u32,
+    pub(crate) members: BTreeMap<NodeId, Member>,
+    pub(crate) places: BTreeMap<ShardId, Place>,
+}
+
+/// Where a shard is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The nodes that are to vote; the first is to lead.
+    pub wanted: Vec<NodeId>,
+    /// Who votes, as the shard's leader last reported.
+    pub voters: BTreeSet<NodeId>,
+    /// The log index of the shard at which that was so.
+    pub reported_at: u64,
+    /// Who is to lead, by an operator's word.
+    pub pin: Option<NodeId>,
+}
+
+impl Place {
+    /// Whether the shard is on its way from one set of voters to another.
+    pub fn is_moving(&self) -> bool {
+        self.wanted.len() != self.voters.len()
+            || !self.wanted.iter().all(|node| self.voters.contains(node))
+    }
+}
+
+/// A node that asks to belong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Candidate {
+    pub number: NodeNumber,
+    pub address: String,
+    pub zone: String,
+    pub levels: Levels,
+    pub folder: FolderId,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Command {
+    /// The first node's: the cluster begins with it, holding every shard.
+    Found {
+        first: Candidate,
+        shards: Vec<ShardId>,
+        level: u32,
+    },
+    /// A node's at every start. One with a new folder gets a new id.
+    Join(Candidate),
+    SetStanding {
+        node: NodeId,
+        to: Standing,
+        fewer: Fewer,
+    },
+    Pin {
+        shard: ShardId,
+        to: Option<NodeId>,
+    },
+    /// The planner's; void when the cluster changed since it looked.
+    Arrange {
+        seen: u64,
+        wanted: Vec<(ShardId, Vec<NodeId>)>,
+    },
+    /// A shard's leader's.
+    Report {
+        shard: ShardId,
+        voters: BTreeSet<NodeId>,
+        at: u64,
+    },
+    RaiseLevel {
+        to: u32,
+    },
+}
+
+/// Whether shards may be left with fewer replicas than three.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Fewer {
+    Refuse,
+    Accept,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Event {
+    Founded { first: NodeId, member: Member, shards: Vec<ShardId>, level: u32 },
+    Joined { node: NodeId, member: Member },
+    StandingChanged { node: NodeId, standing: Standing },
+    Pinned { shard: ShardId, to: Option<NodeId> },
+    Arranged { shard: ShardId, wanted: Vec<NodeId> },
+    Reported { shard: ShardId, voters: BTreeSet<NodeId>, at: u64 },
+    LevelRaised { level: u32 },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reply {
+    Done,
+    Member(NodeId),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+pub enum Rejection {
+    #[error("the cluster is not founded yet")]
+    NotFounded,
+    #[error("the cluster is founded already")]
+    AlreadyFounded,
+    #[error("node {} is not a member", .node.0)]
+    UnknownNode { node: NodeId },
+    #[error("there is no shard {shard}")]
+    UnknownShard { shard: ShardId },
+    #[error("{what} has {bytes} bytes: 1 to {TEXT_BYTES_MAX} are possible")]
+    TextLength { what: Text, bytes: u64 },
+    #[error("{left} nodes would remain: three replicas need {NODES_FOR_THREE}")]
+    TooFewRemain { left: u64 },
+    #[error("a plan must name members, each once, and at least one")]
+    InvalidPlan,
+    #[error("the cluster is at version {version}, not at the one the plan was made for")]
+    StalePlan { version: u64 },
+    #[error("the cluster works at level {level}, which the node cannot")]
+    LevelUnknown { level: u32 },
+    #[error("node {} works up to level {highest}", .node.0)]
+    LevelTooHigh { node: NodeId, highest: u32 },
+}
+
+/// What has a length that can be wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Text {
+    Address,
+    Zone,
+}
+
+impl std::fmt::Display for Text {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Address => "the address",
+            Self::Zone => "the zone",
+        })
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Query {
+    Whole,
+}
+
+impl Entity for Cluster {
+    const KIND: EntityKind = EntityKind(0);
+    const NAME: &'static str = "cluster";
+    type Command = Command;
+    type Event = Event;
+    type Reply = Reply;
+    type Rejection = Rejection;
+    type Query = Query;
+    type View = Self;
+
+    fn decide(&self, command: Command, _: &Context<'_>) -> Result<Decision<Self>, Rejection> {
+        let founded = !self.members.is_empty();
+        let events = match command {
+            Command::Found { .. } if founded => return Err(Rejection::AlreadyFounded),
+            Command::Found { first, shards, level } => {
+                let (node, member) = (NodeId::of(first.number, 0), member(first)?);
+                let event = Event::Founded { first: node, member, shards, level };
+                return Ok(decided(vec![event], Reply::Member(node)));
+            }
+            _ if !founded => return Err(Rejection::NotFounded),
+            Command::Join(candidate) => return self.join(candidate),
+            Command::SetStanding { node, to, fewer } => self.set_standing(node, to, fewer)?,
+            Command::Pin { shard, to } => self.pin(shard, to)?,
+            Command::Arrange { seen, wanted } => self.arrange(seen, wanted)?,
+            Command::Report { shard, voters, at } => self.report(shard, voters, at)?,
+            Command::RaiseLevel { to } => self.raise_level(to)?,
+        };
+        Ok(decided(events, Reply::Done))
+    }
+
+    fn is_momentary(rejection: &Rejection) -> bool {
+        matches!(rejection, Rejection::NotFounded | Rejection::StalePlan { .. })
+    }
+
+    fn apply(&mut self, event: &Event) {
+        self.version += 1;
+        match event {
+            Event::Founded { first, member, shards, level } => {
+                self.level = *level;
+                self.members.insert(*first, member.clone());
+                let alone = Place {
+                    wanted: vec![*first],
+                    voters: BTreeSet::from([*first]),
+                    ..Place::default()
+                };
+                self.places = shards.iter().map(|shard| (*shard, alone.clone())).collect();
+            }
+            Event::Joined { node, member } => {
+                self.members.insert(*node, member.clone());
+            }
+            Event::StandingChanged { node, standing } => {
+                if let Some(member) = self.members.get_mut(node) {
+                    member.standing = *standing;
+                }
+            }
+            Event::Pinned { shard, to } => self.place_mut(*shard).pin = *to,
+            Event::Arranged { shard, wanted } => self.place_mut(*shard).wanted.clone_from(wanted),
+            Event::Reported { shard, voters, at } => {
+                let place = self.place_mut(*shard);
+                place.voters.clone_from(voters);
+                place.reported_at = *at;
+            }
+            Event::LevelRaised { level } => self.level = *level,
+        }
+    }
+
+    fn view(&self, Query::Whole: Query, _: &Context<'_>) -> Self {
+        self.clone()
+    }
+
+    fn to_record(&self) -> Vec<u8> {
+        bytes::encode(self)
+    }
+
+    fn from_record(record: &[u8]) -> Result<Self, DecodeError> {
+        bytes::decode("the cluster's record", record)
+    }
+
+    fn heap_bytes(&self) -> usize {
+        const MEMBER: usize = size_of::<Member>() + 64;
+        const PLACE: usize = size_of::<Place>() + 128;
+        self.members.len() * MEMBER + self.places.len() * PLACE
+    }
+
+    fn on_timer(_: TimerName) -> Option<Command> {
+        None
+    }
+
+    fn on_answer(_: Port, _: &Answer) -> Option<Command> {
+        None
+    }
+}
+
+impl Cluster {
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    pub fn level(&self) -> u32 {
+        self.level
+    }
+
+    pub fn member(&self, node: NodeId) -> Option<&Member> {
+        self.members.get(&node)
+    }
+
+    pub fn members(&self) -> impl Iterator<Item = (NodeId, &Member)> {
+        self.members.iter().map(|(node, member)| (*node, member))
+    }
+
+    pub fn place(&self, shard: ShardId) -> Option<&Place> {
+        self.places.get(&shard)
+    }
+
+    pub fn places(&self) -> impl Iterator<Item = (ShardId, &Place)> {
+        self.places.iter().map(|(shard, place)| (*shard, place))
+    }
+
+    /// Nodes that are to hold a replica of an everywhere group without a vote.
+    pub fn learners_everywhere(&self, place: &Place) -> BTreeSet<NodeId> {
+        let held = self.members().filter(|(_, member)| member.standing.may_hold());
+        held.map(|(node, _)| node).filter(|node| !place.wanted.contains(node)).collect()
+    }
+
+    fn join(&self, candidate: Candidate) -> Result<Decision<Self>, Rejection> {
+        let Levels { lowest, highest } = candidate.levels;
+        if !(lowest..=highest).contains(&self.level) {
+            return Err(Rejection::LevelUnknown { level: self.level });
+        }
+        let number = candidate.number;
+        let latest = self.members().filter(|(node, _)| node.number() == Some(number)).last();
+        let (node, superseded, standing) = match latest {
+            Some((node, known)) if known.folder == candidate.folder => (node, None, known.standing),
+            Some((node, _)) => {
+                (NodeId::of(number, node.generation() + 1), Some(node), Standing::Active)
+            }
+            None => (NodeId::of(number, 0), None, Standing::Active),
+        };
+        let member = Member { standing, ..member(candidate)? };
+        let mut events = Vec::new();
+        if let Some(node) = superseded {
+            events.extend(self.standing_changed(node, Standing::Lost));
+        }
+        if self.members.get(&node) != Some(&member) {
+            events.push(Event::Joined { node, member });
+        }
+        Ok(decided(events, Reply::Member(node)))
+    }
+
+    fn set_standing(
+        &self,
+        node: NodeId,
+        to: Standing,
+        fewer: Fewer,
+    ) -> Result<Vec<Event>, Rejection> {
+        let known = self.members.get(&node).ok_or(Rejection::UnknownNode { node })?;
+        if known.standing.may_hold() && to == Standing::Leaving {
+            let left = self.members().filter(|(_, m)| m.standing.may_hold()).count() - 1;
+            let least = match fewer {
+                Fewer::Refuse => NODES_FOR_THREE,
+                Fewer::Accept => 1,
+            };
+            if left < least {
+                let left = u64::try_from(left).unwrap_or(u64::MAX);
+                return Err(Rejection::TooFewRemain { left });
+            }
+        }
+        Ok(self.standing_changed(node, to).into_iter().collect())
+    }
+
+    fn standing_changed(&self, node: NodeId, standing: Standing) -> Option<Event> {
+        let known = self.members.get(&node)?;
+        (known.standing != standing).then_some(Event::StandingChanged { node, standing })
+    }
+
+    fn pin(&self, shard: ShardId, to: Option<NodeId>) -> Result<Vec<Event>, Rejection> {
+        let place = self.places.get(&shard).ok_or(Rejection::UnknownShard { shard })?;
+        if let Some(node) = to.filter(|node| !self.members.contains_key(node)) {
+            return Err(Rejection::UnknownNode { node });
+        }
+        let changed = (place.pin != to).then_some(Event::Pinned { shard, to });
+        Ok(changed.into_iter().collect())
+    }
+
+    fn arrange(
+        &self,
+        seen: u64,
+        wanted: Vec<(ShardId, Vec<NodeId>)>,
+    ) -> Result<Vec<Event>, Rejection> {
+        if seen != self.version {
+            return Err(Rejection::StalePlan { version: self.version });
+        }
+        let mut events = Vec::with_capacity(wanted.len());
+        for (shard, wanted) in wanted {
+            let place = self.places.get(&shard).ok_or(Rejection::UnknownShard { shard })?;
+            let distinct: BTreeSet<_> = wanted.iter().collect();
+            let are_members = wanted.iter().all(|node| self.members.contains_key(node));
+            if wanted.is_empty() || distinct.len() != wanted.len() || !are_members {
+                return Err(Rejection::InvalidPlan);
+            }
+            if place.wanted != wanted {
+                events.push(Event::Arranged { shard, wanted });
+            }
+        }
+        Ok(events)
+    }
+
+    fn report(
+        &self,
+        shard: ShardId,
+        voters: BTreeSet<NodeId>,
+        at: u64,
+    ) -> Result<Vec<Event>, Rejection> {
+        let place = self.places.get(&shard).ok_or(Rejection::UnknownShard { shard })?;
+        // A leader of before may report late.
+        let is_news = at > place.reported_at && voters != place.voters;
+        Ok(is_news.then_some(Event::Reported { shard, voters, at }).into_iter().collect())
+    }
+
+    fn raise_level(&self, to: u32) -> Result<Vec<Event>, Rejection> {
+        let held = self.members().filter(|(_, member)| member.standing != Standing::Lost);
+        for (node, member) in held {
+            let highest = member.levels.highest;
+            if highest < to {
+                return Err(Rejection::LevelTooHigh { node, highest });
+            }
+        }
+        let raised = (to > self.level).then_some(Event::LevelRaised { level: to });
+        Ok(raised.into_iter().collect())
+    }
+
+    fn place_mut(&mut self, shard: ShardId) -> &mut Place {
+        self.places.entry(shard).or_default()
+    }
+}
+
+fn decided(events: Vec<Event>, reply: Reply) -> Decision<Cluster> {
+    Decision { events, effects: Vec::new(), reply }
+}
+
+fn member(candidate: Candidate) -> Result<Member, Rejection> {
+    let Candidate { address, zone, levels, folder, number: _ } = candidate;
+    for (what, text) in [(Text::Address, &address), (Text::Zone, &zone)] {
+        if !(1..=TEXT_BYTES_MAX).contains(&text.len()) {
+            let bytes = u64::try_from(text.len()).unwrap_or(u64::MAX);
+            return Err(Rejection::TextLength { what, bytes });
+        }
+    }
+    Ok(Member { address, zone, levels, folder, standing: Standing::Active })
+}

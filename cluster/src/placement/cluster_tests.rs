@@ -1,0 +1,332 @@
+//! The cluster entity and the planner together: whole lives of a cluster, without a network.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+
+use crate::entity::{Context, Entity, Wire};
+use crate::ids::{EntityKey, EntityRef, NodeId, ShardId, Slot};
+use crate::placement::cluster::{Candidate, Cluster, Command, Event, Fewer, Rejection, Reply};
+use crate::placement::member::{FolderId, Levels, NodeNumber, Standing};
+use crate::placement::planner::{Rule, plan};
+use crate::time::Timestamp;
+
+const META: ShardId = ShardId(1_000);
+const SHARDS: u32 = 16;
+const LEVELS: Levels = Levels { lowest: 1, highest: 2 };
+
+fn candidate(number: u16, folder: u8) -> Candidate {
+    Candidate {
+        number: NodeNumber::try_from(u64::from(number)).expect("a number"),
+        address: format!("10.0.0.{number}:7400"),
+        zone: "one".to_owned(),
+        levels: LEVELS,
+        folder: FolderId([folder; 16]),
+    }
+}
+
+fn rule() -> Rule {
+    Rule { everywhere: BTreeSet::from([META]), moves_at_once: 4 }
+}
+
+/// A cluster and the hands that a running one has: the planner, and shards that do as wanted.
+struct World {
+    cluster: Cluster,
+    silent: BTreeSet<NodeId>,
+    index: u64,
+    most_moving: usize,
+}
+
+impl World {
+    fn founded() -> Self {
+        let mut world =
+            Self { cluster: Cluster::default(), silent: BTreeSet::new(), index: 0, most_moving: 0 };
+        let shards = (0..SHARDS).map(ShardId).chain([META]).collect();
+        let found = Command::Found { first: candidate(1, 1), shards, level: 1 };
+        assert_eq!(world.run(found), Ok(Reply::Member(NodeId(1))));
+        world
+    }
+
+    fn run(&mut self, command: Command) -> Result<Reply, Rejection> {
+        let me =
+            EntityRef { kind: Cluster::KIND, key: EntityKey::in_slot(Slot::from_bits(0), [0; 14]) };
+        let ctx = Context { now: Timestamp::ZERO, me: &me, entropy: [0; 32], catalogue: None };
+        let command = Command::from_bytes(&command.to_bytes()).expect("decodes");
+        let decision = self.cluster.decide(command, &ctx)?;
+        for event in &decision.events {
+            self.cluster.apply(&Event::from_bytes(&event.to_bytes()).expect("decodes"));
+        }
+        assert_eq!(Cluster::from_record(&self.cluster.to_record()).as_ref(), Ok(&self.cluster));
+        Ok(decision.reply)
+    }
+
+    fn join(&mut self, number: u16) -> NodeId {
+        match self.run(Command::Join(candidate(number, u8::try_from(number).expect("small")))) {
+            Ok(Reply::Member(node)) => node,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Plans and moves until there is nothing left to do.
+    fn settle(&mut self) {
+        for _ in 0..1_000 {
+            let wanted = plan(&self.cluster, &self.silent, &rule());
+            let is_planned = !wanted.is_empty();
+            let seen = self.cluster.version();
+            self.run(Command::Arrange { seen, wanted }).expect("a fresh plan is taken");
+            let moving: Vec<_> =
+                self.cluster.places().filter(|(_, p)| p.is_moving()).map(|(s, _)| s).collect();
+            self.most_moving = self.most_moving.max(moving.len());
+            if !is_planned && moving.is_empty() {
+                return;
+            }
+            for shard in moving {
+                self.index += 1;
+                let wanted = &self.cluster.place(shard).expect("a shard").wanted;
+                let voters = wanted.iter().copied().collect();
+                let report = Command::Report { shard, voters, at: self.index };
+                self.run(report).expect("a report is taken");
+            }
+        }
+        panic!("planning does not come to rest: {:?}", self.cluster);
+    }
+
+    fn held(&self) -> BTreeMap<NodeId, usize> {
+        let sharded = self.cluster.places().filter(|(shard, _)| *shard != META);
+        let mut held = BTreeMap::new();
+        for node in sharded.flat_map(|(_, place)| &place.voters) {
+            *held.entry(*node).or_default() += 1;
+        }
+        held
+    }
+
+    fn led(&self) -> BTreeMap<NodeId, usize> {
+        let sharded = self.cluster.places().filter(|(shard, _)| *shard != META);
+        let mut led = BTreeMap::new();
+        for (_, place) in sharded {
+            *led.entry(*place.wanted.first().expect("never empty")).or_default() += 1;
+        }
+        led
+    }
+
+    fn meta_voters(&self) -> usize {
+        self.cluster.place(META).expect("the meta group").voters.len()
+    }
+
+    fn set_standing(&mut self, node: NodeId, to: Standing) -> Result<Reply, Rejection> {
+        self.run(Command::SetStanding { node, to, fewer: Fewer::Refuse })
+    }
+}
+
+#[track_caller]
+fn assert_even(counts: &BTreeMap<NodeId, usize>, n_nodes: usize) {
+    let (least, most) = (counts.values().min(), counts.values().max());
+    assert_eq!(counts.len(), n_nodes, "{counts:?}");
+    assert!(most.zip(least).is_some_and(|(most, least)| most - least <= 1), "{counts:?}");
+}
+
+#[test]
+fn two_nodes_keep_one_voter_and_three_have_three() {
+    let mut world = World::founded();
+    world.join(2);
+    world.settle();
+    assert_eq!(world.held(), BTreeMap::from([(NodeId(1), 16)]));
+    world.join(3);
+    world.settle();
+    assert_eq!(world.held().into_values().collect::<Vec<_>>(), [16, 16, 16]);
+    assert_even(&world.led(), 3);
+    assert_eq!(world.meta_voters(), 3);
+    assert!(world.most_moving <= rule().moves_at_once, "{}", world.most_moving);
+}
+
+#[test]
+fn a_fourth_node_takes_its_share() {
+    let mut world = World::founded();
+    for number in 2..=4 {
+        world.join(number);
+        world.settle();
+    }
+    assert_even(&world.held(), 4);
+    assert_even(&world.led(), 4);
+    assert_eq!(world.meta_voters(), 3, "an even number of voters is worse than one fewer");
+}
+
+#[test]
+fn a_node_with_a_wiped_disk_comes_back_as_another_and_is_filled_again() {
+    let mut world = World::founded();
+    for number in 2..=3 {
+        world.join(number);
+    }
+    world.settle();
+    let again = world.run(Command::Join(candidate(3, 3)));
+    assert_eq!(again, Ok(Reply::Member(NodeId(3))), "a restart changes nothing");
+    let wiped = world.run(Command::Join(candidate(3, 99)));
+    let next = NodeId::of(NodeNumber::try_from(3).expect("a number"), 1);
+    assert_eq!(wiped, Ok(Reply::Member(next)));
+    world.settle();
+    assert_eq!(world.held().keys().copied().collect::<Vec<_>>(), [NodeId(1), NodeId(2), next]);
+    assert_even(&world.led(), 3);
+}
+
+#[test]
+fn a_lost_node_is_replaced_and_a_silent_one_leads_nothing() {
+    let mut world = World::founded();
+    for number in 2..=4 {
+        world.join(number);
+    }
+    world.settle();
+    world.silent.insert(NodeId(2));
+    world.settle();
+    assert_eq!(world.led().get(&NodeId(2)), None);
+    assert!(world.held().contains_key(&NodeId(2)), "its replicas wait for it");
+    world.set_standing(NodeId(2), Standing::Lost).expect("a member");
+    world.settle();
+    assert_eq!(world.held().get(&NodeId(2)), None);
+    assert_even(&world.held(), 3);
+}
+
+#[test]
+fn a_drained_node_leads_nothing_and_a_resumed_one_its_share() {
+    let mut world = World::founded();
+    for number in 2..=3 {
+        world.join(number);
+    }
+    world.settle();
+    world.set_standing(NodeId(1), Standing::Draining).expect("a member");
+    world.settle();
+    assert_eq!(world.led().keys().copied().collect::<Vec<_>>(), [NodeId(2), NodeId(3)]);
+    assert_eq!(world.held().get(&NodeId(1)), Some(&16));
+    assert_ne!(world.cluster.place(META).expect("meta").wanted.first(), Some(&NodeId(1)));
+    world.set_standing(NodeId(1), Standing::Active).expect("a member");
+    world.settle();
+    assert_even(&world.led(), 3);
+}
+
+#[test]
+fn three_nodes_become_fewer_only_by_a_clear_word() {
+    let mut world = World::founded();
+    for number in 2..=3 {
+        world.join(number);
+    }
+    world.settle();
+    let refused = world.set_standing(NodeId(3), Standing::Leaving);
+    assert_eq!(refused, Err(Rejection::TooFewRemain { left: 2 }));
+    let leave =
+        Command::SetStanding { node: NodeId(3), to: Standing::Leaving, fewer: Fewer::Accept };
+    world.run(leave).expect("accepted");
+    world.settle();
+    assert_eq!(world.held().get(&NodeId(3)), None);
+    assert!(world.cluster.places().all(|(_, place)| place.voters.len() == 1));
+}
+
+#[test]
+fn copies_go_to_different_zones() {
+    let mut world = World::founded();
+    for (number, zone) in [(2, "one"), (3, "two"), (4, "three"), (5, "three")] {
+        let zone = zone.to_owned();
+        let joined = Candidate { zone, ..candidate(number, u8::try_from(number).expect("small")) };
+        world.run(Command::Join(joined)).expect("joins");
+    }
+    world.settle();
+    for (shard, place) in world.cluster.places().filter(|(shard, _)| *shard != META) {
+        let zones: BTreeSet<_> = place
+            .voters
+            .iter()
+            .map(|node| world.cluster.member(*node).expect("a member").zone.clone())
+            .collect();
+        assert_eq!(zones.len(), 3, "shard {shard}: {place:?}");
+    }
+}
+
+#[test]
+fn a_pinned_shard_is_led_where_it_is_pinned() {
+    let mut world = World::founded();
+    for number in 2..=3 {
+        world.join(number);
+    }
+    world.settle();
+    for shard in (0..SHARDS).map(ShardId) {
+        world.run(Command::Pin { shard, to: Some(NodeId(2)) }).expect("known");
+    }
+    world.settle();
+    assert_eq!(world.led(), BTreeMap::from([(NodeId(2), 16)]));
+}
+
+#[test]
+fn a_plan_for_another_version_is_refused() {
+    let mut world = World::founded();
+    let seen = world.cluster.version();
+    world.join(2);
+    let stale = world.run(Command::Arrange { seen, wanted: Vec::new() });
+    assert_eq!(stale, Err(Rejection::StalePlan { version: seen + 1 }));
+}
+
+#[test]
+fn the_level_rises_only_when_every_member_can() {
+    let mut world = World::founded();
+    let old = Candidate { levels: Levels { lowest: 1, highest: 1 }, ..candidate(2, 2) };
+    world.run(Command::Join(old)).expect("level 1 is fine");
+    let refused = world.run(Command::RaiseLevel { to: 2 });
+    assert_eq!(refused, Err(Rejection::LevelTooHigh { node: NodeId(2), highest: 1 }));
+    world.run(Command::Join(candidate(2, 2))).expect("restarted with a newer program");
+    world.run(Command::RaiseLevel { to: 2 }).expect("all can");
+    let old = Candidate { levels: Levels { lowest: 1, highest: 1 }, ..candidate(3, 3) };
+    assert_eq!(world.run(Command::Join(old)), Err(Rejection::LevelUnknown { level: 2 }));
+}
+
+#[derive(Clone, Debug)]
+enum Happening {
+    Join(u16, u8),
+    Stand(u16, Standing),
+    Silence(u16),
+    Hear(u16),
+    Settle,
+}
+
+fn happenings() -> impl Strategy<Value = Vec<Happening>> {
+    let standing = prop_oneof![
+        Just(Standing::Active),
+        Just(Standing::Draining),
+        Just(Standing::Leaving),
+        Just(Standing::Lost),
+    ];
+    let one = prop_oneof![
+        (1..8_u16, 0..3_u8).prop_map(|(number, folder)| Happening::Join(number, folder)),
+        (1..8_u16, standing).prop_map(|(number, standing)| Happening::Stand(number, standing)),
+        (1..8_u16).prop_map(Happening::Silence),
+        (1..8_u16).prop_map(Happening::Hear),
+        Just(Happening::Settle),
+    ];
+    prop::collection::vec(one, 1..30)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+    #[test]
+    fn planning_comes_to_rest_whatever_happens(happenings in happenings()) {
+        let mut world = World::founded();
+        for happening in happenings {
+            match happening {
+                Happening::Join(number, folder) => {
+                    world.run(Command::Join(candidate(number, folder))).ok();
+                }
+                Happening::Stand(number, to) => {
+                    world.set_standing(NodeId(u64::from(number)), to).ok();
+                }
+                Happening::Silence(number) => {
+                    world.silent.insert(NodeId(u64::from(number)));
+                }
+                Happening::Hear(number) => {
+                    world.silent.remove(&NodeId(u64::from(number)));
+                }
+                Happening::Settle => world.settle(),
+            }
+        }
+        world.settle();
+        for (_, place) in world.cluster.places() {
+            prop_assert!(!place.wanted.is_empty());
+            prop_assert!(place.wanted.iter().all(|node| world.cluster.member(*node).is_some()));
+        }
+        prop_assert!(world.most_moving <= rule().moves_at_once);
+    }
+}
