@@ -158,7 +158,9 @@ impl Fabric {
             | Reply::UnknownPosition
             | Reply::Expired
             | Reply::Unknown
-            | Reply::NotLeader
+            | Reply::NotLeader { .. }
+            | Reply::Changing { .. }
+            | Reply::ChangeRefused { .. }
             | Reply::Fenced => unreachable!("the router settles these"),
         }
     }

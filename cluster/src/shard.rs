@@ -10,6 +10,7 @@ pub(crate) mod dedupe;
 pub mod entry;
 pub(crate) mod header;
 pub mod io;
+pub(crate) mod joining;
 pub mod kind;
 pub(crate) mod lead;
 pub(crate) mod loads;

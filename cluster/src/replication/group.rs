@@ -2,17 +2,27 @@
 //!
 //! **Invariants:** an append is handed out before anything that depends on it; a message that
 //! promises durability is held until `Group::persisted` says so; a commit index is logged with or
-//! before anything derived from applying it.
+//! before anything derived from applying it. A replica whose members are unknown takes part only
+//! by a snapshot, because the log from its beginning does not say who was there at first.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
-use raft::eraftpb::{ConfState, Entry, EntryType, HardState, Message, MessageType};
-use raft::{Config, RawNode, Ready, StateRole};
+use raft::eraftpb::{Entry, EntryType, HardState, Message, MessageType};
+use raft::{Config, ProgressState, RawNode, Ready, SnapshotStatus, StateRole};
 use storage::log::{EntryKind, GroupId, LogEntry, Record};
 
 use crate::ids::{NodeId, ShardId};
-use crate::replication::group_log::GroupLog;
+use crate::replication::codec::{is_for_peers, own_payload};
+use crate::replication::election::{ELECTION_TICKS, HEARTBEAT_TICKS, Patience};
+use crate::replication::group_log::{GroupLog, LogState};
+use crate::replication::members::{GroupMembers, MemberChange};
+use crate::replication::offer::SnapshotOffer;
+use crate::replication::term_runs::TermRuns;
+
+/// Ticks after which a snapshot that was offered and not installed is offered again.
+const OFFER_TICKS: u64 = 20;
 
 /// What a group is restarted from.
 #[derive(Clone, Debug)]
@@ -20,22 +30,35 @@ pub struct GroupState {
     pub term: u64,
     pub vote: u64,
     pub commit: u64,
-    pub voters: Vec<u64>,
+    /// Without voters, a replica that is to learn everything from the others.
+    pub members: GroupMembers,
     /// Everything at or before this (index, term) is applied and not in `entries`.
     pub applied: (u64, u64),
     pub entries: VecDeque<LogEntry>,
+    /// Before the first entry that the node's log holds: its index and term.
+    pub log_start: (u64, u64),
+    /// The terms of everything after `log_start`.
+    pub terms: TermRuns,
+    /// The snapshot that covers everything up to `log_start`.
+    pub snapshot: Option<SnapshotOffer>,
+    /// Before this is applied, the state is of no single moment.
+    pub whole_at: u64,
 }
 
 impl GroupState {
-    /// A group that has never done anything, with these voters.
+    /// A group that has never done anything, with these voters; with none, a replica that joins.
     pub fn new(voters: &[NodeId]) -> Self {
         Self {
             term: 0,
             vote: 0,
             commit: 0,
-            voters: voters.iter().map(|node| node.0).collect(),
+            members: GroupMembers::voters(voters),
             applied: (0, 0),
             entries: VecDeque::new(),
+            log_start: (0, 0),
+            terms: TermRuns::default(),
+            snapshot: None,
+            whole_at: 0,
         }
     }
 }
@@ -49,11 +72,17 @@ pub struct GroupError {
 
 pub(crate) struct Group {
     id: GroupId,
+    me: NodeId,
     node: RawNode<GroupLog>,
+    patience: Patience,
+    members: GroupMembers,
     /// Readies whose appends are on their way to disk, oldest first.
     appending: VecDeque<Appending>,
     /// The newest commit index that is not in the log yet.
     unlogged_commit: Option<HardState>,
+    /// A snapshot whose file is here, until Raft has taken it.
+    fetched: Option<(SnapshotOffer, String)>,
+    ticks: u64,
 }
 
 struct Appending {
@@ -69,7 +98,9 @@ pub(crate) struct Polled {
     pub(crate) messages: Vec<Message>,
     pub(crate) committed: Vec<LogEntry>,
     /// Contexts of reads that may be served once everything at or before the index is applied.
-    pub(crate) reads: Vec<(u64, u64)>,
+    pub(crate) reads: Vec<(Vec<u8>, u64)>,
+    /// The log goes on from this snapshot; what was applied before is void.
+    pub(crate) installed: Option<(SnapshotOffer, String)>,
 }
 
 /// The group could not take a proposal; nothing was appended.
@@ -80,6 +111,7 @@ impl Group {
     pub(crate) fn restart(
         node: NodeId,
         shard: ShardId,
+        seed: u64,
         state: GroupState,
     ) -> Result<Self, GroupError> {
         let hard_state = HardState {
@@ -88,45 +120,83 @@ impl Group {
             commit: state.commit.max(state.applied.0),
             ..HardState::default()
         };
-        let conf_state = ConfState { voters: state.voters, ..ConfState::default() };
-        let entries = state.entries.into_iter().map(raft_entry).collect();
-        let log = GroupLog::new(hard_state, conf_state, state.applied, entries);
+        let log = GroupLog::new(LogState {
+            hard_state,
+            conf_state: state.members.to_conf_state(),
+            applied: state.applied,
+            entries: state.entries.into_iter().map(raft_entry).collect(),
+            log_start: state.log_start,
+            terms: state.terms,
+            offer: state.snapshot,
+        });
         let config = Config {
             id: node.0,
-            election_tick: 10,
-            heartbeat_tick: 2,
+            election_tick: ELECTION_TICKS,
+            heartbeat_tick: HEARTBEAT_TICKS,
             applied: state.applied.0,
             max_size_per_msg: 256 << 10,
             max_inflight_msgs: 256,
             check_quorum: true,
             pre_vote: true,
-            batch_append: true,
+            // Messages leave with every step, so there is nothing to batch them with, and a batch
+            // would have no bound.
+            batch_append: false,
             max_uncommitted_size: 64 << 20,
             max_committed_size_per_ready: 4 << 20,
             ..Config::default()
         };
         let silent = slog::Logger::root(slog::Discard, slog::o!());
-        let node = RawNode::new(&config, log, &silent)
+        let raw = RawNode::new(&config, log, &silent)
             .map_err(|error| GroupError { shard, why: error.to_string() })?;
-        Ok(Self { id: group_of(shard), node, appending: VecDeque::new(), unlogged_commit: None })
+        let id = group_of(shard);
+        let mut group = Self {
+            id,
+            me: node,
+            node: raw,
+            patience: Patience::new(seed, node, id),
+            members: state.members,
+            appending: VecDeque::new(),
+            unlogged_commit: None,
+            fetched: None,
+            ticks: 0,
+        };
+        group.follow_members();
+        group.settle_patience();
+        Ok(group)
     }
 
     pub(crate) fn tick(&mut self) {
+        self.ticks += 1;
         self.node.tick();
+        self.settle_patience();
+        if self.ticks.is_multiple_of(OFFER_TICKS) && self.is_leader() {
+            self.offer_again();
+        }
     }
 
     /// Stands for election at once, as a group's only voter may.
     pub(crate) fn campaign(&mut self) {
         // Refused only while an election is pending: then there is nothing to hurry.
         self.node.campaign().ok();
+        self.settle_patience();
     }
 
     pub(crate) fn is_only_voter(&self) -> bool {
-        self.node.store().conf_state().voters == [self.node.raft.id]
+        self.members.voters == [self.me.0] && !self.members.is_changing()
     }
 
     pub(crate) fn is_leader(&self) -> bool {
         self.node.raft.state == StateRole::Leader
+    }
+
+    /// The leader as far as it is known; nobody when it is this replica.
+    pub(crate) fn other_leader(&self) -> Option<NodeId> {
+        let leader = NodeId(self.node.raft.leader_id);
+        (leader.0 != 0 && leader != self.me).then_some(leader)
+    }
+
+    pub(crate) fn members(&self) -> &GroupMembers {
+        &self.members
     }
 
     pub(crate) fn term(&self) -> u64 {
@@ -146,24 +216,83 @@ impl Group {
     }
 
     /// Takes a message of a peer. Proposals are refused: only the leader's own turns may propose.
-    pub(crate) fn step(&mut self, message: Message) {
-        if message.get_msg_type() == MessageType::MsgPropose {
-            return;
+    /// An error says what in it cannot be: this replica's past is not what its peers remember.
+    pub(crate) fn step(&mut self, message: Message) -> Result<(), String> {
+        if !is_for_peers(message.get_msg_type()) || message.to != self.me.0 {
+            return Ok(());
         }
-        // A message of a removed or unknown peer is no event.
-        self.node.step(message).ok();
+        let stepped = catch_unwind(AssertUnwindSafe(|| {
+            // A message of a removed or unknown peer is no event.
+            self.node.step(message).ok();
+        }));
+        if stepped.is_err() {
+            return Err("a peer knows of a past that this replica does not have".to_owned());
+        }
+        self.settle_patience();
+        Ok(())
+    }
+
+    /// The answer of a replica without members to entries: a snapshot must come first.
+    pub(crate) fn ask_for_snapshot(&self, append: &Message) -> Option<Message> {
+        let unborn = self.members.voters.is_empty();
+        let asks = unborn && append.get_msg_type() == MessageType::MsgAppend;
+        asks.then(|| Message {
+            msg_type: MessageType::MsgAppendResponse,
+            to: append.from,
+            from: self.me.0,
+            term: append.term,
+            index: append.index,
+            reject: true,
+            request_snapshot: 1,
+            ..Message::default()
+        })
     }
 
     pub(crate) fn propose(&mut self, data: Vec<u8>) -> Result<u64, ProposalDropped> {
-        if !self.is_leader() || self.node.raft.lead_transferee.is_some() {
+        if !self.is_leader() || self.is_transferring() {
             return Err(ProposalDropped);
         }
         self.node.propose(Vec::new(), data).map_err(|_| ProposalDropped)?;
         Ok(self.last_index())
     }
 
-    pub(crate) fn read_index(&mut self, context: u64) {
-        self.node.read_index(context.to_be_bytes().to_vec());
+    /// Proposes a change of members. Raft-rs makes an empty entry of one that cannot be now.
+    pub(crate) fn propose_change(&mut self, change: &MemberChange) -> Result<u64, ProposalDropped> {
+        if !self.is_leader() || self.is_transferring() || self.node.raft.has_pending_conf() {
+            return Err(ProposalDropped);
+        }
+        let proposed = self.node.propose_conf_change(change.encode(), change.to_raft());
+        proposed.map_err(|_| ProposalDropped)?;
+        Ok(self.last_index())
+    }
+
+    /// Applies a committed change. One that is in the members already is passed over.
+    pub(crate) fn apply_change(&mut self, entry: &LogEntry) -> Result<Option<Record>, String> {
+        if entry.index <= self.members.at {
+            return Ok(None);
+        }
+        let change = MemberChange::decode(&entry.payload).map_err(|error| error.to_string())?;
+        let conf = self.node.apply_conf_change(&change.to_raft());
+        let conf = conf.map_err(|error| error.to_string())?;
+        self.members = GroupMembers::from_conf_state(&conf, entry.index);
+        self.node.mut_store().set_conf_state(conf);
+        self.follow_members();
+        Ok(Some(self.members.record(self.id)))
+    }
+
+    /// Hands leadership to another voter, if it can take it within an election's time.
+    pub(crate) fn transfer(&mut self, to: NodeId) {
+        if self.is_leader() && to != self.me {
+            self.node.transfer_leader(to.0);
+        }
+    }
+
+    pub(crate) fn is_transferring(&self) -> bool {
+        self.node.raft.lead_transferee.is_some()
+    }
+
+    pub(crate) fn read_index(&mut self, context: Vec<u8>) {
+        self.node.read_index(context);
     }
 
     pub(crate) fn applied(&mut self, index: u64) {
@@ -178,18 +307,27 @@ impl Group {
         }
         let mut ready = self.node.ready();
         let mut polled = Polled {
-            messages: ready.take_messages(),
+            messages: self.for_peers(ready.take_messages()),
             committed: ready
                 .take_committed_entries()
                 .into_iter()
                 .map(|entry| log_entry(self.id, entry))
                 .collect(),
-            reads: ready.take_read_states().iter().filter_map(read_state).collect(),
+            reads: ready
+                .take_read_states()
+                .into_iter()
+                .map(|read| (read.request_ctx, read.index))
+                .collect(),
             append: None,
+            installed: None,
         };
-        let records = self.records(&ready);
+        let mut records = Vec::new();
+        if !ready.snapshot().is_empty() {
+            polled.installed = self.install(&mut records);
+        }
+        self.push_records(&ready, &mut records);
         let number = ready.number();
-        let messages = ready.take_persisted_messages();
+        let messages = self.for_peers(ready.take_persisted_messages());
         if ready.must_sync() {
             self.appending.push_back(Appending { number, messages });
             polled.append = Some((number, records));
@@ -199,6 +337,9 @@ impl Group {
             polled.messages.extend(messages);
         }
         self.node.advance_append_async(ready);
+        if let Some((offer, _)) = &polled.installed {
+            self.node.advance_apply_to(offer.meta.start);
+        }
         if self.appending.is_empty() {
             self.node.on_persist_ready(number);
         }
@@ -220,24 +361,73 @@ impl Group {
         self.unlogged_commit.take().map(|hard_state| self.hard_state_record(&hard_state))
     }
 
+    /// Entries (first, last) that followers need and only the node's log holds.
+    pub(crate) fn take_wanted_entries(&mut self) -> Vec<(u64, u64)> {
+        self.node.mut_store().take_wanted()
+    }
+
+    /// Takes what the node's log gave for a read from `from` on: nothing if it was trimmed.
+    pub(crate) fn take_read_entries(&mut self, from: u64, read: Vec<LogEntry>) {
+        let read = read.into_iter().map(raft_entry).collect();
+        if let Some(context) = self.node.mut_store().take_read(from, read) {
+            self.node.on_entries_fetched(context);
+            self.node.mut_store().forget_read();
+        }
+    }
+
+    /// Whether a follower waits for a snapshot that is newer than the one at hand.
+    pub(crate) fn take_snapshot_wanted(&mut self) -> bool {
+        self.is_leader() && self.node.mut_store().take_snapshot_wanted()
+    }
+
+    /// A snapshot of this replica is durable and its log may be trimmed up to its start.
+    pub(crate) fn cover(&mut self, offer: SnapshotOffer) {
+        self.node.mut_store().cover(offer);
+    }
+
+    /// The file of an offered snapshot is here, whole and durable: Raft may take the message that
+    /// offered it.
+    pub(crate) fn take_fetched(
+        &mut self,
+        message: Message,
+        offer: SnapshotOffer,
+        file: String,
+    ) -> Result<(), String> {
+        self.fetched = Some((offer, file));
+        self.step(message)?;
+        // It may have come too late to be of use.
+        self.fetched.take_if(|_| self.node.snap().is_none_or(|snapshot| snapshot.is_empty()));
+        Ok(())
+    }
+
+    /// Sets the log to the fetched snapshot, and says so in the node's log.
+    fn install(&mut self, records: &mut Vec<Record>) -> Option<(SnapshotOffer, String)> {
+        let (offer, file) = self.fetched.take()?;
+        records.push(offer.pointer(&file));
+        records.push(offer.members.record(self.id));
+        self.members = offer.members.clone();
+        self.node.mut_store().install(offer.clone());
+        self.follow_members();
+        Some((offer, file))
+    }
+
     /// What a ready wants logged. A commit index alone waits for the next append to carry it.
-    fn records(&mut self, ready: &Ready) -> Vec<Record> {
-        let mut records = Vec::with_capacity(ready.entries().len() + 2);
+    fn push_records(&mut self, ready: &Ready, records: &mut Vec<Record>) {
         if let Some(hard_state) = ready.hs() {
             self.node.mut_store().set_hard_state(hard_state.clone());
             self.unlogged_commit = Some(hard_state.clone());
         }
         if !ready.must_sync() {
-            return records;
+            return;
         }
         if let Some(from) = self.node.mut_store().append(ready.entries()) {
             records.push(Record::Truncate { group: self.id, from });
         }
-        // Behind the entries: a torn write must not leave a commit index without them.
+        // In front of the entries: their term is never ahead of the hard state. A torn write may leave
+        // a commit index without them, and reading it back cuts it.
         records.extend(self.take_unlogged_commit());
         records
             .extend(ready.entries().iter().cloned().map(|e| Record::Entry(log_entry(self.id, e))));
-        records
     }
 
     fn hard_state_record(&self, hard_state: &HardState) -> Record {
@@ -247,6 +437,32 @@ impl Group {
             vote: hard_state.vote,
             commit: hard_state.commit,
         }
+    }
+
+    /// A snapshot that was offered long ago may have been lost on the way, or be gone by now.
+    fn offer_again(&mut self) {
+        let stuck = self.node.raft.prs().iter();
+        let stuck = stuck.filter(|(_, progress)| progress.state == ProgressState::Snapshot);
+        let mut stuck: Vec<_> = stuck.map(|(id, _)| *id).collect();
+        stuck.sort_unstable();
+        for id in stuck {
+            self.node.report_snapshot(id, SnapshotStatus::Failure);
+        }
+    }
+
+    fn follow_members(&mut self) {
+        let has_followers = !self.members.is_only(self.me);
+        self.node.mut_store().keep_for_followers(has_followers);
+    }
+
+    /// Raft-rs drew a wait at random, if it drew one: this one is repeatable.
+    fn settle_patience(&mut self) {
+        let ticks = self.patience.ticks(self.node.raft.term);
+        self.node.raft.set_randomized_election_timeout(ticks);
+    }
+
+    fn for_peers(&self, messages: Vec<Message>) -> Vec<Message> {
+        messages.into_iter().filter(|message| is_for_peers(message.get_msg_type())).collect()
     }
 }
 
@@ -261,7 +477,8 @@ fn log_entry(group: GroupId, entry: Entry) -> LogEntry {
         EntryType::EntryConfChange => EntryKind::ConfChange,
         EntryType::EntryConfChangeV2 => EntryKind::ConfChangeV2,
     };
-    LogEntry { group, term: entry.term, index: entry.index, kind, payload: entry.data }
+    let payload = own_payload(&entry).clone();
+    LogEntry { group, term: entry.term, index: entry.index, kind, payload }
 }
 
 fn raft_entry(entry: LogEntry) -> Entry {
@@ -272,9 +489,4 @@ fn raft_entry(entry: LogEntry) -> Entry {
     };
     let data: Bytes = entry.payload;
     Entry { entry_type, term: entry.term, index: entry.index, data, ..Entry::default() }
-}
-
-fn read_state(state: &raft::ReadState) -> Option<(u64, u64)> {
-    let context = state.request_ctx.as_slice().try_into().ok()?;
-    Some((u64::from_be_bytes(context), state.index))
 }

@@ -19,7 +19,8 @@ use tokio::sync::oneshot;
 
 use crate::ids::ShardId;
 use crate::replication::group::group_of;
-use crate::replication::recovery::{CoveredBy, GroupMembers, SnapshotAt};
+use crate::replication::offer::SnapshotOffer;
+use crate::replication::recovery::{CoveredBy, SnapshotAt};
 use crate::runtime::archive::Archive;
 use crate::runtime::asking::{ask, finished};
 use crate::runtime::floors::Floors;
@@ -27,6 +28,7 @@ use crate::runtime::postponed::{Postponed, explained};
 use crate::runtime::services::Services;
 use crate::runtime::shard_actor::ShardMessage;
 use crate::runtime::snapshotting::Snapshotting;
+use crate::shard::io::Input;
 
 /// Between looks at whether something is due.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -48,7 +50,6 @@ pub(crate) struct Maintenance {
     pub(crate) seal: Option<Arc<dyn Seal>>,
     pub(crate) rule: MaintenanceRule,
     pub(crate) shards: Vec<ShardId>,
-    pub(crate) members: GroupMembers,
     /// The snapshot each shard's log goes on from.
     pub(crate) current: BTreeMap<ShardId, CurrentSnapshot>,
     pub(crate) floors: Floors,
@@ -154,6 +155,7 @@ impl Maintenance {
             start_term: start.term,
             end: file.end,
             file: file.path.clone(),
+            members: start.members.clone(),
             history_to,
         };
         let pointer = Record::SnapshotPointer {
@@ -162,9 +164,16 @@ impl Maintenance {
             start_term: at.start_term,
             end: at.end,
             file: at.file.clone(),
-            conf: CoveredBy { members: self.members.clone(), history_to }.encode(),
+            conf: CoveredBy { members: start.members.clone(), history_to }.encode(),
         };
         finished(self.services.log.append_durably(vec![pointer])).await?;
+        let offer = SnapshotOffer {
+            meta: file.meta,
+            end: file.end,
+            bytes: file.bytes,
+            members: start.members,
+        };
+        ask(&actor, ShardMessage::Input(Input::Covered(offer)))?;
         self.services.forget_appended(shard, appended);
         snapshotting.remove_older(&at)?;
         tracing::info!(shard.id = %shard, start = at.start, bytes = file.bytes, "snapshot written");

@@ -25,7 +25,6 @@ use crate::ids::ShardId;
 use crate::metrics::ClusterMetrics;
 use crate::placement::shard_map::ShardCountError;
 use crate::replication::group::GroupError;
-use crate::replication::recovery::GroupMembers;
 use crate::runtime::feed::{FeedConsumer, FeedSignals, Follower};
 use crate::runtime::floors::Floors;
 use crate::runtime::identity::IdentityError;
@@ -193,7 +192,6 @@ impl Node {
                 index_floor_every: config.index_floor_every,
             },
             shards: map.shards().collect(),
-            members: GroupMembers::only(identity.node),
             current,
             floors: floors.clone(),
             floor_was_raised: clock::monotonic(),

@@ -16,7 +16,9 @@ use storage::state::{IndexFault, IndexOptions, StateIndex, set_aside};
 use crate::ids::ShardId;
 use crate::placement::shard_map::ShardMap;
 use crate::replication::group::group_of;
-use crate::replication::recovery::{GroupMembers, RecoveredGroup, Recovering};
+use crate::replication::members::GroupMembers;
+use crate::replication::recovery::{RecoveredGroup, Recovering};
+use crate::replication::transfer::offer_of;
 use crate::runtime::identity::Identity;
 use crate::runtime::maintenance::CurrentSnapshot;
 use crate::runtime::node::{NodeConfig, StartError, start_error};
@@ -65,7 +67,7 @@ impl Opened {
         snapshot::remove_leftovers(disk.as_ref(), SNAPSHOT_DIR, Leftovers::Written)
             .map_err(|error| start_error("snapshots", &error))?;
         let (index, bases) = restore(config, &disk, seal.as_ref(), &groups)?;
-        let past = past(config, &identity, map, groups, bases)?;
+        let past = past(config, &disk, &identity, map, groups, bases)?;
         Ok(Self { lock, disk, seal, identity, map, log, index, past })
     }
 }
@@ -184,6 +186,7 @@ fn entry_bytes_max(segment_bytes: u64) -> usize {
 
 fn past(
     config: &NodeConfig,
+    disk: &Arc<dyn Disk>,
     identity: &Identity,
     map: ShardMap,
     groups: Groups,
@@ -213,7 +216,12 @@ fn past(
             entry_bytes_max: entry_bytes_max(config.segment_bytes),
             seed,
         };
-        let state = group.into_state(applied, members);
+        let offer = group.snapshot.as_ref().and_then(|at| {
+            let offer = offer_of(disk.as_ref(), at);
+            // Only a follower could miss it, and it gets a newer one.
+            offer.inspect_err(|error| tracing::warn!(shard.id = %shard, %error, "no offer")).ok()
+        });
+        let state = group.into_state(applied, members, offer);
         past.cores.push((shard, ShardCore::restart(shard_config, base, state)?));
     }
     Ok(past)

@@ -19,7 +19,7 @@ use crate::runtime::admission::Admission;
 use crate::runtime::services::{Services, Shards};
 use crate::runtime::shard_actor::{ShardMessage, Waiter};
 use crate::shard::entry::CommandId;
-use crate::shard::io::{Command, Query, Reply};
+use crate::shard::io::{Command, Freshness, Query, Reply};
 use crate::time::{Span, Timestamp};
 
 /// Between attempts while a shard has no leader.
@@ -133,8 +133,13 @@ impl Router {
         let shard = self.map.shard_of(entity.key.slot());
         let door = self.door(shard)?;
         loop {
-            let query =
-                Query { entity: entity.clone(), at_least, not_after: deadline, body: body.clone() };
+            let query = Query {
+                entity: entity.clone(),
+                at_least,
+                freshness: Freshness::Latest,
+                not_after: deadline,
+                body: body.clone(),
+            };
             let message = |waiter| ShardMessage::Query(query, waiter);
             let reply = self.ask(shard, door, body.len(), deadline, message).await?;
             match self.settle(shard, reply).await? {
@@ -180,7 +185,7 @@ impl Router {
     /// The final reply, or `None` when the attempt is to be repeated.
     async fn settle(&self, shard: ShardId, reply: Reply) -> Result<Option<Reply>, Unavailable> {
         match reply {
-            Reply::NotLeader | Reply::Unknown => {
+            Reply::NotLeader { .. } | Reply::Unknown => {
                 tokio::time::sleep(RETRY_PAUSE).await;
                 Ok(None)
             }
@@ -198,7 +203,9 @@ impl Router {
             | Reply::TooManyKeys
             | Reply::Panicked
             | Reply::Malformed { .. }
-            | Reply::RecordFull => Ok(Some(reply)),
+            | Reply::RecordFull
+            | Reply::Changing { .. }
+            | Reply::ChangeRefused { .. } => Ok(Some(reply)),
         }
     }
 }

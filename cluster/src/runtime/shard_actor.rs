@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use crate::entity::Catalogue;
 use crate::ids::{EntityRef, ShardId};
+use crate::replication::group::group_of;
 use crate::runtime::admission::Permit;
 use crate::runtime::services::Services;
 use crate::shard::core::{ShardCore, ShardStatus};
@@ -177,8 +178,17 @@ impl ShardState {
                 services.appended(self.id, bytes);
             }
             Output::AppendLazily(record) => services.log.append_lazily(record),
-            Output::Send(_) => {
+            Output::Send { .. } | Output::SnapshotWanted | Output::Members(_) => {
                 // A group of one voter has nobody to write to.
+            }
+            Output::ReadLog { from, to } => self.read_log(from, to, myself),
+            Output::Fetch { offer, .. } => {
+                // As above: so nobody can have offered it either.
+                myself.cast(ShardMessage::Input(Input::FetchFailed(offer))).ok();
+            }
+            Output::Install { offer, .. } => {
+                let why = format!("snapshot {} came from nowhere", offer.meta.start);
+                myself.cast(ShardMessage::Input(Input::InstallFailed { why })).ok();
             }
             Output::Reply { token, reply } => {
                 if let Some(waiter) = self.waiters.remove(&token) {
@@ -266,6 +276,17 @@ impl ShardState {
             reply.send(written.map(|()| step.next_after)).ok();
         });
         self.services.submit(IndexJob::Write { writes, done });
+    }
+
+    fn read_log(&self, from: u64, to: u64, myself: &ActorRef<ShardMessage>) {
+        let read = self.services.log.read(group_of(self.id), from, to);
+        let myself = myself.clone();
+        tokio::spawn(async move {
+            // What is trimmed by now, or cannot be read, a follower gets from a snapshot.
+            let entries = read.await.ok().and_then(Result::ok).unwrap_or_default();
+            // As in `load`.
+            myself.cast(ShardMessage::Input(Input::LogRead { from, entries })).ok();
+        });
     }
 
     fn load(&self, entity: EntityRef, myself: &ActorRef<ShardMessage>) {

@@ -30,8 +30,15 @@ impl ShardCore {
             // The empty entry is the barrier that opens a term.
             EntryKind::Normal if entry.payload.is_empty() => {}
             EntryKind::Normal => self.apply_normal(entry, out)?,
-            EntryKind::ConfChange | EntryKind::ConfChangeV2 => {
-                return Err(Fault::of_entry(entry, &"membership changes are not known here"));
+            EntryKind::ConfChange => {
+                return Err(Fault::of_entry(entry, &"a change of members in a form nobody writes"));
+            }
+            EntryKind::ConfChangeV2 => {
+                let changed = self.group.apply_change(entry);
+                if let Some(record) = changed.map_err(|why| Fault::of_entry(entry, &why))? {
+                    out.push(Output::AppendLazily(record));
+                    out.push(Output::Members(self.group.members().clone()));
+                }
             }
         }
         self.applied = (entry.index, entry.term);

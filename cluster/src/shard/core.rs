@@ -7,7 +7,9 @@
 //! The parts: `turn` decides, `apply` applies, `reads` reads, `loads` waits for cold entities.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
+use sha2::{Digest, Sha256};
 use storage::log::LogEntry;
 
 use crate::entity::Catalogue;
@@ -18,6 +20,7 @@ use crate::shard::clock::BelievedClock;
 use crate::shard::entry::Cursor;
 use crate::shard::header::Header;
 use crate::shard::io::{Command, Input, Output, Reply, Space};
+use crate::shard::joining::{Joining, sent};
 use crate::shard::kind::Kinds;
 use crate::shard::lead::{Lead, Work};
 use crate::shard::loads::Loads;
@@ -38,6 +41,7 @@ const STORING_BYTES_MAX: usize = 1 << 20;
 
 pub struct ShardCore {
     pub(crate) id: ShardId,
+    pub(crate) node: NodeId,
     pub(crate) incarnation: Incarnation,
     pub(crate) shards: ShardMap,
     pub(crate) kinds: Kinds,
@@ -54,6 +58,9 @@ pub struct ShardCore {
     pub(crate) invocations: BTreeMap<Cursor, EntityRef>,
     pub(crate) reads: Reads,
     pub(crate) lead: Option<Lead>,
+    /// Before this index is applied, records may be of different moments.
+    pub(crate) whole_at: u64,
+    pub(crate) joining: Joining,
     pub(crate) catalogue: Option<Catalogue>,
     pub(crate) space: Space,
     pub(crate) seed: [u8; 32],
@@ -95,6 +102,10 @@ pub struct ShardStatus {
     /// Tells sent whose outcome is not recorded at their target yet.
     pub waiting_tells: usize,
     pub fenced: bool,
+    /// Whether the state is that of one moment: not so while a snapshot is being caught up with.
+    pub whole: bool,
+    /// Another replica that leads, as far as this one knows.
+    pub leader: Option<NodeId>,
 }
 
 impl ShardCore {
@@ -103,22 +114,27 @@ impl ShardCore {
         let ShardConfig { id, node, incarnation, shards, kinds, seed, .. } = config;
         let ShardConfig { resident_bytes_max, entry_bytes_max, .. } = config;
         let applied = state.applied;
+        let whole_at = state.whole_at;
+        let asker = asker_of(&seed, node);
         Ok(Self {
             id,
+            node,
             incarnation,
             shards,
             kinds,
             resident_bytes_max,
             entry_bytes_max,
-            group: Group::restart(node, id, state)?,
+            group: Group::restart(node, id, u64::from_be_bytes(asker), state)?,
             header: base.header,
             applied,
             residents: base.residents,
             loads: Loads::default(),
             timers: base.timers,
             invocations: base.invocations,
-            reads: Reads::default(),
+            reads: Reads::new(asker),
             lead: None,
+            whole_at,
+            joining: Joining::default(),
             catalogue: None,
             space: Space::Free,
             seed,
@@ -158,18 +174,35 @@ impl ShardCore {
             }
             Input::Persisted { number } => {
                 let messages = self.group.persisted(number);
-                out.extend(messages.into_iter().map(Output::Send));
+                out.extend(messages.into_iter().map(sent));
                 self.pump(now, out);
             }
+            // What was asked for before is void once the shard goes on from a snapshot.
+            Input::Loaded { .. } | Input::Indexed { .. } if self.is_installing() => {}
             Input::Loaded { entity, stored } => self.take_loaded(entity, stored, now, out),
             Input::Indexed { entity, position, bytes } => {
                 self.residents.mark_indexed(&entity, position);
                 self.storing_bytes = self.storing_bytes.saturating_sub(bytes);
             }
-            Input::Message(message) => {
-                self.group.step(message);
+            Input::Message(message) => self.take_message(message, now, out),
+            Input::LogRead { from, entries } => {
+                self.group.take_read_entries(from, entries);
                 self.pump(now, out);
             }
+            Input::ChangeMembers { token, change } => {
+                let reply = self.change_members(&change);
+                out.push(Output::Reply { token, reply });
+                self.pump(now, out);
+            }
+            Input::TransferLead { to } => {
+                self.group.transfer(to);
+                self.pump(now, out);
+            }
+            Input::Covered(offer) => self.group.cover(offer),
+            Input::Fetched { offer, file } => self.take_fetched(&offer, file, now, out),
+            Input::FetchFailed(offer) => self.joining.give_up(&offer),
+            Input::Installed(base) => self.take_installed(*base, now, out),
+            Input::InstallFailed { why } => self.fence(why, out),
             Input::Catalogue(catalogue) => self.catalogue = catalogue,
             Input::Space(space) => self.set_space(space, out),
         }
@@ -211,7 +244,7 @@ impl ShardCore {
             (Some(lead), Space::Free) => {
                 return lead.inbox.push_back(Work::Command { token, command });
             }
-            (None, Space::Free) => Reply::NotLeader,
+            (None, Space::Free) => self.not_leader(),
         };
         out.push(Output::Reply { token, reply });
     }
@@ -260,6 +293,9 @@ impl ShardCore {
             }
         }
         out.extend(self.group.take_unlogged_commit().map(Output::AppendLazily));
+        if self.ticks.is_multiple_of(TICKS_PER_OFFER) && self.group.take_snapshot_wanted() {
+            out.push(Output::SnapshotWanted);
+        }
         self.pump(now, out);
         self.let_go_of_idle(out);
     }
@@ -267,27 +303,32 @@ impl ShardCore {
     /// Moves the group as far as it goes without waiting for the disk.
     pub(crate) fn pump(&mut self, now: Timestamp, out: &mut Vec<Output>) {
         while let Some(polled) = self.group.poll() {
-            out.extend(polled.messages.into_iter().map(Output::Send));
+            out.extend(polled.messages.into_iter().map(sent));
             if let Some((number, records)) = polled.append {
                 out.push(Output::Append { number, records });
             }
             self.follow_role(out);
-            for (context, index) in polled.reads {
-                self.confirm_reads(context, index);
+            if let Some((offer, file)) = polled.installed {
+                self.begin_install(offer, file, out);
             }
-            if !self.apply_all(&polled.committed, out) {
+            for (context, index) in polled.reads {
+                self.confirm_reads(&context, index, out);
+            }
+            if !self.take_committed(polled.committed, out) {
                 return;
             }
             self.start_lead(out);
             self.let_go_of_idle(out);
         }
+        let wanted = self.group.take_wanted_entries().into_iter();
+        out.extend(wanted.map(|(from, to)| Output::ReadLog { from, to }));
         // Also when the group had nothing to say: a lead that replaced one starts here.
         self.follow_role(out);
         self.start_lead(out);
         self.serve_reads(now, out);
     }
 
-    fn apply_all(&mut self, committed: &[LogEntry], out: &mut Vec<Output>) -> bool {
+    pub(crate) fn apply_all(&mut self, committed: &[LogEntry], out: &mut Vec<Output>) -> bool {
         for entry in committed {
             if let Err(fault) = self.apply_committed(entry, out) {
                 self.fence(fault.why, out);
@@ -316,7 +357,7 @@ impl ShardCore {
     /// under the last leader are this one's now.
     fn start_lead(&mut self, out: &mut Vec<Output>) {
         let Some(lead) = &mut self.lead else { return };
-        if lead.started || self.applied.0 < lead.starts_after {
+        if lead.started || self.applied.0 < lead.starts_after || self.joining.is_installing() {
             return;
         }
         lead.started = true;
@@ -334,7 +375,7 @@ impl ShardCore {
         if lead.started {
             out.push(Output::Leads(false));
         }
-        let abandoned = lead.abandoned();
+        let abandoned = lead.abandoned(self.group.other_leader());
         out.extend(abandoned.map(|h| Output::Reply { token: h.token, reply: h.reply }));
         self.abandon_reads(out);
         self.residents.drop_speculation();
@@ -361,10 +402,11 @@ impl ShardCore {
         if let Some(lead) = self.lead.take() {
             out.extend(lead.started.then_some(Output::Leads(false)));
             out.extend(
-                lead.abandoned().map(|h| Output::Reply { token: h.token, reply: Reply::Fenced }),
+                lead.abandoned(None)
+                    .map(|h| Output::Reply { token: h.token, reply: Reply::Fenced }),
             );
         }
-        self.abandon_parked(out);
+        self.abandon_parked(&Reply::Fenced, out);
         self.abandon_reads(out);
         out.push(Output::Fenced { why: why.clone() });
         self.fenced = Some(why);
@@ -394,6 +436,11 @@ impl ShardCore {
         self.lead.as_ref().is_some_and(|lead| lead.started)
     }
 
+    /// Where to go instead.
+    pub(crate) fn not_leader(&self) -> Reply {
+        Reply::NotLeader { hint: self.group.other_leader() }
+    }
+
     pub(crate) fn owns(&self, entity: &EntityRef) -> bool {
         self.shards.shard_of(entity.key.slot()) == self.id
     }
@@ -415,7 +462,25 @@ impl ShardCore {
             open_invocations: self.invocations.len(),
             waiting_tells: self.header.channels.waiting().count(),
             fenced: self.fenced.is_some(),
+            whole: self.is_whole(),
+            leader: if self.group.is_leader() { None } else { self.group.other_leader() },
         }
+    }
+}
+
+/// What tells one start of one replica from all others.
+fn asker_of(seed: &[u8; 32], node: NodeId) -> [u8; 8] {
+    let mut hasher = Sha256::new();
+    hasher.update(seed);
+    hasher.update(node.0.to_be_bytes());
+    let hash: [u8; 32] = hasher.finalize().into();
+    let [a, b, c, d, e, f, g, h, ..] = hash;
+    [a, b, c, d, e, f, g, h]
+}
+
+impl fmt::Debug for Base {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Base").field("position", &self.header.position).finish_non_exhaustive()
     }
 }
 
@@ -430,7 +495,9 @@ pub struct Base {
 
 fn refuse_fenced(input: Input, out: &mut Vec<Output>) {
     match input {
-        Input::Command { token, .. } | Input::Query { token, .. } => {
+        Input::Command { token, .. }
+        | Input::Query { token, .. }
+        | Input::ChangeMembers { token, .. } => {
             out.push(Output::Reply { token, reply: Reply::Fenced });
         }
         Input::Tick
@@ -443,6 +510,13 @@ fn refuse_fenced(input: Input, out: &mut Vec<Output>) {
         | Input::Loaded { .. }
         | Input::Indexed { .. }
         | Input::Message(_)
+        | Input::LogRead { .. }
+        | Input::TransferLead { .. }
+        | Input::Covered(_)
+        | Input::Fetched { .. }
+        | Input::FetchFailed(_)
+        | Input::Installed(_)
+        | Input::InstallFailed { .. }
         | Input::Catalogue(_)
         | Input::Space(_) => {}
     }

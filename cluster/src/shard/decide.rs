@@ -349,7 +349,9 @@ fn with_seq(reply: Reply, seq_after: u64) -> Reply {
         | Reply::UnknownPosition
         | Reply::Expired
         | Reply::Unknown
-        | Reply::NotLeader
+        | Reply::NotLeader { .. }
+        | Reply::Changing { .. }
+        | Reply::ChangeRefused { .. }
         | Reply::Fenced => reply,
     }
 }

@@ -5,7 +5,8 @@ use proptest::prelude::*;
 
 use crate::entity::Effect;
 use crate::ids::{EntityKey, EntityKind, EntityRef, ShardId};
-use crate::replication::recovery::{CoveredBy, GroupMembers};
+use crate::replication::members::GroupMembers;
+use crate::replication::recovery::CoveredBy;
 use crate::shard::entry::{Bytes, Cause, CommandId, Cursor, Entry, Item, Outcome, Routed, Verdict};
 use crate::shard::header::Header;
 use crate::shard::record::{decode_ref, encode_ref, outline};
@@ -54,8 +55,8 @@ proptest! {
             drop(Header::decode(input));
             drop(outline(input));
             drop(decode_ref(input));
-            drop(storage::codec::decode::<GroupMembers>(input));
-            drop(storage::codec::decode::<CoveredBy>(input));
+            drop(GroupMembers::decode(input));
+            drop(CoveredBy::decode(input));
         }
     }
 

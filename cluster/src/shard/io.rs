@@ -7,7 +7,10 @@ use storage::log::{LogEntry, Record};
 
 use crate::entity::{Answer, Catalogue, Port};
 use crate::fabric::OutcomeKey;
-use crate::ids::{EntityRef, ShardId};
+use crate::ids::{EntityRef, NodeId, ShardId};
+use crate::replication::members::{GroupMembers, MemberChange};
+use crate::replication::offer::SnapshotOffer;
+use crate::shard::core::Base;
 use crate::shard::entry::{CommandId, Cursor};
 use crate::shard::outbox::Tell;
 use crate::time::{Span, Timestamp};
@@ -60,7 +63,37 @@ pub enum Input {
         position: u64,
         bytes: usize,
     },
+    /// What a peer sent, from the node it names.
     Message(Message),
+    /// The answer to [`Output::ReadLog`]: the entries from `from` on, as many as came with one
+    /// read; none when the log holds them no more.
+    LogRead {
+        from: u64,
+        entries: Vec<LogEntry>,
+    },
+    /// Members join or leave; answered like a command.
+    ChangeMembers {
+        token: Token,
+        change: MemberChange,
+    },
+    /// Another voter is to lead. Commands wait undecided until it does, or for an election's time.
+    TransferLead {
+        to: NodeId,
+    },
+    /// The node's log points to this snapshot of this replica, durably.
+    Covered(SnapshotOffer),
+    /// The answer to [`Output::Fetch`]: the file is here, verified, synced and under its name.
+    Fetched {
+        offer: SnapshotOffer,
+        file: String,
+    },
+    /// That snapshot cannot be had: its owner has another by now, or is gone.
+    FetchFailed(SnapshotOffer),
+    /// The answer to [`Output::Install`].
+    Installed(Box<Base>),
+    InstallFailed {
+        why: String,
+    },
     Catalogue(Option<Catalogue>),
     /// Whether the node's log may take new work.
     Space(Space),
@@ -93,8 +126,18 @@ pub struct Query {
     pub entity: EntityRef,
     /// Answer only from a state at or past this index.
     pub at_least: u64,
+    pub freshness: Freshness,
     pub not_after: Timestamp,
     pub body: Vec<u8>,
+}
+
+/// How new the state has to be that a query is answered from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// As new as anything acknowledged when the query arrived: a majority is asked.
+    Latest,
+    /// At or past the query's own index: any replica may answer from what it has.
+    Position,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,7 +182,18 @@ pub enum Reply {
     /// It may or may not take effect: ask again with the same id.
     Unknown,
     /// This replica does not lead. Nothing happened here.
-    NotLeader,
+    NotLeader {
+        /// Who leads, as far as this replica knows.
+        hint: Option<NodeId>,
+    },
+    /// A change of members is in the log; it holds once this index is applied, if ever.
+    Changing {
+        index: u64,
+    },
+    /// The members cannot change like that.
+    ChangeRefused {
+        why: &'static str,
+    },
     Fenced,
 }
 
@@ -152,7 +206,34 @@ pub enum Output {
     },
     /// To be logged when something else is; needs no answer.
     AppendLazily(Record),
-    Send(Message),
+    /// To a peer, in no particular order, if it arrives at all.
+    Send {
+        to: NodeId,
+        message: Message,
+    },
+    /// Entries `from..=to` of the group are wanted from the node's log, as many as fit one read;
+    /// answered by [`Input::LogRead`].
+    ReadLog {
+        from: u64,
+        to: u64,
+    },
+    /// A follower can only go on from a snapshot newer than there is: write one soon.
+    SnapshotWanted,
+    /// The file of this snapshot is wanted from that node; answered by [`Input::Fetched`] or
+    /// [`Input::FetchFailed`]. It replaces a fetch that is under way.
+    Fetch {
+        from: NodeId,
+        offer: SnapshotOffer,
+    },
+    /// The shard goes on from this file: what the state index holds of it is void, at once and
+    /// durably, and is to be filled anew. Answered by [`Input::Installed`] or
+    /// [`Input::InstallFailed`], behind the answers to everything handed out before.
+    Install {
+        offer: SnapshotOffer,
+        file: String,
+    },
+    /// The group's members changed.
+    Members(GroupMembers),
     Reply {
         token: Token,
         reply: Reply,

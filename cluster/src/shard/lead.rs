@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::entity::Answer;
-use crate::ids::{EntityRef, Incarnation, ShardId};
+use crate::ids::{EntityRef, Incarnation, NodeId, ShardId};
 use crate::shard::entry::{CommandId, Cursor, Entry, Item};
-use crate::shard::io::{Command, Reply, Token};
+use crate::shard::io::{Command, Output, Reply, Token};
 use crate::shard::outbox::Tell;
 use crate::shard::timers::Due;
 use crate::time::Timestamp;
@@ -61,6 +61,12 @@ pub(crate) struct Proposed {
 pub(crate) struct Held {
     pub(crate) token: Token,
     pub(crate) reply: Reply,
+}
+
+impl From<Held> for Output {
+    fn from(held: Held) -> Self {
+        Self::Reply { token: held.token, reply: held.reply }
+    }
 }
 
 impl Held {
@@ -120,11 +126,11 @@ impl Lead {
 
     /// Everyone who waits, with the answer to give when the term is lost: what was proposed may
     /// still take effect, what was not proposed did not.
-    pub(crate) fn abandoned(self) -> impl Iterator<Item = Held> {
+    pub(crate) fn abandoned(self, hint: Option<NodeId>) -> impl Iterator<Item = Held> {
         let proposed = self.proposed.into_iter().flat_map(|proposed| proposed.replies);
         let unknown = proposed.map(|held| Held { token: held.token, reply: Reply::Unknown });
-        let undecided = self.inbox.into_iter().filter_map(|work| match work {
-            Work::Command { token, .. } => Some(Held { token, reply: Reply::NotLeader }),
+        let undecided = self.inbox.into_iter().filter_map(move |work| match work {
+            Work::Command { token, .. } => Some(Held { token, reply: Reply::NotLeader { hint } }),
             Work::TimerDue(_) | Work::Answered { .. } => None,
         });
         unknown.chain(undecided)

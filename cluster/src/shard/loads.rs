@@ -81,6 +81,7 @@ impl ShardCore {
         if self.lead.is_some() && (next || !parked.work.is_empty()) {
             self.residents.want(&entity);
         }
+        let not_leader = self.not_leader();
         match &mut self.lead {
             Some(lead) => {
                 for work in parked.work.into_iter().rev() {
@@ -89,7 +90,7 @@ impl ShardCore {
             }
             None => out.extend(parked.work.into_iter().filter_map(|work| match work {
                 Work::Command { token, .. } => {
-                    Some(Output::Reply { token, reply: Reply::NotLeader })
+                    Some(Output::Reply { token, reply: not_leader.clone() })
                 }
                 Work::TimerDue(_) | Work::Answered { .. } => None,
             })),
@@ -102,16 +103,16 @@ impl ShardCore {
         }
     }
 
-    /// Answers everyone who waits for a load: this replica serves nobody any more.
-    pub(crate) fn abandon_parked(&mut self, out: &mut Vec<Output>) {
+    /// Answers everyone who waits for a load: what they wait for does not come any more.
+    pub(crate) fn abandon_parked(&mut self, reply: &Reply, out: &mut Vec<Output>) {
         for parked in std::mem::take(&mut self.loads.parked).into_values() {
             let work = parked.work.into_iter().filter_map(|work| match work {
                 Work::Command { token, .. } => Some(token),
                 Work::TimerDue(_) | Work::Answered { .. } => None,
             });
             let reads = parked.reads.into_iter().map(|read| read.token);
-            let fenced = |token| Output::Reply { token, reply: Reply::Fenced };
-            out.extend(work.chain(reads).map(fenced));
+            let answered = |token| Output::Reply { token, reply: reply.clone() };
+            out.extend(work.chain(reads).map(answered));
         }
     }
 

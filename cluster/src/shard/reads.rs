@@ -9,19 +9,31 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::entity::Context;
 use crate::shard::core::ShardCore;
-use crate::shard::io::{Output, Query, Reply, Token};
+use crate::shard::io::{Freshness, Output, Query, Reply, Token};
+use crate::shard::lead::Held;
 use crate::time::Timestamp;
 
 #[derive(Default)]
 pub(crate) struct Reads {
+    /// Unlike that of any other replica, and of this one's earlier starts: questions of all of them
+    /// meet at the leader.
+    asker: [u8; 8],
     /// Arrived since the last question.
-    fresh: Vec<Read>,
-    /// Waiting for the group's answer, by the question's context.
-    asked: BTreeMap<u64, Vec<Read>>,
+    fresh: Question,
+    /// Waiting for the group's answer, by the question's number.
+    asked: BTreeMap<u64, Question>,
     /// Confirmed, waiting until this index is applied.
     confirmed: BTreeMap<u64, Vec<Read>>,
-    last_context: u64,
+    last_number: u64,
     ticks: u64,
+}
+
+/// What one question to the group is asked for.
+#[derive(Default)]
+struct Question {
+    reads: Vec<Read>,
+    /// Decided on the latest state this replica knows: right if it still led afterwards.
+    replies: Vec<Held>,
 }
 
 /// Two heartbeats: after that a question counts as lost.
@@ -34,37 +46,87 @@ pub(crate) struct Read {
     required: u64,
 }
 
+impl Reads {
+    pub(crate) fn new(asker: [u8; 8]) -> Self {
+        Self { asker, ..Self::default() }
+    }
+
+    fn context(&self, number: u64) -> Vec<u8> {
+        [self.asker, number.to_be_bytes()].concat()
+    }
+
+    /// The number of a question of this very start of this replica.
+    fn number(&self, context: &[u8]) -> Option<u64> {
+        let number = context.strip_prefix(&self.asker)?;
+        Some(u64::from_be_bytes(number.try_into().ok()?))
+    }
+
+    fn is_idle(&self) -> bool {
+        self.fresh.reads.is_empty() && self.fresh.replies.is_empty()
+    }
+}
+
 impl ShardCore {
     pub(crate) fn take_query(&mut self, token: Token, query: Query, out: &mut Vec<Output>) {
-        if !self.leads_started() {
-            return out.push(Output::Reply { token, reply: Reply::NotLeader });
+        if self.is_installing() {
+            return out.push(Output::Reply { token, reply: self.not_leader() });
         }
-        // Positions come from answers of this shard, so an honest one is never ahead of its leader.
-        if query.at_least > self.group.last_index() {
-            return out.push(Output::Reply { token, reply: Reply::UnknownPosition });
+        let required = query.at_least;
+        if self.leads_started() {
+            // Positions come from answers of this shard, so an honest one is never ahead of its
+            // leader.
+            if required > self.group.last_index() {
+                return out.push(Output::Reply { token, reply: Reply::UnknownPosition });
+            }
+            let undecided = self.residents.hot(&query.entity).map_or(0, |r| r.last_index());
+            let required = required.max(undecided);
+            return self.reads.fresh.reads.push(Read { token, query, required });
         }
-        let undecided = self.residents.hot(&query.entity).map_or(0, |r| r.last_index());
-        let required = undecided.max(query.at_least);
-        self.reads.fresh.push(Read { token, query, required });
+        match query.freshness {
+            Freshness::Position => {
+                // Between a snapshot's start and its end, records are of different moments.
+                let required = required.max(self.whole_at);
+                let waiting = self.reads.confirmed.entry(required).or_default();
+                waiting.push(Read { token, query, required });
+            }
+            Freshness::Latest if self.group.other_leader().is_some() => {
+                self.reads.fresh.reads.push(Read { token, query, required });
+            }
+            Freshness::Latest => out.push(Output::Reply { token, reply: self.not_leader() }),
+        }
+    }
+
+    /// Sends replies that no entry of the log carries once the group confirmed that this replica
+    /// still led when they were decided.
+    pub(crate) fn confirm_replies(&mut self, replies: Vec<Held>, out: &mut Vec<Output>) {
+        if self.group.is_only_voter() {
+            return out.extend(replies.into_iter().map(Output::from));
+        }
+        self.reads.fresh.replies.extend(replies);
     }
 
     /// Asks the group to confirm, once for everything that arrived.
     pub(crate) fn ask_reads(&mut self) {
-        if self.reads.fresh.is_empty() {
+        if self.reads.is_idle() {
             return;
         }
-        self.reads.last_context += 1;
-        let context = self.reads.last_context;
+        self.reads.last_number += 1;
+        let number = self.reads.last_number;
         let fresh = std::mem::take(&mut self.reads.fresh);
-        self.reads.asked.insert(context, fresh);
-        self.group.read_index(context);
+        self.reads.asked.insert(number, fresh);
+        self.group.read_index(self.reads.context(number));
     }
 
-    pub(crate) fn confirm_reads(&mut self, context: u64, index: u64) {
-        for read in self.reads.asked.remove(&context).unwrap_or_default() {
+    pub(crate) fn confirm_reads(&mut self, context: &[u8], index: u64, out: &mut Vec<Output>) {
+        let number = self.reads.number(context);
+        let Some(question) = number.and_then(|number| self.reads.asked.remove(&number)) else {
+            return;
+        };
+        for read in question.reads {
             let required = read.required.max(index);
             self.reads.confirmed.entry(required).or_default().push(read);
         }
+        out.extend(question.replies.into_iter().map(Output::from));
     }
 
     pub(crate) fn serve_reads(&mut self, now: Timestamp, out: &mut Vec<Output>) {
@@ -112,15 +174,19 @@ impl ShardCore {
         if !self.reads.ticks.is_multiple_of(TICKS_PER_QUESTION) {
             return;
         }
-        let unanswered = std::mem::take(&mut self.reads.asked).into_values().flatten();
-        let waiting = std::mem::take(&mut self.reads.confirmed);
-        let (late, open): (Vec<_>, Vec<_>) =
-            unanswered.partition(|read| read.query.not_after < now);
-        self.reads.fresh.extend(open);
-        let mut expired = late;
-        for (required, reads) in waiting {
-            let (late, open): (Vec<_>, Vec<_>) =
-                reads.into_iter().partition(|read| read.query.not_after < now);
+        if self.lead.is_none() && self.group.other_leader().is_none() {
+            return self.abandon_questions(out);
+        }
+        let is_late = |read: &Read| read.query.not_after < now;
+        let mut expired = Vec::new();
+        for question in std::mem::take(&mut self.reads.asked).into_values() {
+            let (late, open): (Vec<_>, Vec<_>) = question.reads.into_iter().partition(is_late);
+            expired.extend(late);
+            self.reads.fresh.reads.extend(open);
+            self.reads.fresh.replies.extend(question.replies);
+        }
+        for (required, reads) in std::mem::take(&mut self.reads.confirmed) {
+            let (late, open): (Vec<_>, Vec<_>) = reads.into_iter().partition(is_late);
             expired.extend(late);
             if !open.is_empty() {
                 self.reads.confirmed.insert(required, open);
@@ -131,15 +197,26 @@ impl ShardCore {
         );
     }
 
-    /// Sends every waiting read elsewhere: this replica no longer leads.
+    /// Sends every waiting read elsewhere: this replica no longer leads, or what it had is void.
     pub(crate) fn abandon_reads(&mut self, out: &mut Vec<Output>) {
+        self.abandon_questions(out);
+        let reply = self.not_leader();
+        for read in std::mem::take(&mut self.reads.confirmed).into_values().flatten() {
+            out.push(Output::Reply { token: read.token, reply: reply.clone() });
+        }
+    }
+
+    /// Sends those elsewhere that wait for the group's answer. The numbers go on counting: an answer
+    /// to an old question must not confirm a new read.
+    fn abandon_questions(&mut self, out: &mut Vec<Output>) {
+        let reply = self.not_leader();
         let fresh = std::mem::take(&mut self.reads.fresh);
-        let asked = std::mem::take(&mut self.reads.asked);
-        // The contexts go on counting: an answer to an old question must not confirm a new read.
-        let confirmed = std::mem::take(&mut self.reads.confirmed);
-        let all = fresh.into_iter().chain(asked.into_values().flatten());
-        for read in all.chain(confirmed.into_values().flatten()) {
-            out.push(Output::Reply { token: read.token, reply: Reply::NotLeader });
+        let asked = std::mem::take(&mut self.reads.asked).into_values();
+        for question in asked.chain([fresh]) {
+            let reads = question.reads.into_iter().map(|read| read.token);
+            let replies = question.replies.into_iter().map(|held| held.token);
+            let tokens = reads.chain(replies);
+            out.extend(tokens.map(|token| Output::Reply { token, reply: reply.clone() }));
         }
     }
 }

@@ -88,7 +88,7 @@ pub(crate) struct TurnMark {
 impl ShardCore {
     /// Decides what has gathered, if the last batch is out of the way.
     pub(crate) fn run_turn(&mut self, now: Timestamp, out: &mut Vec<Output>) {
-        if self.space == Space::Full || self.group.is_appending() {
+        if self.space == Space::Full || self.group.is_appending() || self.group.is_transferring() {
             return;
         }
         let Some(lead) = &mut self.lead else { return };
@@ -125,8 +125,8 @@ impl ShardCore {
             // There will be no entry at this index: what was seen is everything before it.
             let last = turn.index - 1;
             let open = turn.held.into_iter().filter_map(|held| lead.hold(held.seen_at(last)));
-            out.extend(open.map(|held| Output::Reply { token: held.token, reply: held.reply }));
-            return;
+            let open: Vec<_> = open.collect();
+            return self.confirm_replies(open, out);
         }
         lead.speculation.time = turn.time;
         let entry = Entry {

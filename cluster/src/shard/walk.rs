@@ -6,6 +6,7 @@
 
 use crate::entity::DecodeError;
 use crate::ids::EntityRef;
+use crate::replication::members::GroupMembers;
 use crate::shard::core::{Base, ShardCore};
 use crate::shard::header::Header;
 use crate::shard::kind::Kinds;
@@ -23,6 +24,7 @@ pub struct WalkStart {
     /// Everything at or before this is in the records, and may go from the log once they are kept.
     pub index: u64,
     pub term: u64,
+    pub members: GroupMembers,
     /// The shard's own record.
     pub header: Stored,
 }
@@ -64,15 +66,20 @@ pub struct WalkStep {
 impl ShardCore {
     /// Begins a walk; `None` while this replica is in no state to be kept.
     pub fn walk_start(&self) -> Option<WalkStart> {
-        if self.fenced.is_some() {
+        if self.fenced.is_some() || !self.is_whole() {
             return None;
         }
         let (index, term) = self.applied;
+        let members = self.group.members().clone();
+        // Right after a start, members may be known whose change is not applied again yet.
+        if members.at > index {
+            return None;
+        }
         // A parked outcome is applied to the header but not to its record yet.
         if self.loads.oldest_outcome().is_some() {
             return None;
         }
-        Some(WalkStart { index, term, header: self.stored_header()? })
+        Some(WalkStart { index, term, members, header: self.stored_header()? })
     }
 
     /// The shard's own record as it is; `None` while it is too large to be kept.

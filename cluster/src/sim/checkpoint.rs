@@ -13,12 +13,12 @@ use storage::snapshot::{
 
 use crate::ids::{EntityRef, ShardId};
 use crate::replication::group::group_of;
-use crate::replication::recovery::{CoveredBy, GroupMembers, RecoveredGroup};
+use crate::replication::recovery::{CoveredBy, RecoveredGroup};
 use crate::shard::core::Base;
 use crate::shard::kind::Kinds;
 use crate::shard::record::{HEADER_KEY, decode_ref, encode_ref};
 use crate::shard::walk::{Walk, WalkStart, Walked};
-use crate::sim::world::{End, NODE, World, died, fault};
+use crate::sim::world::{End, World, died, fault};
 
 const SNAPSHOT_DIR: &str = "snapshots";
 
@@ -98,7 +98,7 @@ impl World {
             start_term: start.term,
             end,
             file: file.path,
-            conf: CoveredBy { members: GroupMembers::only(NODE), history_to: None }.encode(),
+            conf: CoveredBy { members: start.members, history_to: None }.encode(),
         };
         self.append(&[pointer])?;
         self.log_mut().sync().map_err(|error| died(&error))?;

@@ -17,7 +17,8 @@ use storage::sim_disk::{SimDisk, SplitMix64};
 use crate::ids::{EntityKey, EntityRef, Incarnation, NodeId, ShardId};
 use crate::placement::shard_map::ShardMap;
 use crate::replication::group::group_of;
-use crate::replication::recovery::{GroupMembers, Recovering};
+use crate::replication::members::GroupMembers;
+use crate::replication::recovery::Recovering;
 use crate::shard::core::{ShardConfig, ShardCore};
 use crate::shard::io::{Command, Input, Output, Query, Reply, Space, Token};
 use crate::shard::kind::Kinds;
@@ -231,7 +232,7 @@ impl World {
             let members = group.members.clone().ok_or_else(lost)?;
             let (base, applied) = restore(&self.disk, shard, &group, &self.options.kinds)?;
             self.covered.insert(shard, applied.0);
-            let state = group.into_state(applied, members);
+            let state = group.into_state(applied, members, None);
             let config = self.shard_config(shard);
             let core = ShardCore::restart(config, base, state).map_err(|error| fault(&error))?;
             self.cores.push(core);
@@ -391,7 +392,12 @@ impl World {
                 Output::Fenced { why } | Output::IndexDamaged { why } => {
                     return Err(End::Fault { why });
                 }
-                Output::Send(_)
+                Output::Send { .. }
+                | Output::ReadLog { .. }
+                | Output::SnapshotWanted
+                | Output::Fetch { .. }
+                | Output::Install { .. }
+                | Output::Members(_)
                 | Output::Invoke { .. }
                 | Output::Published { .. }
                 | Output::Leads(_)

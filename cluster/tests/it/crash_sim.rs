@@ -10,7 +10,7 @@ use cluster::entity::{Entity, Wire};
 use cluster::fabric::OutcomeKey;
 use cluster::ids::EntityRef;
 use cluster::shard::entry::CommandId;
-use cluster::shard::io::{Command, Query, Reply, Token};
+use cluster::shard::io::{Command, Freshness, Query, Reply, Token};
 use cluster::shard::kind::Kinds;
 use cluster::sim::world::{End, World, WorldOptions};
 use cluster::time::Span;
@@ -228,9 +228,10 @@ impl Run {
             let op = self.ops.get_mut(&id).expect("every token has its operation");
             op.fate = match reply {
                 Reply::Accepted { reply, .. } => Fate::Done(reply),
-                Reply::NotLeader | Reply::StorageFull | Reply::Expired | Reply::Busy { .. } => {
-                    Fate::Not
-                }
+                Reply::NotLeader { .. }
+                | Reply::StorageFull
+                | Reply::Expired
+                | Reply::Busy { .. } => Fate::Not,
                 Reply::Unknown | Reply::Fenced => Fate::Unknown,
                 other => panic!("seed {}: operation {id} got {other:?}", self.seed),
             };
@@ -307,7 +308,13 @@ impl Run {
         let mut tokens = BTreeMap::new();
         for n in 0..ENTITIES {
             let not_after = self.world.now.plus(Span::from_secs(60));
-            let query = Query { entity: entity(n), at_least: 0, not_after, body: Ask.to_bytes() };
+            let query = Query {
+                entity: entity(n),
+                at_least: 0,
+                freshness: Freshness::Latest,
+                not_after,
+                body: Ask.to_bytes(),
+            };
             tokens.insert(self.world.query(query), n);
         }
         self.world.settle().map_err(|end| format!("{end:?}"))?;
