@@ -186,7 +186,7 @@ impl ShardCore {
     ) -> Result<(), String> {
         let entity = &outcome.entity;
         match self.residents.get(entity) {
-            Some(Residency::Cold { position }) if place.index <= *position => return Ok(()),
+            Some(Residency::Cold { position }) if place.index <= position => return Ok(()),
             Some(Residency::Cold { .. }) => {
                 self.park_outcome(outcome.clone(), place, out);
                 return Ok(());

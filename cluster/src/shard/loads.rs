@@ -128,7 +128,7 @@ impl ShardCore {
         let Some((position, bytes)) = stored else {
             return Err("the state index lost its record".to_owned());
         };
-        if position != *expected {
+        if position != expected {
             return Err(format!("the state index has position {position} instead of {expected}"));
         }
         let kind = self.kinds.find(entity.kind).ok_or("its kind is unknown")?;

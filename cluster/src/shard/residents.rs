@@ -1,30 +1,33 @@
 //! Which entities are in memory, and what is known of those that are not.
 //!
-//! **Invariants:** an entity nothing ever happened to is in neither state; a cold entity's record
-//! is in the state index at exactly the position kept here; an entity with undecided writes, or one
-//! whose last change the index does not hold and cannot be handed, is never let go.
+//! **Invariants:** an entity is hot or cold, and one that nothing ever happened to is neither; a
+//! cold entity's record is in the state index at exactly the position kept here; an entity with
+//! undecided writes, or one whose last change the index does not hold and cannot be handed, is
+//! never let go.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use crate::ids::EntityRef;
+use crate::shard::cold::ColdEntities;
 use crate::shard::record::Record;
 
 #[derive(Default)]
 pub(crate) struct Residents {
-    entities: BTreeMap<EntityRef, Residency>,
+    hot: BTreeMap<EntityRef, Box<Resident>>,
+    cold: ColdEntities,
     hot_bytes: usize,
-    hot_count: usize,
     /// Where the search for idle entities goes on.
     hand: Option<EntityRef>,
 }
 
-pub(crate) enum Residency {
+/// Where an entity is that something happened to.
+pub(crate) enum Residency<'a> {
     /// Not in memory; the state index holds the record of this position.
     Cold {
         position: u64,
     },
-    Hot(Box<Resident>),
+    Hot(&'a Resident),
 }
 
 pub(crate) struct Resident {
@@ -58,29 +61,25 @@ pub(crate) struct Leaving {
 }
 
 impl Residents {
-    pub(crate) fn get(&self, entity: &EntityRef) -> Option<&Residency> {
-        self.entities.get(entity)
+    pub(crate) fn get(&self, entity: &EntityRef) -> Option<Residency<'_>> {
+        if let Some(resident) = self.hot(entity) {
+            return Some(Residency::Hot(resident));
+        }
+        self.cold.position(entity).map(|position| Residency::Cold { position })
     }
 
     pub(crate) fn is_cold(&self, entity: &EntityRef) -> bool {
-        matches!(self.entities.get(entity), Some(Residency::Cold { .. }))
+        self.cold.position(entity).is_some()
     }
 
     pub(crate) fn hot(&self, entity: &EntityRef) -> Option<&Resident> {
-        match self.entities.get(entity)? {
-            Residency::Hot(resident) => Some(resident),
-            Residency::Cold { .. } => None,
-        }
+        self.hot.get(entity).map(AsRef::as_ref)
     }
 
     pub(crate) fn hot_mut(&mut self, entity: &EntityRef) -> Option<&mut Resident> {
-        match self.entities.get_mut(entity)? {
-            Residency::Hot(resident) => {
-                resident.touched = true;
-                Some(resident)
-            }
-            Residency::Cold { .. } => None,
-        }
+        let resident = self.hot.get_mut(entity)?;
+        resident.touched = true;
+        Some(resident)
     }
 
     pub(crate) fn insert_hot(&mut self, entity: EntityRef, committed: Record, indexed_at: u64) {
@@ -93,15 +92,10 @@ impl Residents {
             touched: true,
             wanted: false,
         };
-        let before = self.entities.insert(entity.clone(), Residency::Hot(Box::new(resident)));
-        match before {
-            Some(Residency::Hot(old)) => {
-                self.hot_bytes -= old.footprint();
-                self.hot_count -= 1;
-            }
-            Some(Residency::Cold { .. }) | None => {}
+        self.cold.remove(&entity);
+        if let Some(old) = self.hot.insert(entity.clone(), Box::new(resident)) {
+            self.hot_bytes -= old.footprint();
         }
-        self.hot_count += 1;
         self.measure(&entity);
     }
 
@@ -119,13 +113,16 @@ impl Residents {
     }
 
     pub(crate) fn insert_cold(&mut self, entity: EntityRef, position: u64) {
-        self.entities.insert(entity, Residency::Cold { position });
+        if let Some(old) = self.hot.remove(&entity) {
+            self.hot_bytes -= old.footprint();
+        }
+        self.cold.insert(entity, position);
     }
 
     /// Brings the count of bytes up to date after a change.
     pub(crate) fn measure(&mut self, entity: &EntityRef) {
         const MAP_ENTRY: usize = 96;
-        let Some(Residency::Hot(resident)) = self.entities.get_mut(entity) else { return };
+        let Some(resident) = self.hot.get_mut(entity) else { return };
         let before = resident.footprint();
         let bytes = MAP_ENTRY + size_of::<Resident>() + resident.committed.footprint();
         resident.footprint = u32::try_from(bytes).unwrap_or(u32::MAX);
@@ -135,20 +132,16 @@ impl Residents {
     /// Forgets everything that was proposed and not applied.
     pub(crate) fn drop_speculation(&mut self) {
         let mut freed = 0;
-        let mut gone = 0;
-        self.entities.retain(|_, residency| {
-            let Residency::Hot(resident) = residency else { return true };
+        self.hot.retain(|_, resident| {
             resident.speculative = None;
             resident.wanted = false;
             let keep = resident.committed.position > 0;
             if !keep {
                 freed += resident.footprint();
-                gone += 1;
             }
             keep
         });
         self.hot_bytes -= freed;
-        self.hot_count -= gone;
     }
 
     /// Drops an entity that nothing happened to after all.
@@ -158,8 +151,7 @@ impl Residents {
             return;
         }
         self.hot_bytes -= resident.footprint();
-        self.hot_count -= 1;
-        self.entities.remove(entity);
+        self.hot.remove(entity);
     }
 
     /// Lets go of entities idle for a whole round of the hand until `bytes_max` is met. Looks at each
@@ -167,20 +159,24 @@ impl Residents {
     pub(crate) fn passivate(&mut self, bytes_max: usize) -> Vec<Leaving> {
         const LOOKS_MAX: usize = 512;
         let mut leaving = Vec::new();
-        let mut looks = self.entities.len().min(LOOKS_MAX);
+        let mut looks = self.hot.len().min(LOOKS_MAX);
         while self.hot_bytes > bytes_max && looks > 0 {
             let start = self.hand.take().map_or(Bound::Unbounded, Bound::Excluded);
-            for (entity, residency) in self.entities.range_mut((start, Bound::Unbounded)) {
+            let already = leaving.len();
+            for (entity, resident) in self.hot.range_mut((start, Bound::Unbounded)) {
                 looks -= 1;
-                if let Some((gone, bytes)) = residency.let_go(entity) {
-                    self.hot_bytes -= bytes;
-                    self.hot_count -= 1;
+                if let Some(gone) = resident.let_go(entity) {
+                    self.hot_bytes -= resident.footprint();
                     leaving.push(gone);
                 }
                 if looks == 0 || self.hot_bytes <= bytes_max {
                     self.hand = Some(entity.clone());
                     break;
                 }
+            }
+            for Leaving { entity, position, .. } in leaving.iter().skip(already) {
+                self.hot.remove(entity);
+                self.cold.insert(entity.clone(), *position);
             }
         }
         leaving
@@ -190,13 +186,22 @@ impl Residents {
     pub(crate) fn walk_after(
         &self,
         after: Option<&EntityRef>,
-    ) -> impl Iterator<Item = (&EntityRef, &Residency)> {
+    ) -> impl Iterator<Item = (EntityRef, Residency<'_>)> {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-        self.entities.range((start, Bound::Unbounded))
+        let mut hot = self.hot.range((start, Bound::Unbounded)).peekable();
+        let mut cold = self.cold.after(after).peekable();
+        std::iter::from_fn(move || {
+            let next_hot = hot.peek().map(|(entity, _)| *entity);
+            let is_next = |(entity, _): &(EntityRef, u64)| next_hot.is_none_or(|hot| entity < hot);
+            if let Some((entity, position)) = cold.next_if(is_next) {
+                return Some((entity, Residency::Cold { position }));
+            }
+            hot.next().map(|(entity, resident)| (entity.clone(), Residency::Hot(resident)))
+        })
     }
 
     pub(crate) fn mark_indexed(&mut self, entity: &EntityRef, position: u64) {
-        if let Some(Residency::Hot(resident)) = self.entities.get_mut(entity) {
+        if let Some(resident) = self.hot.get_mut(entity) {
             resident.indexed_at = resident.indexed_at.max(position);
         }
     }
@@ -206,31 +211,26 @@ impl Residents {
     }
 
     pub(crate) fn hot_count(&self) -> usize {
-        self.hot_count
+        self.hot.len()
     }
 
     pub(crate) fn count(&self) -> usize {
-        self.entities.len()
-    }
-}
-
-impl Residency {
-    /// Turns an idle hot entity cold; a used one gets another round.
-    fn let_go(&mut self, entity: &EntityRef) -> Option<(Leaving, usize)> {
-        let Self::Hot(resident) = self else { return None };
-        let used = std::mem::take(&mut resident.touched);
-        if used || resident.wanted || resident.speculative.is_some() {
-            return None;
-        }
-        let position = resident.committed.position;
-        let bytes = resident.footprint();
-        let unstored = (resident.indexed_at != position).then(|| resident.committed.encode());
-        *self = Self::Cold { position };
-        Some((Leaving { entity: entity.clone(), position, unstored }, bytes))
+        self.hot.len() + self.cold.count()
     }
 }
 
 impl Resident {
+    /// What an idle entity leaves behind; a used one gets another round.
+    fn let_go(&mut self, entity: &EntityRef) -> Option<Leaving> {
+        let used = std::mem::take(&mut self.touched);
+        if used || self.wanted || self.speculative.is_some() {
+            return None;
+        }
+        let position = self.committed.position;
+        let unstored = (self.indexed_at != position).then(|| self.committed.encode());
+        Some(Leaving { entity: entity.clone(), position, unstored })
+    }
+
     fn footprint(&self) -> usize {
         usize::try_from(self.footprint).unwrap_or(usize::MAX)
     }

@@ -97,7 +97,7 @@ impl ShardCore {
             step.next_after = Some(entity.clone());
             match residency {
                 Residency::Cold { .. } if walk == Walk::All => {
-                    step.walked.push(Walked::InIndex { entity: entity.clone() });
+                    step.walked.push(Walked::InIndex { entity });
                 }
                 Residency::Cold { .. } => {}
                 Residency::Hot(resident) => {
@@ -108,7 +108,7 @@ impl ShardCore {
                     }
                     let stored = Stored { position, bytes: resident.committed.encode() };
                     bytes += stored.bytes.len();
-                    step.walked.push(Walked::Record { entity: entity.clone(), stored });
+                    step.walked.push(Walked::Record { entity, stored });
                 }
             }
         }
