@@ -11,7 +11,7 @@ use super::segment::{Header, Segment, damage, segment_path, sequence_of};
 use super::walk::{Step, Verdict, Walk, find_frame, judge, stored_payload};
 use crate::disk::Disk;
 use crate::seal::Seal;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use std::collections::BTreeMap;
 
 /// The entries of one group in one segment.
@@ -143,7 +143,7 @@ impl Inspector<'_> {
     }
 
     fn segment(&mut self, sequence: u64, after: &[u64]) -> Result<(), LogError> {
-        let (segment, bytes) = match load(self.disk, self.dir, sequence, BytesMut::new()) {
+        let (segment, bytes) = match load(self.disk, self.dir, sequence) {
             Ok(loaded) => loaded,
             Err(error) => {
                 self.chain = None;
@@ -204,11 +204,9 @@ impl Inspector<'_> {
         let Header { seed, .. } = segment.header;
         let last = match after {
             [] => true,
-            [next] => {
-                load(self.disk, self.dir, *next, BytesMut::new()).is_ok_and(|(next, bytes)| {
-                    find_frame(&bytes, super::segment::HEADER_BYTES, next.header.seed).is_none()
-                })
-            }
+            [next] => load(self.disk, self.dir, *next).is_ok_and(|(next, bytes)| {
+                find_frame(&bytes, super::segment::HEADER_BYTES, next.header.seed).is_none()
+            }),
             _ => false,
         };
         let offset = stop as u64;

@@ -1,14 +1,15 @@
 //! Opening a log: every surviving record is read once, in order, and a torn tail is cut.
 //!
 //! **Invariants:**
-//! - memory is bounded by one segment, unless the visitor keeps payloads;
+//! - memory is bounded by a window, unless the visitor keeps payloads or the end of the log must be
+//!   judged, which takes one segment;
 //! - nothing is changed on disk before all of it was found sound;
 //! - what was recovered is durable when `open` returns: a page that an earlier process failed to
 //!   write may look clean, so everything that no later record proves durable is written again.
 
 use super::append::narrow;
 use super::error::{LogError, VisitError};
-use super::frame::{self, Frame, Head};
+use super::frame::{self, Frame, HEAD_BYTES, Head};
 use super::index::{Gap, Groups, Place};
 use super::record::{GroupId, Kind, Record};
 use super::segment::{
@@ -24,6 +25,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
+
+/// How much of a segment is read at once: little enough to stay in the processor's cache between
+/// reading and checking, and in memory that the kernel need not clear for every segment.
+const WINDOW_BYTES_MAX: usize = 1 << 20;
+/// Small segments, such as those of tests, are read in several windows too.
+const WINDOWS_PER_SEGMENT: u64 = 64;
 
 /// The remains of a write that was cut off and never acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,18 +119,16 @@ impl<'a> Scan<'a> {
         }
         let mut rest = sequences;
         let mut before: Option<(Header, u32)> = None;
-        let mut buffer = BytesMut::new();
+        let mut window = Window::default();
         while let Some((&sequence, after)) = rest.split_first() {
-            let (segment, bytes) = load(self.disk, self.dir, sequence, buffer)?;
+            let segment = open(self.disk, self.dir, sequence)?;
             self.check_header(&segment, before.as_ref())?;
-            let chain = self.read_segment(&segment, &bytes, after, visit)?;
+            let chain = self.read_segment(&segment, &mut window, after, visit)?;
             before = Some((segment.header, chain));
             self.segments.push_back(segment);
             if self.tail.is_some() {
                 break;
             }
-            // Without payloads kept by the visitor the buffer serves the next segment too.
-            buffer = bytes.try_into_mut().unwrap_or_default();
             rest = after;
         }
         match sequences.first() {
@@ -139,20 +144,22 @@ impl<'a> Scan<'a> {
     fn read_segment(
         &mut self,
         segment: &Segment,
-        bytes: &Bytes,
+        window: &mut Window,
         after: &[u64],
         visit: Visit<'_>,
     ) -> Result<u32, LogError> {
-        let mut walk = Walk::new(bytes, &segment.header);
+        let (mut at, mut chain) = (HEADER_BYTES, segment.header.seed);
+        let window_bytes = segment.header.file_bytes / WINDOWS_PER_SEGMENT;
+        let window_bytes = usize::try_from(window_bytes).unwrap_or(usize::MAX);
+        let window_bytes = window_bytes.clamp(HEAD_BYTES, WINDOW_BYTES_MAX);
+        let mut wanted = window_bytes;
         self.epoch = self.epoch.max(segment.header.epoch);
-        loop {
-            match walk.step() {
-                Step::Frame { offset, frame } => {
-                    self.note(segment, offset, &frame);
-                    self.record(segment, bytes, offset, &frame, visit)?;
-                }
-                Step::End { offset, frame } => {
-                    self.note(segment, offset, &frame);
+        let stop = loop {
+            window.read(segment, at, wanted)?;
+            let mut walk = Walk::from(&window.bytes, at, &segment.header, chain);
+            while let Step::Frame { offset, frame } | Step::End { offset, frame } = walk.step() {
+                self.note(segment, offset, &frame);
+                if frame.head.label.kind == Kind::SegmentEnd {
                     let next = segment.header.sequence + 1;
                     // The next segment exists before the end mark is written.
                     return match after.first() {
@@ -160,17 +167,40 @@ impl<'a> Scan<'a> {
                         _ => Err(self.missing(next)),
                     };
                 }
-                Step::Stop => break,
+                self.record(segment, window, offset, &frame, visit)?;
             }
-        }
-        let stop = walk.at;
+            if window.is_last || !walk.is_cut() {
+                chain = walk.chain();
+                break walk.at;
+            }
+            wanted = if walk.at == at { wanted.saturating_mul(2) } else { window_bytes };
+            (at, chain) = (walk.at, walk.chain());
+        };
+        self.judge_stop(segment, window, stop, after)?;
+        let start = Tail::start_of(&segment.header);
+        self.tail = Some(Tail { at: stop, synced: stop, chain, ..start });
+        Ok(chain)
+    }
+
+    /// Decides whether the log ends where no further record was found.
+    fn judge_stop(
+        &mut self,
+        segment: &Segment,
+        window: &mut Window,
+        stop: usize,
+        after: &[u64],
+    ) -> Result<(), LogError> {
         let damaged = |reason: &str| damage(&segment.path, stop as u64, reason);
         match after {
             [] => {}
             [next] if self.is_blank(*next)? => self.blank = Some(*next),
             _ => return Err(damaged("no record verifies here, yet later segments have records")),
         }
-        match judge(bytes, stop, segment.header.seed) {
+        if window.is_zero_from(segment, stop)? {
+            return Ok(());
+        }
+        let (_, bytes) = load(self.disk, self.dir, segment.header.sequence)?;
+        match judge(&bytes, stop, segment.header.seed) {
             Verdict::Clean => {}
             Verdict::Torn { end, epoch } => {
                 self.epoch = self.epoch.max(epoch);
@@ -179,10 +209,7 @@ impl<'a> Scan<'a> {
             }
             Verdict::Damaged(reason) => return Err(damaged(&reason)),
         }
-        let chain = walk.chain();
-        let start = Tail::start_of(&segment.header);
-        self.tail = Some(Tail { at: stop, synced: stop, chain, ..start });
-        Ok(chain)
+        Ok(())
     }
 
     /// Keeps account of a record that verified.
@@ -196,7 +223,7 @@ impl<'a> Scan<'a> {
     fn record(
         &mut self,
         segment: &Segment,
-        bytes: &Bytes,
+        window: &Window,
         offset: usize,
         frame: &Frame,
         visit: Visit<'_>,
@@ -208,7 +235,7 @@ impl<'a> Scan<'a> {
         }
         let at = offset as u64;
         let damaged = |reason: &str| damage(&segment.path, at, reason);
-        let stored = stored_payload(bytes, offset, frame);
+        let stored = stored_payload(&window.bytes, offset - window.start, frame);
         let payload = opened(&segment.path, at, &segment.header, self.seal, &frame.head, stored)?;
         let Some(record) = Record::decode(&label, payload) else {
             return Err(damaged("a record's payload does not fit its kind"));
@@ -251,7 +278,7 @@ impl<'a> Scan<'a> {
 
     /// Whether a segment was put in place and never written into.
     fn is_blank(&self, sequence: u64) -> Result<bool, LogError> {
-        let (segment, bytes) = load(self.disk, self.dir, sequence, BytesMut::new())?;
+        let (segment, bytes) = load(self.disk, self.dir, sequence)?;
         Ok(find_frame(&bytes, HEADER_BYTES, segment.header.seed).is_none())
     }
 
@@ -276,28 +303,75 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// Opens a segment and reads all of it, into `buffer` if that has the capacity.
-pub(super) fn load(
-    disk: &dyn Disk,
-    dir: &str,
-    sequence: u64,
-    mut buffer: BytesMut,
-) -> Result<(Segment, Bytes), LogError> {
+/// A part of a segment in memory. Its buffer is used again unless a visitor keeps a part of it.
+#[derive(Default)]
+struct Window {
+    /// Where in the segment it begins.
+    start: usize,
+    bytes: Bytes,
+    /// Whether the segment ends with it.
+    is_last: bool,
+}
+
+impl Window {
+    fn read(&mut self, segment: &Segment, start: usize, wanted: usize) -> Result<(), LogError> {
+        let failed = |source| LogError::Io { file: segment.path.clone(), source };
+        let end = usize::try_from(segment.header.file_bytes).map_err(io::Error::other);
+        let wanted = wanted.min(end.map_err(failed)?.saturating_sub(start));
+        let mut buffer = std::mem::take(&mut self.bytes).try_into_mut().unwrap_or_default();
+        if buffer.capacity() < wanted {
+            buffer = BytesMut::zeroed(wanted);
+        }
+        buffer.resize(wanted, 0);
+        let read = segment.file.read_full_at(start as u64, &mut buffer).map_err(failed)?;
+        buffer.truncate(read);
+        let rest = segment.header.file_bytes.saturating_sub((start + read) as u64);
+        *self = Self { start, bytes: buffer.freeze(), is_last: rest == 0 || read < wanted };
+        Ok(())
+    }
+
+    /// Whether the segment holds nothing but zeros from here on.
+    fn is_zero_from(&mut self, segment: &Segment, from: usize) -> Result<bool, LogError> {
+        let mut at = from;
+        loop {
+            self.read(segment, at, WINDOW_BYTES_MAX)?;
+            if !frame::is_zero(&self.bytes) || self.is_last {
+                return Ok(frame::is_zero(&self.bytes));
+            }
+            at += self.bytes.len();
+        }
+    }
+}
+
+/// Opens a segment and reads its header.
+fn open(disk: &dyn Disk, dir: &str, sequence: u64) -> Result<Segment, LogError> {
     let path = segment_path(dir, sequence);
     let failed = |source| LogError::Io { file: path.clone(), source };
     let file = disk.open(&path).map_err(failed)?;
     let file_bytes = file.len().map_err(failed)?;
-    // A file that grew by mistake must not take all memory.
-    let read_bytes = file_bytes.min(SEGMENT_BYTES_MAX);
-    buffer.resize(usize::try_from(read_bytes).map_err(io::Error::other).map_err(failed)?, 0);
-    let read = file.read_full_at(0, &mut buffer).map_err(failed)?;
-    let header = Header::decode(&path, buffer.get(..read).unwrap_or_default(), file_bytes)?;
+    let mut bytes = [0; HEADER_BYTES];
+    let read = file.read_full_at(0, &mut bytes).map_err(failed)?;
+    let header = Header::decode(&path, bytes.get(..read).unwrap_or_default(), file_bytes)?;
     if header.sequence != sequence {
         let reason = format!("the file holds segment {}", header.sequence);
         return Err(damage(&path, 0, &reason));
     }
-    buffer.truncate(usize::try_from(header.file_bytes).unwrap_or(read).min(read));
-    Ok((Segment { header, path, file: Arc::from(file) }, buffer.freeze()))
+    Ok(Segment { header, path, file: Arc::from(file) })
+}
+
+/// Opens a segment and reads all of it.
+pub(super) fn load(
+    disk: &dyn Disk,
+    dir: &str,
+    sequence: u64,
+) -> Result<(Segment, Bytes), LogError> {
+    let segment = open(disk, dir, sequence)?;
+    let failed = |source| LogError::Io { file: segment.path.clone(), source };
+    let bytes = usize::try_from(segment.header.file_bytes).map_err(io::Error::other);
+    let mut bytes = BytesMut::zeroed(bytes.map_err(failed)?);
+    let read = segment.file.read_full_at(0, &mut bytes).map_err(failed)?;
+    bytes.truncate(read);
+    Ok((segment, bytes.freeze()))
 }
 
 /// A record's payload as it was appended.

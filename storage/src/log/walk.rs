@@ -12,9 +12,11 @@ use super::segment::{HEADER_BYTES, Header};
 use bytes::Bytes;
 use std::ops::Range;
 
-/// A walk over a whole segment's bytes.
+/// A walk over a segment's bytes, or over a part of them.
 pub(super) struct Walk<'a> {
     bytes: &'a [u8],
+    /// Where in the segment the bytes begin.
+    start: usize,
     seed: u32,
     /// Where the next record begins.
     pub(super) at: usize,
@@ -39,11 +41,36 @@ pub(super) enum Step {
 
 impl<'a> Walk<'a> {
     pub(super) fn new(bytes: &'a [u8], header: &Header) -> Self {
-        Self { bytes, seed: header.seed, at: HEADER_BYTES, chain: Some(header.seed) }
+        let seed = header.seed;
+        Self { bytes, start: 0, seed, at: HEADER_BYTES, chain: Some(seed) }
+    }
+
+    /// A walk that goes on in a part of the segment beginning at `start`, after another one came to
+    /// there with `chain`.
+    pub(super) fn from(bytes: &'a [u8], start: usize, header: &Header, chain: u32) -> Self {
+        Self { bytes, start, seed: header.seed, at: start, chain: Some(chain) }
+    }
+
+    /// Whether it stopped only because the record here is not whole in these bytes.
+    pub(super) fn is_cut(&self) -> bool {
+        match self.check() {
+            Ok(_) => false,
+            Err(Flaw::Body(head)) => head.frame_bytes() > self.rest().len(),
+            Err(Flaw::Head) => self.rest().len() < HEAD_BYTES,
+        }
+    }
+
+    fn rest(&self) -> &'a [u8] {
+        self.bytes.get(self.at - self.start..).unwrap_or_default()
+    }
+
+    fn check(&self) -> Result<Frame, Flaw> {
+        let offset = u32::try_from(self.at).unwrap_or(u32::MAX);
+        frame::check(self.rest(), frame::salt(self.seed, offset))
     }
 
     pub(super) fn step(&mut self) -> Step {
-        let Ok(frame) = check_at(self.bytes, self.at, self.seed) else {
+        let Ok(frame) = self.check() else {
             return Step::Stop;
         };
         if self.chain.is_some_and(|chain| !frame.continues(chain)) {
@@ -70,11 +97,11 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The stored payload of a record in a segment.
-pub(super) fn stored_payload(segment: &Bytes, offset: usize, frame: &Frame) -> Bytes {
-    let start = (offset + HEAD_BYTES).min(segment.len());
-    let end = (start + frame.head.payload_bytes).min(segment.len());
-    segment.slice(start..end)
+/// The stored payload of a record that begins at `offset` of these bytes.
+pub(super) fn stored_payload(bytes: &Bytes, offset: usize, frame: &Frame) -> Bytes {
+    let start = (offset + HEAD_BYTES).min(bytes.len());
+    let end = (start + frame.head.payload_bytes).min(bytes.len());
+    bytes.slice(start..end)
 }
 
 fn check_at(bytes: &[u8], at: usize, seed: u32) -> Result<Frame, Flaw> {
