@@ -2,6 +2,7 @@
 
 pub(crate) mod apply;
 pub(crate) mod clock;
+pub(crate) mod cold;
 pub mod core;
 pub(crate) mod decide;
 #[cfg(test)]

@@ -108,10 +108,6 @@ impl GroupLog {
         self.conf_state = conf_state;
     }
 
-    pub(crate) fn conf_state(&self) -> &ConfState {
-        &self.conf_state
-    }
-
     /// Entries that are applied are kept only where others may need them.
     pub(crate) fn keep_for_followers(&mut self, has_followers: bool) {
         self.cache_bytes_max = if has_followers { CACHE_BYTES_MAX } else { 0 };

@@ -2,6 +2,11 @@
 //!
 //! **Invariants:** a shard goes on from what its log says and nothing else; an entry is void only
 //! if a later record says so; what cannot be read is an error that names its place, never a guess.
+//!
+//! Entries that the state index is expected to hold are checked by the log and counted here, not
+//! kept: a start then needs neither memory nor time for them. Whether the expectation was right is
+//! known only at the end of the log; [`RecoveredGroup::lacks_entries_after`] tells, and then the log
+//! is read once more.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -11,7 +16,8 @@ use storage::codec;
 use storage::log::{GroupId, LogEntry, Record, VisitError};
 
 use crate::entity::DecodeError;
-use crate::replication::group::GroupState;
+use crate::ids::ShardId;
+use crate::replication::group::{GroupState, group_of};
 use crate::replication::members::{GroupMembers, MEMBERS_VERSION, Unversioned, is_unversioned};
 use crate::replication::offer::SnapshotOffer;
 use crate::replication::term_runs::TermRuns;
@@ -31,7 +37,45 @@ pub(crate) struct RecoveredGroup {
     pub(crate) members: Option<GroupMembers>,
     pub(crate) snapshot: Option<SnapshotAt>,
     pub(crate) index_floor: u64,
+    /// Those after `passed`.
     pub(crate) entries: VecDeque<LogEntry>,
+    /// Of all entries that no snapshot covers, kept or not.
+    terms: TermRuns,
+    expected_floor: u64,
+    passed: Passed,
+}
+
+/// Entries that were seen and not kept.
+#[derive(Default)]
+struct Passed {
+    /// The index of the first of `sizes`; of no meaning when there are none.
+    first: u64,
+    /// Payload bytes, of those that no snapshot covers.
+    sizes: VecDeque<u32>,
+    /// Index and term of the last one.
+    last: (u64, u64),
+    /// Whether one of them turned out to be void: then the expectation was wrong.
+    voided: bool,
+}
+
+impl Passed {
+    fn push(&mut self, entry: &LogEntry) {
+        if self.sizes.is_empty() {
+            self.first = entry.index;
+        }
+        self.sizes.push_back(u32::try_from(entry.payload.len()).unwrap_or(u32::MAX));
+        self.last = (entry.index, entry.term);
+    }
+
+    fn cover(&mut self, start: u64) {
+        while self.first <= start && self.sizes.pop_front().is_some() {
+            self.first += 1;
+        }
+    }
+
+    fn void(&mut self, from: u64) {
+        self.voided |= !self.sizes.is_empty() && self.last.0 >= from;
+    }
 }
 
 /// The snapshot a group's log goes on from.
@@ -72,10 +116,19 @@ impl CoveredBy {
 }
 
 impl Recovering {
+    /// For a start with a state index that says it holds everything up to these indexes.
+    pub(crate) fn expecting(floors: &BTreeMap<ShardId, u64>) -> Self {
+        let group = |(shard, floor): (&ShardId, &u64)| {
+            let group = RecoveredGroup { expected_floor: *floor, ..RecoveredGroup::default() };
+            (group_of(*shard), group)
+        };
+        Self { groups: floors.iter().map(group).collect() }
+    }
+
     pub(crate) fn visit(&mut self, record: Record) -> Result<(), VisitError> {
         match record {
             Record::Entry(entry) => {
-                self.groups.entry(entry.group).or_default().entries.push_back(entry);
+                self.groups.entry(entry.group).or_default().take_entry(entry);
             }
             Record::HardState { group, term, vote, commit } => {
                 let group = self.groups.entry(group).or_default();
@@ -83,13 +136,17 @@ impl Recovering {
                 group.commit = commit.max(group.commit);
             }
             Record::Truncate { group, from } => {
-                let entries = &mut self.groups.entry(group).or_default().entries;
-                while entries.pop_back_if(|entry| entry.index >= from).is_some() {}
+                let group = self.groups.entry(group).or_default();
+                while group.entries.pop_back_if(|entry| entry.index >= from).is_some() {}
+                group.passed.void(from);
+                group.terms.truncate(from);
             }
             Record::SnapshotPointer { group, start, start_term, end, file, conf } => {
                 let CoveredBy { members, history_to } = CoveredBy::decode(&conf)?;
                 let group = self.groups.entry(group).or_default();
                 while group.entries.pop_front_if(|entry| entry.index <= start).is_some() {}
+                group.passed.cover(start);
+                group.terms.forget(start);
                 // What was applied was committed, whether or not a hard state says so yet.
                 group.commit = group.commit.max(end);
                 let at = SnapshotAt { start, start_term, end, file, members, history_to };
@@ -117,6 +174,39 @@ impl Recovering {
 }
 
 impl RecoveredGroup {
+    fn take_entry(&mut self, mut entry: LogEntry) {
+        self.terms.push(entry.index, entry.term);
+        if entry.index <= self.expected_floor {
+            return self.passed.push(&entry);
+        }
+        if self.expected_floor > 0 {
+            // A few behind the floor must not keep all that was read with them.
+            entry.payload = Bytes::copy_from_slice(&entry.payload);
+        }
+        self.entries.push_back(entry);
+    }
+
+    /// Whether a base that holds everything up to `applied` would need entries that were not kept.
+    pub(crate) fn lacks_entries_after(&self, applied: u64) -> bool {
+        self.passed.voided || (!self.passed.sizes.is_empty() && self.passed.last.0 > applied)
+    }
+
+    /// The term of an entry that was kept, or of the last one that was not.
+    pub(crate) fn term(&self, index: u64) -> Option<u64> {
+        if !self.passed.sizes.is_empty() && self.passed.last.0 == index {
+            return Some(self.passed.last.1);
+        }
+        let nth = index.checked_sub(self.entries.front()?.index)?;
+        self.entries.get(usize::try_from(nth).ok()?).map(|entry| entry.term)
+    }
+
+    /// Bytes of entries that no snapshot covers.
+    pub(crate) fn appended_bytes(&self) -> u64 {
+        let kept = self.entries.iter().map(|entry| entry.payload.len() as u64);
+        let passed = self.passed.sizes.iter().map(|bytes| u64::from(*bytes));
+        kept.chain(passed).sum()
+    }
+
     /// The group's state when everything up to `applied` is in its base already. `offer` is the
     /// snapshot its log goes on from.
     pub(crate) fn into_state(
@@ -127,10 +217,6 @@ impl RecoveredGroup {
     ) -> GroupState {
         let snapshot = self.snapshot.as_ref();
         let log_start = snapshot.map_or((0, 0), |at| (at.start, at.start_term));
-        let mut terms = TermRuns::default();
-        for entry in &self.entries {
-            terms.push(entry.index, entry.term);
-        }
         let last = self.entries.back().map_or(applied.0, |entry| entry.index).max(applied.0);
         // A snapshot says how late its records are; those of the state index may be as late as the
         // last entry.
@@ -150,9 +236,71 @@ impl RecoveredGroup {
             applied: before,
             entries: self.entries,
             log_start,
-            terms,
+            terms: self.terms,
             snapshot: offer,
             whole_at,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use storage::log::EntryKind;
+
+    use super::*;
+    use crate::ids::NodeId;
+
+    const SHARD: ShardId = ShardId(3);
+
+    fn entry(index: u64) -> Record {
+        let kind = EntryKind::Normal;
+        let payload = Bytes::from_static(b"tea");
+        Record::Entry(LogEntry { group: group_of(SHARD), term: 7, index, kind, payload })
+    }
+
+    fn pointer(start: u64) -> Record {
+        let members = GroupMembers::only(NodeId(1));
+        let conf = CoveredBy { members, history_to: None }.encode();
+        let (group, file) = (group_of(SHARD), String::new());
+        Record::SnapshotPointer { group, start, start_term: 7, end: start, file, conf }
+    }
+
+    #[track_caller]
+    fn recovered(floor: u64, records: impl IntoIterator<Item = Record>) -> RecoveredGroup {
+        let mut recovering = Recovering::expecting(&BTreeMap::from([(SHARD, floor)]));
+        for record in records {
+            recovering.visit(record).unwrap();
+        }
+        recovering.take(group_of(SHARD)).unwrap()
+    }
+
+    #[test]
+    fn entries_the_index_holds_are_counted_and_not_kept() {
+        let group = recovered(5, (1..=8).map(entry));
+        let kept: Vec<_> = group.entries.iter().map(|entry| entry.index).collect();
+        assert_eq!(kept, [6, 7, 8]);
+        assert_eq!(group.appended_bytes(), 8 * 3);
+        assert_eq!([4, 5, 6, 9].map(|index| group.term(index)), [None, Some(7), Some(7), None]);
+        assert!(!group.lacks_entries_after(5));
+        assert!(group.lacks_entries_after(4));
+    }
+
+    #[test]
+    fn what_a_snapshot_covers_counts_no_longer() {
+        let group = recovered(5, (1..=8).map(entry).chain([pointer(3)]));
+        assert_eq!(group.appended_bytes(), 5 * 3);
+        assert!(group.lacks_entries_after(3));
+        let group = recovered(5, (1..=8).map(entry).chain([pointer(6)]));
+        assert_eq!(group.appended_bytes(), 2 * 3);
+        assert!(!group.lacks_entries_after(6));
+    }
+
+    #[test]
+    fn an_index_that_holds_void_entries_is_not_believed() {
+        let truncate = |from| Record::Truncate { group: group_of(SHARD), from };
+        let records =
+            |from| (1..=8).map(entry).chain([truncate(from)]).chain((from..=9).map(entry));
+        assert!(recovered(5, records(5)).lacks_entries_after(5));
+        assert!(!recovered(5, records(6)).lacks_entries_after(5));
     }
 }

@@ -1,11 +1,17 @@
 //! Opening a data folder: lock, identity, log, index, and the past of every shard.
 //!
 //! **Invariants:** nothing is written before the folder is known to be ours and its log is read to
-//! its end; a state index that cannot be used costs time, never data.
+//! its end, but by the state index in files of its own; one that cannot be used costs time, never
+//! data.
+//!
+//! The index is opened first and read beside the log: where it holds the past, nothing of the log
+//! before its floor has to be kept. The log is read once more in the rare case that they disagree.
 
 use std::collections::BTreeMap;
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::thread;
 
 use storage::disk::{DirLock, Disk, RealDisk};
 use storage::log::{Class, Log, LogOptions};
@@ -22,7 +28,9 @@ use crate::replication::transfer::offer_of;
 use crate::runtime::identity::Identity;
 use crate::runtime::maintenance::CurrentSnapshot;
 use crate::runtime::node::{NodeConfig, StartError, start_error};
-use crate::runtime::restore::{RestoreError, Restorer};
+use crate::runtime::restore::{
+    IndexPast, RestoreError, Restorer, floors, needs_more_of_the_log, read_base,
+};
 use crate::runtime::services::Progress;
 use crate::runtime::snapshotting::SNAPSHOT_DIR;
 use crate::shard::core::{Base, ShardConfig, ShardCore};
@@ -63,10 +71,8 @@ impl Opened {
             Identity::read_or_create(disk.as_ref(), config.vault.as_deref(), config.n_shards)?;
         let map = ShardMap::even(identity.n_shards)?;
         let seal = config.vault.clone().map(|vault| vault as Arc<dyn Seal>);
-        let (log, groups) = open_log(config, &disk, seal.clone(), &identity, map)?;
-        snapshot::remove_leftovers(disk.as_ref(), SNAPSHOT_DIR, Leftovers::Written)
-            .map_err(|error| start_error("snapshots", &error))?;
-        let (index, bases) = restore(config, &disk, seal.as_ref(), &groups)?;
+        let folder = Folder { config, disk: &disk, seal: seal.as_ref(), identity: &identity, map };
+        let Restored { log, groups, index, bases } = folder.restore()?;
         let past = past(config, &disk, &identity, map, groups, bases)?;
         Ok(Self { lock, disk, seal, identity, map, log, index, past })
     }
@@ -75,98 +81,164 @@ impl Opened {
 type Groups = Vec<(ShardId, RecoveredGroup, GroupMembers)>;
 type Bases = Vec<(Base, (u64, u64))>;
 
-fn open_log(
-    config: &NodeConfig,
-    disk: &Arc<dyn Disk>,
-    seal: Option<Arc<dyn Seal>>,
-    identity: &Identity,
+struct Restored {
+    log: Log,
+    groups: Groups,
+    index: StateIndex,
+    bases: Bases,
+}
+
+/// A folder that is known to be ours.
+#[derive(Clone, Copy)]
+struct Folder<'a> {
+    config: &'a NodeConfig,
+    disk: &'a Arc<dyn Disk>,
+    seal: Option<&'a Arc<dyn Seal>>,
+    identity: &'a Identity,
     map: ShardMap,
-) -> Result<(Log, Groups), StartError> {
-    let [a, b, c, d, ..] = identity.cluster_secret;
-    let seed = u32::from_be_bytes([a, b, c, d]);
-    let options = LogOptions { segment_bytes: config.segment_bytes, seal, seed };
-    let mut recovering = Recovering::default();
-    let (mut log, recovery) =
-        Log::open(Arc::clone(disk), LOG_DIR, options, &mut |record| recovering.visit(record))?;
-    tracing::info!(
-        log.segments = recovery.segments,
-        log.records = recovery.records,
-        log.bytes = recovery.bytes,
-        log.torn_tail = ?recovery.torn,
-        "log read"
-    );
-    let mut groups = Vec::with_capacity(map.shards().len());
-    let mut created = Vec::new();
-    let io = |source| StartError::Folder { folder: config.folder.clone(), source };
-    // The first write of a new log may be torn; only once it is whole is the log born.
-    let born = disk.exists(BORN_FILE).map_err(io)?;
-    for shard in map.shards() {
-        let group = recovering.take(group_of(shard)).unwrap_or_default();
-        let members = match &group.members {
-            Some(members) => members.clone(),
-            None if !born => {
-                let members = GroupMembers::only(identity.node);
-                created.push(members.record(group_of(shard)));
-                members
-            }
-            None => return Err(StartError::ShardLost { shard }),
+}
+
+impl Folder<'_> {
+    /// Restores every shard; an index that fails on the way is set aside, and all begin again with
+    /// an empty one.
+    fn restore(self) -> Result<Restored, StartError> {
+        let config = self.config;
+        let mut index = self.index_of_before()?;
+        let (read, mut past) = self.read_log_beside(index.as_mut());
+        let (mut log, mut groups) = read?;
+        let lacking = |(shard, group, _): &(ShardId, RecoveredGroup, GroupMembers)| {
+            needs_more_of_the_log(group, past.floors.get(shard).copied())
         };
-        groups.push((shard, group, members));
-    }
-    if !born {
-        let failed = |error: &dyn std::fmt::Display| start_error("the log of a new folder", &error);
-        log.append(&created, Class::Client).map_err(|error| failed(&error))?;
-        log.sync().map_err(|error| failed(&error))?;
-        drop(disk.create_new(BORN_FILE).map_err(io)?);
-        disk.sync_dir("").map_err(io)?;
-    }
-    Ok((log, groups))
-}
-
-fn open_index(config: &NodeConfig, seal: Option<&Arc<dyn Seal>>) -> Result<StateIndex, IndexFault> {
-    let path = config.folder.join(INDEX_DIR);
-    let options = IndexOptions {
-        cache_bytes: config.index_cache_bytes,
-        seal: seal.cloned(),
-        ..IndexOptions::default()
-    };
-    match StateIndex::open(&path, &options) {
-        Ok(opened) => Ok(opened.index),
-        Err(fault) => {
-            tracing::warn!(%fault, "the state index is set aside and rebuilt");
-            set_aside(&path)?;
-            Ok(StateIndex::open(&path, &options)?.index)
+        if groups.iter().any(lacking) {
+            tracing::info!("the log is read again, as the state index is not as far as it says");
+            drop((log, groups));
+            (log, groups) = self.open_log(&BTreeMap::new())?;
+        }
+        snapshot::remove_leftovers(self.disk.as_ref(), SNAPSHOT_DIR, Leftovers::Written)
+            .map_err(|error| start_error("snapshots", &error))?;
+        let mut index = match index {
+            Some(index) => index,
+            None => self.open_index()?,
+        };
+        let restorer = Restorer {
+            disk: self.disk,
+            seal: self.seal.cloned(),
+            kinds: &config.kinds,
+            hot_bytes_max: config.resident_bytes_max / groups.len().max(1),
+        };
+        match restore_all(&restorer, &groups, &mut past, &mut index) {
+            Ok(bases) => Ok(Restored { log, groups, index, bases }),
+            Err(RestoreError::Index { shard, source }) => {
+                tracing::warn!(shard.id = %shard, fault = %source, "the state index is rebuilt");
+                set_aside(&config.folder.join(INDEX_DIR))?;
+                drop((index, log, groups));
+                let (log, groups) = self.open_log(&BTreeMap::new())?;
+                let mut index = self.open_index()?;
+                let mut past = IndexPast::default();
+                let bases = restore_all(&restorer, &groups, &mut past, &mut index)?;
+                Ok(Restored { log, groups, index, bases })
+            }
+            Err(error @ (RestoreError::Snapshot { .. } | RestoreError::Record { .. })) => {
+                Err(error.into())
+            }
         }
     }
-}
 
-/// Restores every shard; an index that fails on the way is set aside, and all begin again with an
-/// empty one.
-fn restore(
-    config: &NodeConfig,
-    disk: &Arc<dyn Disk>,
-    seal: Option<&Arc<dyn Seal>>,
-    groups: &Groups,
-) -> Result<(StateIndex, Bases), StartError> {
-    let restorer = Restorer {
-        disk,
-        seal: seal.cloned(),
-        kinds: &config.kinds,
-        hot_bytes_max: config.resident_bytes_max / groups.len().max(1),
-    };
-    let mut index = open_index(config, seal)?;
-    match restore_all(&restorer, groups, &mut index) {
-        Ok(bases) => Ok((index, bases)),
-        Err(RestoreError::Index { shard, source }) => {
-            tracing::warn!(shard.id = %shard, fault = %source, "the state index is rebuilt");
-            set_aside(&config.folder.join(INDEX_DIR))?;
-            drop(index);
-            let mut fresh = open_index(config, seal)?;
-            let bases = restore_all(&restorer, groups, &mut fresh)?;
-            Ok((fresh, bases))
+    /// The state index, if there is one that opens. One that does not is dealt with when the log has
+    /// been read.
+    fn index_of_before(self) -> Result<Option<StateIndex>, StartError> {
+        let folder = self.config.folder.clone();
+        let found = self.disk.exists(INDEX_DIR);
+        if !found.map_err(|source| StartError::Folder { folder, source })? {
+            return Ok(None);
         }
-        Err(error @ (RestoreError::Snapshot { .. } | RestoreError::Record { .. })) => {
-            Err(error.into())
+        let path = self.config.folder.join(INDEX_DIR);
+        Ok(StateIndex::open(&path, &self.index_options()).ok().map(|opened| opened.index))
+    }
+
+    /// Reads the log on this thread, and what the index holds on another.
+    fn read_log_beside(
+        self,
+        index: Option<&mut StateIndex>,
+    ) -> (Result<(Log, Groups), StartError>, IndexPast) {
+        let Some(index) = index else {
+            return (self.open_log(&BTreeMap::new()), IndexPast::default());
+        };
+        // A fault stays with the index, and is met again when a shard is restored from it.
+        let floors = floors(self.map.shards(), index).unwrap_or_default();
+        thread::scope(|scope| {
+            let scan = scope.spawn(|| {
+                let with_floor = floors.iter().filter(|(_, floor)| **floor > 0);
+                with_floor.map(|(shard, _)| (*shard, read_base(*shard, index))).collect()
+            });
+            let read = self.open_log(&floors);
+            let bases = scan.join().unwrap_or_else(|panic| resume_unwind(panic));
+            (read, IndexPast { floors: floors.clone(), bases })
+        })
+    }
+
+    fn open_log(self, floors: &BTreeMap<ShardId, u64>) -> Result<(Log, Groups), StartError> {
+        let Self { config, disk, identity, map, .. } = self;
+        let [a, b, c, d, ..] = identity.cluster_secret;
+        let seed = u32::from_be_bytes([a, b, c, d]);
+        let segment_bytes = config.segment_bytes;
+        let options = LogOptions { segment_bytes, seal: self.seal.cloned(), seed };
+        let mut recovering = Recovering::expecting(floors);
+        let (mut log, recovery) =
+            Log::open(Arc::clone(disk), LOG_DIR, options, &mut |record| recovering.visit(record))?;
+        tracing::info!(
+            log.segments = recovery.segments,
+            log.records = recovery.records,
+            log.bytes = recovery.bytes,
+            log.torn_tail = ?recovery.torn,
+            "log read"
+        );
+        let mut groups = Vec::with_capacity(map.shards().len());
+        let mut created = Vec::new();
+        let io = |source| StartError::Folder { folder: config.folder.clone(), source };
+        // The first write of a new log may be torn; only once it is whole is the log born.
+        let born = disk.exists(BORN_FILE).map_err(io)?;
+        for shard in map.shards() {
+            let group = recovering.take(group_of(shard)).unwrap_or_default();
+            let members = match &group.members {
+                Some(members) => members.clone(),
+                None if !born => {
+                    let members = GroupMembers::only(identity.node);
+                    created.push(members.record(group_of(shard)));
+                    members
+                }
+                None => return Err(StartError::ShardLost { shard }),
+            };
+            groups.push((shard, group, members));
+        }
+        if !born {
+            let failed =
+                |error: &dyn std::fmt::Display| start_error("the log of a new folder", &error);
+            log.append(&created, Class::Client).map_err(|error| failed(&error))?;
+            log.sync().map_err(|error| failed(&error))?;
+            drop(disk.create_new(BORN_FILE).map_err(io)?);
+            disk.sync_dir("").map_err(io)?;
+        }
+        Ok((log, groups))
+    }
+
+    fn index_options(self) -> IndexOptions {
+        IndexOptions {
+            cache_bytes: self.config.index_cache_bytes,
+            seal: self.seal.cloned(),
+            ..IndexOptions::default()
+        }
+    }
+
+    fn open_index(self) -> Result<StateIndex, IndexFault> {
+        let path = self.config.folder.join(INDEX_DIR);
+        match StateIndex::open(&path, &self.index_options()) {
+            Ok(opened) => Ok(opened.index),
+            Err(fault) => {
+                tracing::warn!(%fault, "the state index is set aside and rebuilt");
+                set_aside(&path)?;
+                Ok(StateIndex::open(&path, &self.index_options())?.index)
+            }
         }
     }
 }
@@ -174,9 +246,10 @@ fn restore(
 fn restore_all(
     restorer: &Restorer<'_>,
     groups: &Groups,
+    past: &mut IndexPast,
     index: &mut StateIndex,
 ) -> Result<Bases, RestoreError> {
-    groups.iter().map(|(shard, group, _)| restorer.restore(*shard, group, index)).collect()
+    groups.iter().map(|(shard, group, _)| restorer.restore(*shard, group, past, index)).collect()
 }
 
 /// Entries are a megabyte at most, and fit a segment however small it is.
@@ -195,9 +268,8 @@ fn past(
     let n_shards = groups.len().max(1);
     let mut past = Past { cores: Vec::new(), progress: Vec::new(), current: BTreeMap::new() };
     for ((shard, group, members), (base, applied)) in groups.into_iter().zip(bases) {
-        let appended = group.entries.iter().map(|entry| entry.payload.len()).sum::<usize>();
         past.progress.push(Progress {
-            appended_bytes: AtomicU64::new(u64::try_from(appended).unwrap_or(u64::MAX)),
+            appended_bytes: AtomicU64::new(group.appended_bytes()),
             index_floor: AtomicU64::new(applied.0),
         });
         if let Some(at) = group.snapshot.clone() {

@@ -4,6 +4,7 @@
 //! log still continues from; otherwise the shard is rebuilt from its snapshot and the log, and the
 //! index is filled anew. Both ways end in the same state.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -52,17 +53,26 @@ pub(crate) struct Restorer<'a> {
     pub(crate) hot_bytes_max: usize,
 }
 
+/// What the state index of before the start says, as far as it was read.
+#[derive(Default)]
+pub(crate) struct IndexPast {
+    pub(crate) floors: BTreeMap<ShardId, u64>,
+    pub(crate) bases: BTreeMap<ShardId, Result<Base, RestoreError>>,
+}
+
 impl Restorer<'_> {
     /// The shard's base, and the index and term it holds everything up to.
     pub(crate) fn restore(
         &self,
         shard: ShardId,
         group: &RecoveredGroup,
+        past: &mut IndexPast,
         index: &mut StateIndex,
     ) -> Result<(Base, (u64, u64)), RestoreError> {
         let failed = |source| RestoreError::Index { shard, source };
-        if let Some(applied) = usable_floor(shard, group, index).map_err(failed)? {
-            return Ok((self.read_index(shard, index)?, applied));
+        if let Some(applied) = usable_floor(group, past.floors.get(&shard).copied()) {
+            let base = past.bases.remove(&shard).unwrap_or_else(|| read_base(shard, index))?;
+            return Ok((base, applied));
         }
         // What it holds is unproven, and so is what its floor says.
         index.set_floor(shard.0, 0).map_err(failed)?;
@@ -74,23 +84,6 @@ impl Restorer<'_> {
             }
             None => Ok((Base::default(), (0, 0))),
         }
-    }
-
-    fn read_index(&self, shard: ShardId, index: &mut StateIndex) -> Result<Base, RestoreError> {
-        let failed = |source| RestoreError::Index { shard, source };
-        let unreadable = |source| RestoreError::Record { shard, source };
-        let mut base = Base::default();
-        for item in index.scan(shard.0).map_err(failed)? {
-            let (key, record) = item.map_err(failed)?;
-            let Some(body) = record.body else { continue };
-            if key == HEADER_KEY {
-                base.restore_header(&body).map_err(unreadable)?;
-                continue;
-            }
-            let entity = decode_ref(&key).map_err(unreadable)?;
-            base.restore_cold(entity, record.position, &body).map_err(unreadable)?;
-        }
-        Ok(base)
     }
 
     fn read_snapshot(
@@ -135,23 +128,49 @@ impl Restorer<'_> {
     }
 }
 
-/// How far the index is complete, if the log continues from there; as index and term.
-fn usable_floor(
-    shard: ShardId,
-    group: &RecoveredGroup,
+/// How far the index says it is complete, by shard.
+pub(crate) fn floors(
+    shards: impl Iterator<Item = ShardId>,
     index: &mut StateIndex,
-) -> Result<Option<(u64, u64)>, IndexFault> {
-    let Some(inside) = index.floor(shard.0)? else { return Ok(None) };
-    let floor = inside.min(group.index_floor);
+) -> Result<BTreeMap<ShardId, u64>, IndexFault> {
+    let mut floor = |shard: ShardId| Ok(index.floor(shard.0)?.map(|floor| (shard, floor)));
+    shards.filter_map(|shard| floor(shard).transpose()).collect()
+}
+
+/// A shard's base as the index holds it.
+pub(crate) fn read_base(shard: ShardId, index: &mut StateIndex) -> Result<Base, RestoreError> {
+    let failed = |source| RestoreError::Index { shard, source };
+    let unreadable = |source| RestoreError::Record { shard, source };
+    let mut base = Base::default();
+    for item in index.scan(shard.0).map_err(failed)? {
+        let (key, record) = item.map_err(failed)?;
+        let Some(body) = record.body else { continue };
+        if key == HEADER_KEY {
+            base.restore_header(&body).map_err(unreadable)?;
+            continue;
+        }
+        let entity = decode_ref(&key).map_err(unreadable)?;
+        base.restore_cold(entity, record.position, &body).map_err(unreadable)?;
+    }
+    Ok(base)
+}
+
+/// Whether the log was read with expectations of the index that turned out wrong, so that entries
+/// are missing which this shard is to be made from.
+pub(crate) fn needs_more_of_the_log(group: &RecoveredGroup, inside: Option<u64>) -> bool {
+    let from_snapshot = || group.snapshot.as_ref().map_or(0, |snapshot| snapshot.start);
+    let applied = usable_floor(group, inside).map_or_else(from_snapshot, |(index, _)| index);
+    group.lacks_entries_after(applied)
+}
+
+/// How far the index is complete, if the log continues from there; as index and term.
+fn usable_floor(group: &RecoveredGroup, inside: Option<u64>) -> Option<(u64, u64)> {
+    let floor = inside?.min(group.index_floor);
     let (start, start_term) =
         group.snapshot.as_ref().map_or((0, 0), |snapshot| (snapshot.start, snapshot.start_term));
     if floor == 0 || floor < start || floor > group.commit.max(start) {
-        return Ok(None);
+        return None;
     }
-    let term = if floor == start {
-        Some(start_term)
-    } else {
-        group.entries.iter().find(|entry| entry.index == floor).map(|entry| entry.term)
-    };
-    Ok(term.map(|term| (floor, term)))
+    let term = if floor == start { Some(start_term) } else { group.term(floor) };
+    term.map(|term| (floor, term))
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use cluster::runtime::node::{Node, NodeConfig, StartError};
 use storage::disk::RealDisk;
 use storage::history::HistoryReader;
+use storage::log::{Class, GroupId, Log, LogOptions, Record};
 use storage::vault::Vault;
 
 use crate::node::{add, config, start_with, view};
@@ -105,6 +106,34 @@ async fn a_corrupt_index_is_rebuilt_into_the_same_state() {
         assert_eq!(hash(&node).await, before, "damage of seed {seed}");
         node.stop().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_that_is_ahead_of_the_log_costs_nothing_but_time() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = folder.path();
+    let little = || NodeConfig { snapshot_log_bytes_min: u64::MAX, ..busy(folder) };
+    let node = start_with(little()).await;
+    for round in 1..=20 {
+        for n in 0..100 {
+            assert_eq!(add(&node, &format!("t{n}"), 1).await, round);
+        }
+    }
+    let before = hash(&node).await;
+    node.stop().await;
+    // As a crash leaves it between the index's own floor and the log's record of it.
+    let disk = Arc::new(RealDisk::open(folder).expect("the folder opens"));
+    let options = LogOptions { segment_bytes: little().segment_bytes, ..LogOptions::default() };
+    let (mut log, _) = Log::open(disk, "log", options, &mut |_| Ok(())).expect("the log is sound");
+    let floors: Vec<_> =
+        (0..4).map(|n| Record::IndexFloor { group: GroupId(n), position: 3 }).collect();
+    log.append(&floors, Class::Client).expect("there is space");
+    log.sync().expect("the disk works");
+    drop(log);
+    let node = start_with(little()).await;
+    assert_eq!(hash(&node).await, before);
+    all_hold(&node, 20).await;
+    node.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
