@@ -87,6 +87,8 @@ pub(crate) enum Scenario {
     ///                                     index's own memory left out; null where there are too
     ///                                     few carts to tell, or they did not leave memory
     ///   bytes_per_idle_entity_passivated_with_index  the same with it
+    ///   bytes_per_idle_entity_running, bytes_per_idle_entity_running_with_index  the same two of
+    ///                                     the process that let go of them while it served
     ///   state_index_bytes    what the index alone holds after it was read from end to end
     ///   hot, passivated, restarted  {carts, resident_before, resident_after, hot_entities,
     ///                        hot_bytes, settled, seconds}: the raw readings, what the node itself
@@ -104,7 +106,9 @@ pub(crate) enum Scenario {
     ///   records_per_second   records / seconds of a cold start without the index
     ///   ratio_to_raw_read    that start / reading and checksumming the same bytes once
     ///   with_index, without_index  {seconds, records_per_second, ratio_to_raw_read, index_kept,
-    ///                        resident_bytes}
+    ///                        resident_bytes}: the middle one of five starts in turns with raw
+    ///                        reads, and seconds_min, seconds_max of the others
+    ///   without_index_in_little_memory  the same with 256 KiB for entities
     ///   page_cache           the state of it before each timed step: warm or dropped
     #[command(verbatim_doc_comment)]
     Recovery(Recovery),
@@ -201,6 +205,8 @@ pub(crate) enum Task {
     ColdStart {
         #[arg(long)]
         data: PathBuf,
+        #[arg(long)]
+        memory: StartMemory,
     },
     RawRead {
         #[arg(long)]
@@ -226,6 +232,22 @@ pub(crate) struct MemoryPhase {
     pub(crate) carts: NonZero<u32>,
     #[arg(long)]
     pub(crate) phase: Phase,
+}
+
+/// How much memory for entities a start is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StartMemory {
+    Ordinary,
+    Little,
+}
+
+impl StartMemory {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Ordinary => "ordinary",
+            Self::Little => "little",
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -79,7 +79,7 @@ async fn one_task(task: Task) -> anyhow::Result<()> {
         Task::MemoryPhase(asked) => Box::pin(memory::phase(&asked)).await,
         Task::IndexMemory { data } => memory::index_alone(&data),
         Task::BuildLog(asked) => Box::pin(recovery::build(&asked)).await,
-        Task::ColdStart { data } => Box::pin(recovery::cold_start(&data)).await,
+        Task::ColdStart { data, memory } => Box::pin(recovery::cold_start(&data, memory)).await,
         Task::RawRead { data, drop_caches } => recovery::raw_read(&data, drop_caches),
     }
 }

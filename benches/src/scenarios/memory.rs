@@ -1,8 +1,9 @@
 //! Memory of a great many idle carts: all of them resident, and all but a few passivated.
 //!
 //! Each phase is a process of its own, so that what one allocated and freed does not count for
-//! another. Passivated carts are read after a restart: the process that wrote them still holds what
-//! its queues once needed, and only a call that this program may not make would give it back.
+//! another. Passivated carts are read in the process that let go of them while it served, and after
+//! a restart: the first still holds what its queues once needed, and only a call that this program
+//! may not make would give it back.
 
 use std::num::NonZero;
 use std::path::Path;
@@ -95,6 +96,10 @@ pub(crate) fn run(
     let each = |bytes: Option<u64>| bytes.map(|bytes| figures::ratio_of(bytes, restarted.carts));
     report.add("bytes_per_idle_entity_passivated", each(rest))?;
     report.add("bytes_per_idle_entity_passivated_with_index", each(left))?;
+    let running = (passivated.settled != Settled::Never).then_some(passivated.grown());
+    let running_rest = running.and_then(|running| running.checked_sub(index.resident_bytes));
+    report.add("bytes_per_idle_entity_running", each(running_rest))?;
+    report.add("bytes_per_idle_entity_running_with_index", each(running))?;
     report.add("state_index_bytes", index.resident_bytes)?;
     report.add("hot", &hot)?;
     report.add("passivated", &passivated)?;
