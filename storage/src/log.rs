@@ -12,7 +12,8 @@
 //!
 //! A segment exists durably before the one in front of it gets its end mark, and that mark is
 //! durable before the segment's first record is written: so only the last segment with records can
-//! have a torn tail. It has no threads and reads no clock; the caller decides when to sync.
+//! have a torn tail. It reads no clock and has no thread but one that reads ahead during
+//! [`Log::open`]; the caller decides when to sync.
 
 mod append;
 mod error;
@@ -25,6 +26,7 @@ mod record;
 mod recovery;
 mod segment;
 mod trim;
+mod verify;
 mod walk;
 
 pub use error::{AppendError, Fatal, LogError, VisitError};

@@ -6,8 +6,9 @@
 use super::error::{LogError, VisitError};
 use super::frame::Frame;
 use super::record::{GroupId, Kind, Record};
-use super::recovery::{TornTail, load, opened};
+use super::recovery::{TornTail, opened};
 use super::segment::{Header, Segment, damage, segment_path, sequence_of};
+use super::verify::load;
 use super::walk::{Step, Verdict, Walk, find_frame, judge, stored_payload};
 use crate::disk::Disk;
 use crate::seal::Seal;

@@ -9,28 +9,23 @@
 
 use super::append::narrow;
 use super::error::{LogError, VisitError};
-use super::frame::{self, Frame, HEAD_BYTES, Head};
+use super::frame::{self, Frame, Head};
 use super::index::{Gap, Groups, Place};
 use super::record::{GroupId, Kind, Record};
 use super::segment::{
     FIRST_SEQUENCE, HEADER_BYTES, Header, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, Segment, damage,
     segment_path,
 };
-use super::walk::{Step, Verdict, Walk, find_frame, judge, stored_payload};
+use super::verify::{Found, WINDOWS_AHEAD, Window, is_zero_from, load, read_all};
+use super::walk::{Verdict, find_frame, judge, stored_payload};
 use super::{LogOptions, Tail};
 use crate::disk::Disk;
 use crate::seal::Seal;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
-use std::io;
 use std::ops::Range;
-use std::sync::Arc;
-
-/// How much of a segment is read at once: little enough to stay in the processor's cache between
-/// reading and checking, and in memory that the kernel need not clear for every segment.
-const WINDOW_BYTES_MAX: usize = 1 << 20;
-/// Small segments, such as those of tests, are read in several windows too.
-const WINDOWS_PER_SEGMENT: u64 = 64;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread;
 
 /// The remains of a write that was cut off and never acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,20 +112,14 @@ impl<'a> Scan<'a> {
         if sequences.first().is_some_and(|first| *first > FIRST_SEQUENCE) {
             self.groups = Groups::of_trimmed();
         }
-        let mut rest = sequences;
-        let mut before: Option<(Header, u32)> = None;
-        let mut window = Window::default();
-        while let Some((&sequence, after)) = rest.split_first() {
-            let segment = open(self.disk, self.dir, sequence)?;
-            self.check_header(&segment, before.as_ref())?;
-            let chain = self.read_segment(&segment, &mut window, after, visit)?;
-            before = Some((segment.header, chain));
-            self.segments.push_back(segment);
-            if self.tail.is_some() {
-                break;
-            }
-            rest = after;
-        }
+        let (found_tx, found_rx) = mpsc::sync_channel(WINDOWS_AHEAD);
+        let (spent_tx, spent_rx) = mpsc::channel();
+        let (disk, dir) = (self.disk, self.dir);
+        // Checking takes as long as taking account, so each has a core where there are two.
+        thread::scope(|scope| {
+            scope.spawn(move || read_all(disk, dir, sequences, &found_tx, &spent_rx));
+            self.take_all(sequences, found_rx, &spent_tx, visit)
+        })?;
         match sequences.first() {
             Some(first) if *first > self.trim_point => Err(self.missing(self.trim_point)),
             _ => {
@@ -140,53 +129,59 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Reads one segment and returns the chain at its end. Sets the tail if it is the last.
-    fn read_segment(
+    /// Takes account of what is read. Sets the tail with the last segment.
+    fn take_all(
         &mut self,
-        segment: &Segment,
-        window: &mut Window,
-        after: &[u64],
+        sequences: &[u64],
+        found: Receiver<Result<Found, LogError>>,
+        spent: &Sender<Window>,
         visit: Visit<'_>,
-    ) -> Result<u32, LogError> {
-        let (mut at, mut chain) = (HEADER_BYTES, segment.header.seed);
-        let window_bytes = segment.header.file_bytes / WINDOWS_PER_SEGMENT;
-        let window_bytes = usize::try_from(window_bytes).unwrap_or(usize::MAX);
-        let window_bytes = window_bytes.clamp(HEAD_BYTES, WINDOW_BYTES_MAX);
-        let mut wanted = window_bytes;
-        self.epoch = self.epoch.max(segment.header.epoch);
-        let stop = loop {
-            window.read(segment, at, wanted)?;
-            let mut walk = Walk::from(&window.bytes, at, &segment.header, chain);
-            while let Step::Frame { offset, frame } | Step::End { offset, frame } = walk.step() {
-                self.note(segment, offset, &frame);
-                if frame.head.label.kind == Kind::SegmentEnd {
-                    let next = segment.header.sequence + 1;
-                    // The next segment exists before the end mark is written.
-                    return match after.first() {
-                        Some(sequence) if *sequence == next => Ok(walk.chain()),
-                        _ => Err(self.missing(next)),
-                    };
+    ) -> Result<(), LogError> {
+        let mut rest = sequences;
+        let mut before: Option<(Header, u32)> = None;
+        let mut current: Option<Segment> = None;
+        for found in found {
+            match found? {
+                Found::Segment(segment) => {
+                    self.check_header(&segment, before.as_ref())?;
+                    self.epoch = self.epoch.max(segment.header.epoch);
+                    rest = rest.get(1..).unwrap_or_default();
+                    current = Some(segment);
                 }
-                self.record(segment, window, offset, &frame, visit)?;
+                Found::Records(window) => {
+                    let segment = announced(current.as_ref());
+                    for (offset, frame) in &window.frames {
+                        self.note(segment, *offset, frame);
+                        self.record(segment, &window, *offset, frame, visit)?;
+                    }
+                    // The reader may have come to its end already.
+                    spent.send(window).ok();
+                }
+                Found::End { chain } => {
+                    let header = announced(current.as_ref()).header;
+                    // The next segment exists before the end mark is written.
+                    if rest.first() != Some(&(header.sequence + 1)) {
+                        return Err(self.missing(header.sequence + 1));
+                    }
+                    before = Some((header, chain));
+                    self.segments.extend(current.take());
+                }
+                Found::Stop { at, chain } => {
+                    let segment = announced(current.as_ref());
+                    self.judge_stop(segment, at, rest)?;
+                    let start = Tail::start_of(&segment.header);
+                    self.tail = Some(Tail { at, synced: at, chain, ..start });
+                    self.segments.extend(current.take());
+                }
             }
-            if window.is_last || !walk.is_cut() {
-                chain = walk.chain();
-                break walk.at;
-            }
-            wanted = if walk.at == at { wanted.saturating_mul(2) } else { window_bytes };
-            (at, chain) = (walk.at, walk.chain());
-        };
-        self.judge_stop(segment, window, stop, after)?;
-        let start = Tail::start_of(&segment.header);
-        self.tail = Some(Tail { at: stop, synced: stop, chain, ..start });
-        Ok(chain)
+        }
+        Ok(())
     }
 
     /// Decides whether the log ends where no further record was found.
     fn judge_stop(
         &mut self,
         segment: &Segment,
-        window: &mut Window,
         stop: usize,
         after: &[u64],
     ) -> Result<(), LogError> {
@@ -196,7 +191,7 @@ impl<'a> Scan<'a> {
             [next] if self.is_blank(*next)? => self.blank = Some(*next),
             _ => return Err(damaged("no record verifies here, yet later segments have records")),
         }
-        if window.is_zero_from(segment, stop)? {
+        if is_zero_from(segment, stop)? {
             return Ok(());
         }
         let (_, bytes) = load(self.disk, self.dir, segment.header.sequence)?;
@@ -229,6 +224,9 @@ impl<'a> Scan<'a> {
         visit: Visit<'_>,
     ) -> Result<(), LogError> {
         let label = frame.head.label;
+        if label.kind == Kind::SegmentEnd {
+            return Ok(());
+        }
         if label.kind == Kind::TrimPoint {
             self.trim_point = label.index;
             return Ok(());
@@ -303,75 +301,8 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// A part of a segment in memory. Its buffer is used again unless a visitor keeps a part of it.
-#[derive(Default)]
-struct Window {
-    /// Where in the segment it begins.
-    start: usize,
-    bytes: Bytes,
-    /// Whether the segment ends with it.
-    is_last: bool,
-}
-
-impl Window {
-    fn read(&mut self, segment: &Segment, start: usize, wanted: usize) -> Result<(), LogError> {
-        let failed = |source| LogError::Io { file: segment.path.clone(), source };
-        let end = usize::try_from(segment.header.file_bytes).map_err(io::Error::other);
-        let wanted = wanted.min(end.map_err(failed)?.saturating_sub(start));
-        let mut buffer = std::mem::take(&mut self.bytes).try_into_mut().unwrap_or_default();
-        if buffer.capacity() < wanted {
-            buffer = BytesMut::zeroed(wanted);
-        }
-        buffer.resize(wanted, 0);
-        let read = segment.file.read_full_at(start as u64, &mut buffer).map_err(failed)?;
-        buffer.truncate(read);
-        let rest = segment.header.file_bytes.saturating_sub((start + read) as u64);
-        *self = Self { start, bytes: buffer.freeze(), is_last: rest == 0 || read < wanted };
-        Ok(())
-    }
-
-    /// Whether the segment holds nothing but zeros from here on.
-    fn is_zero_from(&mut self, segment: &Segment, from: usize) -> Result<bool, LogError> {
-        let mut at = from;
-        loop {
-            self.read(segment, at, WINDOW_BYTES_MAX)?;
-            if !frame::is_zero(&self.bytes) || self.is_last {
-                return Ok(frame::is_zero(&self.bytes));
-            }
-            at += self.bytes.len();
-        }
-    }
-}
-
-/// Opens a segment and reads its header.
-fn open(disk: &dyn Disk, dir: &str, sequence: u64) -> Result<Segment, LogError> {
-    let path = segment_path(dir, sequence);
-    let failed = |source| LogError::Io { file: path.clone(), source };
-    let file = disk.open(&path).map_err(failed)?;
-    let file_bytes = file.len().map_err(failed)?;
-    let mut bytes = [0; HEADER_BYTES];
-    let read = file.read_full_at(0, &mut bytes).map_err(failed)?;
-    let header = Header::decode(&path, bytes.get(..read).unwrap_or_default(), file_bytes)?;
-    if header.sequence != sequence {
-        let reason = format!("the file holds segment {}", header.sequence);
-        return Err(damage(&path, 0, &reason));
-    }
-    Ok(Segment { header, path, file: Arc::from(file) })
-}
-
-/// Opens a segment and reads all of it.
-pub(super) fn load(
-    disk: &dyn Disk,
-    dir: &str,
-    sequence: u64,
-) -> Result<(Segment, Bytes), LogError> {
-    let segment = open(disk, dir, sequence)?;
-    let failed = |source| LogError::Io { file: segment.path.clone(), source };
-    let bytes = usize::try_from(segment.header.file_bytes).map_err(io::Error::other);
-    let mut bytes = BytesMut::zeroed(bytes.map_err(failed)?);
-    let read = segment.file.read_full_at(0, &mut bytes).map_err(failed)?;
-    bytes.truncate(read);
-    Ok((segment, bytes.freeze()))
+fn announced(segment: Option<&Segment>) -> &Segment {
+    segment.unwrap_or_else(|| unreachable!("a segment is announced before what it holds"))
 }
 
 /// A record's payload as it was appended.
