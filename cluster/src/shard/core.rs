@@ -36,8 +36,9 @@ const TIMERS_PER_TICK_MAX: usize = 256;
 const TICKS_PER_OFFER: u64 = 10;
 /// However small the memory for entities, this much is never too much for one shard.
 const MEMORY_MIN: usize = 4 << 20;
-/// Bytes on their way to the state index before letting go waits.
-const STORING_BYTES_MAX: usize = 1 << 20;
+/// Bytes on their way to the state index before letting go waits. Whoever needs an entity back in
+/// memory waits behind those of all shards.
+const STORING_BYTES_MAX: usize = 128 << 10;
 
 pub struct ShardCore {
     pub(crate) id: ShardId,
