@@ -14,8 +14,8 @@ impl LogCounters {
         let read =
             |name| counter(exposition, name).with_context(|| format!("the metrics lack {name}"));
         Ok(Self {
-            records: read("omnicart_cluster_log_records_total")?,
-            syncs: read("omnicart_cluster_log_sync_seconds_count")?,
+            records: read("omnicart_storage_log_records_total")?,
+            syncs: read("omnicart_storage_log_sync_duration_seconds_count")?,
         })
     }
 
@@ -45,9 +45,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_fabric_prints_what_is_read_here() {
+    fn storage_prints_what_is_read_here() {
         let mut registry = Registry::default();
-        let _metrics = cluster::metrics::ClusterMetrics::register(&mut registry);
+        let _metrics = storage::metrics::StorageMetrics::register(&mut registry);
         let mut text = String::new();
         encode(&mut text, &registry).unwrap();
         assert_eq!(LogCounters::read(&text).unwrap(), LogCounters { records: 0, syncs: 0 });

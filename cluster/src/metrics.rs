@@ -1,17 +1,11 @@
 //! What the fabric counts, for Prometheus.
 
-use std::time::Duration;
-
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
 /// All metrics of this crate.
 pub struct ClusterMetrics {
-    sync_seconds: Histogram,
-    sync_records: Counter,
-    sync_bytes: Counter,
     pub(crate) turns: Counter,
     pub(crate) commands: Counter,
     pub(crate) queries: Counter,
@@ -27,9 +21,6 @@ pub struct ClusterMetrics {
 impl ClusterMetrics {
     pub fn register(registry: &mut Registry) -> Self {
         let metrics = Self {
-            sync_seconds: Histogram::new(exponential_buckets(0.000_05, 2.0, 16)),
-            sync_records: Counter::default(),
-            sync_bytes: Counter::default(),
             turns: Counter::default(),
             commands: Counter::default(),
             queries: Counter::default(),
@@ -49,8 +40,6 @@ impl ClusterMetrics {
         let mut add = |name: &str, help: &str, metric: &Counter| {
             registry.register(format!("omnicart_cluster_{name}"), help, metric.clone());
         };
-        add("log_records", "Records written to the log", &self.sync_records);
-        add("log_bytes", "Bytes of records written to the log", &self.sync_bytes);
         add("turns", "Log entries decided", &self.turns);
         add("commands", "Commands taken from clients", &self.commands);
         add("queries", "Queries taken from clients", &self.queries);
@@ -59,11 +48,6 @@ impl ClusterMetrics {
         add("quarantined", "Internal commands set aside as unprocessable", &self.quarantined);
         add("loads", "Entities loaded from the state index", &self.loads);
         add("passivations", "Entities handed to the state index", &self.passivations);
-        registry.register(
-            "omnicart_cluster_log_sync_seconds",
-            "Time of one sync of the log",
-            self.sync_seconds.clone(),
-        );
         registry.register(
             "omnicart_cluster_shards_led",
             "Shards this node leads and serves",
@@ -74,16 +58,5 @@ impl ClusterMetrics {
             "Shards that stopped after a fault",
             self.shards_fenced.clone(),
         );
-    }
-
-    pub(crate) fn synced(&self, took: Duration, records: usize, bytes: usize) {
-        self.sync_seconds.observe(took.as_secs_f64());
-        self.sync_records.inc_by(u64::try_from(records).unwrap_or(u64::MAX));
-        self.sync_bytes.inc_by(u64::try_from(bytes).unwrap_or(u64::MAX));
-    }
-
-    /// Syncs of the log so far, and the records they covered: the worth of group commit.
-    pub fn log_records(&self) -> u64 {
-        self.sync_records.get()
     }
 }

@@ -6,6 +6,7 @@ pub mod disk;
 mod folders;
 pub mod history;
 pub mod log;
+pub mod metrics;
 pub mod seal;
 pub mod sim_disk;
 pub mod snapshot;

@@ -17,10 +17,10 @@ use storage::disk::Disk;
 use storage::log::{
     AppendError, Class, GroupId, Log, LogEntry, LogError, Record, Spare, SpareRequest,
 };
+use storage::metrics::StorageMetrics;
 use tokio::sync::oneshot;
 
 use crate::ids::ShardId;
-use crate::metrics::ClusterMetrics;
 use crate::runtime::postponed::explained;
 use crate::shard::io::Space;
 
@@ -98,7 +98,7 @@ struct Worker {
     /// For the allocator thread to answer on.
     own: Sender<Job>,
     events: Arc<dyn LogEvents>,
-    metrics: Arc<ClusterMetrics>,
+    metrics: StorageMetrics,
     queued_bytes: Arc<AtomicUsize>,
     full: Arc<AtomicBool>,
     allocating: bool,
@@ -113,7 +113,7 @@ impl LogWriter {
         log: Log,
         disk: Arc<dyn Disk>,
         events: Arc<dyn LogEvents>,
-        metrics: Arc<ClusterMetrics>,
+        metrics: StorageMetrics,
     ) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (sender, jobs) = channel();
         let queued_bytes = Arc::new(AtomicUsize::new(0));
@@ -341,14 +341,17 @@ impl Worker {
         if let Err(error) = self.log.sync() {
             self.events.failed(&explained(&error));
         }
-        self.metrics.synced(started.elapsed(), batch.records.len(), batch.bytes);
+        self.metrics.log_synced(started.elapsed(), &self.log.stats());
         self.queued_bytes.fetch_sub(batch.bytes, Ordering::Relaxed);
         self.events.persisted(std::mem::take(&mut batch.done));
     }
 
     fn trim(&mut self, needed: &BTreeMap<GroupId, u64>) {
         match self.log.trim(needed) {
-            Ok(_) => self.want_spare(),
+            Ok(_) => {
+                self.metrics.log_stands(&self.log.stats());
+                self.want_spare();
+            }
             Err(error) => self.events.failed(&explained(&error)),
         }
     }
@@ -414,6 +417,7 @@ impl Worker {
     fn set_full(&mut self, full: bool) {
         if self.full.swap(full, Ordering::Relaxed) != full {
             let space = if full { Space::Full } else { Space::Free };
+            self.metrics.log_space(full);
             self.events.space_changed(space);
             if !full {
                 tracing::info!("space for the log is back: writes are accepted");

@@ -150,6 +150,7 @@ impl Maintenance {
             actor: &actor,
         };
         let file = snapshotting.write(&start).await?;
+        self.services.storage_metrics.snapshot_written(&file);
         let at = SnapshotAt {
             start: start.index,
             start_term: start.term,

@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use storage::clock;
 use storage::disk::{DirLock, LockError};
 use storage::log::LogError;
+use storage::metrics::StorageMetrics;
 use storage::state::{IndexFault, IndexWorker};
 use storage::vault::Vault;
 use tokio::sync::{oneshot, watch};
@@ -142,13 +143,14 @@ impl Node {
     /// shards begin to lead moments later, see [`Node::is_ready`].
     pub async fn start(config: NodeConfig, registry: &mut Registry) -> Result<Self, StartError> {
         let metrics = Arc::new(ClusterMetrics::register(registry));
+        let storage_metrics = StorageMetrics::register(registry);
         let shards = Arc::new(Shards::default());
         let Opened { lock, disk, seal, identity, map, log, index, past } = Opened::open(&config)?;
         let Past { cores, progress, current } = past;
         let started = |what| move |error: std::io::Error| start_error(what, &error);
         let events = Arc::new(ShardsOfLog::new(Arc::clone(&shards)));
         let (log, log_thread) =
-            LogWriter::start(log, Arc::clone(&disk), events, Arc::clone(&metrics))
+            LogWriter::start(log, Arc::clone(&disk), events, storage_metrics.clone())
                 .map_err(started("the log writer"))?;
         let index =
             IndexWorker::start(index, INDEX_QUEUE_BYTES_MAX).map_err(started("the state index"))?;
@@ -160,6 +162,7 @@ impl Node {
             ports: Ports::new(config.ports.clone(), Arc::clone(&shards), incarnation),
             feed: FeedSignals::default(),
             metrics,
+            storage_metrics,
             n_leading: watch::Sender::new(0),
             progress,
             shards,

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use ractor::ActorRef;
+use storage::metrics::StorageMetrics;
 use storage::state::{IndexJob, IndexWorker, set_aside};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -31,6 +32,7 @@ pub(crate) struct Services {
     pub(crate) ports: Ports,
     pub(crate) feed: FeedSignals,
     pub(crate) metrics: Arc<ClusterMetrics>,
+    pub(crate) storage_metrics: StorageMetrics,
     pub(crate) n_leading: watch::Sender<usize>,
     pub(crate) progress: Vec<Progress>,
 }
@@ -64,6 +66,7 @@ impl Services {
 
     /// Ends the process when the index hangs.
     pub(crate) fn check_index(&self) {
+        self.storage_metrics.index_stands(&self.index);
         let stalled = self.index.stalled_for();
         if stalled > INDEX_STALL_MAX {
             self.index_failed(&format!("one operation takes {} s", stalled.as_secs()));

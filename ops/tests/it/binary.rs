@@ -105,7 +105,9 @@ async fn metrics_cover_every_layer() {
         "omnicart_ops_process_resident_memory_bytes ",
         "omnicart_edge_requests_total{",
         "omnicart_edge_request_duration_seconds_bucket{",
-        "omnicart_cluster_log_sync_seconds_count ",
+        "omnicart_storage_log_records_total ",
+        "omnicart_storage_log_sync_duration_seconds_count ",
+        "omnicart_storage_log_full 0",
         "omnicart_cluster_shards_led 4",
     ] {
         assert!(text.lines().any(|line| line.starts_with(metric)), "{metric} in\n{text}");
