@@ -51,6 +51,9 @@ pub trait Entity: Default + Clone + Send + 'static {
     fn is_momentary(rejection: &Self::Rejection) -> bool;
     fn apply(&mut self, event: &Self::Event);
     fn view(&self, query: Self::Query, ctx: &Context<'_>) -> Self::View;
+    /// Whether there is anything to see. Something may have happened to an entity that does not
+    /// exist: it may be gone.
+    fn exists(&self) -> bool;
 
     /// The state as bytes, for snapshots and the state index. Equal states give equal bytes.
     fn to_record(&self) -> Vec<u8>;

@@ -18,8 +18,20 @@ pub struct Envelope {
     pub deadline: Timestamp,
     /// Given: the outcome is remembered under this key and a repeat gets the same answer.
     pub key: Option<OutcomeKey>,
-    /// Given: refused with [`CommandError::SequenceMismatch`] unless the entity is at this sequence.
-    pub expected_seq: Option<u64>,
+    /// Where it does not hold, the command is refused with [`CommandError::PreconditionFailed`].
+    pub precondition: Precondition,
+}
+
+/// What must be true of an entity for a command to be decided. It is checked where the command is
+/// decided, so nothing comes in between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precondition {
+    None,
+    /// See [`Entity::exists`].
+    Exists,
+    Absent,
+    /// The entity is at this sequence; zero is one that nothing happened to.
+    Seq(u64),
 }
 
 /// Names a keyed command for as long as its outcome is remembered.
@@ -60,8 +72,8 @@ pub enum CommandError<R> {
     /// A rule of the entity said no; retrying changes nothing.
     #[error("rejected by a rule")]
     Rejected { rejection: R, provenance: Provenance },
-    #[error("the entity is at sequence {actual}")]
-    SequenceMismatch { actual: u64 },
+    #[error("the precondition does not hold for the entity at sequence {seq}")]
+    PreconditionFailed { seq: u64 },
     /// The key was used with another request.
     #[error("the idempotency key was used for another request")]
     KeyConflict,
@@ -142,7 +154,7 @@ impl Fabric {
                 rejection: decoded::<E::Rejection>(&rejection)?,
                 provenance: self.provenance(shard, seq, index, replayed),
             }),
-            Reply::SequenceMismatch { actual } => Err(CommandError::SequenceMismatch { actual }),
+            Reply::PreconditionFailed { seq } => Err(CommandError::PreconditionFailed { seq }),
             Reply::KeyConflict => Err(CommandError::KeyConflict),
             Reply::ReplyExpired => Err(CommandError::ReplyExpired),
             Reply::TooManyKeys => Err(CommandError::TooManyKeys),

@@ -6,7 +6,7 @@
 use actors::domain::sku;
 use actors::{PriceBook, Reason, Sku, SkuCode, Units};
 use anyhow::Context;
-use cluster::fabric::{CommandError, Envelope, Fabric};
+use cluster::fabric::{CommandError, Envelope, Fabric, Precondition};
 use cluster::time::{Span, Timestamp};
 use storage::clock;
 
@@ -44,11 +44,12 @@ pub async fn stock_up(fabric: &Fabric) -> anyhow::Result<usize> {
             on_hand: Units::try_from(on_hand)?,
             reason: Reason::try_from("demo".to_owned())?,
         };
-        // Only an entity that nothing ever happened to: of two starts one wins.
-        let envelope = Envelope { deadline: deadline(), key: None, expected_seq: Some(0) };
+        // Of two starts one wins.
+        let precondition = Precondition::Absent;
+        let envelope = Envelope { deadline: deadline(), key: None, precondition };
         match fabric.execute::<Sku>(sku.key(), envelope, command).await {
             Ok(_) => stated += 1,
-            Err(CommandError::SequenceMismatch { .. }) => {}
+            Err(CommandError::PreconditionFailed { .. }) => {}
             Err(CommandError::Rejected { rejection, .. }) => {
                 return Err(rejection).with_context(failed);
             }

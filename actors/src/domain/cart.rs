@@ -252,6 +252,10 @@ impl Entity for Cart {
         Lookup(Some(View { offer: offer.map(Offer::view), ..cart.view(me) }))
     }
 
+    fn exists(&self) -> bool {
+        self.existing.as_ref().is_some_and(|cart| cart.status != Status::Deleted)
+    }
+
     fn to_record(&self) -> Vec<u8> {
         codec::cart::to_record(self)
     }

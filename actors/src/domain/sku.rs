@@ -276,6 +276,10 @@ impl Entity for Sku {
         }
     }
 
+    fn exists(&self) -> bool {
+        self.on_hand.is_some()
+    }
+
     fn to_record(&self) -> Vec<u8> {
         codec::sku::to_record(self)
     }

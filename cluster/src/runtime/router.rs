@@ -110,7 +110,7 @@ impl Router {
                 settled_below: open.settled_below(),
                 not_after: deadline,
                 key: envelope.key,
-                expected_seq: envelope.expected_seq,
+                precondition: envelope.precondition,
                 body: body.clone(),
             };
             let message = |waiter| ShardMessage::Command(command, waiter);
@@ -197,7 +197,7 @@ impl Router {
             Reply::Accepted { .. }
             | Reply::Rejected { .. }
             | Reply::Viewed { .. }
-            | Reply::SequenceMismatch { .. }
+            | Reply::PreconditionFailed { .. }
             | Reply::KeyConflict
             | Reply::ReplyExpired
             | Reply::TooManyKeys

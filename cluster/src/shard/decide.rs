@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use sha2::{Digest, Sha256};
 
 use crate::entity::{Context, Effect};
+use crate::fabric::Precondition;
 use crate::ids::EntityRef;
 use crate::shard::core::ShardCore;
 use crate::shard::dedupe::{KeyedAnswer, Recall};
@@ -278,9 +279,15 @@ impl ShardCore {
                 }
             }
         }
-        let actual = latest.map_or(0, |record| record.seq);
-        let expected = command.expected_seq?;
-        (expected != actual).then_some(Reply::SequenceMismatch { actual })
+        let seq = latest.map_or(0, |record| record.seq);
+        let exists = latest.is_some_and(|record| record.state.exists());
+        let holds = match command.precondition {
+            Precondition::None => true,
+            Precondition::Exists => exists,
+            Precondition::Absent => !exists,
+            Precondition::Seq(expected) => expected == seq,
+        };
+        (!holds).then_some(Reply::PreconditionFailed { seq })
     }
 
     fn latest_seq(&self, entity: &EntityRef) -> Option<u64> {
@@ -337,7 +344,7 @@ fn with_seq(reply: Reply, seq_after: u64) -> Reply {
         }
         Reply::Rejected { .. }
         | Reply::Viewed { .. }
-        | Reply::SequenceMismatch { .. }
+        | Reply::PreconditionFailed { .. }
         | Reply::KeyConflict
         | Reply::ReplyExpired
         | Reply::TooManyKeys

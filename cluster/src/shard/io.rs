@@ -6,7 +6,7 @@ use raft::eraftpb::Message;
 use storage::log::{LogEntry, Record};
 
 use crate::entity::{Answer, Catalogue, Port};
-use crate::fabric::OutcomeKey;
+use crate::fabric::{OutcomeKey, Precondition};
 use crate::ids::{EntityRef, NodeId, ShardId};
 use crate::replication::members::{GroupMembers, MemberChange};
 use crate::replication::offer::SnapshotOffer;
@@ -117,7 +117,7 @@ pub struct Command {
     /// The shard refuses to start after this.
     pub not_after: Timestamp,
     pub key: Option<OutcomeKey>,
-    pub expected_seq: Option<u64>,
+    pub precondition: Precondition,
     pub body: Vec<u8>,
 }
 
@@ -159,8 +159,8 @@ pub enum Reply {
         seq: u64,
         index: u64,
     },
-    SequenceMismatch {
-        actual: u64,
+    PreconditionFailed {
+        seq: u64,
     },
     KeyConflict,
     ReplyExpired,

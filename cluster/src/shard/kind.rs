@@ -52,6 +52,7 @@ pub(crate) trait Instance: Send {
     fn decide(&self, command: &[u8], ctx: &Context<'_>) -> Result<Resolved, Refused>;
     fn apply(&mut self, event: &[u8]) -> Result<(), DecodeError>;
     fn view(&self, query: &[u8], ctx: &Context<'_>) -> Result<Vec<u8>, DecodeError>;
+    fn exists(&self) -> bool;
     fn to_record(&self) -> Vec<u8>;
     fn duplicate(&self) -> Box<dyn Instance>;
     /// Bytes held by this state, its own struct included.
@@ -119,6 +120,10 @@ impl<E: Entity> Instance for InstanceOf<E> {
 
     fn view(&self, query: &[u8], ctx: &Context<'_>) -> Result<Vec<u8>, DecodeError> {
         Ok(self.0.view(E::Query::from_bytes(query)?, ctx).to_bytes())
+    }
+
+    fn exists(&self) -> bool {
+        self.0.exists()
     }
 
     fn to_record(&self) -> Vec<u8> {

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cluster::entity::{Entity, Wire};
-use cluster::fabric::OutcomeKey;
+use cluster::fabric::{OutcomeKey, Precondition};
 use cluster::ids::EntityRef;
 use cluster::shard::entry::CommandId;
 use cluster::shard::io::{Command, Freshness, Query, Reply, Token};
@@ -207,7 +207,7 @@ impl Run {
             settled_below: 0,
             not_after: run.world.now.plus(Span::from_secs(10)),
             key: op_of(run, id).key,
-            expected_seq: None,
+            precondition: Precondition::None,
             body: command.to_bytes(),
         };
         let (first, again) = (command(self), command(self));

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use cluster::entity::{Answer, Port};
-use cluster::fabric::{CommandError, Envelope, Executed, OutcomeKey};
+use cluster::fabric::{CommandError, Envelope, Executed, OutcomeKey, Precondition};
 use cluster::ids::ShardId;
 use cluster::runtime::feed::{EventId, FeedConsumer, NotConsumed, PublishedEvent};
 use cluster::runtime::node::{Node, NodeConfig, StartError};
@@ -42,7 +42,7 @@ fn in_ten_seconds() -> Timestamp {
 }
 
 fn envelope() -> Envelope {
-    Envelope { deadline: in_ten_seconds(), key: None, expected_seq: None }
+    Envelope { deadline: in_ten_seconds(), key: None, precondition: Precondition::None }
 }
 
 fn keyed(scope: u8, request: u8) -> Envelope {
@@ -140,15 +140,33 @@ async fn a_keyed_command_is_answered_again_across_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stale_sequence_is_refused() {
+async fn a_precondition_is_checked_where_the_command_is_decided() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let node = start(folder.path()).await;
     add(&node, "a", 1).await;
-    let stale = Envelope { expected_seq: Some(0), ..envelope() };
-    let refused = send(&node, "a", stale, TallyCommand::Add(1)).await;
-    assert!(matches!(refused, Err(CommandError::SequenceMismatch { actual: 1 })));
-    let fresh = Envelope { expected_seq: Some(1), ..envelope() };
-    assert!(send(&node, "a", fresh, TallyCommand::Add(1)).await.is_ok());
+    // An entity without a tally does not exist, whatever happened to it.
+    let later = TallyCommand::AddLater { amount: 1, after_ms: 60_000 };
+    send(&node, "touched", envelope(), later).await.expect("accepted");
+    for (entity, precondition, holds) in [
+        ("a", Precondition::Seq(0), false),
+        ("a", Precondition::Seq(1), true),
+        ("a", Precondition::Exists, true),
+        ("a", Precondition::Absent, false),
+        ("touched", Precondition::Exists, false),
+        ("touched", Precondition::Absent, true),
+        ("none", Precondition::Exists, false),
+        ("none", Precondition::Absent, true),
+        ("none", Precondition::Absent, false),
+    ] {
+        let envelope = Envelope { precondition, ..envelope() };
+        match send(&node, entity, envelope, TallyCommand::Add(1)).await {
+            Ok(_) => assert!(holds, "{entity} {precondition:?}"),
+            Err(CommandError::PreconditionFailed { .. }) => {
+                assert!(!holds, "{entity} {precondition:?}");
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
     node.stop().await;
 }
 

@@ -174,6 +174,10 @@ impl Entity for Tally {
         TallyView { sum: self.sum, added: self.added.clone() }
     }
 
+    fn exists(&self) -> bool {
+        !self.added.is_empty()
+    }
+
     fn to_record(&self) -> Vec<u8> {
         codec::encode(&(self.sum, &self.added))
     }

@@ -70,6 +70,12 @@ impl Code {
         code("if_match_invalid", Status::BAD_REQUEST, "If-Match is malformed", Never);
     pub(crate) const IF_MATCH_UNSUPPORTED: Self =
         code("if_match_unsupported", Status::BAD_REQUEST, "If-Match cannot be honoured", Never);
+    pub(crate) const IF_NONE_MATCH_INVALID: Self = code(
+        "if_none_match_invalid",
+        Status::BAD_REQUEST,
+        "If-None-Match cannot be honoured",
+        Never,
+    );
     pub(crate) const INVALID_JSON: Self =
         code("invalid_json", Status::BAD_REQUEST, "The body is not valid JSON", Never);
     pub(crate) const METHOD_NOT_ALLOWED: Self =

@@ -116,7 +116,7 @@ impl ApiError {
     }
 
     pub(crate) fn precondition_failed() -> Self {
-        let detail = "the resource is not in the state that If-Match names";
+        let detail = "the resource is not in the state that the request is bound to";
         Self::new(Code::PRECONDITION_FAILED, detail)
     }
 
@@ -151,14 +151,14 @@ impl ApiError {
                 let kept = Kept::under_key(is_kept, provenance);
                 refusal(rejection).kept(kept).decided_at(provenance.position)
             }
-            CommandError::SequenceMismatch { actual: _ } => {
+            CommandError::PreconditionFailed { seq: _ } => {
                 // Not remembered, and yet repeats are to be equal whatever happens in between.
                 let kept = if is_keyed { Kept::First } else { Kept::No };
                 Self::precondition_failed().kept(kept)
             }
             CommandError::KeyConflict => Self::new(
                 Code::IDEMPOTENCY_CONFLICT,
-                "under this key another body or another If-Match was sent before",
+                "under this key another body or another precondition was sent before",
             ),
             CommandError::ReplyExpired => Self::new(
                 Code::IDEMPOTENCY_REPLY_EXPIRED,

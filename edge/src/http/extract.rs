@@ -15,7 +15,7 @@ use axum::http::request::Parts;
 use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderMap, Method, Request};
 use bytes::Bytes;
-use cluster::fabric::{Envelope, OutcomeKey};
+use cluster::fabric::{Envelope, OutcomeKey, Precondition};
 use cluster::ids::Position;
 use cluster::time::{Span, Timestamp};
 
@@ -125,7 +125,7 @@ impl ReadTerms {
 /// The terms of a change: how often it may happen, on which state, until when.
 pub(super) struct Terms {
     pub(super) key: Option<IdempotencyKey>,
-    pub(super) expected_seq: Option<u64>,
+    pub(super) precondition: Precondition,
     method: Method,
     target: Option<PathAndQuery>,
     request_timeout: Span,
@@ -156,13 +156,13 @@ impl FromRequestParts<App> for Terms {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let key = IdempotencyKey::of(&parts.headers)?;
-        let expected_seq = conditional::expected_seq(&parts.headers)?;
+        let precondition = conditional::precondition(&parts.headers)?;
         // A change is decided by the leader, past every position; only a foreign one is refused.
         positions::wanted(&parts.headers, app.fabric.incarnation())?;
         let (method, target) = (parts.method.clone(), parts.uri.path_and_query().cloned());
         let request_timeout = app.settings.request_timeout;
         let window = OnceLock::new();
-        Ok(Self { key, expected_seq, method, target, request_timeout, window })
+        Ok(Self { key, precondition, method, target, request_timeout, window })
     }
 }
 
@@ -186,13 +186,13 @@ impl Terms {
         Envelope {
             deadline: self.deadline,
             key: self.outcome_key(credential, body),
-            expected_seq: self.expected_seq,
+            precondition: self.precondition,
         }
     }
 
     fn outcome_key(&self, credential: Credential<'_>, body: &[u8]) -> Option<OutcomeKey> {
         let scope = self.scope(credential)?;
-        Some(keys::outcome_key(scope, body, self.expected_seq, self.now()))
+        Some(keys::outcome_key(scope, body, self.precondition, self.now()))
     }
 }
 

@@ -5,7 +5,7 @@
 //! escape in it has no route.
 
 use axum::http::{HeaderMap, HeaderName, Method};
-use cluster::fabric::OutcomeKey;
+use cluster::fabric::{OutcomeKey, Precondition};
 use cluster::ids::Slot;
 use cluster::time::{Span, Timestamp};
 use sha2::{Digest, Sha256};
@@ -87,11 +87,20 @@ pub(super) fn scope(
 pub(super) fn outcome_key(
     scope: [u8; 16],
     body: &[u8],
-    expected_seq: Option<u64>,
+    precondition: Precondition,
     now: Timestamp,
 ) -> OutcomeKey {
-    let precondition = expected_seq.map(u64::to_be_bytes);
-    let precondition = precondition.as_ref().map_or(&b"none"[..], |seq| &seq[..]);
+    let seq;
+    // Words of another length than a sequence has.
+    let precondition: &[u8] = match precondition {
+        Precondition::None => b"none",
+        Precondition::Exists => b"exists",
+        Precondition::Absent => b"absent",
+        Precondition::Seq(expected) => {
+            seq = expected.to_be_bytes();
+            &seq
+        }
+    };
     let request = hash(&[b"request", precondition, body]);
     OutcomeKey { scope, request, not_after: now.plus(KEPT) }
 }
@@ -167,9 +176,17 @@ mod tests {
         for (nth, left) in scopes.iter().enumerate() {
             assert!(!scopes[nth + 1..].contains(left));
         }
-        let request = |body: &[u8], seq| outcome_key([0; 16], body, seq, Timestamp::ZERO).request;
+        let request = |body: &[u8], precondition| {
+            outcome_key([0; 16], body, precondition, Timestamp::ZERO).request
+        };
+        use Precondition::{Absent, Exists, None, Seq};
         assert_ne!(request(b"{}", None), request(b"{ }", None));
-        assert_ne!(request(b"{}", None), request(b"{}", Some(0)));
-        assert_eq!(request(b"{}", Some(1)), request(b"{}", Some(1)));
+        let preconditions = [None, Exists, Absent, Seq(0), Seq(1)];
+        for (nth, left) in preconditions.into_iter().enumerate() {
+            assert_eq!(request(b"{}", left), request(b"{}", left));
+            for right in preconditions.into_iter().skip(nth + 1) {
+                assert_ne!(request(b"{}", left), request(b"{}", right), "{left:?} {right:?}");
+            }
+        }
     }
 }

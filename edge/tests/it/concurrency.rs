@@ -63,6 +63,21 @@ async fn a_stock_is_never_oversold() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stock_is_stated_first_once() {
+    let shop = Shop::open().await;
+    let answers = all_at_once(&shop, 16, || {
+        let ask = Ask::post("/admin/v1/inventory/tea/adjust").operator();
+        ask.json(&json!({"delta": 1, "reason": "first"})).header("if-none-match", "*")
+    })
+    .await;
+    assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 1);
+    for late in answers.iter().filter(|answer| answer.status != 200) {
+        late.problem(412, "precondition_failed");
+    }
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_changes_of_one_state_one_wins() {
     let shop = Shop::open().await;
     let basket = shop.basket().await;

@@ -180,6 +180,41 @@ async fn a_change_may_be_bound_to_a_state() {
 }
 
 #[tokio::test]
+async fn a_star_asks_whether_there_is_anything() {
+    let shop = Shop::open().await;
+    let set = |condition: &str| {
+        let set = Ask::post("/admin/v1/inventory/tea/set").operator().header(condition, "*");
+        set.json(&json!({"on_hand": 2, "reason": "count"}))
+    };
+    shop.send(set("if-match")).await.problem(412, "precondition_failed");
+    shop.send(set("if-match").key("k")).await.problem(412, "precondition_failed");
+    let shown = shop.send(Ask::get("/admin/v1/inventory/tea").operator()).await;
+    shown.problem(404, "sku_not_found");
+    let first = shop.send(set("if-none-match").key("first")).await;
+    assert_eq!((first.status, first.header("etag")), (200, Some("\"1\"")));
+    shop.send(set("if-none-match")).await.problem(412, "precondition_failed");
+    // What was done under the key is answered, not decided again.
+    let again = shop.send(set("if-none-match").key("first")).await;
+    assert_eq!((again.status, &again.body), (200, &first.body));
+    shop.send(set("if-match").key("first")).await.problem(422, "idempotency_conflict");
+    assert_eq!(shop.send(set("if-match")).await.status, 200);
+    let both = set("if-match").header("if-none-match", "*");
+    shop.send(both).await.problem(400, "if_none_match_invalid");
+
+    let basket = shop.basket().await;
+    shop.send(basket.add("tea", 1).header("if-none-match", "*"))
+        .await
+        .problem(412, "precondition_failed");
+    shop.send(basket.add("tea", 1).header("if-none-match", "\"1\""))
+        .await
+        .problem(400, "if_none_match_invalid");
+    let delete = || Ask::new(Method::DELETE, basket.path()).token(&basket.token);
+    assert_eq!(shop.send(delete().header("if-match", "*")).await.status, 204);
+    shop.send(delete().header("if-match", "*")).await.problem(412, "precondition_failed");
+    shop.close().await;
+}
+
+#[tokio::test]
 async fn a_refused_change_has_a_place_in_history_too() {
     let shop = Shop::open().await;
     let basket = shop.basket().await;

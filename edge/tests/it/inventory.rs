@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actors::domain::sku::Command;
 use actors::{Holder, Sku, SkuCode};
 use axum::http::Method;
-use cluster::fabric::Envelope;
+use cluster::fabric::{Envelope, Precondition};
 use cluster::ids::{EntityKey, EntityKind, EntityRef};
 use cluster::runtime::node::{Node, NodeConfig};
 use cluster::shard::kind::Kinds;
@@ -160,7 +160,8 @@ async fn what_an_entity_took_over_is_not_an_operators_to_end() {
     let order = EntityRef { kind: EntityKind(9), key: EntityKey::Number([1; 16]) };
     let holder = Holder::try_from(&order).unwrap();
     let take_over = Command::TakeOver { id: id.parse().unwrap(), holder };
-    let envelope = Envelope { deadline: Timestamp::MAX, key: None, expected_seq: None };
+    let precondition = Precondition::None;
+    let envelope = Envelope { deadline: Timestamp::MAX, key: None, precondition };
     let sku: SkuCode = "tea".parse().unwrap();
     let taken = node.fabric().execute::<Sku>(sku.key(), envelope, take_over).await;
     assert!(taken.is_ok(), "{taken:?}");

@@ -13,7 +13,7 @@ use actors::{Cart, CartId};
 use axum::extract::State;
 use axum::http::StatusCode;
 use cluster::entity::Entity;
-use cluster::fabric::{CommandError, Provenance};
+use cluster::fabric::{CommandError, Precondition, Provenance};
 use cluster::time::{Span, Timestamp};
 
 use super::cart::{Done, execute, path_of};
@@ -40,7 +40,7 @@ pub(in crate::http) async fn merge(
     terms: Terms,
     body: JsonBody<MergeCart>,
 ) -> Result<Reply, ApiError> {
-    if terms.expected_seq.is_some() {
+    if terms.precondition != Precondition::None {
         let detail = "a merge changes two carts and cannot be bound to the state of one";
         return Err(ApiError::new(Code::IF_MATCH_UNSUPPORTED, detail));
     }
