@@ -99,6 +99,11 @@ pub enum Command {
     },
     /// The timer's: the other cart has not answered.
     RepeatOffer,
+    /// Changes nothing. Sent under a key of its own where a merge is to be answered: what became of
+    /// the offer by then is recorded, and is the answer from then on.
+    ReportOffer {
+        number: OfferNumber,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -223,6 +228,10 @@ impl Entity for Cart {
             }
             Command::ExpectOffer { from } => return self.expect_offer(me, from),
             Command::RepeatOffer => self.repeat_offer(me, at),
+            Command::ReportOffer { number } => {
+                let reply = self.view(Query::Offer { number }, ctx);
+                return Ok(Decision { events: vec![], effects: vec![], reply });
+            }
         };
         Ok(self.decided(me, events, effects))
     }

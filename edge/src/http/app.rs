@@ -31,6 +31,8 @@ pub struct Settings {
     pub concurrency_max: usize,
     /// Requests that may wait for their bodies at once; several times what one peer may open.
     pub bodies_awaited_max: usize,
+    /// How long a merge waits for the two carts to agree.
+    pub merge_wait_max: Span,
 }
 
 impl Settings {
@@ -43,6 +45,7 @@ impl Settings {
             body_timeout: Duration::from_secs(10),
             concurrency_max: 8_192,
             bodies_awaited_max: 4_096,
+            merge_wait_max: Span::from_secs(2),
         }
     }
 }

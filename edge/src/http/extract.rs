@@ -190,6 +190,18 @@ impl Terms {
         }
     }
 
+    /// For the command that records the answer to a change of several commands. Its key is one of
+    /// its own, so that it does not meet those of the change.
+    pub(super) fn answer_envelope(
+        &self,
+        credential: Credential<'_>,
+        body: &[u8],
+        deadline: Timestamp,
+    ) -> Envelope {
+        let key = self.outcome_key(credential, body).map(keys::answer_key);
+        Envelope { deadline, key, precondition: Precondition::None }
+    }
+
     fn outcome_key(&self, credential: Credential<'_>, body: &[u8]) -> Option<OutcomeKey> {
         let scope = self.scope(credential)?;
         Some(keys::outcome_key(scope, body, self.precondition, self.now()))

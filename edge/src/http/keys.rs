@@ -105,6 +105,11 @@ pub(super) fn outcome_key(
     OutcomeKey { scope, request, not_after: now.plus(KEPT) }
 }
 
+/// Names the answer to a change, beside the change itself.
+pub(super) fn answer_key(change: OutcomeKey) -> OutcomeKey {
+    OutcomeKey { scope: hash(&[b"answer", &change.scope]), ..change }
+}
+
 fn hash(parts: &[&[u8]]) -> [u8; 16] {
     let mut hasher = Sha256::new();
     for part in parts {

@@ -1,6 +1,7 @@
 //! The routes of carts.
 
 use axum::http::Method;
+use cluster::time::Span;
 use serde_json::{Value, json};
 
 use crate::shop::{Ask, Basket, Shop};
@@ -188,7 +189,9 @@ async fn a_merge_that_cannot_be_leaves_both_carts() {
     let (into, from) = (shop.basket().await, shop.basket().await);
     assert_eq!(shop.send(into.add("tea", 9_999)).await.status, 200);
     assert_eq!(shop.send(from.add("tea", 1)).await.status, 200);
-    shop.send(merge(&into, &from, "sum")).await.problem(422, "quantity_too_large");
+    let refused = shop.send(merge(&into, &from, "sum")).await;
+    refused.problem(422, "quantity_too_large");
+    assert!(refused.header("omni-seq").is_some(), "{refused:?}");
     let left = shop.send(from.get()).await.json();
     assert_eq!((&left["status"], &left["items"][0]["quantity"]), (&json!("open"), &json!(1)));
     assert_eq!(left["messages"][0]["code"], "merge_refused");
@@ -200,6 +203,8 @@ async fn a_merge_that_cannot_be_leaves_both_carts() {
     // A refusal that is kept stays what it was, whatever happened since.
     let late = shop.send(keyed()).await;
     assert_eq!((late.status, &late.body, late.is_replayed()), (422, &first.body, true));
+    assert!(first.header("omni-seq").is_some(), "{first:?}");
+    assert_eq!(late.header("omni-seq"), first.header("omni-seq"));
     shop.send(merge(&into, &into, "sum")).await.problem(422, "merge_into_itself");
     let stranger = Basket { id: from.id.clone(), token: into.token.clone() };
     shop.send(merge(&into, &stranger, "sum")).await.problem(404, "cart_not_found");
@@ -232,6 +237,30 @@ async fn a_merge_is_answered_the_same_whatever_happened_since() {
         assert_eq!((again.status, &again.body), (first.status, &first.body), "{key}");
         assert!(again.is_replayed(), "{key}");
     }
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn a_merge_that_was_still_under_way_stays_so_under_its_key() {
+    let shop = Shop::open_with(|settings| settings.merge_wait_max = Span::from_secs(0)).await;
+    let mut n_under_way = 0;
+    for round in 0..20 {
+        let (into, from) = (shop.basket().await, shop.basket().await);
+        assert_eq!(shop.send(from.add("tea", 1)).await.status, 200);
+        let keyed = || merge(&into, &from, "sum").key("once");
+        let first = shop.send(keyed()).await;
+        n_under_way += usize::from(first.status == 202);
+        while shop.send(from.get()).await.status == 200 {
+            tokio::task::yield_now().await;
+        }
+        let again = shop.send(keyed()).await;
+        assert_eq!((again.status, &again.body), (first.status, &first.body), "{round}");
+        assert!(again.is_replayed() && !first.is_replayed(), "{round}");
+        // Another key is another question.
+        let other = shop.send(merge(&into, &from, "sum").key("other")).await;
+        assert!([200, 410].contains(&other.status), "{other:?}");
+    }
+    assert!(n_under_way > 0, "no merge took longer than no wait at all");
     shop.close().await;
 }
 

@@ -77,6 +77,7 @@ fn commands() -> Vec<Command> {
         Command::TakeLinesBack { offer, attempt, refused: refused() },
         Command::ExpectOffer { from: cart_id(0xCC) },
         Command::RepeatOffer,
+        Command::ReportOffer { number: offer },
     ]
 }
 
@@ -226,6 +227,7 @@ const COMMANDS: &str = "
     010009000000010000000000000001000000bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb0b0000000300000000000000746561
     01000a000000cccccccccccccccccccccccccccccccc
     01000b000000
+    01000c0000000100000000000000
 ";
 const REJECTIONS: &str = "
     010000000000

@@ -2,9 +2,11 @@
 //!
 //! Under a key both carts know the request. The cart that is merged into hears of it first and
 //! changes nothing: that is where the same key with another `from` is noticed. The cart that is
-//! merged away numbers its offer, which a repeat meets again; what became of an offer is known for
-//! longer than the lines are, so a repeat is answered like the first request, whatever happened
-//! since. Only "still merging" (202) is not lasting: a repeat waits for the end anew.
+//! merged away numbers its offer, which a repeat meets again, and when the wait for the offer's end
+//! is over, that cart records under the key what it came to, "still merging" (202) too: a repeat is
+//! answered like the first request, whatever happened since.
+//!
+//! A repeat that finds nothing recorded, because the first request was cut off, waits like it.
 
 use std::time::Duration;
 
@@ -13,7 +15,7 @@ use actors::{Cart, CartId};
 use axum::extract::State;
 use axum::http::StatusCode;
 use cluster::entity::Entity;
-use cluster::fabric::{CommandError, Precondition, Provenance};
+use cluster::fabric::{CommandError, Envelope, Executed, Precondition, Provenance};
 use cluster::time::{Span, Timestamp};
 
 use super::cart::{Done, execute, path_of};
@@ -28,8 +30,8 @@ use crate::http::render::Text;
 use crate::http::render::cart::MergeJson;
 use crate::http::reply::Reply;
 
-/// How long a request waits for the two carts to agree.
-const WAIT_MAX: Span = Span::from_secs(2);
+/// What an answer may take once the wait is over.
+const ANSWER_MAX: Span = Span::from_secs(2);
 const POLL_FIRST: Duration = Duration::from_millis(5);
 const POLL_LAST: Duration = Duration::from_millis(200);
 
@@ -54,7 +56,6 @@ pub(in crate::http) async fn merge(
     let command = Command::GiveUpLines { to: into.id, strategy };
     let credential = Credential::Cart(into.token.as_bytes());
     let done = execute(&app, &terms, from, credential, &body.bytes, command).await?;
-    let deadline = terms.deadline.min(terms.now().plus(WAIT_MAX));
     let answer = |status, word, provenance| {
         let json = MergeJson { from: Text(from), into: Text(into.id), status: word };
         let reply = Reply::resource(status, &json, provenance)?;
@@ -62,13 +63,23 @@ pub(in crate::http) async fn merge(
     };
     let offer = done.view.offer.as_ref().filter(|offer| offer.into == into.id);
     let number = offer.ok_or_else(|| forgotten(from))?.number;
-    match settled(&app, from, number, deadline, &done).await? {
-        Some(provenance) => {
+    let deadline = terms.deadline.min(terms.now().plus(app.settings.merge_wait_max));
+    let mut end = settled(&app, from, number, deadline, &done).await?;
+    if terms.is_keyed() {
+        let envelope = terms.answer_envelope(credential, &body.bytes, deadline.plus(ANSWER_MAX));
+        end = recorded(&app, from, number, envelope).await?;
+    }
+    let End { outcome, provenance, kept } = end;
+    match outcome.ok_or_else(|| forgotten(from))? {
+        OfferOutcome::Taken => {
             let query = app.fabric.query::<Cart>(into.id.key(), &[], terms.deadline, Query::Cart);
             let taken = query.await?.provenance.position;
-            Ok(answer(StatusCode::OK, "merged", provenance)?.and_position(taken).kept(done.kept))
+            Ok(answer(StatusCode::OK, "merged", provenance)?.and_position(taken).kept(kept))
         }
-        None => answer(StatusCode::ACCEPTED, "merging", done.provenance),
+        OfferOutcome::Open => Ok(answer(StatusCode::ACCEPTED, "merging", provenance)?.kept(kept)),
+        OfferOutcome::Refused(why) => {
+            Err(refused_for(why).kept(kept).decided_at(provenance.position))
+        }
     }
 }
 
@@ -95,35 +106,59 @@ async fn announce(
     }
 }
 
-/// Waits until the offer is taken or refused; `None` when it takes longer than the wait.
+/// What a merge came to, as far as anybody waited.
+struct End {
+    /// `None` where the cart was offered too often since to know.
+    outcome: Option<OfferOutcome>,
+    provenance: Provenance,
+    kept: Kept,
+}
+
+/// Waits until the offer is taken or refused, or forgotten, or the deadline has come.
 async fn settled(
     app: &App,
     from: CartId,
     number: OfferNumber,
     deadline: Timestamp,
     offered: &Done,
-) -> Result<Option<Provenance>, ApiError> {
+) -> Result<End, ApiError> {
     let mut pause = POLL_FIRST;
     loop {
         let at_least = [offered.provenance.position];
         // Reading has a while of its own: at the end of the wait there is still an answer to give.
-        let read_until = deadline.plus(WAIT_MAX);
+        let read_until = deadline.plus(ANSWER_MAX);
         let asked = Query::Offer { number };
         let query = app.fabric.query::<Cart>(from.key(), &at_least, read_until, asked);
         let viewed = query.await?;
-        let Lookup(Some(view)) = viewed.view else { return Err(ApiError::cart_not_found()) };
-        match view.offer.map(|offer| offer.outcome) {
-            Some(OfferOutcome::Taken) => return Ok(Some(viewed.provenance)),
-            Some(OfferOutcome::Refused(why)) => return Err(refused_for(why, offered.kept)),
-            Some(OfferOutcome::Open) => {}
-            None => return Err(forgotten(from)),
-        }
-        if now() >= deadline {
-            return Ok(None);
+        let outcome = outcome_of(viewed.view)?;
+        if outcome != Some(OfferOutcome::Open) || now() >= deadline {
+            return Ok(End { outcome, provenance: viewed.provenance, kept: Kept::No });
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(POLL_LAST);
     }
+}
+
+/// Makes what the merge came to the answer under the key, or gives the one that is.
+async fn recorded(
+    app: &App,
+    from: CartId,
+    number: OfferNumber,
+    envelope: Envelope,
+) -> Result<End, ApiError> {
+    let command = Command::ReportOffer { number };
+    let executed = app.fabric.execute::<Cart>(from.key(), envelope, command).await;
+    let Executed { reply, provenance } = executed.map_err(|error| {
+        ApiError::from_command::<Cart>(error, true, || path_of(from), refusals::of_cart)
+    })?;
+    // What is done under a key is answered or refused, never left without an answer.
+    let outcome = reply.map_or(Ok(None), outcome_of)?;
+    Ok(End { outcome, provenance, kept: Kept::under_key(true, provenance) })
+}
+
+fn outcome_of(Lookup(view): Lookup) -> Result<Option<OfferOutcome>, ApiError> {
+    let view = view.ok_or_else(ApiError::cart_not_found)?;
+    Ok(view.offer.map(|offer| offer.outcome))
 }
 
 /// The cart was offered too often since to know what became of this offer.
@@ -132,11 +167,11 @@ fn forgotten(from: CartId) -> ApiError {
     ApiError::new(Code::IDEMPOTENCY_REPLY_EXPIRED, detail).at(path_of(from))
 }
 
-fn refused_for(why: Rejection, kept: Kept) -> ApiError {
+fn refused_for(why: Rejection) -> ApiError {
     if Cart::is_momentary(&why) {
         // The offer is over, so this same request would only hear of it again.
         let detail = "the other cart could not take lines then; merge again, under another key";
-        return ApiError::new(Code::MERGE_REFUSED, detail).kept(kept);
+        return ApiError::new(Code::MERGE_REFUSED, detail);
     }
-    refusals::of_cart(why).kept(kept)
+    refusals::of_cart(why)
 }
