@@ -17,6 +17,7 @@ mod keys;
 mod middleware;
 mod positions;
 mod query;
+mod rate_limit;
 mod refusals;
 mod render;
 mod reply;

@@ -19,4 +19,5 @@
 
 pub mod http;
 pub mod metrics;
+mod peer;
 pub mod server;

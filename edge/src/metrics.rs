@@ -40,6 +40,7 @@ pub struct EdgeMetrics {
     in_flight: Gauge<i64, AtomicI64>,
     bodies_awaited: Gauge<i64, AtomicI64>,
     shed: Family<ClassLabels, Counter>,
+    rate_limited: Counter,
     connections: Gauge<i64, AtomicI64>,
     connections_refused: Counter,
 }
@@ -54,6 +55,7 @@ impl EdgeMetrics {
             in_flight: Gauge::default(),
             bodies_awaited: Gauge::default(),
             shed: Family::default(),
+            rate_limited: Counter::default(),
             connections: Gauge::default(),
             connections_refused: Counter::default(),
         };
@@ -81,6 +83,11 @@ impl EdgeMetrics {
             "omnicart_edge_shed",
             "Requests refused under load, by what they are worth",
             metrics.shed.clone(),
+        );
+        registry.register(
+            "omnicart_edge_rate_limited",
+            "Carts not created because their peer created too many",
+            metrics.rate_limited.clone(),
         );
         registry.register(
             "omnicart_edge_connections",
@@ -123,6 +130,10 @@ impl EdgeMetrics {
 
     pub(crate) fn shed(&self, class: Class) {
         self.shed.get_or_create(&ClassLabels { class: class.name() }).inc();
+    }
+
+    pub(crate) fn rate_limited(&self) {
+        self.rate_limited.inc();
     }
 
     pub(crate) fn connected(&self) {

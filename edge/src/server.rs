@@ -14,19 +14,23 @@ use std::io;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::Request;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tower::Service;
 
 use self::peers::Peers;
 use self::write_progress::WriteProgress;
 use crate::metrics::EdgeMetrics;
+use crate::peer::Peer;
 
 /// What one listener allows.
 #[derive(Clone, Debug)]
@@ -178,6 +182,7 @@ impl Connections {
         peer: IpAddr,
         stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     ) {
+        let peer = Peer::from(peer);
         let Some(_place) = self.peers.admit(peer) else {
             return self.metrics.connection_refused();
         };
@@ -186,7 +191,7 @@ impl Connections {
         phase.mark_changed();
         let _open = OpenConnection::count(&self.metrics);
         let stream = WriteProgress::new(stream, self.write_timeout);
-        let service = TowerToHyperService::new(self.router.clone());
+        let service = TowerToHyperService::new(AskedBy { peer, router: self.router.clone() });
         let connection = self.builder.serve_connection(TokioIo::new(stream), service);
         let mut connection = std::pin::pin!(connection);
         loop {
@@ -205,6 +210,31 @@ impl Connections {
                 },
             }
         }
+    }
+}
+
+/// The router, told with each request whose it is.
+#[derive(Clone)]
+struct AskedBy {
+    peer: Peer,
+    router: Router,
+}
+
+impl<B> Service<Request<B>> for AskedBy
+where
+    Router: Service<Request<B>>,
+{
+    type Response = <Router as Service<Request<B>>>::Response;
+    type Error = <Router as Service<Request<B>>>::Error;
+    type Future = <Router as Service<Request<B>>>::Future;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Service::<Request<B>>::poll_ready(&mut self.router, context)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        request.extensions_mut().insert(self.peer);
+        self.router.call(request)
     }
 }
 

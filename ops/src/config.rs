@@ -12,6 +12,7 @@ mod raw;
 mod settings;
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -70,6 +71,8 @@ pub struct Config {
     pub log_level: String,
     pub shutdown_grace: Duration,
     pub request_timeout: Duration,
+    /// Carts a second that one address may create; `None` is no limit.
+    pub cart_creation_rate: Option<NonZeroU32>,
 }
 
 impl Config {
@@ -110,6 +113,13 @@ impl Config {
                 let fits = (Duration::from_millis(1)..=REQUEST_TIMEOUT_MAX).contains(&timeout);
                 fits.then_some(timeout).ok_or_else(|| "between 1ms and 5m".to_owned())
             })?,
+            cart_creation_rate: raw.required(Setting::CartCreationRate, |text| {
+                let rate = text.parse::<u32>().ok().filter(|rate| *rate <= CREATION_RATE_MAX);
+                let rate = rate.ok_or_else(|| {
+                    format!("a whole number of carts a second, at most {CREATION_RATE_MAX}, or 0")
+                })?;
+                Ok(NonZeroU32::new(rate))
+            })?,
         })
     }
 }
@@ -128,6 +138,8 @@ const SEGMENT_BYTES_MAX: u64 = 1 << 30;
 const SNAPSHOT_AFTER_BYTES_MIN: u64 = 64 << 10;
 /// Less does not hold one request of the largest size.
 const MEMORY_BYTES_MIN: u64 = 1 << 20;
+/// A node creates no more, so a higher limit is none.
+const CREATION_RATE_MAX: u32 = 1_000_000;
 const REQUEST_TIMEOUT_MAX: Duration = Duration::from_secs(300);
 
 fn path(text: &str) -> Result<PathBuf, String> {

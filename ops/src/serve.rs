@@ -85,6 +85,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let settings = Settings {
         operator_token,
         request_timeout: Span::from_millis(timeout_ms),
+        carts_per_second_max: config.cart_creation_rate,
         ..Settings::new(default_currency)
     };
     let app = App::new(node.fabric(), settings, signals, edge_metrics.clone(), Arc::new(registry));

@@ -92,6 +92,8 @@ impl Omnicart {
         command
             .arg("serve")
             .args(["--listen", &address.to_string(), "--log-level", "warn"])
+            // All load comes from one address.
+            .arg("--cart-creation-rate=0")
             .arg("--data")
             .arg(&self.data)
             .arg("--catalogue")

@@ -1,5 +1,6 @@
 //! What every request shares. Cheap to clone.
 
+use std::num::NonZeroU32;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use storage::clock;
 use super::credentials::Secrets;
 pub use super::credentials::{InvalidOperatorToken, OperatorToken};
 use super::middleware::request_id::RequestIds;
+use super::rate_limit::RateLimit;
 use crate::metrics::EdgeMetrics;
 
 /// What an operator may choose.
@@ -33,6 +35,9 @@ pub struct Settings {
     pub bodies_awaited_max: usize,
     /// How long a merge waits for the two carts to agree.
     pub merge_wait_max: Span,
+    /// Carts that one address, or one IPv6 network, may create, ten seconds' worth at once; `None`
+    /// is no limit.
+    pub carts_per_second_max: Option<NonZeroU32>,
 }
 
 impl Settings {
@@ -46,6 +51,7 @@ impl Settings {
             concurrency_max: 8_192,
             bodies_awaited_max: 4_096,
             merge_wait_max: Span::from_secs(2),
+            carts_per_second_max: NonZeroU32::new(100),
         }
     }
 }
@@ -70,6 +76,7 @@ pub struct Shared {
     pub(crate) registry: Arc<Registry>,
     pub(super) secrets: Secrets,
     pub(super) request_ids: RequestIds,
+    pub(super) cart_creations: Option<RateLimit>,
 }
 
 impl App {
@@ -83,6 +90,7 @@ impl App {
     ) -> Self {
         let secrets = Secrets::new(fabric.cluster_secret());
         let request_ids = RequestIds::new();
+        let cart_creations = settings.carts_per_second_max.map(RateLimit::new);
         Self(Arc::new(Shared {
             fabric,
             settings,
@@ -91,6 +99,7 @@ impl App {
             registry,
             secrets,
             request_ids,
+            cart_creations,
         }))
     }
 }

@@ -90,6 +90,8 @@ impl Code {
         "The resource has changed since",
         Never,
     );
+    pub(crate) const RATE_LIMITED: Self =
+        code("rate_limited", Status::TOO_MANY_REQUESTS, "Too many requests of one client", Later);
     pub(crate) const REQUEST_TIMEOUT: Self =
         code("request_timeout", Status::REQUEST_TIMEOUT, "The body took too long", Later);
     pub(crate) const SEQUENCE_UNKNOWN: Self =

@@ -4,6 +4,7 @@
 //! middleware, which knows the path and the request's id; a 5xx tells its code and nothing else.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::header::{CONNECTION, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -17,6 +18,7 @@ use serde::Serialize;
 
 use super::code::{Code, Retry};
 use super::positions::{IDEMPOTENT_REPLAYED, OMNI_SEQ, OmniSeq};
+use super::rate_limit::{Quota, RATE_LIMIT, RATE_LIMIT_POLICY};
 
 /// Why a request was not done.
 #[derive(Clone, Debug)]
@@ -33,6 +35,8 @@ pub(crate) struct Problem {
     /// Where in the history of its shard the refusal was decided.
     position: Option<Position>,
     kept: Kept,
+    /// The limit that the client is past.
+    quota: Option<Quota>,
 }
 
 /// Whether the answer is remembered under the client's key.
@@ -72,6 +76,7 @@ impl ApiError {
             location: None,
             position: None,
             kept: Kept::No,
+            quota: None,
         }))
     }
 
@@ -132,6 +137,16 @@ impl ApiError {
 
     pub(crate) fn overloaded() -> Self {
         Self::new(Code::OVERLOADED, "too much is asked for at the moment")
+    }
+
+    /// The client may ask again after a while.
+    pub(crate) fn rate_limited(quota: Quota, wait: Duration) -> Self {
+        let detail = "too many carts were created from this address";
+        let seconds = wait.as_millis().div_ceil(1_000).max(1);
+        let mut error = Self::new(Code::RATE_LIMITED, detail)
+            .retry_after(u64::try_from(seconds).unwrap_or(u64::MAX));
+        error.0.quota = Some(quota);
+        error
     }
 
     pub(crate) fn internal() -> Self {
@@ -282,6 +297,11 @@ impl Problem {
         headers.insert(CONTENT_TYPE, PROBLEM_JSON);
         if let Some(seconds) = self.retry_after_seconds {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(quota) = self.quota {
+            let wait = self.retry_after_seconds.unwrap_or(0);
+            insert_text(headers, RATE_LIMIT_POLICY, quota.policy());
+            insert_text(headers, RATE_LIMIT, quota.spent(wait));
         }
         if let Some(location) = &self.location {
             insert_text(headers, LOCATION, location.clone());

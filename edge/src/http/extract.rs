@@ -18,6 +18,7 @@ use bytes::Bytes;
 use cluster::fabric::{Envelope, OutcomeKey, Precondition};
 use cluster::ids::Position;
 use cluster::time::{Span, Timestamp};
+use storage::clock;
 
 use super::app::{App, now};
 use super::body::{self, BODY_BYTES_MAX};
@@ -28,6 +29,7 @@ use super::error::ApiError;
 use super::fields::{self, Document};
 use super::keys::{self, Credential, IdempotencyKey};
 use super::{Class, conditional, positions};
+use crate::peer::Peer;
 
 /// A cart, and the proof that the client may see it.
 pub(super) struct GuestCart {
@@ -205,6 +207,25 @@ impl Terms {
     fn outcome_key(&self, credential: Credential<'_>, body: &[u8]) -> Option<OutcomeKey> {
         let scope = self.scope(credential)?;
         Some(keys::outcome_key(scope, body, self.precondition, self.now()))
+    }
+}
+
+/// The peer may create another cart.
+pub(super) struct MayCreate;
+
+impl FromRequestParts<App> for MayCreate {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        // Without a connection there is no peer: this very program asks.
+        let (Some(limit), Some(peer)) = (&app.cart_creations, parts.extensions.get::<Peer>())
+        else {
+            return Ok(Self);
+        };
+        limit.admit(*peer, clock::monotonic()).map(|()| Self).map_err(|wait| {
+            app.metrics.rate_limited();
+            ApiError::rate_limited(limit.quota(), wait)
+        })
     }
 }
 

@@ -221,6 +221,45 @@ async fn a_peer_opens_no_more_than_its_share_of_connections() {
 }
 
 #[tokio::test]
+async fn a_peer_creates_only_so_many_carts() {
+    let shop = Shop::open_with(|settings| settings.carts_per_second_max = NonZeroU32::new(1)).await;
+    let first = dial(&shop, &Limits::default());
+    let connections = first.connections.clone();
+    let create = async |peer: &str, path: &str| {
+        let mut line = dial_from(connections.clone(), peer.parse().unwrap());
+        let head = format!("POST {path} HTTP/1.1\r\nhost: shop\r\nconnection: close\r\n\r\n");
+        line.client.write_all(head.as_bytes()).await.unwrap();
+        read_all(&mut line.client).await
+    };
+    let mut refused = None;
+    // A slow machine may earn some more in between.
+    for _ in 0..1_000 {
+        let text = create("2001:db8::1", "/store/v1/carts").await;
+        if !text.starts_with("HTTP/1.1 201 Created\r\n") {
+            refused = Some(text);
+            break;
+        }
+    }
+    let refused = refused.unwrap().to_lowercase();
+    assert!(refused.starts_with("http/1.1 429 too many requests\r\n"), "{refused}");
+    for part in [
+        "\r\nretry-after: 1\r\n",
+        "\r\nratelimit: \"carts\";r=0;t=1\r\n",
+        "\r\nratelimit-policy: \"carts\";q=10;w=10\r\n",
+        "\"code\":\"rate_limited\"",
+        "\"retryable\":true",
+    ] {
+        assert!(refused.contains(part), "{part} in {refused}");
+    }
+    assert!(metric(&shop, "rate_limited_total").await >= 1);
+    let neighbour = create("2001:db8:0:1::1", "/store/v1/carts").await;
+    assert!(neighbour.starts_with("HTTP/1.1 201 Created\r\n"), "{neighbour}");
+    let other = create("2001:db8::1", "/nowhere").await;
+    assert!(other.starts_with("HTTP/1.1 404 Not Found\r\n"), "{other}");
+    shop.close().await;
+}
+
+#[tokio::test]
 async fn the_time_a_change_has_begins_with_its_body() {
     let timeout = cluster::time::Span::from_millis(300);
     let shop = Shop::open_with(|settings| settings.request_timeout = timeout).await;

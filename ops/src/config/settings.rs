@@ -25,6 +25,7 @@ pub enum Setting {
     LogLevel,
     ShutdownGrace,
     RequestTimeout,
+    CartCreationRate,
 }
 
 /// A setting as people see it.
@@ -37,7 +38,7 @@ pub struct Description {
 }
 
 impl Setting {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Listen,
         Self::Data,
         Self::Shards,
@@ -53,6 +54,7 @@ impl Setting {
         Self::LogLevel,
         Self::ShutdownGrace,
         Self::RequestTimeout,
+        Self::CartCreationRate,
     ];
 
     pub const fn describe(self) -> Description {
@@ -72,6 +74,7 @@ impl Setting {
             Self::LogLevel => ("log-level", "LEVEL", Some("info")),
             Self::ShutdownGrace => ("shutdown-grace", "TIME", Some("10s")),
             Self::RequestTimeout => ("request-timeout", "TIME", Some("10s")),
+            Self::CartCreationRate => ("cart-creation-rate", "COUNT", Some("100")),
         };
         Description { name, value, default, help: self.help() }
     }
@@ -103,6 +106,9 @@ impl Setting {
                 "How long requests in flight may take to end after SIGTERM (ms, s, m)"
             }
             Self::RequestTimeout => "How long a request may take (ms, s, m)",
+            Self::CartCreationRate => {
+                "Carts a second that one address may create, ten seconds' worth at once; 0: no limit"
+            }
         }
     }
 

@@ -44,6 +44,20 @@ fn the_defaults_are_valid_and_as_documented() {
     assert!(config.operator_token.is_none() && config.key_file.is_none());
     assert_eq!(config.products, Products::None);
     assert_eq!(config.shutdown_grace, Duration::from_secs(10));
+    assert_eq!(config.cart_creation_rate, NonZeroU32::new(100));
+}
+
+#[test]
+fn no_limit_is_asked_for_by_zero() {
+    let rate = |text| {
+        let flags = vec![(Setting::CartCreationRate, text)];
+        GivenSettings { flags, ..GivenSettings::default() }
+    };
+    assert_eq!(rate("0").config(Demo::No).unwrap().cart_creation_rate, None);
+    rate("1000001").refused(
+        "setting cart-creation-rate from flag --cart-creation-rate is \"1000001\": \
+         a whole number of carts a second, at most 1000000, or 0",
+    );
 }
 
 #[test]
@@ -70,7 +84,7 @@ fn every_setting_is_read_from_the_file() {
                 entity_memory = '1GiB'\nqueue_memory = 2097152\nindex_cache = '4MiB'\n\
                 operator_token = 'a-token-of-some-length-or-other-x'\nkey_file = 'k'\ncatalogue = 'c'\n\
                 log_format = 'json'\nlog_level = 'info,cluster=debug'\nshutdown_grace = '1s'\n\
-                request_timeout = '2s'";
+                request_timeout = '2s'\ncart_creation_rate = 7";
     let given = GivenSettings { file: Some(file), ..GivenSettings::default() };
     let raw = given.raw().unwrap();
     for setting in Setting::ALL {

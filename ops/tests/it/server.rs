@@ -37,7 +37,7 @@ impl Setup {
 
     pub(crate) fn plain(folder: &Path) -> Self {
         let fixed = "--listen 127.0.0.1:0 --log-format json --segment-size 4MiB --shards 4 \
-                     --entity-memory 64MiB --index-cache 1MiB";
+                     --entity-memory 64MiB --index-cache 1MiB --cart-creation-rate 0";
         let arguments = fixed.split_whitespace().map(str::to_owned).collect();
         Self { folder: folder.to_owned(), arguments, wrapper: Vec::new(), token: Some(TOKEN) }
     }

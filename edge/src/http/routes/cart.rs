@@ -9,7 +9,7 @@ use cluster::fabric::Provenance;
 use super::documents::{AddItems, CreateCart, SetQuantity};
 use crate::http::app::App;
 use crate::http::error::{ApiError, Kept};
-use crate::http::extract::{GuestCart, JsonBody, PathId, ReadTerms, Terms};
+use crate::http::extract::{GuestCart, JsonBody, MayCreate, PathId, ReadTerms, Terms};
 use crate::http::keys::{self, Credential};
 use crate::http::refusals;
 use crate::http::render::cart::{CartJson, CreatedJson};
@@ -19,6 +19,7 @@ use crate::http::reply::Reply;
 pub(in crate::http) async fn create(
     State(app): State<App>,
     terms: Terms,
+    _: MayCreate,
     body: JsonBody<CreateCart>,
 ) -> Result<Reply, ApiError> {
     let id = new_id(&app, &terms)?;
