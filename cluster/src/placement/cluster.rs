@@ -196,6 +196,10 @@ impl Entity for Cluster {
         Ok(decided(events, Reply::Done))
     }
 
+    fn exists(&self) -> bool {
+        !self.members.is_empty()
+    }
+
     fn is_momentary(rejection: &Rejection) -> bool {
         matches!(rejection, Rejection::NotFounded | Rejection::StalePlan { .. })
     }
