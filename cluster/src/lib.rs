@@ -1,7 +1,7 @@
 //! The fabric: entities addressed by id, grouped in shards, each shard a replicated state machine.
 //!
 //! `entity` is the programming model, `fabric` the handle everything above uses. `shard`,
-//! `replication`, `placement` and `sim` are pure: inputs in, outputs out. `runtime` is the shell:
+//! `replication`, `placement`, `wire` and `sim` are pure: inputs in, outputs out. `runtime` is the shell:
 //! ractor actors, threads, files and clocks around them.
 //!
 //! **Invariants:** what was acknowledged is in a synced log; a reply leaves after commit and apply;
@@ -27,3 +27,4 @@ pub mod runtime;
 pub mod shard;
 pub mod sim;
 pub mod time;
+pub mod wire;
