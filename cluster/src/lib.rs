@@ -1,8 +1,8 @@
 //! The fabric: entities addressed by id, grouped in shards, each shard a replicated state machine.
 //!
 //! `entity` is the programming model, `fabric` the handle everything above uses. `shard`,
-//! `replication`, `placement`, `wire` and `sim` are pure: inputs in, outputs out. `runtime` is the shell:
-//! ractor actors, threads, files and clocks around them.
+//! `replication`, `placement`, `wire` and `sim` are pure: inputs in, outputs out. `runtime` is the
+//! shell: ractor actors, threads, files and clocks around them.
 //!
 //! **Invariants:** what was acknowledged is in a synced log; a reply leaves after commit and apply;
 //! one command takes effect once; a fault is contained to its command, or to its shard.

@@ -1,8 +1,12 @@
 //! What the fabric counts, for Prometheus.
 
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+
+use crate::wire::Lane;
 
 /// All metrics of this crate.
 pub struct ClusterMetrics {
@@ -58,5 +62,95 @@ impl ClusterMetrics {
             "Shards that stopped after a fault",
             self.shards_fenced.clone(),
         );
+    }
+}
+
+/// Which way a frame went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    In,
+    Out,
+}
+
+impl Direction {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::In => "in",
+            Self::Out => "out",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LaneLabels {
+    lane: &'static str,
+    direction: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HandshakeLabels {
+    direction: &'static str,
+    reason: &'static str,
+}
+
+/// What the mesh counts. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct MeshMetrics {
+    pub(crate) lanes_up: Gauge,
+    pub(crate) redials: Counter,
+    pub(crate) calls_waiting: Gauge,
+    pub(crate) answers_late: Counter,
+    frames: Family<LaneLabels, Counter>,
+    bytes: Family<LaneLabels, Counter>,
+    drops: Family<LaneLabels, Counter>,
+    handshakes_failed: Family<HandshakeLabels, Counter>,
+}
+
+impl MeshMetrics {
+    pub fn register(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        let mut add = |name: &str, help: &str, metric: &Family<LaneLabels, Counter>| {
+            registry.register(format!("omnicart_cluster_mesh_{name}"), help, metric.clone());
+        };
+        add("frames", "Frames carried between nodes", &metrics.frames);
+        add("bytes", "Bytes of frames carried between nodes", &metrics.bytes);
+        add("drops", "Frames given up because a lane had no room", &metrics.drops);
+        let mut add = |name: &str, help: &str, metric: &Counter| {
+            registry.register(format!("omnicart_cluster_mesh_{name}"), help, metric.clone());
+        };
+        add("redials", "Dials of a peer that failed and are tried again", &metrics.redials);
+        add("answers_late", "Answers that nobody waited for any more", &metrics.answers_late);
+        registry.register(
+            "omnicart_cluster_mesh_lanes_up",
+            "Connections to peers that are open",
+            metrics.lanes_up.clone(),
+        );
+        registry.register(
+            "omnicart_cluster_mesh_calls_waiting",
+            "Calls to peers that wait for an answer",
+            metrics.calls_waiting.clone(),
+        );
+        registry.register(
+            "omnicart_cluster_mesh_handshakes_failed",
+            "Connections that did not come to be, by who dialed and why",
+            metrics.handshakes_failed.clone(),
+        );
+        metrics
+    }
+
+    pub(crate) fn carried(&self, lane: Lane, direction: Direction, frames: u64, bytes: u64) {
+        let labels = LaneLabels { lane: lane.name(), direction: direction.name() };
+        self.frames.get_or_create(&labels).inc_by(frames);
+        self.bytes.get_or_create(&labels).inc_by(bytes);
+    }
+
+    pub(crate) fn dropped(&self, lane: Lane, direction: Direction) {
+        let labels = LaneLabels { lane: lane.name(), direction: direction.name() };
+        self.drops.get_or_create(&labels).inc();
+    }
+
+    pub(crate) fn handshake_failed(&self, direction: Direction, reason: &'static str) {
+        let labels = HandshakeLabels { direction: direction.name(), reason };
+        self.handshakes_failed.get_or_create(&labels).inc();
     }
 }

@@ -8,6 +8,7 @@ pub(crate) mod floors;
 pub mod identity;
 pub(crate) mod log_writer;
 pub(crate) mod maintenance;
+pub mod mesh;
 pub mod node;
 pub(crate) mod opening;
 pub mod ports;

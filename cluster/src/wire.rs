@@ -46,11 +46,11 @@ impl Lane {
         }
     }
 
-    /// Whether a sender waits for the receiver's credit.
+    /// Whether a sender waits for the receiver's credit; where not, frames may be dropped.
     pub const fn has_credit(self) -> bool {
         match self {
-            Self::Calls | Self::Bulk => true,
-            Self::Control | Self::Raft => false,
+            Self::Control | Self::Calls | Self::Bulk => true,
+            Self::Raft => false,
         }
     }
 

@@ -101,16 +101,19 @@ pub enum Refusal {
     OtherLevels,
     #[error("the node with the lower number dials")]
     WrongDialer,
+    #[error("it was granted less credit than one frame may need")]
+    SmallWindow,
 }
 
 impl Refusal {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::OtherCluster,
         Self::OtherNode,
         Self::UnknownNode,
         Self::OtherName,
         Self::OtherLevels,
         Self::WrongDialer,
+        Self::SmallWindow,
     ];
 
     const fn number(self) -> u8 {
@@ -121,6 +124,7 @@ impl Refusal {
             Self::OtherName => 4,
             Self::OtherLevels => 5,
             Self::WrongDialer => 6,
+            Self::SmallWindow => 7,
         }
     }
 }

@@ -80,7 +80,7 @@ proptest! {
         if let Ok(answer) = Answer::decode(&payload) {
             prop_assert_eq!(answer.encode(), payload.clone());
         }
-        let _: Result<u64, _> = decode_credit(&payload);
+        prop_assert_eq!(decode_credit(&payload).is_ok(), payload.len() == 8);
     }
 
     #[test]

@@ -8,6 +8,7 @@
 )]
 
 mod crash_sim;
+mod mesh;
 mod node;
 mod persistence;
 mod tally;

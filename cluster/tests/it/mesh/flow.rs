@@ -1,0 +1,90 @@
+//! Memory is bounded on both sides, whatever the other does.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use cluster::runtime::mesh::{MeshLimits, Refused};
+use cluster::wire::Lane;
+use cluster::wire::frame::{PAYLOAD_BYTES_MAX, charge};
+
+use super::nodes::{limits, pair, soon};
+
+const FRAME_BYTES: usize = 100_000;
+
+fn small() -> MeshLimits {
+    MeshLimits { window_bytes: 5 << 20, queue_bytes_max: 2 << 20, ..limits() }
+}
+
+/// A frame that tells its place.
+fn numbered(n: usize) -> Bytes {
+    let mut bytes = n.to_le_bytes().to_vec();
+    bytes.resize(FRAME_BYTES, 0);
+    bytes.into()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_receiver_bounds_both_sides_and_loses_nothing() {
+    let (one, two) = pair(small()).await;
+    let fits = |bytes: u64| usize::try_from(bytes / charge(FRAME_BYTES)).expect("fits");
+    let (window, queue) = (fits(small().window_bytes), fits(small().queue_bytes_max));
+    let (mut sent, mut held) = (0, VecDeque::new());
+    // Until the window is under way and the queue is full, there is room sooner or later.
+    while sent < window + queue {
+        match one.mesh.send(two.id(), Lane::Bulk, numbered(sent)) {
+            Ok(_) => sent += 1,
+            Err(Refused::Full) => held.push_back(two.frame().await),
+            Err(refused) => panic!("{refused}"),
+        }
+    }
+    while held.len() < window {
+        held.push_back(two.frame().await);
+    }
+    assert_eq!(one.mesh.send(two.id(), Lane::Bulk, numbered(sent)), Err(Refused::Full));
+    // Another lane is not held up, and once it has spoken, so would have what credit forbids.
+    one.send(&two, Lane::Control, "meanwhile");
+    assert_eq!(two.frame().await.payload, "meanwhile");
+    assert!(two.heard_nothing().await, "what was not granted was not sent");
+    for n in 0..sent {
+        let frame = match held.pop_front() {
+            Some(frame) => frame,
+            None => two.frame().await,
+        };
+        assert_eq!(frame.payload, numbered(n));
+    }
+    assert!(one.metric("drops_total{lane=\"bulk\",direction=\"out\"}") > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn raft_frames_that_nobody_handles_are_dropped_and_counted() {
+    let (one, two) = pair(small()).await;
+    let mut held = Vec::new();
+    let dropped = "drops_total{lane=\"raft\",direction=\"in\"}";
+    let flood = async {
+        while two.metric(dropped) == 0 {
+            if one.mesh.send(two.id(), Lane::Raft, numbered(0)).is_err() {
+                tokio::task::yield_now().await;
+            }
+        }
+    };
+    soon("a drop", flood).await;
+    while let Ok(frame) = two.frames.lock().await.try_recv() {
+        held.push(frame);
+    }
+    let bytes: usize = held.iter().map(|frame| frame.payload.len()).sum();
+    assert!(u64::try_from(bytes).expect("fits") <= small().window_bytes, "{bytes} are held");
+    drop(held);
+    let link = one.links("a look", |_| true).await;
+    assert!(link[&two.id()].is_whole(), "the link is not to blame");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_largest_frame_fits_and_one_byte_more_does_not() {
+    let (one, two) = pair(small()).await;
+    for _ in 0..20 {
+        one.send(&two, Lane::Bulk, vec![1; PAYLOAD_BYTES_MAX]);
+        assert_eq!(two.frame().await.payload.len(), PAYLOAD_BYTES_MAX);
+    }
+    let bytes = PAYLOAD_BYTES_MAX + 1;
+    let refused = one.mesh.send(two.id(), Lane::Bulk, vec![1; bytes].into());
+    assert_eq!(refused, Err(Refused::TooLarge { bytes }));
+}
