@@ -10,8 +10,11 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use cluster::ids::NodeId;
+use cluster::runtime::mesh::names::ClusterName;
 
 use crate::commands::Output;
+use crate::commands::certs;
 use crate::commands::inspect::{self, Detail, Part};
 use crate::commands::verify::{self, Verdict};
 use crate::config::{Config, Demo, ENVIRONMENT_CONFIG, RawConfig, Setting};
@@ -58,6 +61,10 @@ fn run_with(arguments: impl IntoIterator<Item = OsString>) -> Result<ExitCode, F
                 Verdict::Damaged => Ok(Exit::Failed.into()),
             }
         }
+        Some(("certs", matches)) => {
+            certs::run(&certs_request(matches), &mut std::io::stdout().lock())?;
+            Ok(ExitCode::SUCCESS)
+        }
         Some(_) | None => unreachable!("clap asks for a known command"),
     }
 }
@@ -71,6 +78,7 @@ fn command() -> Command {
         .after_help(EXIT_CODES)
         .subcommand(serve_command())
         .subcommand(inspect_command())
+        .subcommand(certs_command())
         .subcommand(
             with_folder(Command::new("verify"))
                 .about("Reads a whole data folder and reports all damage; changes nothing"),
@@ -147,6 +155,80 @@ fn inspect_command() -> Command {
         .subcommand(part("snapshot", "Shard snapshots and their records"))
         .subcommand(part("state", "The state index: entities that left memory"))
         .subcommand(part("history", "Committed entries kept after the log was trimmed"))
+}
+
+fn certs_command() -> Command {
+    let folder = |name: &'static str, help: &'static str| {
+        Arg::new(name)
+            .long(name)
+            .required(true)
+            .value_name("DIR")
+            .value_parser(value_parser!(PathBuf))
+            .help(help)
+    };
+    let days = |default: u32| {
+        Arg::new("days")
+            .long("days")
+            .value_name("NUMBER")
+            .value_parser(value_parser!(u32).range(1..=i64::from(certs::DAYS_MAX)))
+            .help(format!("How long the certificate is valid [default: {default}]"))
+    };
+    let authority = Command::new("ca")
+        .about("Makes a cluster's certificate authority: ca.pem, and ca.key, which stays secret")
+        .arg(folder("out", "Where the files go; existing ones are never overwritten"))
+        .arg(
+            Arg::new("cluster")
+                .long("cluster")
+                .required(true)
+                .value_name("NAME")
+                .value_parser(value_parser!(ClusterName))
+                .help("The cluster's name, in every certificate: a-z, 0-9 and -"),
+        )
+        .arg(days(certs::AUTHORITY_DAYS_DEFAULT));
+    let node = Command::new("node")
+        .about("Makes what one node needs: node.pem, node.key and the authority's ca.pem")
+        .arg(folder("ca", "The folder that `certs ca` made"))
+        .arg(
+            Arg::new("id")
+                .long("id")
+                .required(true)
+                .value_name("NUMBER")
+                .value_parser(value_parser!(u64).range(1..))
+                .help("The node's number, 1 or more"),
+        )
+        .arg(folder("out", "Where the files go; existing ones are never overwritten"))
+        .arg(days(certs::NODE_DAYS_DEFAULT));
+    Command::new("certs")
+        .about("Makes the certificates by which nodes of a cluster know each other")
+        .after_help(
+            "A running node uses new files within half a minute: make them in another folder, then \
+             move them over the old ones.",
+        )
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(authority)
+        .subcommand(node)
+}
+
+fn certs_request(matches: &ArgMatches) -> certs::Request {
+    let Some((name, matches)) = matches.subcommand() else {
+        unreachable!("clap asks what to make")
+    };
+    let folder = |name| path(matches, name).unwrap_or_default();
+    let days = |default| matches.get_one("days").copied().unwrap_or(default);
+    match (name, matches.try_get_one::<ClusterName>("cluster")) {
+        ("ca", Ok(Some(cluster))) => certs::Request::Authority {
+            out: folder("out"),
+            cluster: cluster.clone(),
+            days: days(certs::AUTHORITY_DAYS_DEFAULT),
+        },
+        _ => certs::Request::Node {
+            authority: folder("ca"),
+            node: NodeId(matches.get_one("id").copied().unwrap_or(0)),
+            out: folder("out"),
+            days: days(certs::NODE_DAYS_DEFAULT),
+        },
+    }
 }
 
 fn with_folder(command: Command) -> Command {

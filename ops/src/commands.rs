@@ -1,8 +1,9 @@
-//! What an operator runs against a data folder that no server uses.
+//! What an operator runs beside a server: looks at a data folder that none uses, and certificates.
 //!
 //! **Invariants:** output is written as it is found, so a large folder needs no memory; with
 //! `--json` every line is one JSON object with a member `what`.
 
+pub mod certs;
 pub mod inspect;
 pub mod verify;
 

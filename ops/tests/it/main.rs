@@ -8,6 +8,7 @@
 )]
 
 mod binary;
+mod certs;
 mod client;
 mod crash;
 mod folders;
