@@ -19,7 +19,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// The end mark has no payload. Every segment keeps room for it.
-const END_BYTES: usize = frame_bytes(0);
+pub(super) const END_BYTES: usize = frame_bytes(0);
 /// A mask may make a payload longer.
 const MASK_BYTES: usize = 8;
 /// After an unusually large batch the buffer is given back.

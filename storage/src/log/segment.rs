@@ -82,6 +82,10 @@ impl Header {
         if file_len < file_bytes || file_bytes > SEGMENT_BYTES_MAX {
             return Err(damaged(&format!("the file has {file_len} of its {file_bytes} bytes")));
         }
+        // In a smaller one there is no room for the end mark, and what is appended would be lost.
+        if file_bytes < SEGMENT_BYTES_MIN {
+            return Err(damaged(&format!("a segment cannot have only {file_bytes} bytes")));
+        }
         Ok(Self { sequence, file_bytes, epoch, seed, log_id, sealed })
     }
 }
@@ -245,6 +249,15 @@ mod tests {
     fn a_shortened_file_is_damaged() {
         let error = Header::decode("a", &HEADER.encode(), 4095).unwrap_err();
         assert!(matches!(error, LogError::Damaged { .. }));
+    }
+
+    #[test]
+    fn a_segment_without_room_for_records_is_damaged() {
+        let small = Header { file_bytes: SEGMENT_BYTES_MIN - 1, ..HEADER };
+        let error = Header::decode("a", &small.encode(), 4096).unwrap_err();
+        assert!(error.to_string().contains("only 2047 bytes"), "{error}");
+        let least = Header { file_bytes: SEGMENT_BYTES_MIN, ..HEADER };
+        assert_eq!(Header::decode("a", &least.encode(), 4096).unwrap(), least);
     }
 
     #[test]

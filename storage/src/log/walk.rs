@@ -6,6 +6,7 @@
 //!   last synced writes reads as zeros, which nothing on this disk can tell from one that never
 //!   arrived.
 
+use super::append::END_BYTES;
 use super::frame::{self, Flaw, Frame, HEAD_BYTES, SECTOR_BYTES, is_zero};
 use super::record::Kind;
 use super::segment::{HEADER_BYTES, Header};
@@ -145,6 +146,10 @@ pub(super) enum Verdict {
 /// zeroed before use, a record never looks like a zero sector, and a sector arrives whole or not.
 pub(super) fn judge(bytes: &[u8], at: usize, seed: u32) -> Verdict {
     let rest = bytes.get(at..).unwrap_or_default();
+    if rest.len() < END_BYTES {
+        // Nobody writes a record there, and an end mark behind it would lie in the next segment.
+        return Verdict::Damaged("no room is left for the end mark".to_owned());
+    }
     if is_zero(rest) {
         return Verdict::Clean;
     }
@@ -180,4 +185,19 @@ fn misses_a_sector(bytes: &[u8], region: &Range<usize>) -> bool {
         let end = ((sector + 1) * SECTOR_BYTES).min(bytes.len());
         bytes.get(start..end).is_some_and(is_zero)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_up_to_the_very_end_are_damage() {
+        let bytes = [0; 2048];
+        assert_eq!(judge(&bytes, bytes.len() - END_BYTES, 7), Verdict::Clean);
+        for at in [bytes.len() - END_BYTES + 8, bytes.len()] {
+            let verdict = judge(&bytes, at, 7);
+            assert!(matches!(verdict, Verdict::Damaged(_)), "{at}: {verdict:?}");
+        }
+    }
 }
