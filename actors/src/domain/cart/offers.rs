@@ -107,6 +107,9 @@ impl Offers {
         if !offers.is_sorted_by(|left, right| left.number < right.number) {
             return Err("the offers of a cart are not in strict order of number");
         }
+        if offers.last().is_some_and(|last| last.number == last.number.next()) {
+            return Err("the offers of a cart have used up every number");
+        }
         let is_open = |offer: &Offer| matches!(offer.state, OfferState::Open { .. });
         let open: Vec<_> = offers.iter().filter(|offer| is_open(offer)).collect();
         let is_right = match status {
@@ -186,7 +189,21 @@ fn text_bytes(why: &Rejection) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use cluster::ids::Slot;
+
     use super::*;
+
+    #[test]
+    fn a_cart_that_could_not_make_another_offer_is_refused() {
+        let offer = |number| Offer {
+            number: OfferNumber(number),
+            into: CartId::in_slot(Slot::from_bits(1), [7; 14]),
+            state: OfferState::Taken,
+        };
+        assert!(Offers::restore(vec![offer(u64::MAX - 1)], Status::Open).is_ok());
+        let refused = Offers::restore(vec![offer(u64::MAX)], Status::Open).unwrap_err();
+        assert!(refused.contains("every number"), "{refused}");
+    }
 
     #[test]
     fn pauses_grow_to_an_hour() {
