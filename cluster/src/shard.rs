@@ -3,6 +3,7 @@
 pub(crate) mod apply;
 pub(crate) mod clock;
 pub(crate) mod cold;
+pub mod contents;
 pub mod core;
 pub(crate) mod decide;
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The log: its segments, and the records in them.
 
-use storage::log::{Finding, Record, RecordReport, SegmentReport, inspect};
+use cluster::shard::contents::{Content, rewritten};
+use storage::log::{EntryKind, Finding, LogEntry, Record, RecordReport, SegmentReport, inspect};
 
 use super::{Detail, Request};
 use crate::commands::{Printer, chain};
@@ -101,11 +102,27 @@ fn print_record(record: &RecordReport, printer: &mut Printer<'_>) -> Result<(), 
 /// What a record says besides its head.
 fn detail(record: &Record) -> Option<String> {
     match record {
+        // A barrier of the group has no payload.
+        Record::Entry(LogEntry { kind: EntryKind::Normal, payload, .. }) if !payload.is_empty() => {
+            unreadable(Content::Entry, payload)
+        }
         Record::Entry(_) | Record::Truncate { .. } | Record::IndexFloor { .. } => None,
         Record::HardState { vote, commit, .. } => Some(format!("vote {vote}, commit {commit}")),
-        Record::SnapshotPointer { end, file, .. } => Some(format!("snapshot {file}, end {end}")),
-        Record::GroupMeta { payload, .. } => Some(format!("members in {} bytes", payload.len())),
+        Record::SnapshotPointer { end, file, conf, .. } => {
+            let place = format!("snapshot {file}, end {end}");
+            let why = unreadable(Content::Coverage, conf);
+            Some(why.map_or(place.clone(), |why| format!("{place}, {why}")))
+        }
+        Record::GroupMeta { payload, .. } => {
+            let members = format!("members in {} bytes", payload.len());
+            Some(unreadable(Content::Members, payload).unwrap_or(members))
+        }
     }
+}
+
+/// Why the shard that these bytes belong to would not take them.
+fn unreadable(content: Content<'_>, bytes: &[u8]) -> Option<String> {
+    rewritten(content, bytes).err().map(|error| format!("unreadable: {error}"))
 }
 
 fn print_segment(
@@ -157,4 +174,38 @@ fn print_segment(
         )?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use storage::log::GroupId;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(record: &Record, expected: Option<&str>) {
+        let detail = detail(record);
+        let told = expected.is_none_or(|part| detail.as_deref().unwrap_or("").contains(part));
+        assert!(told && detail.is_some() == expected.is_some(), "{detail:?}");
+    }
+
+    fn entry(payload: &'static [u8]) -> Record {
+        let (group, kind) = (GroupId(1), EntryKind::Normal);
+        Record::Entry(LogEntry { group, term: 1, index: 1, kind, payload: payload.into() })
+    }
+
+    #[test]
+    fn what_no_shard_would_read_is_told() {
+        // Version 1, term, previous index, time, no items.
+        check(
+            &entry(b"\x01\0\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x05\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"),
+            None,
+        );
+        check(&entry(b""), None);
+        check(&entry(b"\x02\0"), Some("unreadable: cannot decode log entry"));
+        let group = GroupId(1);
+        check(&Record::GroupMeta { group, payload: b"x"[..].into() }, Some("unreadable"));
+        let members = [[1_u8, 0, 0, 0, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0, 0, 0]].concat();
+        check(&Record::GroupMeta { group, payload: members.into() }, Some("members in 16 bytes"));
+    }
 }

@@ -1,0 +1,66 @@
+//! What the log, snapshots and history hold of a shard, read without running the shard: for whoever
+//! verifies a folder, and for the fuzzers of these decoders.
+//!
+//! **Invariants:** total: any bytes give an answer, within memory bounded by their length. It says
+//! whether bytes can be read, not whether they make sense where they stand.
+
+use serde::de::DeserializeOwned;
+use storage::codec;
+
+use crate::entity::DecodeError;
+use crate::ids::EntityRef;
+use crate::replication::recovery::{CoveredBy, GroupMembers};
+use crate::shard::entry::Entry;
+use crate::shard::header::Header;
+use crate::shard::kind::Kinds;
+use crate::shard::record::{HEADER_KEY, Record, decode_ref, encode_ref};
+
+/// What bytes are meant to be.
+#[derive(Clone, Copy)]
+pub enum Content<'a> {
+    /// The payload of a normal entry, in the log or in history.
+    Entry,
+    /// What a snapshot or the state index keeps under this key.
+    Record { key: &'a [u8], kinds: &'a Kinds },
+    /// Such a key, other than that of the shard's own record.
+    Address,
+    /// The payload of a group's metadata.
+    Members,
+    /// What a snapshot pointer says besides its place.
+    Coverage,
+}
+
+/// Reads the bytes and gives those that this program would write for what it read. They are the
+/// same, unless another version or nobody wrote them.
+pub fn rewritten(content: Content<'_>, bytes: &[u8]) -> Result<Vec<u8>, DecodeError> {
+    match content {
+        Content::Entry => Entry::decode(bytes)?.encode().ok_or_else(|| too_large("log entry")),
+        Content::Record { key, .. } if key == HEADER_KEY => {
+            Header::decode(bytes)?.encode().ok_or_else(|| too_large("shard header"))
+        }
+        Content::Record { key, kinds } => {
+            let EntityRef { kind, .. } = decode_ref(key)?;
+            let kind = kinds.find(kind).ok_or_else(|| DecodeError {
+                what: "entity record",
+                why: format!("kind {} is unknown", kind.0),
+            })?;
+            Ok(Record::decode(bytes, kind)?.encode())
+        }
+        Content::Address => Ok(encode_ref(&decode_ref(bytes)?)),
+        Content::Members => {
+            Ok(decoded::<GroupMembers>("members of a group", bytes)?.encode().into())
+        }
+        Content::Coverage => {
+            Ok(decoded::<CoveredBy>("coverage of a snapshot", bytes)?.encode().into())
+        }
+    }
+}
+
+fn decoded<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<T, DecodeError> {
+    codec::decode(bytes).map_err(|error| DecodeError { what, why: error.to_string() })
+}
+
+fn too_large(what: &'static str) -> DecodeError {
+    let max = codec::VALUE_BYTES_MAX;
+    DecodeError { what, why: format!("it is longer than {max} bytes when written again") }
+}
