@@ -156,6 +156,26 @@ impl IndexFault {
     }
 }
 
+impl IndexWrite {
+    /// The bytes that the index stores under the key.
+    pub fn to_stored(&self, seal: Option<&dyn Seal>) -> Result<Vec<u8>, IndexFault> {
+        record::encode(self, &record::record_key(self.shard, &self.key), seal)
+    }
+}
+
+impl IndexRecord {
+    /// Verifies and opens what the index stores under a key, read in whatever way: the index itself
+    /// is not needed.
+    pub fn from_stored(
+        shard: u32,
+        key: &[u8],
+        value: &[u8],
+        seal: Option<&dyn Seal>,
+    ) -> Result<Self, IndexFault> {
+        record::decode(shard, &record::record_key(shard, key), value, seal)
+    }
+}
+
 fn found_generation(found: Option<u64>) -> String {
     match found {
         Some(found) => format!("the records of generation {found:016x}"),

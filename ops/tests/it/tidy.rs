@@ -107,7 +107,9 @@ fn sources() -> Vec<Source> {
 }
 
 fn collect(path: &Path, files: &mut Vec<PathBuf>) {
-    if path.is_dir() {
+    if path.ends_with("benches/fuzz/target") {
+        // Where fuzzed builds go unless told otherwise.
+    } else if path.is_dir() {
         for entry in fs::read_dir(path).expect("a folder") {
             collect(&entry.expect("an entry").path(), files);
         }
@@ -244,6 +246,33 @@ fn versions_stand_in_the_workspace_alone() {
         }
     }
     none(&found, "members write `x.workspace = true` and nothing else");
+}
+
+/// The packages of a lock file that come from a registry, with their versions.
+fn locked(file: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let text = fs::read_to_string(root().join(file)).expect("a lock file");
+    let mut found = BTreeMap::<_, BTreeSet<_>>::new();
+    for package in text.split("[[package]]").filter(|package| package.contains("registry+")) {
+        let value = |name: &str| {
+            let line = package.lines().find_map(|line| line.strip_prefix(name));
+            line.expect("a field").trim_matches([' ', '=', '"']).to_owned()
+        };
+        found.entry(value("name")).or_default().insert(value("version"));
+    }
+    found
+}
+
+#[test]
+fn what_is_fuzzed_is_what_is_built() {
+    let (built, fuzzed) = (locked("Cargo.lock"), locked("benches/fuzz/Cargo.lock"));
+    assert!(built.len() > 100 && fuzzed.len() > 100, "lock files were not read");
+    let found: Vec<_> = fuzzed
+        .iter()
+        .filter_map(|(name, versions)| Some((name, versions, built.get(name)?)))
+        .filter(|(_, versions, built)| !versions.is_subset(built))
+        .map(|(name, versions, built)| format!("{name}: {versions:?} instead of {built:?}"))
+        .collect();
+    none(&found, "benches/fuzz/Cargo.lock has the versions of Cargo.lock");
 }
 
 #[test]
