@@ -95,7 +95,7 @@ impl Log {
         let synced = self.segments.back().map_or(Ok(()), sync_segment);
         synced.map_err(|fatal| self.fatal(fatal))?;
         self.stats.syncs += 1;
-        self.tail.epoch += 1;
+        self.tail.epoch = self.tail.epoch.saturating_add(1);
         self.tail.synced = self.tail.at;
         self.unsynced = false;
         Ok(())
@@ -220,10 +220,10 @@ impl Planner<'_> {
         let end = Label { kind: Kind::SegmentEnd, group: GroupId(0), term: 0, index };
         self.encode(end, &[], false);
         let header = Header {
-            sequence: self.tail.segment + 1,
+            sequence: self.tail.segment.saturating_add(1),
             file_bytes: self.segment_bytes,
             // The roll syncs, which completes an epoch.
-            epoch: self.tail.epoch + 1,
+            epoch: self.tail.epoch.saturating_add(1),
             seed: self.tail.chain,
             log_id: self.log_id,
             sealed: self.seal.is_some(),

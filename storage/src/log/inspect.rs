@@ -107,14 +107,14 @@ pub fn inspect(
         let missing = expected.unwrap_or(*sequence)..*sequence;
         inspector.missing(missing)?;
         inspector.segment(*sequence, sequences.get(position + 1..).unwrap_or_default())?;
-        expected = Some(sequence + 1);
+        expected = Some(sequence.saturating_add(1));
     }
     let first = sequences.first().copied();
     let trimmed = inspector.trim_point.unwrap_or(super::segment::FIRST_SEQUENCE);
     inspector.missing(first.map_or(0..0, |first| trimmed..first))?;
     // Whoever wrote an end mark had put the next segment in place before.
     if inspector.chain.is_some() {
-        inspector.missing(expected.map_or(0..0, |next| next..next + 1))?;
+        inspector.missing(expected.map_or(0..0, |next| next..next.saturating_add(1)))?;
     }
     Ok(inspector.totals)
 }

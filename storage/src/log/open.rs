@@ -177,3 +177,66 @@ fn rewrite(segment: &Segment, range: Range<usize>, end: usize) -> io::Result<()>
     bytes.resize(bytes.len() + end.saturating_sub(range.end), 0);
     segment.file.write_at(range.start as u64, &bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::frame::{self, Head};
+    use crate::log::record::{Kind, Label};
+    use crate::log::{Class, GroupId, Record};
+    use crate::sim_disk::SimDisk;
+
+    fn open(disk: &SimDisk) -> (Log, Vec<Record>) {
+        let options = LogOptions { segment_bytes: 4096, seal: None, seed: 5 };
+        let mut records = Vec::new();
+        let opened = Log::open(Arc::new(disk.clone()), "log", options, &mut |record| {
+            records.push(record);
+            Ok(())
+        });
+        (opened.unwrap().0, records)
+    }
+
+    fn place(disk: &SimDisk, header: &Header, records: &[u8]) {
+        let file = disk.create_new(&segment_path("log", header.sequence)).unwrap();
+        file.set_len(4096).unwrap();
+        file.write_at(0, &header.encode()).unwrap();
+        file.write_at(HEADER_BYTES as u64, records).unwrap();
+    }
+
+    const FIRST: Header = Header {
+        sequence: FIRST_SEQUENCE,
+        file_bytes: 4096,
+        epoch: u64::MAX,
+        seed: 5,
+        log_id: 5,
+        sealed: false,
+    };
+
+    #[test]
+    fn an_epoch_at_its_end_stays_there() {
+        let disk = SimDisk::new(1);
+        disk.create_dir_all("log").unwrap();
+        place(&disk, &FIRST, &[]);
+        let vote = Record::HardState { group: GroupId(1), term: 1, vote: 1, commit: 0 };
+        let (mut log, _) = open(&disk);
+        log.append(std::slice::from_ref(&vote), Class::Essential).unwrap();
+        log.sync().unwrap();
+        assert_eq!(log.stats().epoch, FIRST.epoch);
+        drop(log);
+        assert_eq!(open(&disk).1, [vote]);
+    }
+
+    #[test]
+    fn a_record_that_claims_more_was_durable_makes_no_file_grow() {
+        let disk = SimDisk::new(1);
+        disk.create_dir_all("log").unwrap();
+        let label = Label { kind: Kind::SegmentEnd, group: GroupId(0), term: 0, index: 1 };
+        let head = Head { label, payload_bytes: 0, masked: false, synced: 1 << 30, epoch: 1 };
+        let (mut end, at) = (Vec::new(), frame::salt(FIRST.seed, 512));
+        let seed = frame::encode(&mut end, &head, &[], at, FIRST.seed);
+        place(&disk, &FIRST, &end);
+        place(&disk, &Header { sequence: 2, seed, ..FIRST }, &[]);
+        drop(open(&disk));
+        assert_eq!(disk.used(), 4 * 4096, "two segments and two spares");
+    }
+}

@@ -160,8 +160,9 @@ impl<'a> Scan<'a> {
                 Found::End { chain } => {
                     let header = announced(current.as_ref()).header;
                     // The next segment exists before the end mark is written.
-                    if rest.first() != Some(&(header.sequence + 1)) {
-                        return Err(self.missing(header.sequence + 1));
+                    let next = header.sequence.saturating_add(1);
+                    if rest.first() != Some(&next) {
+                        return Err(self.missing(next));
                     }
                     before = Some((header, chain));
                     self.segments.extend(current.take());
@@ -212,7 +213,9 @@ impl<'a> Scan<'a> {
         let end = offset + frame.head.frame_bytes();
         self.epoch = self.epoch.max(frame.head.epoch);
         self.recovery.bytes += frame.head.frame_bytes() as u64;
-        self.doubtful = Some((segment.header.sequence, frame.head.synced as usize..end));
+        // What was durable when a record was written lies in front of it.
+        let synced = (frame.head.synced as usize).min(offset);
+        self.doubtful = Some((segment.header.sequence, synced..end));
     }
 
     fn record(
@@ -287,7 +290,7 @@ impl<'a> Scan<'a> {
     fn finish(&mut self) {
         self.groups.settle();
         if let Some(tail) = &mut self.tail {
-            tail.epoch = self.epoch + 1;
+            tail.epoch = self.epoch.saturating_add(1);
         }
         self.recovery.segments = self.segments.len();
         for (id, group) in self.groups.iter() {

@@ -118,9 +118,10 @@ pub(super) fn is_spare(name: &str) -> bool {
     name.starts_with(SPARE_PREFIX)
 }
 
-/// The number in a complete spare's file name.
+/// The number in a complete spare's file name. No log lives to number more than 32 bits hold, so
+/// there is always a next one.
 pub(super) fn spare_number(name: &str) -> Option<u64> {
-    name.strip_prefix(SPARE_PREFIX)?.parse().ok()
+    name.strip_prefix(SPARE_PREFIX)?.parse().ok().map(u32::into)
 }
 
 /// A segment file to come: allocated, zeroed and durable, without a header.
@@ -268,6 +269,7 @@ mod tests {
         assert_eq!(sequence_of("+0000000000000000007.seg"), None);
         assert_eq!(spare_number("spare-3"), Some(3));
         assert_eq!(spare_number("spare-3.tmp"), None);
+        assert_eq!(spare_number("spare-18446744073709551615"), None);
     }
 
     #[test]
