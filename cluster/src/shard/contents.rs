@@ -4,12 +4,12 @@
 //! **Invariants:** total: any bytes give an answer, within memory bounded by their length. It says
 //! whether bytes can be read, not whether they make sense where they stand.
 
-use serde::de::DeserializeOwned;
 use storage::codec;
 
 use crate::entity::DecodeError;
 use crate::ids::EntityRef;
-use crate::replication::recovery::{CoveredBy, GroupMembers};
+use crate::replication::members::GroupMembers;
+use crate::replication::recovery::CoveredBy;
 use crate::shard::entry::Entry;
 use crate::shard::header::Header;
 use crate::shard::kind::Kinds;
@@ -47,17 +47,9 @@ pub fn rewritten(content: Content<'_>, bytes: &[u8]) -> Result<Vec<u8>, DecodeEr
             Ok(Record::decode(bytes, kind)?.encode())
         }
         Content::Address => Ok(encode_ref(&decode_ref(bytes)?)),
-        Content::Members => {
-            Ok(decoded::<GroupMembers>("members of a group", bytes)?.encode().into())
-        }
-        Content::Coverage => {
-            Ok(decoded::<CoveredBy>("coverage of a snapshot", bytes)?.encode().into())
-        }
+        Content::Members => Ok(GroupMembers::decode(bytes)?.encode().into()),
+        Content::Coverage => Ok(CoveredBy::decode(bytes)?.encode().into()),
     }
-}
-
-fn decoded<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<T, DecodeError> {
-    codec::decode(bytes).map_err(|error| DecodeError { what, why: error.to_string() })
 }
 
 fn too_large(what: &'static str) -> DecodeError {
