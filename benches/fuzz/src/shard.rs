@@ -4,6 +4,7 @@ use actors::domain::cart::{self, Cart};
 use actors::domain::ids::{CartAccess, CartId};
 use actors::domain::sku::{self, Sku};
 use cluster::entity::{DecodeError, Wire};
+use cluster::fabric::Precondition;
 use cluster::ids::{EntityRef, Incarnation, NodeId, ShardId, Slot};
 use cluster::placement::shard_map::ShardMap;
 use cluster::replication::group::GroupState;
@@ -107,8 +108,8 @@ fn busy_shard() -> (ShardCore, Vec<Vec<u8>>) {
         let id = CommandId { router: 1, number };
         let (not_after, key) = (NOON.plus(Span::from_secs(10)), key(number));
         let settled_below = number.saturating_sub(2);
-        let command =
-            Command { entity, id, settled_below, not_after, key, expected_seq: None, body };
+        let precondition = Precondition::None;
+        let command = Command { entity, id, settled_below, not_after, key, precondition, body };
         core.step(NOON, Input::Command { token: number, command }, &mut out);
         core.flush(NOON, &mut out);
         settle(&mut core, &mut out, &mut payloads);
