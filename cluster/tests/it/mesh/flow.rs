@@ -2,12 +2,14 @@
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
-use cluster::runtime::mesh::{MeshLimits, Refused};
+use bytes::{Bytes, BytesMut};
+use cluster::ids::NodeId;
+use cluster::runtime::mesh::{MeshLimits, PeerAddress, Refused};
 use cluster::wire::Lane;
-use cluster::wire::frame::{PAYLOAD_BYTES_MAX, charge};
+use cluster::wire::frame::{Header, Kind, PAYLOAD_BYTES_MAX, charge};
+use tokio::io::AsyncWriteExt;
 
-use super::nodes::{limits, pair, soon};
+use super::nodes::{Setup, limits, pair, raw_lane, soon};
 
 const FRAME_BYTES: usize = 100_000;
 
@@ -87,4 +89,24 @@ async fn the_largest_frame_fits_and_one_byte_more_does_not() {
     let bytes = PAYLOAD_BYTES_MAX + 1;
     let refused = one.mesh.send(two.id(), Lane::Bulk, vec![1; bytes].into());
     assert_eq!(refused, Err(Refused::TooLarge { bytes }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_takes_more_than_it_was_granted_loses_its_connection() {
+    let two = Setup { limits: small(), ..Setup::plain(2) }.start().await;
+    two.mesh.set_peer(NodeId(1), PeerAddress("127.0.0.1:1".to_owned()));
+    let mut lane = raw_lane(&two, Lane::Bulk, 1).await;
+    let mut frame = BytesMut::new();
+    Header { kind: Kind::Data, map_version: 0, payload_bytes: FRAME_BYTES }.encode(&mut frame);
+    frame.extend_from_slice(&[0; FRAME_BYTES]);
+    let mut held = Vec::new();
+    let fits = small().window_bytes / charge(FRAME_BYTES);
+    for _ in 0..fits {
+        lane.write_all(&frame).await.expect("written");
+        held.push(two.frame().await);
+    }
+    // Refused while it is written, or after.
+    drop(lane.write_all(&frame).await);
+    two.unlinked(NodeId(1)).await;
+    assert!(two.heard_nothing().await, "what is too much is not handled");
 }

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use cluster::ids::NodeId;
-use cluster::runtime::mesh::{LinkFault, MeshLimits, PeerAddress, Refused};
+use cluster::runtime::mesh::{LinkFault, Links, MeshLimits, PeerAddress, Refused};
 use cluster::wire::Lane;
 use cluster::wire::greeting::BootId;
+use tokio::io::AsyncReadExt;
 
-use super::nodes::{Setup, limits, pair, soon};
+use super::nodes::{Setup, limits, pair, raw_lane, soon};
 
 fn nowhere() -> PeerAddress {
     PeerAddress("127.0.0.1:1".to_owned())
@@ -113,4 +114,20 @@ async fn a_lossy_link_loses_raft_frames_alone() {
     one.mesh.set_fault(two.id(), LinkFault::default());
     one.send(&two, Lane::Raft, "whole again");
     assert_eq!(two.frame().await.payload, "whole again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_of_a_peers_former_run_end_when_it_is_heard_from_anew() {
+    let two = Setup::plain(2).start().await;
+    two.mesh.set_peer(NodeId(1), nowhere());
+    let mut former = raw_lane(&two, Lane::Bulk, 1).await;
+    let same = raw_lane(&two, Lane::Calls, 1).await;
+    let both = |links: &Links| links[&NodeId(1)].lanes == [Lane::Calls, Lane::Bulk];
+    two.links("two lanes of one run", both).await;
+    let anew = raw_lane(&two, Lane::Control, 2).await;
+    let only = |links: &Links| links[&NodeId(1)].lanes == [Lane::Control];
+    let links = two.links("the end of the former run", only).await;
+    assert_eq!(links[&NodeId(1)].boot, Some(BootId(2)));
+    assert_eq!(soon("an end", former.read(&mut [0; 1])).await.unwrap_or(0), 0);
+    drop((same, anew));
 }

@@ -13,10 +13,14 @@ use cluster::runtime::mesh::{
     PeerAddress, Protection,
 };
 use cluster::wire::Lane;
-use cluster::wire::greeting::{BootId, ClusterId, Levels};
+use cluster::wire::greeting::{
+    BootId, ClusterId, Hello, Levels, Purpose, REPLY_BYTES, decode_reply,
+};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 use storage::clock;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::timeout;
@@ -191,6 +195,25 @@ impl Node {
         };
         soon(name, reached).await;
     }
+}
+
+/// A lane of node 1 to a node without certificates, by hand.
+pub(super) async fn raw_lane(to: &Node, lane: Lane, boot: u64) -> TcpStream {
+    let hello = Hello {
+        cluster: CLUSTER,
+        from: NodeId(1),
+        to: to.id(),
+        boot: BootId(boot),
+        levels: LEVELS,
+        purpose: Purpose::Lane(lane),
+        window: 64 << 20,
+    };
+    let mut stream = TcpStream::connect(to.mesh.address()).await.expect("a port");
+    stream.write_all(&hello.encode()).await.expect("written");
+    let mut reply = [0; REPLY_BYTES];
+    stream.read_exact(&mut reply).await.expect("an answer");
+    decode_reply(&reply).expect("readable").expect("a welcome");
+    stream
 }
 
 /// Two nodes without certificates, linked.

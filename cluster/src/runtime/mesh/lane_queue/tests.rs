@@ -27,7 +27,7 @@ fn taken(queue: &LaneQueue) -> u64 {
 fn what_waits_is_bounded_in_bytes() {
     let queue = opened(Lane::Bulk, 0);
     let mut waiting = 0;
-    while queue.push(payload(100_000)).is_ok() {
+    while waiting <= BOUNDS.queue_bytes_max && queue.push(payload(100_000)).is_ok() {
         waiting += 100_000;
     }
     assert_eq!(queue.push(payload(100_000)), Err(Refused::Full));
