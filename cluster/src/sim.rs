@@ -1,4 +1,13 @@
-//! The simulator: the code that production runs, on a simulated disk and clock, from one seed.
+//! The simulator: the code that production runs, on simulated disks, clocks and networks, from one
+//! seed.
 
 pub(crate) mod checkpoint;
+pub mod client;
+pub(crate) mod clock;
+pub mod cluster;
+pub(crate) mod inspection;
+pub mod linearizability;
+pub(crate) mod nemesis;
+pub(crate) mod net;
+pub(crate) mod node;
 pub mod world;

@@ -82,6 +82,8 @@ pub(crate) struct Group {
     unlogged_commit: Option<HardState>,
     /// A snapshot whose file is here, until Raft has taken it.
     fetched: Option<(SnapshotOffer, String)>,
+    /// The append that makes a snapshot's pointer durable, and the snapshot's start.
+    installing: Option<(u64, u64)>,
     ticks: u64,
 }
 
@@ -158,6 +160,7 @@ impl Group {
             appending: VecDeque::new(),
             unlogged_commit: None,
             fetched: None,
+            installing: None,
             ticks: 0,
         };
         group.follow_members();
@@ -338,7 +341,7 @@ impl Group {
         }
         self.node.advance_append_async(ready);
         if let Some((offer, _)) = &polled.installed {
-            self.node.advance_apply_to(offer.meta.start);
+            self.installing = Some((number, offer.meta.start));
         }
         if self.appending.is_empty() {
             self.node.on_persist_ready(number);
@@ -353,6 +356,9 @@ impl Group {
             messages.extend(done.messages);
         }
         self.node.on_persist_ready(number);
+        if let Some((_, start)) = self.installing.take_if(|(install, _)| *install <= number) {
+            self.node.advance_apply_to(start);
+        }
         messages
     }
 

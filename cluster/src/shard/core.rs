@@ -16,6 +16,7 @@ use crate::entity::Catalogue;
 use crate::ids::{EntityRef, Incarnation, NodeId, ShardId};
 use crate::placement::shard_map::ShardMap;
 use crate::replication::group::{Group, GroupError, GroupState};
+use crate::replication::members::GroupMembers;
 use crate::shard::clock::BelievedClock;
 use crate::shard::entry::Cursor;
 use crate::shard::header::Header;
@@ -448,6 +449,11 @@ impl ShardCore {
 
     pub(crate) fn cursor(&self, consumer: u8) -> Cursor {
         self.header.cursors.get(&consumer).copied().unwrap_or_default()
+    }
+
+    /// Who has a part in this shard's group, as far as this replica has applied.
+    pub fn members(&self) -> &GroupMembers {
+        self.group.members()
     }
 
     pub fn status(&self) -> ShardStatus {

@@ -108,7 +108,7 @@ pub enum Space {
 }
 
 /// A command on its way to an entity.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Command {
     pub entity: EntityRef,
     pub id: CommandId,
@@ -121,7 +121,7 @@ pub struct Command {
     pub body: Vec<u8>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Query {
     pub entity: EntityRef,
     /// Answer only from a state at or past this index.

@@ -76,7 +76,9 @@ impl ShardCore {
             // Positions come from answers of this shard, so an honest one is never ahead of its
             // leader.
             if required > self.group.last_index() {
-                return out.push(Output::Reply { token, reply: Reply::UnknownPosition });
+                // Unless it is a leader no more, and does not know yet.
+                let reply = Reply::UnknownPosition;
+                return self.confirm_replies(vec![Held { token, reply }], out);
             }
             let undecided = self.residents.hot(&query.entity).map_or(0, |r| r.last_index());
             let required = required.max(undecided);

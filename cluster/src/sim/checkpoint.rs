@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use storage::disk::Disk;
-use storage::log::Record;
 use storage::sim_disk::SimDisk;
 use storage::snapshot::{
     SnapshotError, SnapshotItem, SnapshotMeta, SnapshotReader, SnapshotWriter,
@@ -13,12 +12,14 @@ use storage::snapshot::{
 
 use crate::ids::{EntityRef, ShardId};
 use crate::replication::group::group_of;
-use crate::replication::recovery::{CoveredBy, RecoveredGroup};
+use crate::replication::offer::SnapshotOffer;
+use crate::replication::recovery::RecoveredGroup;
 use crate::shard::core::Base;
+use crate::shard::io::Input;
 use crate::shard::kind::Kinds;
 use crate::shard::record::{HEADER_KEY, decode_ref, encode_ref};
 use crate::shard::walk::{Walk, WalkStart, Walked};
-use crate::sim::world::{End, World, died, fault};
+use crate::sim::node::{End, SimNode, died, fault};
 
 const SNAPSHOT_DIR: &str = "snapshots";
 
@@ -30,7 +31,13 @@ pub(crate) struct Checkpoint {
     after: Option<EntityRef>,
 }
 
-impl World {
+impl Checkpoint {
+    pub(crate) fn shard(&self) -> ShardId {
+        self.shard
+    }
+}
+
+impl SimNode {
     /// Takes the snapshot in the making one step further, or begins one.
     pub(crate) fn advance_checkpoint(&mut self) -> Result<(), End> {
         match self.checkpoint.take() {
@@ -40,10 +47,12 @@ impl World {
     }
 
     fn begin_checkpoint(&mut self) -> Result<(), End> {
-        let shard = self.draw_shard();
+        let wanted = self.wanted.pop_first();
+        let shard = wanted.unwrap_or_else(|| self.draw_shard());
         let covered = self.covered.get(&shard).copied().unwrap_or(0);
+        let after = if wanted.is_some() { covered } else { covered + 8 };
         let start = self.core(shard).and_then(|core| core.walk_start());
-        let Some(start) = start.filter(|start| start.index > covered + 8) else { return Ok(()) };
+        let Some(start) = start.filter(|start| start.index > after) else { return Ok(()) };
         let disk: Arc<dyn Disk> = Arc::new(self.disk.clone());
         let id = self.draw(u64::MAX);
         let meta = SnapshotMeta { shard: shard.0, start: start.index, start_term: start.term, id };
@@ -92,18 +101,14 @@ impl World {
         let Checkpoint { shard, start, writer, .. } = checkpoint;
         let end = self.core(shard).map_or(start.index, |core| core.status().applied);
         let Ok(file) = writer.finish(end) else { return Ok(()) };
-        let pointer = Record::SnapshotPointer {
-            group: group_of(shard),
-            start: start.index,
-            start_term: start.term,
-            end,
-            file: file.path,
-            conf: CoveredBy { members: start.members, history_to: None }.encode(),
-        };
-        self.append(&[pointer])?;
+        let members = start.members;
+        let offer = SnapshotOffer { meta: file.meta, end: file.end, bytes: file.bytes, members };
+        self.append(&[offer.pointer(&file.path)])?;
         self.log_mut().sync().map_err(|error| died(&error))?;
         self.stats.snapshots += 1;
         self.covered.insert(shard, start.index);
+        self.files.insert(shard, (offer.clone(), file.path));
+        self.send(shard, Input::Covered(offer));
         let needed: BTreeMap<_, _> =
             self.covered.iter().map(|(shard, covered)| (group_of(*shard), covered + 1)).collect();
         let before = self.log_mut().stats().segments;
@@ -121,11 +126,22 @@ pub(crate) fn restore(
     group: &RecoveredGroup,
     kinds: &Kinds,
 ) -> Result<(Base, (u64, u64)), End> {
+    let Some(snapshot) = &group.snapshot else { return Ok((Base::default(), (0, 0))) };
+    let base = read_snapshot(disk, shard, &snapshot.file, kinds)?;
+    Ok((base, (snapshot.start, snapshot.start_term)))
+}
+
+/// Everything a snapshot holds, in memory.
+pub(crate) fn read_snapshot(
+    disk: &SimDisk,
+    shard: ShardId,
+    file: &str,
+    kinds: &Kinds,
+) -> Result<Base, End> {
     let mut base = Base::default();
-    let Some(snapshot) = &group.snapshot else { return Ok((base, (0, 0))) };
-    let reader = SnapshotReader::open(disk, &snapshot.file, shard.0, None).map_err(|e| end(&e))?;
+    let reader = SnapshotReader::open(disk, file, shard.0, None).map_err(|e| end_of(&e))?;
     for item in reader {
-        let item = item.map_err(|error| end(&error))?;
+        let item = item.map_err(|error| end_of(&error))?;
         let Some(body) = item.body else { continue };
         let restored = if item.key == HEADER_KEY {
             base.restore_header(&body)
@@ -134,10 +150,10 @@ pub(crate) fn restore(
         };
         restored.map_err(|error| fault(&error))?;
     }
-    Ok((base, (snapshot.start, snapshot.start_term)))
+    Ok(base)
 }
 
-fn end(error: &SnapshotError) -> End {
+pub(crate) fn end_of(error: &SnapshotError) -> End {
     let damage = matches!(error, SnapshotError::Damaged { .. } | SnapshotError::Io { .. });
     if damage { End::Refused { why: error.to_string() } } else { fault(error) }
 }

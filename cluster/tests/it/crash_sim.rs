@@ -121,10 +121,10 @@ impl Run {
                 Err(End::Fault { why }) => return Err(why),
             }
             self.forget_open();
-            self.world.disk.set_lying_sync(false);
-            self.world.disk.set_capacity(None);
-            self.world.disk.fail_sync(u64::MAX);
-            self.world.disk.fail_write(u64::MAX);
+            self.world.disk().set_lying_sync(false);
+            self.world.disk().set_capacity(None);
+            self.world.disk().fail_sync(u64::MAX);
+            self.world.disk().fail_write(u64::MAX);
             if self.fault == Fault::BitRot {
                 self.rot();
             }
@@ -149,27 +149,27 @@ impl Run {
         let nth = 1 + self.world.draw(60);
         match self.fault {
             Fault::PowerCut | Fault::BitRot => {}
-            Fault::FailingSync => self.world.disk.fail_sync(nth),
-            Fault::FailingWrite => self.world.disk.fail_write(nth),
+            Fault::FailingSync => self.world.disk().fail_sync(nth),
+            Fault::FailingWrite => self.world.disk().fail_write(nth),
             Fault::FullDisk => {
-                let used = self.world.disk.used();
-                self.world.disk.set_capacity(Some(used + 2_000 * (1 + nth % 8)));
+                let used = self.world.disk().used();
+                self.world.disk().set_capacity(Some(used + 2_000 * (1 + nth % 8)));
             }
-            Fault::LyingSync => self.world.disk.set_lying_sync(round == ROUNDS - 1),
+            Fault::LyingSync => self.world.disk().set_lying_sync(round == ROUNDS - 1),
         }
     }
 
     fn rot(&mut self) {
         let mut files = Vec::new();
         for dir in ["log", "snapshots"] {
-            let names = self.world.disk.list(dir).unwrap_or_default();
+            let names = self.world.disk().list(dir).unwrap_or_default();
             files.extend(names.into_iter().map(|name| format!("{dir}/{name}")));
         }
         let nth = usize::try_from(self.world.draw(files.len() as u64)).expect("small");
-        let len = self.world.disk.open(&files[nth]).and_then(|file| file.len()).unwrap_or(1);
+        let len = self.world.disk().open(&files[nth]).and_then(|file| file.len()).unwrap_or(1);
         let offset = self.world.draw(len);
         let bit = u32::try_from(self.world.draw(8)).expect("small");
-        self.world.disk.flip_bit(&files[nth], offset, bit).ok();
+        self.world.disk().flip_bit(&files[nth], offset, bit).ok();
     }
 
     fn submit_new(&mut self) {
@@ -186,7 +186,7 @@ impl Run {
         let keyed = self.world.draw(3) == 0;
         let mut scope = [0; 16];
         scope[..8].copy_from_slice(&id.to_be_bytes());
-        let not_after = self.world.now.plus(Span::from_secs(86_400));
+        let not_after = self.world.now().plus(Span::from_secs(86_400));
         let key = keyed.then_some(OutcomeKey { scope, request: scope, not_after });
         self.ops.insert(id, Op { source, targets, key, fate: Fate::Open });
         let token = self.send(id);
@@ -205,7 +205,7 @@ impl Run {
             entity: entity(op_of(run, id).source),
             id: CommandId { router: 1, number: run.next_number },
             settled_below: 0,
-            not_after: run.world.now.plus(Span::from_secs(10)),
+            not_after: run.world.now().plus(Span::from_secs(10)),
             key: op_of(run, id).key,
             precondition: Precondition::None,
             body: command.to_bytes(),
@@ -297,17 +297,17 @@ impl Run {
         Coverage {
             done: done as u64,
             refused: 0,
-            snapshots: self.world.stats.snapshots,
-            dropped: self.world.stats.segments_dropped,
-            loads: self.world.stats.loads,
-            full: self.world.stats.full,
+            snapshots: self.world.stats().snapshots,
+            dropped: self.world.stats().segments_dropped,
+            loads: self.world.stats().loads,
+            full: self.world.stats().full,
         }
     }
 
     fn views(&mut self) -> Result<Vec<Vec<i64>>, String> {
         let mut tokens = BTreeMap::new();
         for n in 0..ENTITIES {
-            let not_after = self.world.now.plus(Span::from_secs(60));
+            let not_after = self.world.now().plus(Span::from_secs(60));
             let query = Query {
                 entity: entity(n),
                 at_least: 0,

@@ -7,7 +7,9 @@
     reason = "helpers of tests may fail loudly"
 )]
 
+mod cluster_sim;
 mod crash_sim;
+mod ledger;
 mod mesh;
 mod node;
 mod persistence;

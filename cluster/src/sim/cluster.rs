@@ -1,0 +1,620 @@
+//! A cluster in one thread: nodes, the network between them, their disks and clocks, and clients.
+//!
+//! **Invariants:** one seed, one run, told apart by its trace; nothing happens but events in the
+//! order of their time. A group has one leader in a term, whatever happens to it.
+//!
+//! What is done to the cluster is in `nemesis`, what is looked at in `inspection`.
+
+use std::collections::BTreeMap;
+
+use storage::sim_disk::SplitMix64;
+
+use crate::entity::Answer;
+use crate::ids::{EntityRef, NodeId, ShardId};
+use crate::placement::shard_map::ShardMap;
+use crate::replication::codec;
+use crate::replication::transfer::{ChunkWanted, Transfer, read_chunk};
+use crate::shard::io::{Input, Output, Reply, Token};
+use crate::sim::client::{Act, Client, Finished, Wish};
+use crate::sim::clock::SimClock;
+use crate::sim::net::{Packet, SimNet};
+use crate::sim::node::{Away, End, SimNode, WorldOptions, fault};
+use crate::time::{Span, Timestamp};
+
+pub(crate) const TICK: Span = Span::from_millis(100);
+const CLIENT_STEP: Span = Span::from_millis(4);
+/// Small pieces, so that a transfer has several and is cut in between.
+const CHUNK_BYTES: usize = 700;
+const SNAPSHOT_DIR: &str = "snapshots";
+/// Clients have addresses of their own.
+const CLIENTS_FROM: u64 = 1_000_000;
+
+/// How a cluster is set up.
+#[derive(Clone)]
+pub struct ClusterOptions {
+    pub n_nodes: u64,
+    pub n_clients: u64,
+    pub world: WorldOptions,
+}
+
+/// What came about, for coverage: a run in which nothing happened proves nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ClusterStats {
+    pub events: u64,
+    pub leaders: u64,
+    pub crashes: u64,
+    pub deaths: u64,
+    pub lost: u64,
+    pub snapshots: u64,
+    pub installs: u64,
+    pub log_reads: u64,
+    pub member_changes: u64,
+    pub transfers: u64,
+    pub wiped: u64,
+}
+
+pub struct Cluster {
+    pub(crate) options: ClusterOptions,
+    pub(crate) map: ShardMap,
+    pub(crate) seed: u64,
+    pub(crate) random: SplitMix64,
+    pub(crate) now: Timestamp,
+    pub(crate) nodes: BTreeMap<NodeId, Slot>,
+    pub(crate) net: SimNet,
+    clients: Vec<Client>,
+    finished: Vec<Finished>,
+    events: BTreeMap<(Timestamp, u64), Event>,
+    n_events: u64,
+    /// Who led each group in each term.
+    leaders: BTreeMap<(ShardId, u64), NodeId>,
+    trace: u64,
+    pub(crate) stats: ClusterStats,
+}
+
+/// A machine, whether its process runs or not.
+pub(crate) struct Slot {
+    pub(crate) node: SimNode,
+    pub(crate) clock: SimClock,
+    /// Raised by each start: what was on its way inside the last process is void.
+    pub(crate) life: u64,
+    pub(crate) is_up: bool,
+    pub(crate) paused_until: Timestamp,
+    pub(crate) sync_micros_max: u64,
+    turn_is_due: bool,
+    transfers: BTreeMap<ShardId, (NodeId, Transfer)>,
+}
+
+enum Event {
+    Arrive { from: NodeId, to: NodeId, packet: Packet },
+    Turn { node: NodeId, life: u64 },
+    Synced { node: NodeId, life: u64 },
+    Tick { node: NodeId, life: u64 },
+    Answer { node: NodeId, life: u64, shard: ShardId, input: Box<Input> },
+    Client { nth: usize },
+    Restart { node: NodeId },
+}
+
+impl Cluster {
+    pub fn new(seed: u64, options: ClusterOptions) -> Result<Self, End> {
+        let map = ShardMap::even(options.world.n_shards).map_err(|error| fault(&error))?;
+        let mut cluster = Self {
+            map,
+            seed,
+            random: SplitMix64::new(seed ^ 0xc1a5),
+            now: Timestamp::from_micros(1_000_000_000),
+            nodes: BTreeMap::new(),
+            net: SimNet::new(seed ^ 0x4e7),
+            clients: (0..options.n_clients).map(Client::new).collect(),
+            finished: Vec::new(),
+            events: BTreeMap::new(),
+            n_events: 0,
+            leaders: BTreeMap::new(),
+            trace: seed,
+            stats: ClusterStats::default(),
+            options,
+        };
+        let voters: Vec<_> = (1..=cluster.options.n_nodes).map(NodeId).collect();
+        for id in &voters {
+            cluster.add_node(*id, &voters)?;
+        }
+        for nth in 0..cluster.clients.len() {
+            cluster.after(Span::from_micros(1), Event::Client { nth });
+        }
+        Ok(cluster)
+    }
+
+    /// A machine with an empty disk. Without voters it waits to be told who its groups are.
+    pub(crate) fn add_node(&mut self, id: NodeId, voters: &[NodeId]) -> Result<(), End> {
+        let seed = self.seed.wrapping_mul(1_009).wrapping_add(id.0);
+        let node = SimNode::new(id, seed, voters, self.options.world.clone())?;
+        let slot = Slot {
+            node,
+            clock: SimClock::new(self.random.below(2_000)),
+            life: 1,
+            is_up: true,
+            paused_until: Timestamp::ZERO,
+            sync_micros_max: 2_000,
+            turn_is_due: false,
+            transfers: BTreeMap::new(),
+        };
+        self.nodes.insert(id, slot);
+        self.began(id);
+        Ok(())
+    }
+
+    /// A number below `bound`, from the seed.
+    pub fn draw(&mut self, bound: u64) -> u64 {
+        self.random.below(bound)
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    pub fn map(&self) -> ShardMap {
+        self.map
+    }
+
+    /// Sums up everything that happened, in order.
+    pub fn trace(&self) -> u64 {
+        self.trace
+    }
+
+    pub fn stats(&self) -> ClusterStats {
+        let mut stats = self.stats;
+        stats.events = self.n_events;
+        stats.lost = self.net.lost;
+        stats.leaders = u64::try_from(self.leaders.len()).unwrap_or(u64::MAX);
+        for slot in self.nodes.values() {
+            stats.snapshots += slot.node.stats.snapshots;
+            stats.installs += slot.node.stats.installs;
+            stats.log_reads += slot.node.stats.log_reads;
+        }
+        stats
+    }
+
+    /// A client without an operation.
+    pub fn idle_client(&mut self) -> Option<usize> {
+        let idle: Vec<_> =
+            self.clients.iter().enumerate().filter(|(_, c)| c.is_idle()).map(|(n, _)| n).collect();
+        let nth = self.draw(u64::try_from(idle.len()).unwrap_or(0));
+        idle.get(usize::try_from(nth).unwrap_or(0)).copied()
+    }
+
+    pub fn begin(&mut self, client: usize, op: u64, entity: EntityRef, wish: Wish, patience: Span) {
+        let (now, shard) = (self.now, self.map.shard_of(entity.key.slot()));
+        if let Some(client) = self.clients.get_mut(client) {
+            client.begin(op, entity, shard, wish, now, patience);
+        }
+    }
+
+    pub fn take_finished(&mut self) -> Vec<Finished> {
+        std::mem::take(&mut self.finished)
+    }
+
+    /// Lets everything happen that does within a span.
+    pub fn run(&mut self, span: Span) -> Result<(), End> {
+        let end = self.now.plus(span);
+        while let Some(first) = self.events.first_entry()
+            && first.key().0 <= end
+        {
+            let ((at, _), event) = first.remove_entry();
+            self.now = at.max(self.now);
+            self.handle(event)?;
+        }
+        self.now = end;
+        Ok(())
+    }
+
+    fn after(&mut self, span: Span, event: Event) {
+        self.n_events += 1;
+        self.events.insert((self.now.plus(span), self.n_events), event);
+    }
+
+    pub(crate) fn restart_after(&mut self, span: Span, node: NodeId) {
+        self.after(span, Event::Restart { node });
+    }
+
+    fn note(&mut self, what: u64, of: u64) {
+        let mixed = self.trace ^ self.now.as_micros().rotate_left(17) ^ what.rotate_left(41) ^ of;
+        self.trace = SplitMix64::new(mixed).next_u64();
+    }
+
+    /// What happens inside a paused node happens when it goes on.
+    fn put_off(&mut self, event: Event) -> Option<Event> {
+        let node = match &event {
+            Event::Turn { node, .. } | Event::Synced { node, .. } | Event::Answer { node, .. } => {
+                *node
+            }
+            Event::Arrive { .. }
+            | Event::Tick { .. }
+            | Event::Client { .. }
+            | Event::Restart { .. } => return Some(event),
+        };
+        let until = self.nodes.get(&node).map_or(Timestamp::ZERO, |slot| slot.paused_until);
+        if until <= self.now {
+            return Some(event);
+        }
+        self.after(until.since(self.now), event);
+        None
+    }
+
+    fn handle(&mut self, event: Event) -> Result<(), End> {
+        let Some(event) = self.put_off(event) else { return Ok(()) };
+        match event {
+            Event::Arrive { from, to, packet } => self.arrive(from, to, packet)?,
+            Event::Turn { node, life } => {
+                if let Some(slot) = self.awake(node, life) {
+                    slot.turn_is_due = false;
+                    self.turn(node)?;
+                }
+            }
+            Event::Synced { node, life } => {
+                if let Some(slot) = self.awake(node, life) {
+                    let synced = slot.node.finish_write();
+                    self.survive(node, synced)?;
+                    self.want_turn(node);
+                }
+            }
+            Event::Tick { node, life } => {
+                if self.slot(node, life).is_some() {
+                    self.after(TICK, Event::Tick { node, life });
+                }
+                if let Some(slot) = self.awake(node, life) {
+                    slot.node.tick_all();
+                    let kept = slot.node.advance_checkpoint();
+                    self.survive(node, kept)?;
+                    self.ask_chunks(node);
+                    self.want_turn(node);
+                }
+            }
+            Event::Answer { node, life, shard, input } => {
+                if let Some(slot) = self.awake(node, life) {
+                    slot.node.send(shard, *input);
+                    self.want_turn(node);
+                }
+            }
+            Event::Client { nth } => self.act(nth),
+            Event::Restart { node } => self.restart(node)?,
+        }
+        Ok(())
+    }
+
+    /// A node whose process is the one meant.
+    fn slot(&mut self, node: NodeId, life: u64) -> Option<&mut Slot> {
+        self.nodes.get_mut(&node).filter(|slot| slot.is_up && slot.life == life)
+    }
+
+    /// As [`Self::slot`], with its clock read, unless it is paused.
+    fn awake(&mut self, node: NodeId, life: u64) -> Option<&mut Slot> {
+        let now = self.now;
+        let slot = self.slot(node, life).filter(|slot| slot.paused_until <= now)?;
+        slot.node.now = slot.clock.read(now);
+        Some(slot)
+    }
+
+    pub(crate) fn began(&mut self, node: NodeId) {
+        let Some(slot) = self.nodes.get_mut(&node) else { return };
+        slot.is_up = true;
+        slot.turn_is_due = false;
+        slot.transfers.clear();
+        let life = slot.life;
+        let first = Span::from_micros(self.random.below(TICK.as_micros()));
+        self.after(first, Event::Tick { node, life });
+        self.want_turn(node);
+    }
+
+    pub(crate) fn want_turn(&mut self, node: NodeId) {
+        let Some(slot) = self.nodes.get_mut(&node).filter(|slot| slot.is_up) else { return };
+        if std::mem::replace(&mut slot.turn_is_due, true) {
+            return;
+        }
+        let life = slot.life;
+        let pause = slot.paused_until.since(self.now);
+        let micros = 20 + self.random.below(80);
+        self.after(pause.plus(Span::from_micros(micros)), Event::Turn { node, life });
+    }
+
+    /// Gives every shard of a node its inputs, and carries on what comes out.
+    fn turn(&mut self, node: NodeId) -> Result<(), End> {
+        for shard in self.map.shards() {
+            let Some(slot) = self.nodes.get_mut(&node) else { return Ok(()) };
+            let mut worked = false;
+            let mut done = Ok(());
+            while done.is_ok() && slot.node.inbox_of(shard).is_some_and(|inbox| !inbox.is_empty()) {
+                worked = true;
+                done = slot.node.deliver(shard);
+            }
+            if !worked {
+                continue;
+            }
+            let done = done.and_then(|()| slot.node.flush(shard));
+            self.survive(node, done)?;
+            self.check_leader(node, shard)?;
+        }
+        self.carry_away(node);
+        self.write(node)
+    }
+
+    /// One write under way at a time, as production does it.
+    fn write(&mut self, node: NodeId) -> Result<(), End> {
+        let micros = {
+            let Some(slot) = self.nodes.get_mut(&node).filter(|slot| slot.is_up) else {
+                return Ok(());
+            };
+            if slot.node.is_writing() || slot.node.appends_waiting() == 0 {
+                return Ok(());
+            }
+            let begun = slot.node.begin_write(usize::MAX);
+            let micros = slot.sync_micros_max;
+            self.survive(node, begun)?;
+            micros
+        };
+        let Some(life) = self.nodes.get(&node).map(|slot| slot.life) else { return Ok(()) };
+        let took = Span::from_micros(100 + self.random.below(micros));
+        self.after(took, Event::Synced { node, life });
+        Ok(())
+    }
+
+    /// A process that its log failed is gone, and starts again; anything else ends the run.
+    pub(crate) fn survive(&mut self, node: NodeId, done: Result<(), End>) -> Result<(), End> {
+        match done {
+            Err(End::Died { .. }) => {
+                self.stats.deaths += 1;
+                self.kill(node);
+                let pause = Span::from_millis(200 + self.random.below(2_000));
+                self.restart_after(pause, node);
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    fn check_leader(&mut self, node: NodeId, shard: ShardId) -> Result<(), End> {
+        let core = self.nodes.get(&node).filter(|slot| slot.is_up);
+        let Some(core) = core.and_then(|slot| slot.node.core(shard)) else { return Ok(()) };
+        let status = core.status();
+        if !status.leads {
+            return Ok(());
+        }
+        let known = *self.leaders.entry((shard, status.term)).or_insert(node);
+        if known == node {
+            return Ok(());
+        }
+        let (NodeId(one), NodeId(other)) = (known, node);
+        let term = status.term;
+        Err(fault(&format!("shard {shard} had leaders {one} and {other} in term {term}")))
+    }
+
+    fn carry_away(&mut self, node: NodeId) {
+        let away = match self.nodes.get_mut(&node) {
+            Some(slot) if slot.is_up => slot.node.take_away(),
+            Some(_) | None => return,
+        };
+        for (shard, output) in away {
+            self.carry(node, (shard, output));
+        }
+    }
+
+    fn carry(&mut self, node: NodeId, (shard, output): Away) {
+        match output {
+            Output::Send { to, message } => {
+                let mut bytes = Vec::new();
+                if codec::encode(shard, &message, &mut bytes).is_ok() {
+                    self.send(node, to, Packet::Raft(bytes));
+                }
+            }
+            Output::Reply { token, reply } => {
+                let client = NodeId(CLIENTS_FROM + Client::of(token));
+                self.send(node, client, Packet::Reply { token, reply });
+            }
+            Output::Tell { target, tell } => {
+                let to = self.leader_as_seen(node, target);
+                self.send(node, to, Packet::Tell { target, tell });
+            }
+            Output::AckTells { source, up_to } => {
+                let to = self.leader_as_seen(node, source);
+                self.send(node, to, Packet::AckTells { source, target: shard, up_to });
+            }
+            Output::Fetch { from, offer } => self.begin_transfer(node, shard, from, offer),
+            Output::Invoke { entity, invocation } => {
+                // A port that echoes; its answer may get lost, and is asked for again.
+                let Some(life) = self.nodes.get(&node).map(|slot| slot.life) else { return };
+                let answer = Answer::Done(invocation.request);
+                let input = Box::new(Input::Answered { entity, invocation: invocation.at, answer });
+                if self.random.below(5) > 0 {
+                    let took = Span::from_millis(1 + self.random.below(40));
+                    self.after(took, Event::Answer { node, life, shard, input });
+                }
+            }
+            Output::Members(_) => self.stats.member_changes += 1,
+            Output::Append { .. }
+            | Output::AppendLazily(_)
+            | Output::ReadLog { .. }
+            | Output::SnapshotWanted
+            | Output::Install { .. }
+            | Output::Load { .. }
+            | Output::Store { .. }
+            | Output::Published { .. }
+            | Output::Leads(_)
+            | Output::ClockStepped { .. }
+            | Output::Panicked { .. }
+            | Output::Quarantined { .. }
+            | Output::IndexDamaged { .. }
+            | Output::Fenced { .. } => {}
+        }
+    }
+
+    /// Where a node would send what is for the leader of a shard. A replica that was removed may
+    /// never hear of a leader again, or only remember one, so now and then any node is tried.
+    fn leader_as_seen(&mut self, node: NodeId, shard: ShardId) -> NodeId {
+        let elsewhere = self.any_node();
+        let tries = self.random.one_in(5);
+        let core = self.nodes.get(&node).and_then(|slot| slot.node.core(shard));
+        match core.map(|core| core.status()) {
+            Some(status) if status.leads => node,
+            Some(status) if !tries => status.leader.unwrap_or(elsewhere),
+            Some(_) | None => elsewhere,
+        }
+    }
+
+    fn send(&mut self, from: NodeId, to: NodeId, packet: Packet) {
+        let arrivals = self.net.send(from, to);
+        for span in arrivals {
+            self.after(span, Event::Arrive { from, to, packet: packet.clone() });
+        }
+    }
+
+    fn arrive(&mut self, from: NodeId, to: NodeId, packet: Packet) -> Result<(), End> {
+        if let Packet::Reply { token, reply } = packet {
+            self.answer(token, reply);
+            return Ok(());
+        }
+        let now = self.now;
+        let Some(slot) = self.nodes.get_mut(&to).filter(|slot| slot.is_up) else { return Ok(()) };
+        if slot.paused_until > now {
+            let pause = slot.paused_until.since(now);
+            self.after(pause, Event::Arrive { from, to, packet });
+            return Ok(());
+        }
+        self.note(to.0, from.0);
+        self.unpack(from, to, packet)?;
+        self.want_turn(to);
+        Ok(())
+    }
+
+    fn unpack(&mut self, from: NodeId, to: NodeId, packet: Packet) -> Result<(), End> {
+        let Some(slot) = self.nodes.get_mut(&to) else { return Ok(()) };
+        let node = &mut slot.node;
+        match packet {
+            Packet::Raft(bytes) => {
+                let (shard, message) = codec::decode(&bytes).map_err(|error| fault(&error))?;
+                node.send(shard, Input::Message(message));
+                self.note(u64::try_from(bytes.len()).unwrap_or(0), message_sum(&bytes));
+            }
+            Packet::Tell { target, tell } => node.send(target, Input::Told(tell)),
+            Packet::AckTells { source, target, up_to } => {
+                node.send(source, Input::TellsAcked { target, up_to });
+            }
+            Packet::Command { shard, token, command } => {
+                node.send(shard, Input::Command { token, command });
+            }
+            Packet::Query { shard, token, query } => {
+                node.send(shard, Input::Query { token, query });
+            }
+            Packet::ChunkWanted { of, wanted } => {
+                let file = node.files.get(&ShardId(of.shard)).filter(|(offer, _)| offer.meta == of);
+                let read = file.map(|(_, path)| read_chunk(&node.disk, path, of.id, wanted));
+                let bytes = read.and_then(Result::ok).flatten();
+                let offset = wanted.offset;
+                self.send(to, from, Packet::Chunk { of, offset, bytes });
+            }
+            Packet::Chunk { of, offset, bytes } => {
+                let shard = ShardId(of.shard);
+                self.take_chunk(to, shard, of.id, offset, bytes);
+            }
+            Packet::Reply { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, token: Token, reply: Reply) {
+        self.note(token, 0);
+        let (now, nth) = (self.now, usize::try_from(Client::of(token)).unwrap_or(usize::MAX));
+        let client = self.clients.get_mut(nth);
+        self.finished.extend(client.and_then(|client| client.take(token, reply, now)));
+    }
+
+    fn act(&mut self, nth: usize) {
+        self.after(CLIENT_STEP, Event::Client { nth });
+        let elsewhere = self.any_node();
+        let now = self.now;
+        let Some(client) = self.clients.get_mut(nth) else { return };
+        match client.act(now, elsewhere) {
+            Act::Nothing => {}
+            Act::Finished(finished) => self.finished.push(finished),
+            Act::Send { to, packet } => {
+                let me = NodeId(CLIENTS_FROM + u64::try_from(nth).unwrap_or(0));
+                self.send(me, to, packet);
+            }
+        }
+    }
+
+    /// One of the machines.
+    pub fn draw_node(&mut self) -> NodeId {
+        self.any_node()
+    }
+
+    pub(crate) fn any_node(&mut self) -> NodeId {
+        let nth = self.draw(u64::try_from(self.nodes.len()).unwrap_or(1));
+        let nth = usize::try_from(nth).unwrap_or(0);
+        self.nodes.keys().nth(nth).copied().unwrap_or(NodeId(1))
+    }
+
+    fn begin_transfer(
+        &mut self,
+        node: NodeId,
+        shard: ShardId,
+        from: NodeId,
+        offer: crate::replication::offer::SnapshotOffer,
+    ) {
+        let Some(slot) = self.nodes.get_mut(&node) else { return };
+        let disk = std::sync::Arc::new(slot.node.disk.clone());
+        match Transfer::open(disk, SNAPSHOT_DIR, offer.clone()) {
+            Ok(transfer) => {
+                slot.transfers.insert(shard, (from, transfer));
+                self.ask_chunks(node);
+            }
+            Err(_) => slot.node.send(shard, Input::FetchFailed(offer)),
+        }
+    }
+
+    /// Asks for what is missing, again and again: a piece may get lost.
+    fn ask_chunks(&mut self, node: NodeId) {
+        let Some(slot) = self.nodes.get(&node) else { return };
+        let mut asks = Vec::new();
+        for (from, transfer) in slot.transfers.values() {
+            if let Some(wanted) = transfer.wanted() {
+                let wanted = ChunkWanted { bytes_max: CHUNK_BYTES, ..wanted };
+                asks.push((*from, Packet::ChunkWanted { of: transfer.offer().meta, wanted }));
+            }
+        }
+        for (from, ask) in asks {
+            self.send(node, from, ask);
+        }
+    }
+
+    fn take_chunk(
+        &mut self,
+        node: NodeId,
+        shard: ShardId,
+        id: u64,
+        offset: u64,
+        bytes: Option<Vec<u8>>,
+    ) {
+        let Some(slot) = self.nodes.get_mut(&node) else { return };
+        let Some((from, mut transfer)) = slot.transfers.remove(&shard) else { return };
+        if transfer.offer().meta.id != id {
+            slot.transfers.insert(shard, (from, transfer));
+            return;
+        }
+        let offer = transfer.offer().clone();
+        let taken = bytes.is_some_and(|bytes| transfer.take(offset, &bytes).is_ok());
+        if !taken {
+            return slot.node.send(shard, Input::FetchFailed(offer));
+        }
+        if transfer.wanted().is_some() {
+            slot.transfers.insert(shard, (from, transfer));
+            return self.ask_chunks(node);
+        }
+        let input = match transfer.finish(None) {
+            Ok(file) => Input::Fetched { offer, file: file.path },
+            Err(_) => Input::FetchFailed(offer),
+        };
+        slot.node.send(shard, input);
+    }
+}
+
+fn message_sum(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0, |sum: u64, byte| sum.rotate_left(5) ^ u64::from(*byte))
+}

@@ -1,0 +1,93 @@
+//! Looking at a cluster from outside: are its replicas equal, has it come to rest.
+//!
+//! **Invariants:** replicas of a group that have applied the same entries hold the same bytes.
+
+use sha2::{Digest, Sha256};
+
+use crate::ids::{NodeId, ShardId};
+use crate::shard::record::encode_ref;
+use crate::shard::walk::{Walk, Walked};
+use crate::sim::cluster::Cluster;
+use crate::sim::node::{End, SimNode, fault};
+
+impl Cluster {
+    /// Compares replicas that are at the same place. Gives how many were.
+    pub fn compare_replicas(&self) -> Result<u64, End> {
+        let mut compared = 0;
+        for shard in self.map.shards() {
+            let mut seen: Vec<(u64, NodeId, [u8; 32])> = Vec::new();
+            for (id, slot) in self.nodes.iter().filter(|(_, slot)| slot.is_up) {
+                let Some((applied, hash)) = state_hash(&slot.node, shard) else { continue };
+                let twin = seen.iter().find(|(at, ..)| *at == applied);
+                if let Some((_, other, theirs)) = twin {
+                    compared += 1;
+                    if *theirs != hash {
+                        let (NodeId(one), NodeId(two)) = (other, id);
+                        let what = format!("shard {shard} at {applied} differs on {one} and {two}");
+                        return Err(fault(&what));
+                    }
+                }
+                seen.push((applied, *id, hash));
+            }
+        }
+        Ok(compared)
+    }
+
+    /// Whether every running member of every group has applied the same, and nothing waits.
+    pub fn is_at_rest(&self) -> bool {
+        self.map.shards().all(|shard| {
+            let Some(leader) = self.leader_of(shard).and_then(|id| self.nodes.get(&id)) else {
+                return false;
+            };
+            let Some(leader) = leader.node.core(shard) else { return false };
+            let status = leader.status();
+            let members = leader.members();
+            let level = self.nodes.iter().filter(|(id, _)| members.contains(**id)).all(|(_, s)| {
+                s.is_up && s.node.core(shard).is_some_and(|c| c.status().applied == status.applied)
+            });
+            let done = status.waiting_tells == 0 && status.open_invocations == 0;
+            level && done && status.timers == 0 && !members.is_changing()
+        })
+    }
+
+    /// What an operator would look at when a cluster does not come to rest.
+    pub fn describe(&self) -> String {
+        let mut text = String::new();
+        for shard in self.map.shards() {
+            for (NodeId(id), slot) in &self.nodes {
+                let Some(core) = slot.node.core(shard) else { continue };
+                let line = format!("{shard} on {id} up {}: {:?}\n", slot.is_up, core.status());
+                text.push_str(&line);
+            }
+        }
+        text
+    }
+}
+
+/// Everything a replica holds, and the index it holds it at; `None` while that is of no one moment.
+fn state_hash(node: &SimNode, shard: ShardId) -> Option<(u64, [u8; 32])> {
+    let core = node.core(shard)?;
+    let start = core.walk_start()?;
+    let mut hasher = Sha256::new();
+    hasher.update(start.header.bytes);
+    let mut after = None;
+    loop {
+        let step = core.walk_step(Walk::All, after.as_ref());
+        for walked in step.walked {
+            let (entity, position, bytes) = match walked {
+                Walked::Record { entity, stored } => (entity, stored.position, stored.bytes),
+                Walked::InIndex { entity } => {
+                    let (position, bytes) = node.index.get(&entity).cloned()?;
+                    (entity, position, bytes)
+                }
+            };
+            hasher.update(encode_ref(&entity));
+            hasher.update(position.to_be_bytes());
+            hasher.update(bytes);
+        }
+        after = step.next_after;
+        if after.is_none() {
+            return Some((start.index, hasher.finalize().into()));
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! What is done to a cluster: everything its fault model names.
+//!
+//! **Invariants:** a fault is drawn from the seed and ends by itself, or with `heal`; wiping a disk
+//! takes the node's id with it, as a node that forgot its votes must not come back as itself.
+
+use crate::ids::{NodeId, ShardId};
+use crate::replication::members::{GroupMembers, MemberChange, MemberStep};
+use crate::shard::io::Input;
+use crate::sim::cluster::Cluster;
+use crate::sim::node::End;
+use crate::time::Span;
+
+/// Tokens of changes nobody waits for.
+const NOBODY: u64 = 1 << 60;
+
+impl Cluster {
+    /// Does one thing to the cluster. Leaves a majority of machines running.
+    pub fn disturb(&mut self) -> Result<(), End> {
+        let node = self.any_node();
+        match self.draw(100) {
+            0..14 => self.crash(node),
+            14..24 => self.pause(node),
+            24..40 => self.part(node),
+            40..48 => self.net.loss_one_in = 4 + self.random.below(30),
+            48..62 => self.net.heal(),
+            62..68 => self.fail_disk(node),
+            68..74 => self.set_clock(node),
+            74..78 => self.slow_disk(node),
+            78..92 => self.transfer(),
+            92..94 => self.cut_power(),
+            _ => self.change_members()?,
+        }
+        Ok(())
+    }
+
+    /// Ends every fault, except that `broken` stays as it is.
+    pub fn heal(&mut self, broken: Option<NodeId>) {
+        self.net.heal();
+        if let Some(broken) = broken {
+            self.isolate(broken);
+        }
+        let down: Vec<_> =
+            self.nodes.iter().filter(|(_, slot)| !slot.is_up).map(|(id, _)| *id).collect();
+        for node in down {
+            self.restart_after(Span::from_millis(1), node);
+        }
+        for slot in self.nodes.values_mut() {
+            slot.paused_until = slot.paused_until.min(self.now);
+            slot.node.disk.fail_sync(u64::MAX);
+            slot.node.disk.fail_write(u64::MAX);
+            slot.sync_micros_max = 2_000;
+        }
+    }
+
+    fn machines_up(&self) -> usize {
+        self.nodes.values().filter(|slot| slot.is_up).count()
+    }
+
+    fn crash(&mut self, node: NodeId) {
+        if self.machines_up() * 2 <= self.nodes.len() + 1 {
+            return;
+        }
+        self.stats.crashes += 1;
+        self.kill(node);
+        let pause = Span::from_millis(100 + self.random.below(6_000));
+        self.restart_after(pause, node);
+    }
+
+    /// All at once: nothing that was not synced is anywhere any more.
+    fn cut_power(&mut self) {
+        let all: Vec<_> = self.nodes.keys().copied().collect();
+        for node in all {
+            self.stats.crashes += 1;
+            self.kill(node);
+            let pause = Span::from_millis(100 + self.random.below(1_000));
+            self.restart_after(pause, node);
+        }
+    }
+
+    /// Ends a node's process and cuts its power.
+    pub(crate) fn kill(&mut self, node: NodeId) {
+        let Some(slot) = self.nodes.get_mut(&node) else { return };
+        slot.life += 1;
+        slot.is_up = false;
+        slot.node.disk.crash();
+        slot.node.stats.crashes += 1;
+    }
+
+    pub(crate) fn restart(&mut self, node: NodeId) -> Result<(), End> {
+        let now = self.now;
+        let Some(slot) = self.nodes.get_mut(&node).filter(|slot| !slot.is_up) else {
+            return Ok(());
+        };
+        slot.paused_until = now;
+        slot.node.now = slot.clock.read(now);
+        slot.node.restart()?;
+        self.began(node);
+        Ok(())
+    }
+
+    fn pause(&mut self, node: NodeId) {
+        let until = self.now.plus(Span::from_millis(50 + self.random.below(4_000)));
+        if let Some(slot) = self.nodes.get_mut(&node) {
+            slot.paused_until = until;
+        }
+    }
+
+    /// Cuts a node off: from everybody or somebody, both ways or one.
+    fn part(&mut self, node: NodeId) {
+        let others: Vec<_> = self.nodes.keys().copied().filter(|other| *other != node).collect();
+        match self.draw(3) {
+            0 => self.isolate(node),
+            1 => {
+                for other in others {
+                    self.net.cut(node, other);
+                }
+            }
+            _ => {
+                let nth = usize::try_from(self.random.below(2)).unwrap_or(0);
+                if let Some(other) = others.get(nth) {
+                    self.net.cut(*other, node);
+                }
+            }
+        }
+    }
+
+    fn isolate(&mut self, node: NodeId) {
+        let others: Vec<_> = self.nodes.keys().copied().filter(|other| *other != node).collect();
+        for other in others {
+            self.net.cut(node, other);
+            self.net.cut(other, node);
+        }
+    }
+
+    fn fail_disk(&mut self, node: NodeId) {
+        if self.machines_up() * 2 <= self.nodes.len() + 1 {
+            return;
+        }
+        let nth = 1 + self.random.below(20);
+        let fails_write = self.random.one_in(2);
+        if let Some(slot) = self.nodes.get(&node) {
+            match fails_write {
+                true => slot.node.disk.fail_write(nth),
+                false => slot.node.disk.fail_sync(nth),
+            }
+        }
+    }
+
+    fn slow_disk(&mut self, node: NodeId) {
+        let micros = 2_000 + self.random.below(150_000);
+        if let Some(slot) = self.nodes.get_mut(&node) {
+            slot.sync_micros_max = micros;
+        }
+    }
+
+    fn set_clock(&mut self, node: NodeId) {
+        let wrong = Span::from_millis(self.random.below(4_000));
+        let ahead = self.random.one_in(2);
+        if let Some(slot) = self.nodes.get_mut(&node) {
+            let none = Span::from_micros(0);
+            if ahead { slot.clock.set(wrong, none) } else { slot.clock.set(none, wrong) }
+        }
+    }
+
+    /// Asks a leader to hand over.
+    fn transfer(&mut self) {
+        let shard = self.any_shard();
+        let to = self.any_node();
+        if let Some(leader) = self.leader_of(shard) {
+            self.stats.transfers += 1;
+            self.tell_core(leader, shard, Input::TransferLead { to });
+        }
+    }
+
+    pub(crate) fn any_shard(&mut self) -> ShardId {
+        let n = self.draw(u64::from(self.options.world.n_shards));
+        ShardId(u32::try_from(n).unwrap_or(0))
+    }
+
+    /// A running node that leads a shard, by its own word.
+    pub(crate) fn leader_of(&self, shard: ShardId) -> Option<NodeId> {
+        let mut leading = self.nodes.iter().filter_map(|(id, slot)| {
+            let status = slot.node.core(shard).filter(|_| slot.is_up)?.status();
+            status.leads.then_some((status.term, *id))
+        });
+        let first = leading.next()?;
+        Some(leading.fold(first, |best, next| best.max(next)).1)
+    }
+
+    fn tell_core(&mut self, node: NodeId, shard: ShardId, input: Input) {
+        if let Some(slot) = self.nodes.get_mut(&node).filter(|slot| slot.is_up) {
+            slot.node.send(shard, input);
+            self.want_turn(node);
+        }
+    }
+
+    /// Takes one step of moving a replica: a learner comes, becomes a voter in place of another,
+    /// and the other one goes. Now and then a whole machine is replaced.
+    fn change_members(&mut self) -> Result<(), End> {
+        let shard = self.any_shard();
+        let Some(leader) = self.leader_of(shard) else { return Ok(()) };
+        let Some(members) = self.members_of(leader, shard) else { return Ok(()) };
+        if members.is_changing() {
+            return Ok(());
+        }
+        let spare = self.nodes.keys().copied().find(|node| !members.contains(*node));
+        let steps = match (members.learners.first(), spare) {
+            (Some(learner), _) => {
+                let learner = NodeId(*learner);
+                if !self.is_caught_up(learner, leader, shard) {
+                    return Ok(());
+                }
+                let goes = members.voters.iter().copied().find(|voter| NodeId(*voter) != leader);
+                let Some(goes) = goes.map(NodeId) else { return Ok(()) };
+                vec![MemberStep::AddVoter(learner), MemberStep::Remove(goes)]
+            }
+            (None, Some(spare)) => vec![MemberStep::AddLearner(spare)],
+            (None, None) => {
+                let next = self.nodes.keys().next_back().map_or(1, |last| last.0 + 1);
+                if self.nodes.len() >= usize::try_from(self.options.n_nodes).unwrap_or(0) + 2 {
+                    return Ok(());
+                }
+                self.stats.wiped += 1;
+                return self.add_node(NodeId(next), &[]);
+            }
+        };
+        let change = MemberChange { steps };
+        self.tell_core(leader, shard, Input::ChangeMembers { token: NOBODY, change });
+        Ok(())
+    }
+
+    fn members_of(&self, node: NodeId, shard: ShardId) -> Option<GroupMembers> {
+        Some(self.nodes.get(&node)?.node.core(shard)?.members().clone())
+    }
+
+    /// Whether a learner could vote: its state is whole and close to the leader's.
+    fn is_caught_up(&self, learner: NodeId, leader: NodeId, shard: ShardId) -> bool {
+        let status = |node: NodeId| {
+            let slot = self.nodes.get(&node).filter(|slot| slot.is_up)?;
+            Some(slot.node.core(shard)?.status())
+        };
+        let (Some(learner), Some(leader)) = (status(learner), status(leader)) else { return false };
+        learner.whole && learner.applied + 100 >= leader.applied
+    }
+}

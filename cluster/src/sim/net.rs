@@ -1,0 +1,104 @@
+//! The network between simulated nodes: late, lossy, doubling, reordering, cut one way or both.
+//!
+//! **Invariants:** what arrives was sent, unchanged; everything else is up to the seed.
+
+use std::collections::BTreeSet;
+
+use storage::sim_disk::SplitMix64;
+use storage::snapshot::SnapshotMeta;
+
+use crate::ids::{NodeId, ShardId};
+use crate::replication::transfer::ChunkWanted;
+use crate::shard::io::{Command, Query, Reply, Token};
+use crate::shard::outbox::Tell;
+use crate::time::Span;
+
+/// What one node sends another, or a client a node.
+#[derive(Clone, Debug)]
+pub(crate) enum Packet {
+    /// A message of a group, encoded as it is on a real wire.
+    Raft(Vec<u8>),
+    Tell {
+        target: ShardId,
+        tell: Tell,
+    },
+    AckTells {
+        source: ShardId,
+        target: ShardId,
+        up_to: u64,
+    },
+    Command {
+        shard: ShardId,
+        token: Token,
+        command: Command,
+    },
+    Query {
+        shard: ShardId,
+        token: Token,
+        query: Query,
+    },
+    Reply {
+        token: Token,
+        reply: Reply,
+    },
+    ChunkWanted {
+        of: SnapshotMeta,
+        wanted: ChunkWanted,
+    },
+    /// No bytes: the file is gone.
+    Chunk {
+        of: SnapshotMeta,
+        offset: u64,
+        bytes: Option<Vec<u8>>,
+    },
+}
+
+pub(crate) struct SimNet {
+    random: SplitMix64,
+    /// Links that carry nothing, by sender and receiver.
+    cuts: BTreeSet<(NodeId, NodeId)>,
+    /// One packet in so many is lost; none when zero.
+    pub(crate) loss_one_in: u64,
+    pub(crate) lost: u64,
+}
+
+/// One packet in so many arrives twice, or late.
+const DOUBLED_ONE_IN: u64 = 100;
+const LATE_ONE_IN: u64 = 60;
+
+impl SimNet {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { random: SplitMix64::new(seed), cuts: BTreeSet::new(), loss_one_in: 0, lost: 0 }
+    }
+
+    /// After how long each copy of a packet arrives.
+    pub(crate) fn send(&mut self, from: NodeId, to: NodeId) -> Vec<Span> {
+        if from == to {
+            return vec![Span::from_micros(1)];
+        }
+        let lost = self.loss_one_in > 0 && self.random.one_in(self.loss_one_in);
+        if lost || self.cuts.contains(&(from, to)) {
+            self.lost += 1;
+            return Vec::new();
+        }
+        let copies = if self.random.one_in(DOUBLED_ONE_IN) { 2 } else { 1 };
+        (0..copies).map(|_| self.latency()).collect()
+    }
+
+    fn latency(&mut self) -> Span {
+        let micros = match self.random.one_in(LATE_ONE_IN) {
+            true => 1_000 + self.random.below(60_000),
+            false => 150 + self.random.below(700),
+        };
+        Span::from_micros(micros)
+    }
+
+    pub(crate) fn cut(&mut self, from: NodeId, to: NodeId) {
+        self.cuts.insert((from, to));
+    }
+
+    pub(crate) fn heal(&mut self) {
+        self.cuts.clear();
+        self.loss_one_in = 0;
+    }
+}
