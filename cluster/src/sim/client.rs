@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::fabric::OutcomeKey;
+use crate::fabric::{OutcomeKey, Precondition};
 use crate::ids::{EntityRef, NodeId, ShardId};
 use crate::shard::entry::CommandId;
 use crate::shard::io::{Command, Freshness, Query, Reply, Token};
@@ -148,7 +148,7 @@ impl Client {
             Reply::Accepted { .. }
             | Reply::Rejected { .. }
             | Reply::Viewed { .. }
-            | Reply::SequenceMismatch { .. }
+            | Reply::PreconditionFailed { .. }
             | Reply::KeyConflict
             | Reply::ReplyExpired
             | Reply::TooManyKeys
@@ -193,7 +193,7 @@ impl Open {
                     settled_below: self.number,
                     not_after,
                     key,
-                    expected_seq: None,
+                    precondition: Precondition::None,
                     body,
                 };
                 Packet::Command { shard, token, command }
