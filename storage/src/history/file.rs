@@ -34,7 +34,7 @@ pub(super) struct HistoryFile {
     pub(super) file: Box<dyn DiskFile>,
     pub(super) path: String,
     shard: u32,
-    seal: Option<Arc<dyn Seal>>,
+    pub(super) seal: Option<Arc<dyn Seal>>,
 }
 
 /// A file whose header was looked at.

@@ -52,6 +52,8 @@ pub struct HistoryWriter {
 struct Active {
     file: Box<dyn DiskFile>,
     path: String,
+    /// As the file's header says: a file that began in the clear goes on in the clear.
+    seal: Option<Arc<dyn Seal>>,
     len: u64,
     synced_to: u64,
 }
@@ -239,8 +241,8 @@ impl HistoryWriter {
         }
         found.write_again(proven, offset)?;
         self.synced_index = self.last_index;
-        let HistoryFile { file, path, .. } = found;
-        self.active = Some(Active { file, path, len: offset, synced_to: offset });
+        let HistoryFile { file, path, seal, .. } = found;
+        self.active = Some(Active { file, path, seal, len: offset, synced_to: offset });
         Ok(())
     }
 
@@ -272,7 +274,7 @@ impl HistoryWriter {
         let place = Place { file: &active.path, shard: self.shard, offset: active.len };
         let hashes = filter_of(&mut self.pending.hashes);
         let entries = BlockEntries { span, hashes, raw: &self.pending.raw };
-        let block = format::encode_block(place, entries, active.synced_to, self.seal.as_deref())?;
+        let block = format::encode_block(place, entries, active.synced_to, active.seal.as_deref())?;
         active
             .file
             .write_at(active.len, &block)
@@ -291,7 +293,7 @@ impl HistoryWriter {
         file.sync_all().map_err(failed)?;
         self.disk.sync_dir(&self.dir).map_err(failed)?;
         let len = header.len() as u64;
-        Ok(Active { file, path, len, synced_to: len })
+        Ok(Active { file, path, seal: self.seal.clone(), len, synced_to: len })
     }
 
     fn sync_active(&mut self) -> Result<(), HistoryError> {

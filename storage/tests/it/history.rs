@@ -127,6 +127,19 @@ fn a_block_with_too_many_entities_to_list_is_searched() {
 }
 
 #[test]
+fn a_file_that_began_in_the_clear_goes_on_in_the_clear() {
+    let disk = SimDisk::new(1);
+    let options = HistoryOptions::default();
+    let mut writer = open_with(&disk, None, options).unwrap();
+    writer.append(&entries(1..5)).unwrap();
+    writer.sync().unwrap();
+    let mut writer = open_with(&disk, vault(1), options).unwrap();
+    writer.append(&entries(5..9)).unwrap();
+    writer.sync().unwrap();
+    assert_eq!(scan(&disk, vault(1), 0).unwrap(), entries(1..9));
+}
+
+#[test]
 fn appending_again_changes_nothing() {
     let disk = SimDisk::new(1);
     let mut writer = open(&disk, None);
