@@ -24,7 +24,7 @@ pub struct Envelope {
 
 /// What must be true of an entity for a command to be decided. It is checked where the command is
 /// decided, so nothing comes in between.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Precondition {
     None,
     /// See [`Entity::exists`].
@@ -144,7 +144,9 @@ impl Fabric {
         command: E::Command,
     ) -> Result<Executed<E::Reply>, CommandError<E::Rejection>> {
         let entity = EntityRef { kind: E::KIND, key };
-        let (shard, reply) = self.router.command(&entity, &envelope, command.to_bytes()).await?;
+        let shard = self.router.map.shard_of(entity.key.slot());
+        let body = command.to_bytes();
+        let reply = self.router.command(shard, &entity, &envelope, body).await?;
         match reply {
             Reply::Accepted { reply, seq, index, replayed } => Ok(Executed {
                 reply: reply.as_deref().map(decoded::<E::Reply>).transpose()?,
@@ -192,17 +194,16 @@ impl Fabric {
         }
         let own = at_least.iter().filter(|position| position.shard == shard);
         let index = own.map(|position| position.index).max().unwrap_or(0);
-        let answer = self.router.query(&entity, index, deadline, query.to_bytes()).await?;
-        match answer {
-            (shard, Reply::Viewed { view, seq, index }) => Ok(Viewed {
-                view: E::View::from_bytes(&view).map_err(|_| QueryError::Undecodable)?,
-                provenance: self.provenance(shard, seq, index, false),
-            }),
-            (_, reply) => {
-                tracing::error!(entity.kind = E::NAME, ?reply, "a query was not understood");
-                Err(QueryError::Undecodable)
-            }
-        }
+        let body = query.to_bytes();
+        let reply = self.router.query(shard, &entity, index, deadline, body).await?;
+        let Reply::Viewed { view, seq, index } = reply else {
+            tracing::error!(entity.kind = E::NAME, ?reply, "a query was not understood");
+            return Err(QueryError::Undecodable);
+        };
+        Ok(Viewed {
+            view: E::View::from_bytes(&view).map_err(|_| QueryError::Undecodable)?,
+            provenance: self.provenance(shard, seq, index, false),
+        })
     }
 
     /// Secret of the cluster, for deriving ids that a retry on any node derives again.

@@ -9,6 +9,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::placement::shard_map::ShardMap;
+
 /// Where an id is routed: one of 65,536 slots, fixed for the life of the id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Slot(u16);
@@ -40,6 +42,11 @@ impl Slot {
 /// One replicated state machine of the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ShardId(pub u32);
+
+impl ShardId {
+    /// The group that agrees on the cluster itself. No slot leads to it.
+    pub const META: Self = Self(ShardMap::SHARDS_MAX);
+}
 
 impl fmt::Display for ShardId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -33,6 +33,23 @@ impl ShardMap {
     pub fn shards(self) -> impl ExactSizeIterator<Item = ShardId> {
         (0..self.n_shards).map(ShardId)
     }
+
+    /// Every group there is, in the order of [`Self::nth`]: the shards, then `meta`.
+    pub fn groups(self) -> impl Iterator<Item = ShardId> {
+        self.shards().chain([ShardId::META])
+    }
+
+    pub fn n_groups(self) -> usize {
+        self.shards().len() + 1
+    }
+
+    /// A group's place in a list of all; `None` when there is no such group.
+    pub fn nth(self, group: ShardId) -> Option<usize> {
+        if group == ShardId::META {
+            return Some(self.shards().len());
+        }
+        usize::try_from(group.0).ok().filter(|nth| *nth < self.shards().len())
+    }
 }
 
 #[cfg(test)]
@@ -48,6 +65,14 @@ mod tests {
             slots_of[usize::try_from(shard.0).expect("fits")] += 1;
         }
         assert!(slots_of.iter().all(|slots| *slots == 1_024));
+    }
+
+    #[test]
+    fn every_group_has_its_place_in_the_list_of_all() {
+        let map = ShardMap::even(3).expect("3 shards are possible");
+        let places: Vec<_> = map.groups().map(|group| map.nth(group)).collect();
+        assert_eq!(places, [Some(0), Some(1), Some(2), Some(3)]);
+        assert_eq!((map.n_groups(), map.nth(ShardId(3))), (4, None));
     }
 
     #[test]

@@ -76,8 +76,11 @@ pub fn next(
         now.voters.contains(node) || followers.get(node).is_some_and(|f| f.is_caught_up())
     };
     let learners: BTreeSet<_> = target.learners.difference(&wanted).copied().collect();
-    if wanted != now.voters || learners != now.learners {
-        return wanted.iter().all(is_ready).then_some(Step::Become { voters: wanted, learners });
+    // A leader votes until it has handed over: the next one lets it go.
+    let mut voters = wanted;
+    voters.insert(me);
+    if voters != now.voters || learners != now.learners {
+        return voters.iter().all(is_ready).then_some(Step::Become { voters, learners });
     }
     let first = *target.voters.first()?;
     let may_follow = followers.get(&first).is_some_and(|follower| follower.is_caught_up());
@@ -131,6 +134,15 @@ mod tests {
         let now = configuration(&[1, 2, 3], &[4]);
         let replaced = Step::Become { voters: nodes(&[1, 2, 4]), learners: nodes(&[]) };
         check(&now, &[1, 2, 4], &[], &[(2, LIVE), (4, LIVE)], Some(replaced));
+    }
+
+    #[test]
+    fn a_leader_that_is_to_go_hands_over_first() {
+        let now = configuration(&[1], &[2]);
+        let both = Step::Become { voters: nodes(&[1, 2]), learners: nodes(&[]) };
+        check(&now, &[2], &[], &[(2, LIVE)], Some(both));
+        let hand_over = Some(Step::TransferLead(NodeId(2)));
+        check(&configuration(&[1, 2], &[]), &[2], &[], &[(2, LIVE)], hand_over);
     }
 
     #[test]

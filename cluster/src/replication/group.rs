@@ -5,7 +5,7 @@
 //! before anything derived from applying it. A replica whose members are unknown takes part only
 //! by a snapshot, because the log from its beginning does not say who was there at first.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
@@ -14,6 +14,7 @@ use raft::{Config, ProgressState, RawNode, Ready, SnapshotStatus, StateRole};
 use storage::log::{EntryKind, GroupId, LogEntry, Record};
 
 use crate::ids::{NodeId, ShardId};
+use crate::placement::steps::Progress;
 use crate::replication::codec::{is_for_peers, own_payload};
 use crate::replication::election::{ELECTION_TICKS, HEARTBEAT_TICKS, Patience};
 use crate::replication::group_log::{GroupLog, LogState};
@@ -210,6 +211,11 @@ impl Group {
         self.node.raft.raft_log.last_index()
     }
 
+    /// The index before the first one that the node's log must hold.
+    pub(crate) fn log_start(&self) -> u64 {
+        self.node.store().log_start()
+    }
+
     pub(crate) fn commit(&self) -> u64 {
         self.node.raft.raft_log.committed
     }
@@ -288,6 +294,19 @@ impl Group {
         if self.is_leader() && to != self.me {
             self.node.transfer_leader(to.0);
         }
+    }
+
+    /// How far the other members are, as far as a leader knows.
+    pub(crate) fn followers(&self) -> BTreeMap<NodeId, Progress> {
+        let last = self.last_index();
+        let others = self.node.raft.prs().iter().filter(|(id, _)| **id != self.me.0);
+        let progress = |(id, progress): (&u64, &raft::Progress)| {
+            let behind = last.saturating_sub(progress.matched);
+            // One that has everything is probed, not replicated to, until there is more.
+            let follows = progress.state != ProgressState::Snapshot;
+            (NodeId(*id), Progress { behind, is_live: follows && progress.recent_active })
+        };
+        others.map(progress).collect()
     }
 
     pub(crate) fn is_transferring(&self) -> bool {

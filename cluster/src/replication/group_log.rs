@@ -100,6 +100,10 @@ impl GroupLog {
         conflict
     }
 
+    pub(crate) fn log_start(&self) -> u64 {
+        self.log_start.0
+    }
+
     pub(crate) fn set_hard_state(&mut self, hard_state: HardState) {
         self.hard_state = hard_state;
     }

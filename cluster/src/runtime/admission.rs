@@ -43,6 +43,13 @@ impl Admission {
     }
 }
 
+impl Permit {
+    /// For what waits one at a time and needs no bound.
+    pub(crate) fn free() -> Self {
+        Self { used: Arc::default(), bytes: 0 }
+    }
+}
+
 impl Drop for Permit {
     fn drop(&mut self) {
         self.used.fetch_sub(self.bytes, Ordering::Relaxed);

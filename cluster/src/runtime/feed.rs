@@ -23,6 +23,7 @@ use crate::ids::{EntityRef, Incarnation, ShardId};
 use crate::replication::group::group_of;
 use crate::runtime::archive::HISTORY_DIR;
 use crate::runtime::asking::{ask, blocking, finished};
+use crate::runtime::fetching::SnapshotFolder;
 use crate::runtime::postponed::{Postponed, explained};
 use crate::runtime::services::Services;
 use crate::runtime::shard_actor::ShardMessage;
@@ -92,6 +93,11 @@ impl FeedSignals {
         self.changed.notify_waiters();
     }
 
+    /// This node does not lead the shard any more: whoever does, goes on from the cursor.
+    pub(crate) fn ended(&self, shard: ShardId) {
+        self.published.lock().unwrap_or_else(PoisonError::into_inner).remove(&shard);
+    }
+
     fn all(&self) -> BTreeMap<ShardId, u64> {
         self.published.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -99,13 +105,13 @@ impl FeedSignals {
 
 /// Follows the feed of all shards for one consumer.
 pub(crate) struct Follower {
-    pub(crate) services: Arc<Services>,
-    pub(crate) disk: Arc<dyn Disk>,
-    pub(crate) seal: Option<Arc<dyn Seal>>,
-    pub(crate) incarnation: Incarnation,
-    pub(crate) consumer: Arc<dyn FeedConsumer>,
+    services: Arc<Services>,
+    disk: Arc<dyn Disk>,
+    seal: Option<Arc<dyn Seal>>,
+    incarnation: Incarnation,
+    consumer: Arc<dyn FeedConsumer>,
     /// The last entry each shard's events were consumed of.
-    pub(crate) consumed: BTreeMap<ShardId, u64>,
+    consumed: BTreeMap<ShardId, u64>,
 }
 
 /// The published events of some entries, and how far they reach.
@@ -115,6 +121,16 @@ struct Batch {
 }
 
 impl Follower {
+    pub(crate) fn new(
+        services: &Arc<Services>,
+        incarnation: Incarnation,
+        consumer: Arc<dyn FeedConsumer>,
+    ) -> Self {
+        let SnapshotFolder { disk, seal, .. } = services.snapshot_folder.clone();
+        let (services, consumed) = (Arc::clone(services), BTreeMap::new());
+        Self { services, disk, seal, incarnation, consumer, consumed }
+    }
+
     pub(crate) async fn run(mut self) {
         let services = Arc::clone(&self.services);
         loop {
@@ -136,7 +152,10 @@ impl Follower {
     /// Follows every shard as far as it goes. What holds one up holds up no other.
     async fn catch_up(&mut self) -> Result<(), Postponed> {
         let mut held_up = Ok(());
-        for (shard, published) in self.services.feed.all() {
+        let led = self.services.feed.all();
+        // Another leader may have moved the cursor of a shard that is led here again.
+        self.consumed.retain(|shard, _| led.contains_key(shard));
+        for (shard, published) in led {
             if let Err(error) = self.follow(shard, published).await {
                 held_up = Err(error);
             }

@@ -11,13 +11,14 @@ use storage::disk::Disk;
 use storage::vault::{KeyCheck, KeyCheckError, Vault};
 
 use crate::ids::{Incarnation, NodeId};
+use crate::placement::member::{FolderId, NodeNumber};
 
 const FILE: &str = "IDENTITY";
 const NEW_FILE: &str = "IDENTITY.new";
 const KEY_CHECK_FILE: &str = "KEYCHECK";
 const TYPE_ID: u16 = 1;
 /// Raised when a newer layout of the data folder cannot be read by older programs.
-const FORMAT: u16 = 1;
+const FORMAT: u16 = 2;
 
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
@@ -27,6 +28,43 @@ pub struct Identity {
     pub n_shards: u32,
     /// Derives ids and guest tokens; equal on every node of the cluster.
     pub cluster_secret: [u8; 32],
+    pub folder: FolderId,
+    pub origin: Origin,
+}
+
+/// What a start asks of a folder's identity.
+#[derive(Default)]
+pub(crate) struct Wish {
+    pub(crate) n_shards: Option<u32>,
+    pub(crate) number: Option<NodeNumber>,
+    /// What the cluster says a new folder is.
+    pub(crate) newcomer: Option<Identity>,
+}
+
+/// How a folder came to its cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Origin {
+    /// The cluster began with it.
+    Founded,
+    Joined,
+}
+
+/// The first format: of nodes that were alone.
+#[derive(Serialize, Deserialize)]
+struct IdentityV1 {
+    cluster: [u8; 16],
+    node: NodeId,
+    incarnation: Incarnation,
+    n_shards: u32,
+    cluster_secret: [u8; 32],
+}
+
+impl From<IdentityV1> for Identity {
+    fn from(first: IdentityV1) -> Self {
+        let IdentityV1 { cluster, node, incarnation, n_shards, cluster_secret } = first;
+        let (folder, origin) = (FolderId(cluster), Origin::Founded);
+        Self { cluster, node, incarnation, n_shards, cluster_secret, folder, origin }
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +83,8 @@ pub enum IdentityError {
     Damaged { why: String },
     #[error("the folder was created with {existing} shards, not {asked}; this cannot be changed")]
     OtherShards { existing: u32, asked: u32 },
+    #[error("the folder belongs to node {found}, and this is to be node {asked}")]
+    OtherNumber { found: u64, asked: NodeNumber },
     #[error(transparent)]
     Key(#[from] KeyCheckError),
     #[error("the operating system gives no random bytes: {0}")]
@@ -68,34 +108,52 @@ impl Identity {
         if envelope.version > FORMAT {
             return Err(IdentityError::Newer { found: envelope.version });
         }
-        codec::decode(envelope.body).map(Some).map_err(|error| damaged(error.to_string()))
+        let identity = match envelope.version {
+            1 => codec::decode::<IdentityV1>(envelope.body).map(Self::from),
+            _ => codec::decode(envelope.body),
+        };
+        identity.map(Some).map_err(|error| damaged(error.to_string()))
     }
 
-    /// The identity of a folder, made now if the folder is new.
-    pub fn read_or_create(
+    /// The identity of a folder. A new one becomes what it was told, or the first of a cluster.
+    pub(crate) fn read_or_create(
         disk: &dyn Disk,
         vault: Option<&Vault>,
-        n_shards: Option<u32>,
+        wish: Wish,
     ) -> Result<Self, IdentityError> {
-        const SHARDS_DEFAULT: u32 = 64;
-        if let Some(identity) = Self::read(disk, vault)? {
-            return match n_shards {
-                Some(asked) if asked != identity.n_shards => {
-                    Err(IdentityError::OtherShards { existing: identity.n_shards, asked })
-                }
-                Some(_) | None => Ok(identity),
-            };
+        let known = Self::read(disk, vault)?;
+        let (is_new, identity) = match (known, wish.newcomer) {
+            (Some(known), _) => (false, known),
+            (None, Some(newcomer)) => (true, newcomer),
+            (None, None) => (true, Self::first(wish.n_shards, wish.number)?),
+        };
+        let existing = identity.n_shards;
+        if let Some(asked) = wish.n_shards.filter(|asked| *asked != existing) {
+            return Err(IdentityError::OtherShards { existing, asked });
         }
-        refuse_foreign(disk)?;
-        let identity = Self {
+        if let Some(asked) = wish.number.filter(|asked| identity.node.number() != Some(*asked)) {
+            let found = identity.node.0 & 0xffff;
+            return Err(IdentityError::OtherNumber { found, asked });
+        }
+        if is_new {
+            refuse_foreign(disk)?;
+            identity.create(disk, vault)?;
+        }
+        Ok(identity)
+    }
+
+    /// The first node of a new cluster.
+    fn first(n_shards: Option<u32>, number: Option<NodeNumber>) -> Result<Self, IdentityError> {
+        const SHARDS_DEFAULT: u32 = 64;
+        Ok(Self {
             cluster: random()?,
-            node: NodeId(1),
+            node: NodeId::of(number.unwrap_or(NodeNumber::FIRST), 0),
             incarnation: Incarnation(1),
             n_shards: n_shards.unwrap_or(SHARDS_DEFAULT),
             cluster_secret: random()?,
-        };
-        identity.create(disk, vault)?;
-        Ok(identity)
+            folder: FolderId(random()?),
+            origin: Origin::Founded,
+        })
     }
 
     fn create(&self, disk: &dyn Disk, vault: Option<&Vault>) -> Result<(), IdentityError> {
@@ -143,7 +201,7 @@ fn write_file(disk: &dyn Disk, file: &'static str, bytes: &[u8]) -> Result<(), I
     handle.sync_all().map_err(io)
 }
 
-fn random<const N: usize>() -> Result<[u8; N], IdentityError> {
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], IdentityError> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(IdentityError::Random)?;
     Ok(bytes)

@@ -23,9 +23,11 @@ use crate::replication::offer::SnapshotOffer;
 use crate::replication::recovery::{CoveredBy, SnapshotAt};
 use crate::runtime::archive::Archive;
 use crate::runtime::asking::{ask, finished};
+use crate::runtime::fetching::SnapshotFolder;
 use crate::runtime::floors::Floors;
+use crate::runtime::node::NodeConfig;
 use crate::runtime::postponed::{Postponed, explained};
-use crate::runtime::services::Services;
+use crate::runtime::services::{Progress, Services};
 use crate::runtime::shard_actor::ShardMessage;
 use crate::runtime::snapshotting::Snapshotting;
 use crate::shard::io::Input;
@@ -45,15 +47,15 @@ pub(crate) struct MaintenanceRule {
 }
 
 pub(crate) struct Maintenance {
-    pub(crate) services: Arc<Services>,
-    pub(crate) disk: Arc<dyn Disk>,
-    pub(crate) seal: Option<Arc<dyn Seal>>,
-    pub(crate) rule: MaintenanceRule,
-    pub(crate) shards: Vec<ShardId>,
+    services: Arc<Services>,
+    disk: Arc<dyn Disk>,
+    seal: Option<Arc<dyn Seal>>,
+    rule: MaintenanceRule,
+    shards: Vec<ShardId>,
     /// The snapshot each shard's log goes on from.
-    pub(crate) current: BTreeMap<ShardId, CurrentSnapshot>,
-    pub(crate) floors: Floors,
-    pub(crate) floor_was_raised: Instant,
+    current: BTreeMap<ShardId, CurrentSnapshot>,
+    floors: Floors,
+    floor_was_raised: Instant,
 }
 
 #[derive(Clone, Debug)]
@@ -63,6 +65,28 @@ pub(crate) struct CurrentSnapshot {
 }
 
 impl Maintenance {
+    pub(crate) fn new(
+        services: &Arc<Services>,
+        config: &NodeConfig,
+        current: BTreeMap<ShardId, CurrentSnapshot>,
+        floors: Floors,
+    ) -> Self {
+        let SnapshotFolder { disk, seal, .. } = services.snapshot_folder.clone();
+        Self {
+            services: Arc::clone(services),
+            disk,
+            seal,
+            rule: MaintenanceRule {
+                snapshot_log_bytes_min: config.snapshot_log_bytes_min,
+                index_floor_every: config.index_floor_every,
+            },
+            shards: services.map.groups().collect(),
+            current,
+            floors,
+            floor_was_raised: clock::monotonic(),
+        }
+    }
+
     pub(crate) async fn run(mut self) {
         loop {
             tokio::time::sleep(PAUSE).await;
@@ -108,6 +132,7 @@ impl Maintenance {
         let outgrown = |shard: &&ShardId| {
             let last = self.current.get(shard).map_or(0, |current| current.bytes);
             self.services.appended_bytes(**shard) > last.max(self.rule.snapshot_log_bytes_min)
+                || self.services.take_snapshot_wanted(**shard)
         };
         let mut due: Vec<_> = self.shards.iter().filter(outgrown).copied().collect();
         let pinned = self.services.log.pinned(self.needed(), PINNED_SEGMENTS_MAX);
@@ -167,7 +192,13 @@ impl Maintenance {
             file: at.file.clone(),
             conf: CoveredBy { members: start.members.clone(), history_to }.encode(),
         };
-        finished(self.services.log.append_durably(vec![pointer])).await?;
+        let (reply, pointed) = oneshot::channel();
+        ask(&actor, ShardMessage::Point { start: at.start, pointer, reply })?;
+        let Ok(durable) = pointed.await else {
+            tracing::info!(shard.id = %shard, "snapshot dropped: the replica goes on from a newer one");
+            return Ok(());
+        };
+        finished(durable).await?;
         let offer = SnapshotOffer {
             meta: file.meta,
             end: file.end,
@@ -193,9 +224,24 @@ impl Services {
         self.progress_of(shard).map_or(0, |p| p.appended_bytes.load(Ordering::Relaxed))
     }
 
+    /// A follower of this shard can only go on from a snapshot.
+    pub(crate) fn snapshot_wanted(&self, shard: ShardId) {
+        if let Some(progress) = self.progress_of(shard) {
+            progress.snapshot_wanted.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn take_snapshot_wanted(&self, shard: ShardId) -> bool {
+        let wanted = |p: &Progress| p.snapshot_wanted.swap(false, Ordering::Relaxed);
+        self.progress_of(shard).is_some_and(wanted)
+    }
+
     fn forget_appended(&self, shard: ShardId, bytes: u64) {
         if let Some(progress) = self.progress_of(shard) {
-            progress.appended_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            let less = |appended: u64| Some(appended.saturating_sub(bytes));
+            let order = Ordering::Relaxed;
+            // It began to count anew when the replica went on from another one's snapshot.
+            progress.appended_bytes.fetch_update(order, order, less).ok();
         }
     }
 }

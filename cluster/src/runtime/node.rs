@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use prometheus_client::registry::Registry;
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use sha2::{Digest, Sha256};
 use storage::clock;
-use storage::disk::{DirLock, LockError};
+use storage::disk::{DirLock, LockError, RealDisk};
 use storage::log::LogError;
 use storage::metrics::StorageMetrics;
 use storage::state::{IndexFault, IndexWorker};
@@ -22,16 +22,24 @@ use tokio::sync::{oneshot, watch};
 
 use crate::entity::Catalogue;
 use crate::fabric::Fabric;
-use crate::ids::ShardId;
-use crate::metrics::ClusterMetrics;
+use crate::ids::{NodeId, ShardId};
+use crate::metrics::{ClusterMetrics, MeshMetrics};
+use crate::placement::cluster::Cluster;
 use crate::placement::shard_map::ShardCountError;
+use crate::placement::steps::Progress;
 use crate::replication::group::GroupError;
+use crate::runtime::courier::Courier;
 use crate::runtime::feed::{FeedConsumer, FeedSignals, Follower};
+use crate::runtime::fetching::SnapshotFolder;
 use crate::runtime::floors::Floors;
-use crate::runtime::identity::IdentityError;
+use crate::runtime::identity::{Identity, IdentityError};
+use crate::runtime::joining::{JoinError, MeshSettings};
+use crate::runtime::leaders::Leaders;
 use crate::runtime::log_writer::LogWriter;
-use crate::runtime::maintenance::{Maintenance, MaintenanceRule};
+use crate::runtime::maintenance::{CurrentSnapshot, Maintenance};
+use crate::runtime::membership::ClusterHandle;
 use crate::runtime::opening::{INDEX_DIR, Opened, Past};
+use crate::runtime::peering::Peering;
 use crate::runtime::ports::{PortAdapter, Ports};
 use crate::runtime::restore::RestoreError;
 use crate::runtime::router::Router;
@@ -41,6 +49,8 @@ use crate::runtime::snapshotting::shard_hash;
 use crate::shard::core::{ShardCore, ShardStatus};
 use crate::shard::io::{Input, Space};
 use crate::shard::kind::Kinds;
+use crate::shard::lead_view::LeadView;
+use crate::shard::question::Question;
 
 /// What shards may hand to the state index before it is considered stuck.
 const INDEX_QUEUE_BYTES_MAX: usize = 512 << 20;
@@ -48,6 +58,10 @@ const INDEX_QUEUE_BYTES_MAX: usize = 512 << 20;
 const UNDER_WAY_MAX: Duration = Duration::from_secs(5);
 /// What stopping spends on making the next start quick.
 const FLOOR_AT_STOP_MAX: Duration = Duration::from_secs(25);
+/// What stopping spends on letting others lead.
+const HAND_OVER_MAX: Duration = Duration::from_secs(3);
+/// What telling one peer about it may take.
+const FAREWELL_MAX: Duration = Duration::from_millis(300);
 const TICK: Duration = Duration::from_millis(100);
 
 /// What a node is started with.
@@ -74,6 +88,8 @@ pub struct NodeConfig {
     pub shard_queue_bytes_max: usize,
     /// Memory for the state index's own cache.
     pub index_cache_bytes: u64,
+    /// `None` for a node that is alone.
+    pub mesh: Option<MeshSettings>,
 }
 
 impl NodeConfig {
@@ -93,7 +109,13 @@ impl NodeConfig {
             resident_bytes_max: 2 << 30,
             shard_queue_bytes_max: 8 << 20,
             index_cache_bytes: 32 << 20,
+            mesh: None,
         }
+    }
+
+    /// The shop's kinds, and the one that the `meta` group holds.
+    pub(crate) fn all_kinds(&self) -> Kinds {
+        self.kinds.clone().with::<Cluster>()
     }
 }
 
@@ -121,6 +143,8 @@ pub enum StartError {
     ShardLost { shard: ShardId },
     #[error(transparent)]
     Group(#[from] GroupError),
+    #[error("cannot take part in a cluster")]
+    Join(#[from] JoinError),
     #[error("cannot start {what}: {why}")]
     Start { what: &'static str, why: String },
 }
@@ -129,7 +153,7 @@ pub enum StartError {
 pub struct Node {
     fabric: Fabric,
     services: Arc<Services>,
-    n_shards: usize,
+    cluster: Option<ClusterHandle>,
     supervisor: ActorRef<()>,
     background: Vec<tokio::task::JoinHandle<()>>,
     floors: Floors,
@@ -142,68 +166,41 @@ impl Node {
     /// Opens the folder, recovers every shard and starts serving. Returns once recovery is done;
     /// shards begin to lead moments later, see [`Node::is_ready`].
     pub async fn start(config: NodeConfig, registry: &mut Registry) -> Result<Self, StartError> {
-        let metrics = Arc::new(ClusterMetrics::register(registry));
-        let storage_metrics = StorageMetrics::register(registry);
-        let shards = Arc::new(Shards::default());
-        let Opened { lock, disk, seal, identity, map, log, index, past } = Opened::open(&config)?;
-        let Past { cores, progress, current } = past;
-        let started = |what| move |error: std::io::Error| start_error(what, &error);
-        let events = Arc::new(ShardsOfLog::new(Arc::clone(&shards)));
-        let (log, log_thread) =
-            LogWriter::start(log, Arc::clone(&disk), events, storage_metrics.clone())
-                .map_err(started("the log writer"))?;
-        let index =
-            IndexWorker::start(index, INDEX_QUEUE_BYTES_MAX).map_err(started("the state index"))?;
-        let incarnation = identity.incarnation;
-        let services = Arc::new(Services {
-            log,
-            index,
-            index_folder: config.folder.join(INDEX_DIR),
-            ports: Ports::new(config.ports.clone(), Arc::clone(&shards), incarnation),
-            feed: FeedSignals::default(),
-            metrics,
-            storage_metrics,
-            n_leading: watch::Sender::new(0),
-            progress,
-            shards,
-        });
+        let newcomer = newcomer(&config).await?;
+        let opened = Opened::open(&config, newcomer)?;
+        let Begun { services, cores, current, identity, lock, log_thread } =
+            begin(&config, opened, registry)?;
         let supervisor = supervise(cores, &services, config.catalogue.as_ref()).await?;
         let random = random_u64().map_err(|error| start_error("the router", &error))?;
-        let router = Router::new(map, Arc::clone(&services), random, config.shard_queue_bytes_max);
-        let fabric = Fabric::new(Arc::new(router), incarnation, identity.cluster_secret);
+        let queue_bytes_max = config.shard_queue_bytes_max;
+        let router = Router::new(services.map, Arc::clone(&services), random, queue_bytes_max);
+        let router = Arc::new(router);
+        let incarnation = identity.incarnation;
+        let fabric = Fabric::new(Arc::clone(&router), incarnation, identity.cluster_secret);
         if services.log.is_full() {
             // It ran full before there was anybody to tell.
             services.shards.tell_space(Space::Full);
         }
-        let followers = config.consumers.iter().map(|consumer| Follower {
-            services: Arc::clone(&services),
-            disk: Arc::clone(&disk),
-            seal: seal.clone(),
-            incarnation,
-            consumer: Arc::clone(consumer),
-            consumed: BTreeMap::new(),
-        });
-        let mut background: Vec<_> =
-            followers.map(|follower| tokio::spawn(follower.run())).collect();
-        let floors = Floors { services: Arc::clone(&services), shards: map.shards().collect() };
-        let maintenance = Maintenance {
-            services: Arc::clone(&services),
-            disk,
-            seal,
-            rule: MaintenanceRule {
-                snapshot_log_bytes_min: config.snapshot_log_bytes_min,
-                index_floor_every: config.index_floor_every,
-            },
-            shards: map.shards().collect(),
-            current,
-            floors: floors.clone(),
-            floor_was_raised: clock::monotonic(),
-        };
-        background.push(tokio::spawn(maintenance.run()));
+        let floors =
+            Floors { services: Arc::clone(&services), shards: services.map.groups().collect() };
+        let maintenance = Maintenance::new(&services, &config, current, floors.clone());
+        let mut background = vec![tokio::spawn(maintenance.run())];
+        for consumer in &config.consumers {
+            let follower = Follower::new(&services, incarnation, Arc::clone(consumer));
+            background.push(tokio::spawn(follower.run()));
+        }
+        let mut cluster = None;
+        if let Some(settings) = config.mesh {
+            let metrics = MeshMetrics::register(registry);
+            let handle = ClusterHandle::new(router, Arc::clone(&services));
+            let peering = Peering { settings, identity, metrics };
+            background.extend(peering.begin(&services, &handle).await?);
+            cluster = Some(handle);
+        }
         Ok(Self {
             fabric,
             services,
-            n_shards: map.shards().len(),
+            cluster,
             supervisor,
             background,
             floors,
@@ -216,26 +213,31 @@ impl Node {
         self.fabric.clone()
     }
 
-    /// Whether every shard is led and serving.
+    /// The cluster this node belongs to; none when it is alone.
+    pub fn cluster(&self) -> Option<&ClusterHandle> {
+        self.cluster.as_ref()
+    }
+
+    /// Whether requests for every shard can be served.
     pub fn is_ready(&self) -> bool {
         self.readiness().is_ready()
     }
 
     /// A probe of [`Node::is_ready`] that outlives borrows of the node.
     pub fn readiness(&self) -> Readiness {
-        Readiness { services: Arc::clone(&self.services), n_shards: self.n_shards }
+        Readiness { services: Arc::clone(&self.services) }
     }
 
-    /// Resolves once every shard is led.
+    /// Resolves once requests for every shard can be served.
     pub async fn ready(&self) {
-        let mut leading = self.services.n_leading.subscribe();
+        let mut unsettled = self.services.leaders.unsettled();
         // The sender lives as long as this node.
-        leading.wait_for(|n| *n == self.n_shards).await.ok();
+        unsettled.wait_for(|n| *n == 0).await.ok();
     }
 
     /// The numbers of every shard, in order.
     pub async fn status(&self) -> Vec<ShardStatus> {
-        let mut all = Vec::with_capacity(self.n_shards);
+        let mut all = Vec::new();
         for actor in self.services.shards.all() {
             let (reply, answer) = oneshot::channel();
             if actor.cast(ShardMessage::Status(reply)).is_ok() {
@@ -266,6 +268,7 @@ impl Node {
 
     /// Refuses new work, lets what is under way reach the disk, and ends.
     pub async fn stop(mut self) {
+        self.hand_over().await;
         self.services.shards.begin_stop();
         let patience = clock::monotonic();
         while !self.fabric.is_idle() && patience.elapsed() < UNDER_WAY_MAX {
@@ -284,6 +287,9 @@ impl Node {
         if !matches!(raised, Ok(Ok(()))) {
             tracing::info!("the state index is behind; the next start replays more of the log");
         }
+        if let Some(network) = self.services.network.get() {
+            network.mesh.stop().await;
+        }
         self.supervisor.stop_children_and_wait(None, None).await;
         // The supervisor may have ended by itself.
         self.supervisor.stop_and_wait(None, None).await.ok();
@@ -297,16 +303,118 @@ impl Node {
     }
 }
 
+impl Node {
+    /// Lets other nodes lead what this one leads, where they can.
+    async fn hand_over(&self) {
+        let Some(network) = self.services.network.get() else { return };
+        let peers: Vec<_> = network.mesh.links().borrow().keys().copied().collect();
+        for peer in peers {
+            let deadline = tokio::time::Instant::from_std(clock::monotonic()) + FAREWELL_MAX;
+            // A peer that is away gives this node nothing to lead.
+            network.ask(peer, &Question::Leaving, deadline).await.ok();
+        }
+        let mut led = self.services.leaders.led_here();
+        for group in self.services.map.groups() {
+            let Some(actor) = self.services.shards.get(group) else { continue };
+            let (reply, view) = oneshot::channel();
+            if actor.cast(ShardMessage::LeadView(reply)).is_err() {
+                continue;
+            }
+            let Ok(Some(LeadView { configuration, followers, .. })) = view.await else { continue };
+            let can_lead = |(node, progress): &(&NodeId, &Progress)| {
+                configuration.voters.contains(node) && progress.is_live
+            };
+            let nearest = followers.iter().filter(can_lead).min_by_key(|(_, p)| p.behind);
+            if let Some((to, _)) = nearest {
+                let transfer = Input::TransferLead { to: *to };
+                // An actor that is gone leads nothing.
+                actor.cast(ShardMessage::Input(transfer)).ok();
+            }
+        }
+        let handed_over = led.wait_for(|n| *n == 0);
+        if tokio::time::timeout(HAND_OVER_MAX, handed_over).await.is_err() {
+            tracing::info!("some shards have nobody else to lead them");
+        }
+    }
+}
+
+/// A node whose threads run and whose shards do not yet.
+struct Begun {
+    services: Arc<Services>,
+    cores: Vec<(ShardId, ShardCore)>,
+    current: BTreeMap<ShardId, CurrentSnapshot>,
+    identity: Identity,
+    lock: DirLock,
+    log_thread: JoinHandle<()>,
+}
+
+/// Starts the threads that own the log and the state index.
+fn begin(
+    config: &NodeConfig,
+    opened: Opened,
+    registry: &mut Registry,
+) -> Result<Begun, StartError> {
+    let Opened { lock, disk, seal, identity, map, log, index, past } = opened;
+    let Past { cores, progress, current } = past;
+    let storage_metrics = StorageMetrics::register(registry);
+    let shards = Arc::new(Shards::default());
+    let started = |what| move |error: std::io::Error| start_error(what, &error);
+    let events = Arc::new(ShardsOfLog::new(Arc::clone(&shards)));
+    let (log, log_thread) =
+        LogWriter::start(log, Arc::clone(&disk), events, storage_metrics.clone())
+            .map_err(started("the log writer"))?;
+    let index =
+        IndexWorker::start(index, INDEX_QUEUE_BYTES_MAX).map_err(started("the state index"))?;
+    let services = Arc::new(Services {
+        log,
+        index,
+        index_folder: config.folder.join(INDEX_DIR),
+        ports: Ports::new(config.ports.clone(), Arc::clone(&shards), identity.incarnation),
+        feed: FeedSignals::default(),
+        metrics: Arc::new(ClusterMetrics::register(registry)),
+        storage_metrics,
+        node: identity.node,
+        map,
+        leaders: Leaders::unknown(map),
+        cluster: watch::Sender::new(Arc::default()),
+        network: OnceLock::new(),
+        courier: Courier::default(),
+        leaving: Mutex::default(),
+        snapshot_folder: SnapshotFolder {
+            disk,
+            seal,
+            kinds: config.all_kinds(),
+            hot_bytes_max: config.resident_bytes_max / map.n_groups(),
+        },
+        progress,
+        shards,
+    });
+    Ok(Begun { services, cores, current, identity, lock, log_thread })
+}
+
+/// The identity of a folder that is new and belongs to somebody else's cluster.
+async fn newcomer(config: &NodeConfig) -> Result<Option<Identity>, StartError> {
+    let Some(settings) = config.mesh.as_ref().filter(|mesh| !mesh.join.is_empty()) else {
+        return Ok(None);
+    };
+    let folder = config.folder.clone();
+    let disk =
+        RealDisk::open(&config.folder).map_err(|source| StartError::Folder { folder, source })?;
+    if Identity::read(&disk, config.vault.as_deref())?.is_some() {
+        return Ok(None);
+    }
+    Ok(Some(settings.introduce().await?))
+}
+
 /// Tells whether a node serves.
 #[derive(Clone)]
 pub struct Readiness {
     services: Arc<Services>,
-    n_shards: usize,
 }
 
 impl Readiness {
     pub fn is_ready(&self) -> bool {
-        *self.services.n_leading.borrow() == self.n_shards && !self.services.shards.is_stopping()
+        *self.services.leaders.unsettled().borrow() == 0 && !self.services.shards.is_stopping()
     }
 }
 
@@ -328,7 +436,7 @@ async fn supervise(
         actor.send_interval(TICK, || ShardMessage::Input(Input::Tick));
         actors.push(actor);
     }
-    services.shards.install(actors);
+    services.shards.install(services.map, actors);
     for actor in services.shards.all() {
         let start = ShardMessage::Start { catalogue: catalogue.cloned() };
         actor.cast(start).map_err(|error| start_error("a shard", &error))?;

@@ -25,7 +25,7 @@ use crate::replication::group::group_of;
 use crate::replication::members::GroupMembers;
 use crate::replication::recovery::{RecoveredGroup, Recovering};
 use crate::replication::transfer::offer_of;
-use crate::runtime::identity::Identity;
+use crate::runtime::identity::{Identity, Origin, Wish};
 use crate::runtime::maintenance::CurrentSnapshot;
 use crate::runtime::node::{NodeConfig, StartError, start_error};
 use crate::runtime::restore::{
@@ -61,14 +61,19 @@ pub(crate) struct Past {
 }
 
 impl Opened {
-    pub(crate) fn open(config: &NodeConfig) -> Result<Self, StartError> {
+    pub(crate) fn open(
+        config: &NodeConfig,
+        newcomer: Option<Identity>,
+    ) -> Result<Self, StartError> {
         let folder = &config.folder;
         let disk = RealDisk::open(folder)
             .map_err(|source| StartError::Folder { folder: folder.clone(), source })?;
         let lock = DirLock::acquire(folder)?;
         let disk: Arc<dyn Disk> = Arc::new(disk);
-        let identity =
-            Identity::read_or_create(disk.as_ref(), config.vault.as_deref(), config.n_shards)?;
+        let number = config.mesh.as_ref().map(|mesh| mesh.number);
+        let vault = config.vault.as_deref();
+        let wish = Wish { n_shards: config.n_shards, number, newcomer };
+        let identity = Identity::read_or_create(disk.as_ref(), vault, wish)?;
         let map = ShardMap::even(identity.n_shards)?;
         let seal = config.vault.clone().map(|vault| vault as Arc<dyn Seal>);
         let folder = Folder { config, disk: &disk, seal: seal.as_ref(), identity: &identity, map };
@@ -123,7 +128,7 @@ impl Folder<'_> {
         let restorer = Restorer {
             disk: self.disk,
             seal: self.seal.cloned(),
-            kinds: &config.kinds,
+            kinds: &config.all_kinds(),
             hot_bytes_max: config.resident_bytes_max / groups.len().max(1),
         };
         match restore_all(&restorer, &groups, &mut past, &mut index) {
@@ -165,7 +170,7 @@ impl Folder<'_> {
             return (self.open_log(&BTreeMap::new()), IndexPast::default());
         };
         // A fault stays with the index, and is met again when a shard is restored from it.
-        let floors = floors(self.map.shards(), index).unwrap_or_default();
+        let floors = floors(self.map.groups(), index).unwrap_or_default();
         thread::scope(|scope| {
             let scan = scope.spawn(|| {
                 let with_floor = floors.iter().filter(|(_, floor)| **floor > 0);
@@ -193,17 +198,22 @@ impl Folder<'_> {
             log.torn_tail = ?recovery.torn,
             "log read"
         );
-        let mut groups = Vec::with_capacity(map.shards().len());
+        let mut groups = Vec::with_capacity(map.n_groups());
         let mut created = Vec::new();
         let io = |source| StartError::Folder { folder: config.folder.clone(), source };
         // The first write of a new log may be torn; only once it is whole is the log born.
         let born = disk.exists(BORN_FILE).map_err(io)?;
-        for shard in map.shards() {
+        for shard in map.groups() {
             let group = recovering.take(group_of(shard)).unwrap_or_default();
             let members = match &group.members {
                 Some(members) => members.clone(),
-                None if !born => {
-                    let members = GroupMembers::only(identity.node);
+                // A folder of before there was a `meta` group gets one at its next start.
+                None if !born || shard == ShardId::META => {
+                    let members = match identity.origin {
+                        Origin::Founded => GroupMembers::only(identity.node),
+                        // Others tell it who is there.
+                        Origin::Joined => GroupMembers::default(),
+                    };
                     created.push(members.record(group_of(shard)));
                     members
                 }
@@ -211,11 +221,13 @@ impl Folder<'_> {
             };
             groups.push((shard, group, members));
         }
-        if !born {
+        if !created.is_empty() {
             let failed =
                 |error: &dyn std::fmt::Display| start_error("the log of a new folder", &error);
             log.append(&created, Class::Client).map_err(|error| failed(&error))?;
             log.sync().map_err(|error| failed(&error))?;
+        }
+        if !born {
             drop(disk.create_new(BORN_FILE).map_err(io)?);
             disk.sync_dir("").map_err(io)?;
         }
@@ -271,6 +283,7 @@ fn past(
         past.progress.push(Progress {
             appended_bytes: AtomicU64::new(group.appended_bytes()),
             index_floor: AtomicU64::new(applied.0),
+            ..Progress::default()
         });
         if let Some(at) = group.snapshot.clone() {
             let bytes = config.snapshot_log_bytes_min;
@@ -283,7 +296,7 @@ fn past(
             node: identity.node,
             incarnation: identity.incarnation,
             shards: map,
-            kinds: config.kinds.clone(),
+            kinds: config.all_kinds(),
             resident_bytes_max: config.resident_bytes_max / n_shards,
             entry_bytes_max: entry_bytes_max(config.segment_bytes),
             seed,

@@ -79,18 +79,20 @@ impl Restorer<'_> {
         index.remove_shard(shard.0).map_err(failed)?;
         match &group.snapshot {
             Some(snapshot) => {
-                let base = self.read_snapshot(shard, &snapshot.file, index)?;
+                let keep = &mut |writes: &[IndexWrite]| index.write(writes);
+                let base = self.read_snapshot(shard, &snapshot.file, keep)?;
                 Ok((base, (snapshot.start, snapshot.start_term)))
             }
             None => Ok((Base::default(), (0, 0))),
         }
     }
 
-    fn read_snapshot(
+    /// The base that a snapshot's file holds; what does not fit memory goes to `keep`.
+    pub(crate) fn read_snapshot(
         &self,
         shard: ShardId,
         file: &str,
-        index: &mut StateIndex,
+        keep: &mut dyn FnMut(&[IndexWrite]) -> Result<(), IndexFault>,
     ) -> Result<Base, RestoreError> {
         let unreadable = |source| RestoreError::Record { shard, source };
         let damaged = |source| RestoreError::Snapshot { shard, source };
@@ -119,11 +121,11 @@ impl Restorer<'_> {
                 body: Some(Bytes::from(body)),
             });
             if writes.len() >= WRITES_PER_BATCH {
-                index.write(&writes).map_err(failed)?;
+                keep(&writes).map_err(failed)?;
                 writes.clear();
             }
         }
-        index.write(&writes).map_err(failed)?;
+        keep(&writes).map_err(failed)?;
         Ok(base)
     }
 }

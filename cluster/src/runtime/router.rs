@@ -13,13 +13,16 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::fabric::{Envelope, Unavailable};
-use crate::ids::{EntityRef, ShardId};
+use crate::ids::{EntityRef, NodeId, ShardId};
 use crate::placement::shard_map::ShardMap;
-use crate::runtime::admission::Admission;
+use crate::runtime::admission::{Admission, Permit};
+use crate::runtime::leaders::Known;
+use crate::runtime::network::Unanswered;
 use crate::runtime::services::{Services, Shards};
 use crate::runtime::shard_actor::{ShardMessage, Waiter};
 use crate::shard::entry::CommandId;
 use crate::shard::io::{Command, Freshness, Query, Reply};
+use crate::shard::question::{Answer, Question};
 use crate::time::{Span, Timestamp};
 
 /// Between attempts while a shard has no leader.
@@ -67,7 +70,7 @@ impl Router {
             admission: Admission::new(shard_queue_bytes_max),
             numbers: Mutex::default(),
         };
-        let doors = map.shards().map(door).collect();
+        let doors = map.groups().map(door).collect();
         Self { map, shards: Arc::clone(&services.shards), services, id, doors }
     }
 
@@ -86,14 +89,14 @@ impl Router {
 
     pub(crate) async fn command(
         &self,
+        group: ShardId,
         entity: &EntityRef,
         envelope: &Envelope,
         body: Vec<u8>,
-    ) -> Result<(ShardId, Reply), Unavailable> {
+    ) -> Result<Reply, Unavailable> {
         self.services.metrics.commands.inc();
-        let shard = self.map.shard_of(entity.key.slot());
-        let door = self.door(shard)?;
-        if self.services.log.is_full() {
+        let door = self.door(group)?;
+        if self.services.log.is_full() && self.leads(group) {
             return Err(Unavailable::StorageFull);
         }
         if self.services.log.queued_bytes() > LOG_QUEUE_BYTES_MAX {
@@ -103,8 +106,8 @@ impl Router {
         let _under_way = self.services.log.under_way();
         let id = CommandId { router: self.id, number: open.number };
         let deadline = envelope.deadline;
-        loop {
-            let command = Command {
+        let request = || {
+            Request::Command(Command {
                 entity: entity.clone(),
                 id,
                 settled_below: open.settled_below(),
@@ -112,49 +115,77 @@ impl Router {
                 key: envelope.key,
                 precondition: envelope.precondition,
                 body: body.clone(),
-            };
-            let message = |waiter| ShardMessage::Command(command, waiter);
-            let reply = self.ask(shard, door, body.len(), deadline, message).await?;
-            match self.settle(shard, reply).await? {
-                Some(reply) => return Ok((shard, reply)),
-                None => continue,
-            }
-        }
+            })
+        };
+        self.ask_until_answered(group, door, deadline, request).await
     }
 
     pub(crate) async fn query(
         &self,
+        group: ShardId,
         entity: &EntityRef,
         at_least: u64,
         deadline: Timestamp,
         body: Vec<u8>,
-    ) -> Result<(ShardId, Reply), Unavailable> {
+    ) -> Result<Reply, Unavailable> {
         self.services.metrics.queries.inc();
-        let shard = self.map.shard_of(entity.key.slot());
-        let door = self.door(shard)?;
-        loop {
-            let query = Query {
+        let door = self.door(group)?;
+        let request = || {
+            Request::Query(Query {
                 entity: entity.clone(),
                 at_least,
                 freshness: Freshness::Latest,
                 not_after: deadline,
                 body: body.clone(),
-            };
-            let message = |waiter| ShardMessage::Query(query, waiter);
-            let reply = self.ask(shard, door, body.len(), deadline, message).await?;
-            match self.settle(shard, reply).await? {
-                Some(reply) => return Ok((shard, reply)),
-                None => continue,
-            }
-        }
+            })
+        };
+        self.ask_until_answered(group, door, deadline, request).await
     }
 
-    fn door(&self, shard: ShardId) -> Result<&Door, Unavailable> {
+    async fn ask_until_answered(
+        &self,
+        group: ShardId,
+        door: &Door,
+        deadline: Timestamp,
+        request: impl Fn() -> Request,
+    ) -> Result<Reply, Unavailable> {
+        let until = instant_of(deadline);
+        for attempt in 0_u32.. {
+            let request = request();
+            let permit = door.admission.admit(request.body_bytes()).ok_or_else(|| self.busy())?;
+            let reply = match self.node_to_ask(group, attempt) {
+                Some(node) => self.ask_there(node, group, request, until).await,
+                None => self.ask_here(group, request, permit, until).await?,
+            };
+            if let Some(reply) = settle(group, reply)? {
+                return Ok(reply);
+            }
+            if Instant::from_std(clock::monotonic()) >= until {
+                break;
+            }
+            tokio::time::sleep(RETRY_PAUSE).await;
+        }
+        Err(Unavailable::DeadlineExceeded)
+    }
+
+    /// The node whose replica to ask; `None` for the one here.
+    fn node_to_ask(&self, group: ShardId, attempt: u32) -> Option<NodeId> {
+        if self.leads(group) || self.services.network.get().is_none() {
+            return None;
+        }
+        self.services.whom_to_ask(group, attempt)
+    }
+
+    fn leads(&self, group: ShardId) -> bool {
+        self.services.leaders.of(group) == Known::Here
+    }
+
+    fn door(&self, group: ShardId) -> Result<&Door, Unavailable> {
         if self.shards.is_stopping() {
             return Err(Unavailable::ShuttingDown);
         }
-        let nth = usize::try_from(shard.0).unwrap_or(usize::MAX);
-        self.doors.get(nth).ok_or(Unavailable::ShuttingDown)
+        let door = self.map.nth(group).and_then(|nth| self.doors.get(nth));
+        door.ok_or(Unavailable::ShuttingDown)
     }
 
     fn busy(&self) -> Unavailable {
@@ -162,19 +193,22 @@ impl Router {
         Unavailable::Busy { retry_after: RETRY_AFTER_BUSY }
     }
 
-    async fn ask(
+    async fn ask_here(
         &self,
-        shard: ShardId,
-        door: &Door,
-        body_bytes: usize,
-        deadline: Timestamp,
-        message: impl FnOnce(Waiter) -> ShardMessage,
+        group: ShardId,
+        request: Request,
+        permit: Permit,
+        until: Instant,
     ) -> Result<Reply, Unavailable> {
-        let permit = door.admission.admit(body_bytes).ok_or_else(|| self.busy())?;
         let (reply, answer) = oneshot::channel();
-        let actor = self.shards.get(shard).ok_or(Unavailable::ShuttingDown)?;
-        actor.cast(message(Waiter { reply, permit })).map_err(|_| Unavailable::ShuttingDown)?;
-        match tokio::time::timeout_at(instant_of(deadline), answer).await {
+        let waiter = Waiter { reply, permit };
+        let message = match request {
+            Request::Command(command) => ShardMessage::Command(command, waiter),
+            Request::Query(query) => ShardMessage::Query(query, waiter),
+        };
+        let actor = self.shards.get(group).ok_or(Unavailable::ShuttingDown)?;
+        actor.cast(message).map_err(|_| Unavailable::ShuttingDown)?;
+        match tokio::time::timeout_at(until, answer).await {
             Ok(Ok(reply)) => Ok(reply),
             // The shard ended with the request in hand: it may have taken effect.
             Ok(Err(_closed)) => Err(Unavailable::DeadlineExceeded),
@@ -182,31 +216,71 @@ impl Router {
         }
     }
 
-    /// The final reply, or `None` when the attempt is to be repeated.
-    async fn settle(&self, shard: ShardId, reply: Reply) -> Result<Option<Reply>, Unavailable> {
-        match reply {
-            Reply::NotLeader { .. } | Reply::Unknown => {
-                tokio::time::sleep(RETRY_PAUSE).await;
-                Ok(None)
+    async fn ask_there(
+        &self,
+        node: NodeId,
+        group: ShardId,
+        request: Request,
+        until: Instant,
+    ) -> Reply {
+        let Some(network) = self.services.network.get() else { return Reply::Unknown };
+        let question = match request {
+            Request::Command(command) => Question::Command { group, command },
+            Request::Query(query) => Question::Query { group, query },
+        };
+        match network.ask(node, &question, until).await {
+            Ok(Answer::Reply(Reply::NotLeader { hint })) => {
+                self.services.leaders.hear(group, hint);
+                Reply::NotLeader { hint }
             }
-            Reply::UnknownPosition => Err(Unavailable::UnknownPosition),
-            Reply::Expired => Err(Unavailable::DeadlineExceeded),
-            Reply::Busy { retry_after } => Err(Unavailable::Busy { retry_after }),
-            Reply::StorageFull => Err(Unavailable::StorageFull),
-            Reply::Fenced => Err(Unavailable::Fenced { shard: shard.0 }),
-            Reply::Accepted { .. }
-            | Reply::Rejected { .. }
-            | Reply::Viewed { .. }
-            | Reply::PreconditionFailed { .. }
-            | Reply::KeyConflict
-            | Reply::ReplyExpired
-            | Reply::TooManyKeys
-            | Reply::Panicked
-            | Reply::Malformed { .. }
-            | Reply::RecordFull
-            | Reply::Changing { .. }
-            | Reply::ChangeRefused { .. } => Ok(Some(reply)),
+            Ok(Answer::Reply(reply)) => {
+                self.services.leaders.hear(group, Some(node));
+                reply
+            }
+            Ok(Answer::Taken | Answer::Piece(_) | Answer::Gone) => Reply::Unknown,
+            Err(Unanswered::NotAsked) => Reply::NotLeader { hint: None },
+            Err(Unanswered::Unknown) => Reply::Unknown,
+            Err(Unanswered::TooLarge) => Reply::RecordFull,
         }
+    }
+}
+
+/// What is asked of a group.
+enum Request {
+    Command(Command),
+    Query(Query),
+}
+
+impl Request {
+    fn body_bytes(&self) -> usize {
+        match self {
+            Self::Command(command) => command.body.len(),
+            Self::Query(query) => query.body.len(),
+        }
+    }
+}
+
+/// The final reply, or `None` when the attempt is to be repeated.
+fn settle(shard: ShardId, reply: Reply) -> Result<Option<Reply>, Unavailable> {
+    match reply {
+        Reply::NotLeader { .. } | Reply::Unknown => Ok(None),
+        Reply::UnknownPosition => Err(Unavailable::UnknownPosition),
+        Reply::Expired => Err(Unavailable::DeadlineExceeded),
+        Reply::Busy { retry_after } => Err(Unavailable::Busy { retry_after }),
+        Reply::StorageFull => Err(Unavailable::StorageFull),
+        Reply::Fenced => Err(Unavailable::Fenced { shard: shard.0 }),
+        Reply::Accepted { .. }
+        | Reply::Rejected { .. }
+        | Reply::Viewed { .. }
+        | Reply::PreconditionFailed { .. }
+        | Reply::KeyConflict
+        | Reply::ReplyExpired
+        | Reply::TooManyKeys
+        | Reply::Panicked
+        | Reply::Malformed { .. }
+        | Reply::RecordFull
+        | Reply::Changing { .. }
+        | Reply::ChangeRefused { .. } => Ok(Some(reply)),
     }
 }
 

@@ -1,23 +1,32 @@
 //! What every shard actor of a node shares.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use ractor::ActorRef;
 use storage::metrics::StorageMetrics;
 use storage::state::{IndexJob, IndexWorker, set_aside};
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
-use crate::ids::ShardId;
+use crate::ids::{NodeId, ShardId};
 use crate::metrics::ClusterMetrics;
+use crate::placement::cluster::Cluster;
+use crate::placement::shard_map::ShardMap;
+use crate::runtime::admission::Permit;
+use crate::runtime::courier::Courier;
 use crate::runtime::feed::FeedSignals;
+use crate::runtime::fetching::SnapshotFolder;
+use crate::runtime::leaders::{Known, Leaders};
 use crate::runtime::log_writer::{LogEvents, LogWriter};
+use crate::runtime::network::Network;
 use crate::runtime::ports::Ports;
-use crate::runtime::shard_actor::ShardMessage;
-use crate::shard::io::{Input, Space};
+use crate::runtime::shard_actor::{ShardMessage, Waiter};
+use crate::shard::io::{Input, Reply, Space};
+use crate::wire::greeting::BootId;
 
 /// One operation of the state index longer than this means that it hangs.
 const INDEX_STALL_MAX: Duration = Duration::from_secs(60);
@@ -33,7 +42,17 @@ pub(crate) struct Services {
     pub(crate) feed: FeedSignals,
     pub(crate) metrics: Arc<ClusterMetrics>,
     pub(crate) storage_metrics: StorageMetrics,
-    pub(crate) n_leading: watch::Sender<usize>,
+    pub(crate) node: NodeId,
+    pub(crate) map: ShardMap,
+    pub(crate) leaders: Leaders,
+    /// The cluster as this node's replica of `meta` has it.
+    pub(crate) cluster: watch::Sender<Arc<Cluster>>,
+    /// None on a node that is alone.
+    pub(crate) network: OnceLock<Network>,
+    pub(crate) courier: Courier,
+    /// Nodes that said they stop, and the run of theirs that did.
+    pub(crate) leaving: Mutex<BTreeMap<NodeId, Option<BootId>>>,
+    pub(crate) snapshot_folder: SnapshotFolder,
     pub(crate) progress: Vec<Progress>,
 }
 
@@ -44,6 +63,16 @@ pub(crate) struct Progress {
     pub(crate) appended_bytes: AtomicU64,
     /// What the state index holds everything up to.
     pub(crate) index_floor: AtomicU64,
+    /// A follower waits for a snapshot.
+    pub(crate) snapshot_wanted: AtomicBool,
+}
+
+impl Progress {
+    /// The group goes on from another replica's snapshot.
+    pub(crate) fn restarted(&self) {
+        self.appended_bytes.store(0, Ordering::Relaxed);
+        self.index_floor.store(0, Ordering::Relaxed);
+    }
 }
 
 impl Services {
@@ -74,7 +103,7 @@ impl Services {
     }
 
     pub(crate) fn progress_of(&self, shard: ShardId) -> Option<&Progress> {
-        self.progress.get(usize::try_from(shard.0).ok()?)
+        self.progress.get(self.map.nth(shard)?)
     }
 
     pub(crate) fn appended(&self, shard: ShardId, bytes: usize) {
@@ -86,33 +115,65 @@ impl Services {
 
     pub(crate) fn leads(&self, shard: ShardId, leads: bool) {
         tracing::debug!(shard.id = %shard, leads, "leadership changed");
-        self.n_leading.send_modify(|n| if leads { *n += 1 } else { *n = n.saturating_sub(1) });
-        self.metrics.shards_led.set(i64::try_from(*self.n_leading.borrow()).unwrap_or(i64::MAX));
+        if !leads {
+            self.feed.ended(shard);
+        }
+    }
+
+    /// What a replica of this node knows of its group's leader.
+    pub(crate) fn learn_leader(&self, shard: ShardId, known: Known) {
+        self.leaders.learn(shard, known);
+        let led = *self.leaders.led_here().borrow();
+        self.metrics.shards_led.set(i64::try_from(led).unwrap_or(i64::MAX));
+    }
+
+    /// A peer stops, in an orderly way.
+    pub(crate) fn leaves(&self, node: NodeId) {
+        let mut leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
+        leaving.insert(node, self.boot_of(node));
+    }
+
+    /// Whether a peer said it stops and did not start again since.
+    pub(crate) fn is_leaving(&self, node: NodeId) -> bool {
+        let leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
+        leaving.get(&node).is_some_and(|boot| *boot == self.boot_of(node))
+    }
+
+    fn boot_of(&self, node: NodeId) -> Option<BootId> {
+        self.network.get()?.mesh.links().borrow().get(&node)?.boot
+    }
+
+    /// For what the node asks itself: seldom, and one thing at a time.
+    pub(crate) fn unbounded_waiter(&self) -> (Waiter, oneshot::Receiver<Reply>) {
+        let (reply, answer) = oneshot::channel();
+        (Waiter { reply, permit: Permit::free() }, answer)
     }
 }
 
 /// The shard actors of this node by id.
 #[derive(Default)]
 pub(crate) struct Shards {
-    actors: OnceLock<Vec<ActorRef<ShardMessage>>>,
+    actors: OnceLock<(ShardMap, Vec<ActorRef<ShardMessage>>)>,
     /// Messages for shards that are not up yet, counted for the curious.
     dropped: AtomicU64,
     stopping: AtomicUsize,
 }
 
 impl Shards {
-    pub(crate) fn install(&self, actors: Vec<ActorRef<ShardMessage>>) {
-        if self.actors.set(actors).is_err() {
+    /// In the order of the map's groups.
+    pub(crate) fn install(&self, map: ShardMap, actors: Vec<ActorRef<ShardMessage>>) {
+        if self.actors.set((map, actors)).is_err() {
             unreachable!("a node starts its shards once");
         }
     }
 
     pub(crate) fn get(&self, shard: ShardId) -> Option<&ActorRef<ShardMessage>> {
-        self.actors.get()?.get(usize::try_from(shard.0).ok()?)
+        let (map, actors) = self.actors.get()?;
+        actors.get(map.nth(shard)?)
     }
 
     pub(crate) fn all(&self) -> &[ActorRef<ShardMessage>] {
-        self.actors.get().map_or(&[], Vec::as_slice)
+        self.actors.get().map_or(&[], |(_, actors)| actors)
     }
 
     /// Sends an input, or drops it where the shard is not up: tells are offered again.

@@ -9,17 +9,25 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use storage::clock;
+use storage::log::Record;
 use storage::state::{IndexFault, IndexJob, IndexRecord, IndexWrite};
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use crate::entity::Catalogue;
-use crate::ids::{EntityRef, ShardId};
+use crate::ids::{EntityRef, NodeId, ShardId};
 use crate::replication::group::group_of;
+use crate::replication::members::MemberChange;
+use crate::replication::offer::SnapshotOffer;
 use crate::runtime::admission::Permit;
+use crate::runtime::leaders::Known;
+use crate::runtime::postponed::explained;
 use crate::runtime::services::Services;
 use crate::shard::core::{ShardCore, ShardStatus};
 use crate::shard::entry::Cursor;
 use crate::shard::io::{Command, Input, Output, Query, Reply, Token};
+use crate::shard::lead_view::LeadView;
+use crate::shard::question::Question;
 use crate::shard::record::{HEADER_KEY, encode_ref};
 use crate::shard::walk::{Stored, Walk, WalkStart, WalkStep, Walked};
 use crate::time::Timestamp;
@@ -51,6 +59,17 @@ pub(crate) enum ShardMessage {
         after: Option<EntityRef>,
         reply: oneshot::Sender<WalkStep>,
     },
+    /// Members join or leave; answered like a command.
+    ChangeMembers(MemberChange, Waiter),
+    /// The group as its leader sees it, if it is this replica.
+    LeadView(oneshot::Sender<Option<LeadView>>),
+    /// Points the log to a snapshot of this replica, unless the replica goes on from a newer one.
+    Point {
+        start: u64,
+        pointer: Record,
+        /// Dropped when it does; else resolves when the pointer is durable.
+        reply: oneshot::Sender<oneshot::Receiver<()>>,
+    },
     /// Hand the next unindexed records to the state index; answers where to go on once they are in.
     IndexStep {
         after: Option<EntityRef>,
@@ -70,6 +89,8 @@ pub(crate) struct ShardState {
     last_token: Token,
     flush_is_due: bool,
     out: Vec<Output>,
+    /// A snapshot on its way from another node.
+    fetching: Option<JoinHandle<()>>,
 }
 
 impl Actor for ShardActor {
@@ -90,6 +111,7 @@ impl Actor for ShardActor {
             last_token: 0,
             flush_is_due: false,
             out: Vec::new(),
+            fetching: None,
         })
     }
 
@@ -109,6 +131,10 @@ impl Actor for ShardActor {
                 state.step(Input::Query { token, query });
             }
             ShardMessage::Input(input) => state.step(input),
+            ShardMessage::ChangeMembers(change, waiter) => {
+                let token = state.wait(waiter);
+                state.step(Input::ChangeMembers { token, change });
+            }
             ShardMessage::Start { catalogue } => {
                 state.step(Input::Catalogue(catalogue));
                 state.core.start(now(), &mut state.out);
@@ -126,6 +152,16 @@ impl Actor for ShardActor {
             }
             ShardMessage::Cursor { consumer, reply } => {
                 reply.send(state.core.cursor(consumer)).ok();
+                return Ok(());
+            }
+            ShardMessage::LeadView(reply) => {
+                reply.send(state.core.lead_view()).ok();
+                return Ok(());
+            }
+            ShardMessage::Point { start, pointer, reply } => {
+                if state.core.log_start() < start {
+                    reply.send(state.services.log.append_durably(vec![pointer])).ok();
+                }
                 return Ok(());
             }
             ShardMessage::WalkStart(reply) => {
@@ -167,6 +203,16 @@ impl ShardState {
             self.carry_out_one(output, myself);
         }
         self.out = out;
+        self.services.learn_leader(self.id, self.known_leader());
+    }
+
+    fn known_leader(&self) -> Known {
+        match self.core.other_leader() {
+            _ if self.core.leads() => Known::Here,
+            _ if !self.core.is_held() => Known::NotHeld(None),
+            Some(node) => Known::There(node),
+            None => Known::Nobody,
+        }
     }
 
     fn carry_out_one(&mut self, output: Output, myself: &ActorRef<ShardMessage>) {
@@ -178,18 +224,17 @@ impl ShardState {
                 services.appended(self.id, bytes);
             }
             Output::AppendLazily(record) => services.log.append_lazily(record),
-            Output::Send { .. } | Output::SnapshotWanted | Output::Members(_) => {
-                // A group of one voter has nobody to write to.
+            Output::Send { to, message } => {
+                if let Some(network) = services.network.get() {
+                    network.send(self.id, to, &message);
+                }
             }
+            Output::SnapshotWanted => services.snapshot_wanted(self.id),
+            // Who has a part is read where it matters, from the group itself.
+            Output::Members(_) => {}
             Output::ReadLog { from, to } => self.read_log(from, to, myself),
-            Output::Fetch { offer, .. } => {
-                // As above: so nobody can have offered it either.
-                myself.cast(ShardMessage::Input(Input::FetchFailed(offer))).ok();
-            }
-            Output::Install { offer, .. } => {
-                let why = format!("snapshot {} came from nowhere", offer.meta.start);
-                myself.cast(ShardMessage::Input(Input::InstallFailed { why })).ok();
-            }
+            Output::Fetch { from, offer } => self.fetch(from, offer, myself),
+            Output::Install { file, .. } => self.install(file, myself),
             Output::Reply { token, reply } => {
                 if let Some(waiter) = self.waiters.remove(&token) {
                     // A caller past its deadline is gone; the outcome stands.
@@ -201,9 +246,12 @@ impl ShardState {
             Output::Store { entity, position, record } => {
                 self.store(entity, position, record, myself);
             }
-            Output::Tell { target, tell } => services.shards.send(target, Input::Told(tell)),
+            Output::Tell { target, tell } => {
+                services.bring(target, Question::Tell { group: target, tell });
+            }
             Output::AckTells { source, up_to } => {
-                services.shards.send(source, Input::TellsAcked { target: self.id, up_to });
+                let target = self.id;
+                services.bring(source, Question::TellsAcked { group: source, target, up_to });
             }
             Output::Invoke { entity, invocation } => {
                 services.ports.invoke(self.id, entity, invocation);
@@ -286,6 +334,40 @@ impl ShardState {
             let entries = read.await.ok().and_then(Result::ok).unwrap_or_default();
             // As in `load`.
             myself.cast(ShardMessage::Input(Input::LogRead { from, entries })).ok();
+        });
+    }
+
+    fn fetch(&mut self, from: NodeId, offer: SnapshotOffer, myself: &ActorRef<ShardMessage>) {
+        let (services, shard) = (Arc::clone(&self.services), self.id);
+        let myself = myself.clone();
+        let fetch = async move {
+            let fetched = match services.fetch(from, &offer).await {
+                Ok(file) => Input::Fetched { offer, file },
+                Err(error) => {
+                    let error = explained(&error);
+                    tracing::info!(shard.id = %shard, peer.id = from.0, %error, "no snapshot yet");
+                    Input::FetchFailed(offer)
+                }
+            };
+            // As in `load`.
+            myself.cast(ShardMessage::Input(fetched)).ok();
+        };
+        if let Some(replaced) = self.fetching.replace(tokio::spawn(fetch)) {
+            replaced.abort();
+        }
+    }
+
+    fn install(&self, file: String, myself: &ActorRef<ShardMessage>) {
+        let (services, shard) = (Arc::clone(&self.services), self.id);
+        let myself = myself.clone();
+        tokio::spawn(async move {
+            let installed = match services.install(shard, file).await {
+                Ok(base) => Input::Installed(Box::new(base)),
+                Err(error) => Input::InstallFailed { why: explained(&error) },
+            };
+            tracing::info!(shard.id = %shard, "the replica goes on from another one's snapshot");
+            // As in `load`.
+            myself.cast(ShardMessage::Input(installed)).ok();
         });
     }
 

@@ -3,6 +3,7 @@
 //! The runtime and the simulator speak to a shard through these and nothing else.
 
 use raft::eraftpb::Message;
+use serde::{Deserialize, Serialize};
 use storage::log::{LogEntry, Record};
 
 use crate::entity::{Answer, Catalogue, Port};
@@ -108,7 +109,7 @@ pub enum Space {
 }
 
 /// A command on its way to an entity.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Command {
     pub entity: EntityRef,
     pub id: CommandId,
@@ -118,21 +119,23 @@ pub struct Command {
     pub not_after: Timestamp,
     pub key: Option<OutcomeKey>,
     pub precondition: Precondition,
+    #[serde(with = "crate::blob")]
     pub body: Vec<u8>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Query {
     pub entity: EntityRef,
     /// Answer only from a state at or past this index.
     pub at_least: u64,
     pub freshness: Freshness,
     pub not_after: Timestamp,
+    #[serde(with = "crate::blob")]
     pub body: Vec<u8>,
 }
 
 /// How new the state has to be that a query is answered from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Freshness {
     /// As new as anything acknowledged when the query arrived: a majority is asked.
     Latest,
@@ -140,7 +143,7 @@ pub enum Freshness {
     Position,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reply {
     Accepted {
         reply: Option<Vec<u8>>,
@@ -149,12 +152,14 @@ pub enum Reply {
         replayed: bool,
     },
     Rejected {
+        #[serde(with = "crate::blob")]
         rejection: Vec<u8>,
         seq: u64,
         index: u64,
         replayed: bool,
     },
     Viewed {
+        #[serde(with = "crate::blob")]
         view: Vec<u8>,
         seq: u64,
         index: u64,
@@ -192,7 +197,7 @@ pub enum Reply {
     },
     /// The members cannot change like that.
     ChangeRefused {
-        why: &'static str,
+        why: String,
     },
     Fenced,
 }

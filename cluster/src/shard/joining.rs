@@ -154,7 +154,7 @@ impl ShardCore {
             return self.not_leader();
         }
         if change.demotes(self.node) {
-            return Reply::ChangeRefused { why: "a leader hands over before it leaves" };
+            return Reply::ChangeRefused { why: "a leader hands over before it leaves".to_owned() };
         }
         match self.group.propose_change(change) {
             Ok(index) => Reply::Changing { index },

@@ -7,6 +7,7 @@
     reason = "helpers of tests may fail loudly"
 )]
 
+mod cluster;
 mod cluster_sim;
 mod crash_sim;
 mod ledger;

@@ -41,7 +41,7 @@ fn in_ten_seconds() -> Timestamp {
     Timestamp::from_micros(clock::wall_micros()).plus(Span::from_secs(10))
 }
 
-fn envelope() -> Envelope {
+pub(crate) fn envelope() -> Envelope {
     Envelope { deadline: in_ten_seconds(), key: None, precondition: Precondition::None }
 }
 
@@ -51,7 +51,7 @@ fn keyed(scope: u8, request: u8) -> Envelope {
     Envelope { key: Some(key), ..envelope() }
 }
 
-async fn send(
+pub(crate) async fn send(
     node: &Node,
     name: &str,
     envelope: Envelope,

@@ -228,9 +228,11 @@ fn own_name(
     let now = UnixTime::since_unix_epoch(Duration::from_micros(clock::wall_micros()));
     verifier.verify_client_cert(own, between, now).map_err(CertificateError::Refused)?;
     match named(own) {
-        Some(Named { cluster, holder: Holder::Node(found) }) if found == node => Ok(cluster),
+        Some(Named { cluster, holder: Holder::Node(found) }) if found.number() == node.number() => {
+            Ok(cluster)
+        }
         Some(Named { holder: Holder::Node(found), .. }) => {
-            Err(CertificateError::OtherNode { found: found.0, wanted: node.0 })
+            Err(CertificateError::OtherNode { found: found.0, wanted: node.0 & 0xffff })
         }
         Some(Named { holder: Holder::Authority, .. }) | None => Err(CertificateError::Nameless),
     }

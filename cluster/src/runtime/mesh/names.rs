@@ -14,6 +14,7 @@ use std::str::FromStr;
 use rustls::pki_types::{CertificateDer, ServerName};
 
 use crate::ids::NodeId;
+use crate::placement::member::NodeNumber;
 
 const SUFFIX: &str = "omnicart";
 
@@ -63,8 +64,10 @@ impl fmt::Display for ClusterName {
 }
 
 impl ClusterName {
+    /// The name of a node, whatever its generation: a certificate outlives a disk.
     pub fn node(&self, node: NodeId) -> String {
-        format!("node-{}.{}.{SUFFIX}", node.0, self.0)
+        let number = node.number().map_or(0, NodeNumber::get);
+        format!("node-{number}.{}.{SUFFIX}", self.0)
     }
 
     pub fn member(&self) -> String {

@@ -1,0 +1,166 @@
+//! Who leads which group, as far as this node knows.
+//!
+//! **Invariants:** a replica on this node says what it knows after every step; where there is none,
+//! the last thing a peer said counts. It is a guess in both cases: who is asked in vain says so.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::watch;
+
+use crate::ids::{NodeId, ShardId};
+use crate::placement::shard_map::ShardMap;
+
+/// What a replica knows of its group's leader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Known {
+    /// It is here, and has begun to serve.
+    Here,
+    There(NodeId),
+    Nobody,
+    /// This node holds no replica of the group.
+    NotHeld(Option<NodeId>),
+}
+
+pub(crate) struct Leaders {
+    map: ShardMap,
+    known: Vec<AtomicU64>,
+    n_led_here: watch::Sender<usize>,
+    /// Groups with a replica here and no known leader, and `meta` while it has no replica here.
+    n_unsettled: watch::Sender<usize>,
+}
+
+const HERE: u64 = u64::MAX;
+const NOBODY: u64 = 0;
+/// Marks what was heard of a group that this node holds no replica of.
+const NOT_HELD: u64 = 1 << 63;
+
+impl Known {
+    const fn bits(self) -> u64 {
+        match self {
+            Self::Here => HERE,
+            Self::There(node) => node.0,
+            Self::Nobody => NOBODY,
+            Self::NotHeld(Some(node)) => NOT_HELD | node.0,
+            Self::NotHeld(None) => NOT_HELD,
+        }
+    }
+
+    const fn of(bits: u64) -> Self {
+        match bits {
+            HERE => Self::Here,
+            NOBODY => Self::Nobody,
+            NOT_HELD => Self::NotHeld(None),
+            bits if bits & NOT_HELD != 0 => Self::NotHeld(Some(NodeId(bits & !NOT_HELD))),
+            bits => Self::There(NodeId(bits)),
+        }
+    }
+
+    fn is_settled(self, group: ShardId) -> bool {
+        match self {
+            Self::Here | Self::There(_) => true,
+            Self::Nobody => false,
+            Self::NotHeld(_) => group != ShardId::META,
+        }
+    }
+}
+
+impl Leaders {
+    /// Nobody is known to lead anything.
+    pub(crate) fn unknown(map: ShardMap) -> Self {
+        Self {
+            map,
+            known: map.groups().map(|_| AtomicU64::new(NOBODY)).collect(),
+            n_led_here: watch::Sender::new(0),
+            n_unsettled: watch::Sender::new(map.n_groups()),
+        }
+    }
+
+    pub(crate) fn of(&self, group: ShardId) -> Known {
+        let known = self.map.nth(group).and_then(|nth| self.known.get(nth));
+        known.map_or(Known::NotHeld(None), |bits| Known::of(bits.load(Ordering::Relaxed)))
+    }
+
+    /// A replica of this node says what it knows.
+    pub(crate) fn learn(&self, group: ShardId, now: Known) {
+        let Some(known) = self.map.nth(group).and_then(|nth| self.known.get(nth)) else { return };
+        let before = Known::of(known.load(Ordering::Relaxed));
+        let now = match (now, before) {
+            // The replica knows nothing; what was heard stands.
+            (Known::NotHeld(None), Known::NotHeld(Some(_))) => before,
+            _ => now,
+        };
+        if now == before {
+            return;
+        }
+        known.store(now.bits(), Ordering::Relaxed);
+        count(&self.n_led_here, before == Known::Here, now == Known::Here);
+        count(&self.n_unsettled, !before.is_settled(group), !now.is_settled(group));
+    }
+
+    /// A peer says who leads. A replica here knows better.
+    pub(crate) fn hear(&self, group: ShardId, leader: Option<NodeId>) {
+        let Some(known) = self.map.nth(group).and_then(|nth| self.known.get(nth)) else { return };
+        let before = known.load(Ordering::Relaxed);
+        if matches!(Known::of(before), Known::NotHeld(_)) {
+            let heard = Known::NotHeld(leader).bits();
+            // When the replica spoke meanwhile, its word stands.
+            known.compare_exchange(before, heard, Ordering::Relaxed, Ordering::Relaxed).ok();
+        }
+    }
+
+    pub(crate) fn led_here(&self) -> watch::Receiver<usize> {
+        self.n_led_here.subscribe()
+    }
+
+    /// Zero once this node can serve requests for every group.
+    pub(crate) fn unsettled(&self) -> watch::Receiver<usize> {
+        self.n_unsettled.subscribe()
+    }
+}
+
+/// Counts one group more or less.
+fn count(counter: &watch::Sender<usize>, before: bool, now: bool) {
+    match (before, now) {
+        (false, true) => counter.send_modify(|n| *n += 1),
+        (true, false) => counter.send_modify(|n| *n = n.saturating_sub(1)),
+        (true, true) | (false, false) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHARD: ShardId = ShardId(1);
+    const PEER: NodeId = NodeId(7);
+
+    fn leaders() -> Leaders {
+        Leaders::unknown(ShardMap::even(2).expect("2 shards are possible"))
+    }
+
+    #[test]
+    fn a_node_is_settled_once_it_knows_whom_to_ask() {
+        let leaders = leaders();
+        assert_eq!(*leaders.unsettled().borrow(), 3);
+        leaders.learn(ShardId(0), Known::Here);
+        leaders.learn(SHARD, Known::NotHeld(None));
+        leaders.learn(ShardId::META, Known::NotHeld(None));
+        assert_eq!(*leaders.unsettled().borrow(), 1, "without meta it knows nothing");
+        leaders.learn(ShardId::META, Known::There(PEER));
+        assert_eq!((*leaders.unsettled().borrow(), *leaders.led_here().borrow()), (0, 1));
+        leaders.learn(ShardId(0), Known::Nobody);
+        assert_eq!((*leaders.unsettled().borrow(), *leaders.led_here().borrow()), (1, 0));
+    }
+
+    #[test]
+    fn what_a_peer_says_counts_only_without_a_replica() {
+        let leaders = leaders();
+        leaders.learn(SHARD, Known::There(PEER));
+        leaders.hear(SHARD, Some(NodeId(9)));
+        assert_eq!(leaders.of(SHARD), Known::There(PEER));
+        leaders.learn(SHARD, Known::NotHeld(None));
+        leaders.hear(SHARD, Some(NodeId(9)));
+        leaders.learn(SHARD, Known::NotHeld(None));
+        assert_eq!(leaders.of(SHARD), Known::NotHeld(Some(NodeId(9))));
+    }
+}

@@ -1,0 +1,62 @@
+//! The way to the other nodes: messages between replicas, and questions with answers.
+//!
+//! **Invariants:** a message between replicas may be lost, for Raft asks again; a question that may
+//! have had its effect is told apart from one that certainly had none.
+
+use bytes::Bytes;
+use raft::eraftpb::Message;
+use tokio::time::Instant;
+
+use crate::ids::{NodeId, ShardId};
+use crate::replication::codec;
+use crate::runtime::mesh::Mesh;
+use crate::runtime::mesh::calls::{CallError, Calls};
+use crate::shard::question::{Answer, Question};
+use crate::wire::Lane;
+
+pub(crate) struct Network {
+    pub(crate) mesh: Mesh,
+    pub(crate) calls: Calls,
+}
+
+/// Why a question has no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unanswered {
+    /// It had no effect.
+    NotAsked,
+    /// It may have had its effect.
+    Unknown,
+    /// It does not fit a frame.
+    TooLarge,
+}
+
+impl Network {
+    pub(crate) fn send(&self, group: ShardId, to: NodeId, message: &Message) {
+        let mut frame = Vec::new();
+        match codec::encode(group, message, &mut frame) {
+            // A peer that is away or too slow misses it: Raft asks again.
+            Ok(()) => drop(self.mesh.send(to, Lane::Raft, Bytes::from(frame))),
+            Err(error) => {
+                tracing::error!(shard.id = %group, %error, "a message to a peer cannot be sent");
+            }
+        }
+    }
+
+    pub(crate) async fn ask(
+        &self,
+        to: NodeId,
+        question: &Question,
+        deadline: Instant,
+    ) -> Result<Answer, Unanswered> {
+        let body = question.encode().ok_or(Unanswered::TooLarge)?;
+        let answer = self.calls.call(to, Bytes::from(body), deadline.into_std()).await;
+        match answer {
+            Ok(answer) => Answer::decode(&answer).map_err(|error| {
+                tracing::error!(peer.id = to.0, %error, "a peer's answer cannot be read");
+                Unanswered::Unknown
+            }),
+            Err(CallError::NotSent(_) | CallError::Refused(_)) => Err(Unanswered::NotAsked),
+            Err(CallError::Unknown(_)) => Err(Unanswered::Unknown),
+        }
+    }
+}

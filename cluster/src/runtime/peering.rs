@@ -1,0 +1,82 @@
+//! A node among others: the mesh, the door for newcomers, and its part in the cluster.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use storage::clock;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::metrics::MeshMetrics;
+use crate::runtime::identity::{Identity, Origin};
+use crate::runtime::joining::{JoinError, MeshSettings, keep_the_door};
+use crate::runtime::membership::{Announcement, ClusterHandle, Membership};
+use crate::runtime::mesh::calls::Calls;
+use crate::runtime::mesh::{Mesh, PeerAddress};
+use crate::runtime::network::Network;
+use crate::runtime::reception::{KNOCKS_MAX, Reception};
+use crate::runtime::services::Services;
+use crate::wire::greeting::ClusterId;
+
+/// Between questions where the others are, while this node knows of none.
+const SEARCH_PAUSE: Duration = Duration::from_secs(1);
+
+pub(crate) struct Peering {
+    pub(crate) settings: MeshSettings,
+    pub(crate) identity: Identity,
+    pub(crate) metrics: MeshMetrics,
+}
+
+impl Peering {
+    /// Opens the port and begins to take part.
+    pub(crate) async fn begin(
+        self,
+        services: &Arc<Services>,
+        handle: &ClusterHandle,
+    ) -> Result<Vec<JoinHandle<()>>, JoinError> {
+        let Self { settings, identity, metrics } = self;
+        let disk = Arc::clone(&services.snapshot_folder.disk);
+        let config = settings.mesh(ClusterId(identity.cluster), identity.node)?;
+        let (mesh, listening) = Mesh::bind(config, metrics).await?;
+        let calls = Calls::new(mesh.clone());
+        let (knock, knocks) = mpsc::channel(KNOCKS_MAX);
+        let reception = Reception::new(services, disk, calls.clone(), knock);
+        if services.network.set(Network { mesh: mesh.clone(), calls }).is_err() {
+            unreachable!("a node begins to take part once");
+        }
+        listening.serve(Arc::new(reception));
+        tracing::info!(
+            node.id = identity.node.0,
+            mesh.address = %mesh.address(),
+            "part of a cluster"
+        );
+        let announcement = Announcement {
+            me: settings.candidate(identity.folder),
+            founds: identity.origin == Origin::Founded,
+        };
+        let membership = Membership {
+            services: Arc::clone(services),
+            handle: handle.clone(),
+            map: services.map,
+            rule: settings.placement,
+            began: clock::monotonic(),
+            unannounced: Some(announcement),
+        };
+        let door = keep_the_door(knocks, handle.clone(), identity.clone());
+        let search = search(settings, identity, mesh, Arc::clone(services));
+        Ok(vec![tokio::spawn(membership.run()), tokio::spawn(door), tokio::spawn(search)])
+    }
+}
+
+/// Asks members where the others are, until this node's own copy of the cluster says so.
+async fn search(settings: MeshSettings, identity: Identity, mesh: Mesh, services: Arc<Services>) {
+    while services.cluster.borrow().version() == 0 {
+        for seed in &settings.join {
+            let members = settings.members_known_to(&mesh, seed, identity.folder).await;
+            for (node, address) in members.into_iter().flatten() {
+                mesh.set_peer(node, PeerAddress(address));
+            }
+        }
+        tokio::time::sleep(SEARCH_PAUSE).await;
+    }
+}

@@ -1,0 +1,192 @@
+//! What other nodes send: messages for replicas, questions, and newcomers at the door.
+//!
+//! **Invariants:** a question is answered or refused, never forgotten; what peers may have waiting
+//! here is bounded by the mesh's windows and by an admission of its own, so that clients of this
+//! node and peers do not crowd each other out.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use storage::disk::Disk;
+use storage::snapshot;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::ids::ShardId;
+use crate::replication::codec;
+use crate::replication::transfer::{ChunkWanted, read_chunk};
+use crate::runtime::admission::Admission;
+use crate::runtime::leaders::Known;
+use crate::runtime::mesh::calls::{Asked, Calls, Received};
+use crate::runtime::mesh::{Frame, Knock, LostLane, MeshHandler};
+use crate::runtime::services::Services;
+use crate::runtime::shard_actor::{ShardMessage, Waiter};
+use crate::runtime::snapshotting::SNAPSHOT_DIR;
+use crate::shard::io::{Input, Reply};
+use crate::shard::question::{Answer, Question};
+use crate::time::Span;
+use crate::wire::Lane;
+use crate::wire::call::Refused;
+
+/// Memory for requests of peers that wait, over all groups.
+const PEERS_BYTES_MAX: usize = 64 << 20;
+const RETRY_AFTER_BUSY: Duration = Duration::from_millis(100);
+/// Newcomers that wait for an answer; more are not heard.
+pub(crate) const KNOCKS_MAX: usize = 16;
+
+pub(crate) struct Reception {
+    /// The services know the way back to the mesh, so this one does not keep them alive.
+    services: Weak<Services>,
+    disk: Arc<dyn Disk>,
+    calls: Calls,
+    admission: Admission,
+    knocks: mpsc::Sender<Knock>,
+}
+
+impl Reception {
+    pub(crate) fn new(
+        services: &Arc<Services>,
+        disk: Arc<dyn Disk>,
+        calls: Calls,
+        knocks: mpsc::Sender<Knock>,
+    ) -> Self {
+        let admission = Admission::new(PEERS_BYTES_MAX);
+        Self { services: Arc::downgrade(services), disk, calls, admission, knocks }
+    }
+
+    fn message(&self, services: &Services, frame: &Frame) {
+        match codec::decode(&frame.payload) {
+            Ok((group, message)) if message.from == frame.from.0 => {
+                services.shards.send(group, Input::Message(message));
+            }
+            Ok((group, message)) => {
+                let claimed = message.from;
+                let peer = frame.from.0;
+                tracing::error!(shard.id = %group, peer.id = peer, claimed, "a peer poses as another");
+            }
+            Err(error) => {
+                tracing::error!(peer.id = frame.from.0, %error, "a peer's message cannot be read");
+            }
+        }
+    }
+
+    fn question(&self, services: &Arc<Services>, asked: Asked) {
+        let question = match Question::decode(&asked.body) {
+            Ok(question) => question,
+            Err(error) => {
+                tracing::error!(peer.id = asked.from.0, %error, "a peer's question cannot be read");
+                return asked.refuse(Refused::Gone);
+            }
+        };
+        match question {
+            Question::Command { group, command } => {
+                self.wait_for_reply(services, group, asked, |waiter| {
+                    ShardMessage::Command(command, waiter)
+                });
+            }
+            Question::Query { group, query } => {
+                self.wait_for_reply(services, group, asked, |waiter| {
+                    ShardMessage::Query(query, waiter)
+                });
+            }
+            Question::Tell { group, tell } => pass_on(services, group, Input::Told(tell), asked),
+            Question::TellsAcked { group, target, up_to } => {
+                pass_on(services, group, Input::TellsAcked { target, up_to }, asked);
+            }
+            Question::Leaving => {
+                services.leaves(asked.from);
+                respond(asked, &Answer::Taken);
+            }
+            Question::Piece { group, start, id, offset, .. } => {
+                self.piece(group, start, id, offset, asked);
+            }
+        }
+    }
+
+    fn wait_for_reply(
+        &self,
+        services: &Services,
+        group: ShardId,
+        asked: Asked,
+        message: impl FnOnce(Waiter) -> ShardMessage,
+    ) {
+        let Some(permit) = self.admission.admit(asked.body.len()) else {
+            return asked.refuse(Refused::Busy { retry_after: RETRY_AFTER_BUSY });
+        };
+        let Some(actor) = services.shards.get(group) else { return asked.refuse(Refused::Gone) };
+        let (reply, answer) = oneshot::channel();
+        if actor.cast(message(Waiter { reply, permit })).is_err() {
+            return asked.refuse(Refused::Gone);
+        }
+        tokio::spawn(async move {
+            // Past the deadline nobody waits; dropping the question says so.
+            if let Ok(Ok(reply)) = tokio::time::timeout_at(asked.deadline.into(), answer).await {
+                respond(asked, &Answer::Reply(reply));
+            }
+        });
+    }
+
+    fn piece(&self, group: ShardId, start: u64, id: u64, offset: u64, asked: Asked) {
+        let disk = Arc::clone(&self.disk);
+        tokio::task::spawn_blocking(move || {
+            let read = || {
+                let names = snapshot::list(disk.as_ref(), SNAPSHOT_DIR).ok()?;
+                let name = names.into_iter().find(|n| n.shard == group.0 && n.start == start)?;
+                let wanted = ChunkWanted { offset, bytes_max: snapshot::CHUNK_BYTES_MAX };
+                read_chunk(disk.as_ref(), &name.path, id, wanted).ok().flatten()
+            };
+            respond(asked, &read().map_or(Answer::Gone, Answer::Piece));
+        });
+    }
+}
+
+impl MeshHandler for Reception {
+    fn frame(&self, frame: Frame) {
+        let Some(services) = self.services.upgrade() else { return };
+        match frame.lane {
+            Lane::Raft => self.message(&services, &frame),
+            Lane::Calls => match self.calls.received(frame) {
+                Received::Asked(asked) => self.question(&services, asked),
+                Received::Settled | Received::Unreadable => {}
+            },
+            // Nothing is sent on these yet.
+            Lane::Control | Lane::Bulk => {}
+        }
+    }
+
+    fn lane_lost(&self, lost: LostLane) {
+        self.calls.lost(&lost);
+    }
+
+    fn knock(&self, knock: Knock) {
+        // With too many at the door, the newcomer hears nothing and knocks again.
+        self.knocks.try_send(knock).ok();
+    }
+}
+
+/// Passes something on that only a leader can take.
+fn pass_on(services: &Services, group: ShardId, input: Input, asked: Asked) {
+    match services.leaders.of(group) {
+        Known::Here => {
+            services.shards.send(group, input);
+            respond(asked, &Answer::Taken);
+        }
+        Known::There(node) | Known::NotHeld(Some(node)) => {
+            respond(asked, &Answer::Reply(Reply::NotLeader { hint: Some(node) }));
+        }
+        Known::Nobody | Known::NotHeld(None) => {
+            respond(asked, &Answer::Reply(Reply::NotLeader { hint: None }));
+        }
+    }
+}
+
+fn respond(asked: Asked, answer: &Answer) {
+    match answer.encode() {
+        Some(bytes) => asked.reply(Bytes::from(bytes)),
+        None => asked.refuse(Refused::Busy { retry_after: as_duration(Span::from_secs(1)) }),
+    }
+}
+
+fn as_duration(span: Span) -> Duration {
+    Duration::from_micros(span.as_micros())
+}

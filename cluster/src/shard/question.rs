@@ -1,0 +1,121 @@
+//! What nodes ask each other about groups, as bytes.
+//!
+//! **Invariants:** a question says which group it is for, so the node that gets it needs to know
+//! nothing else; an answer says what became of the question there and nothing of the sender.
+
+use serde::{Deserialize, Serialize};
+use storage::codec;
+use storage::snapshot::SnapshotMeta;
+
+use crate::entity::DecodeError;
+use crate::ids::ShardId;
+use crate::shard::io::{Command, Query, Reply};
+use crate::shard::outbox::Tell;
+use crate::shard::versioned;
+
+const VERSION: u16 = 1;
+
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Question {
+    Command {
+        group: ShardId,
+        command: Command,
+    },
+    Query {
+        group: ShardId,
+        query: Query,
+    },
+    /// A tell for an entity of `group`.
+    Tell {
+        group: ShardId,
+        tell: Tell,
+    },
+    /// `target` has recorded the outcomes of the tells of `group` up to this number.
+    TellsAcked {
+        group: ShardId,
+        target: ShardId,
+        up_to: u64,
+    },
+    /// The asking node stops: it is to be given nothing to lead.
+    Leaving,
+    /// A piece of a snapshot that the asked node offered.
+    Piece {
+        group: ShardId,
+        start: u64,
+        start_term: u64,
+        id: u64,
+        offset: u64,
+    },
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Answer {
+    Reply(Reply),
+    /// Passed to the group's replica here, which leads it as far as it knows.
+    Taken,
+    /// Empty at the end of the file.
+    Piece(#[serde(with = "crate::blob")] Vec<u8>),
+    /// That snapshot is here no more.
+    Gone,
+}
+
+impl Question {
+    pub(crate) fn piece(meta: SnapshotMeta, offset: u64) -> Self {
+        let SnapshotMeta { shard, start, start_term, id } = meta;
+        Self::Piece { group: ShardId(shard), start, start_term, id, offset }
+    }
+
+    /// The question's bytes; `None` when it is larger than anything that can be read back.
+    pub(crate) fn encode(&self) -> Option<Vec<u8>> {
+        codec::try_encode_versioned(VERSION, self).ok()
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        versioned::decode("a question of another node", VERSION, bytes)
+    }
+}
+
+impl Answer {
+    pub(crate) fn encode(&self) -> Option<Vec<u8>> {
+        codec::try_encode_versioned(VERSION, self).ok()
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        versioned::decode("an answer of another node", VERSION, bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::NodeId;
+    use proptest::prelude::*;
+
+    #[test]
+    fn questions_and_answers_survive_the_way() {
+        let meta = SnapshotMeta { shard: 3, start: 9, start_term: 2, id: 77 };
+        let piece = Question::piece(meta, 4_096);
+        let bytes = piece.encode().expect("small");
+        assert_eq!(Question::decode(&bytes), Ok(piece));
+        for answer in [
+            Answer::Reply(Reply::NotLeader { hint: Some(NodeId(3)) }),
+            Answer::Piece(vec![7; 1_000]),
+            Answer::Taken,
+            Answer::Gone,
+        ] {
+            let bytes = answer.encode().expect("small");
+            assert_eq!(Answer::decode(&bytes), Ok(answer));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_question_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            Question::decode(&bytes).ok();
+            Answer::decode(&bytes).ok();
+            let versioned = [&[1, 0], bytes.as_slice()].concat();
+            Question::decode(&versioned).ok();
+            Answer::decode(&versioned).ok();
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Several nodes of one cluster in this process, over real sockets and folders.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use cluster::ids::{NodeId, ShardId};
+use cluster::placement::member::NodeNumber;
+use cluster::runtime::joining::MeshSettings;
+use cluster::runtime::membership::PlacementRule;
+use cluster::runtime::node::{Node, NodeConfig};
+use prometheus_client::registry::Registry;
+use tempfile::TempDir;
+
+use crate::node::{add, config, envelope, send, view};
+use crate::tally::TallyCommand;
+
+/// What anything that happens on its own may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+const STEP: Duration = Duration::from_millis(50);
+
+struct Member {
+    folder: TempDir,
+    address: SocketAddr,
+    number: u64,
+    node: Option<Node>,
+}
+
+/// A free port: taken and given back, so that a node that restarts can have it again.
+fn free_address() -> SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("it has an address")
+}
+
+impl Member {
+    fn new(number: u64) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        Self { folder, address: free_address(), number, node: None }
+    }
+
+    fn config(&self, join: &[SocketAddr]) -> NodeConfig {
+        let mesh = MeshSettings {
+            number: NodeNumber::try_from(self.number).expect("a number"),
+            listen: self.address,
+            advertise: self.address.to_string(),
+            zone: "here".to_owned(),
+            certificates: None,
+            join: join.iter().map(SocketAddr::to_string).collect(),
+            placement: PlacementRule::default(),
+        };
+        let folder: &Path = self.folder.path();
+        NodeConfig { mesh: Some(mesh), ..config(folder) }
+    }
+
+    async fn start(&mut self, join: &[SocketAddr]) {
+        let config = self.config(join);
+        let node = Node::start(config, &mut Registry::default()).await.expect("the node starts");
+        tokio::time::timeout(PATIENCE, node.ready()).await.expect("the node gets ready");
+        self.node = Some(node);
+    }
+
+    fn node(&self) -> &Node {
+        self.node.as_ref().expect("it runs")
+    }
+
+    async fn stop(&mut self) {
+        self.node.take().expect("it runs").stop().await;
+    }
+}
+
+/// Adds one and reads the sum. While leaders change, a command may take effect and its answer be
+/// lost on the way, so the answer itself is not asked for.
+async fn add_one(node: &Node, name: &str) -> i64 {
+    send(node, name, envelope(), TallyCommand::Add(1)).await.expect("adding succeeds");
+    view(node, name).await.sum
+}
+
+/// Nodes 1 to `n`, each shard with three voters once there are three nodes.
+async fn cluster(n: u64) -> Vec<Member> {
+    let mut members = vec![Member::new(1)];
+    members[0].start(&[]).await;
+    let seed = members[0].address;
+    for number in 2..=n {
+        let mut member = Member::new(number);
+        member.start(&[seed]).await;
+        members.push(member);
+    }
+    let n_voters = if n < 3 { 1 } else { 3 };
+    for member in &members {
+        settled(member.node(), n_voters).await;
+    }
+    members
+}
+
+/// Waits until every shard has so many voters, as the node sees it.
+async fn settled(node: &Node, n_voters: usize) {
+    let handle = node.cluster().expect("part of a cluster");
+    let is_settled = || {
+        let cluster = handle.known();
+        let shards = cluster.places().filter(|(shard, _)| *shard != ShardId::META);
+        let mut all = shards.map(|(_, place)| place.voters.len() == n_voters && !place.is_moving());
+        cluster.places().count() > 0 && all.all(|settled| settled)
+    };
+    let waited = tokio::time::timeout(PATIENCE, async {
+        while !is_settled() {
+            tokio::time::sleep(STEP).await;
+        }
+    });
+    assert!(waited.await.is_ok(), "{:#?}", handle.known());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_nodes_hold_every_shard_and_any_of_them_answers() {
+    let mut members = cluster(1).await;
+    for number in 0..20 {
+        add(members[0].node(), &format!("before-{number}"), number).await;
+    }
+    let seed = members[0].address;
+    for number in 2..=3 {
+        let mut member = Member::new(number);
+        member.start(&[seed]).await;
+        members.push(member);
+    }
+    for member in &members {
+        settled(member.node(), 3).await;
+    }
+    for (nth, member) in members.iter().enumerate() {
+        for number in 0..20 {
+            assert_eq!(view(member.node(), &format!("before-{number}")).await.sum, number);
+            let name = format!("{nth}-{number}");
+            assert_eq!(add_one(member.node(), &name).await, 1);
+        }
+    }
+    for number in 0..20 {
+        assert_eq!(add_one(members[2].node(), &format!("0-{number}")).await, 2);
+    }
+    for member in &mut members {
+        member.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_acknowledged_outlives_its_leader_and_the_whole_cluster() {
+    let mut members = cluster(3).await;
+    for number in 0..20 {
+        add_one(members[0].node(), &format!("{number}")).await;
+    }
+    members[0].stop().await;
+    for number in 0..20 {
+        assert_eq!(add_one(members[1].node(), &format!("{number}")).await, 2);
+    }
+    let seeds = [members[1].address, members[2].address];
+    members[0].start(&seeds).await;
+    for number in 0..20 {
+        assert_eq!(add_one(members[0].node(), &format!("{number}")).await, 3);
+    }
+    for member in &mut members {
+        member.stop().await;
+    }
+    let (one, rest) = members.split_at_mut(1);
+    let (two, three) = rest.split_at_mut(1);
+    tokio::join!(one[0].start(&[]), two[0].start(&[]), three[0].start(&[]));
+    for number in 0..20 {
+        assert_eq!(add_one(members[2].node(), &format!("{number}")).await, 4);
+    }
+    assert_eq!(members[2].node().cluster().expect("a cluster").known().members().count(), 3);
+    for member in &mut members {
+        member.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_with_a_wiped_disk_comes_back_as_another_and_is_filled_again() {
+    let mut members = cluster(3).await;
+    for number in 0..20 {
+        add_one(members[0].node(), &format!("{number}")).await;
+    }
+    members[2].stop().await;
+    members[2].folder = tempfile::tempdir().expect("a temporary folder");
+    let seed = members[0].address;
+    members[2].start(&[seed]).await;
+    let handle = members[2].node().cluster().expect("a cluster");
+    let next = NodeId::of(NodeNumber::try_from(3).expect("a number"), 1);
+    let is_filled = || {
+        let cluster = handle.known();
+        let mut places = cluster.places();
+        cluster.places().count() > 0 && places.all(|(_, place)| place.voters.contains(&next))
+    };
+    let waited = tokio::time::timeout(PATIENCE, async {
+        while !is_filled() {
+            tokio::time::sleep(STEP).await;
+        }
+    });
+    assert!(waited.await.is_ok(), "{:#?}", handle.known());
+    for number in 0..20 {
+        assert_eq!(add_one(members[2].node(), &format!("{number}")).await, 2);
+    }
+    for member in &mut members {
+        member.stop().await;
+    }
+}
