@@ -21,6 +21,7 @@ pub mod entity;
 pub mod fabric;
 pub mod ids;
 pub mod metrics;
+pub mod mutants;
 pub mod placement;
 pub mod replication;
 pub mod runtime;

@@ -14,6 +14,7 @@ use raft::{Config, ProgressState, RawNode, Ready, SnapshotStatus, StateRole};
 use storage::log::{EntryKind, GroupId, LogEntry, Record};
 
 use crate::ids::{NodeId, ShardId};
+use crate::mutants::Mutant;
 use crate::placement::steps::Progress;
 use crate::replication::codec::{is_for_peers, own_payload};
 use crate::replication::election::{ELECTION_TICKS, HEARTBEAT_TICKS, Patience};
@@ -71,6 +72,15 @@ pub struct GroupError {
     why: String,
 }
 
+/// Whose replica of which group this is.
+pub(crate) struct GroupConfig {
+    pub(crate) node: NodeId,
+    pub(crate) shard: ShardId,
+    /// Unlike that of any other replica.
+    pub(crate) seed: u64,
+    pub(crate) log_cache_bytes_max: usize,
+}
+
 pub(crate) struct Group {
     id: GroupId,
     me: NodeId,
@@ -111,12 +121,8 @@ pub(crate) struct Polled {
 pub(crate) struct ProposalDropped;
 
 impl Group {
-    pub(crate) fn restart(
-        node: NodeId,
-        shard: ShardId,
-        seed: u64,
-        state: GroupState,
-    ) -> Result<Self, GroupError> {
+    pub(crate) fn restart(config: GroupConfig, state: GroupState) -> Result<Self, GroupError> {
+        let GroupConfig { node, shard, seed, log_cache_bytes_max } = config;
         let hard_state = HardState {
             term: state.term,
             vote: state.vote,
@@ -131,6 +137,7 @@ impl Group {
             log_start: state.log_start,
             terms: state.terms,
             offer: state.snapshot,
+            cache_bytes_max: log_cache_bytes_max,
         });
         let config = Config {
             id: node.0,
@@ -286,7 +293,8 @@ impl Group {
         self.members = GroupMembers::from_conf_state(&conf, entry.index);
         self.node.mut_store().set_conf_state(conf);
         self.follow_members();
-        Ok(Some(self.members.record(self.id)))
+        let record = self.members.record(self.id);
+        Ok(Some(record).filter(|_| !Mutant::MembersNotLogged.is_planted()))
     }
 
     /// Hands leadership to another voter, if it can take it within an election's time.
@@ -349,7 +357,9 @@ impl Group {
         }
         self.push_records(&ready, &mut records);
         let number = ready.number();
-        let messages = self.for_peers(ready.take_persisted_messages());
+        let mut messages = self.for_peers(ready.take_persisted_messages());
+        let early = messages.extract_if(.., |message| leaves_early(message));
+        polled.messages.extend(early);
         if ready.must_sync() {
             self.appending.push_back(Appending { number, messages });
             polled.append = Some((number, records));
@@ -362,7 +372,7 @@ impl Group {
         if let Some((offer, _)) = &polled.installed {
             self.installing = Some((number, offer.meta.start));
         }
-        if self.appending.is_empty() {
+        if self.appending.is_empty() || Mutant::OwnCopyBeforeSync.is_planted() {
             self.node.on_persist_ready(number);
         }
         Some(polled)
@@ -378,7 +388,20 @@ impl Group {
         if let Some((_, start)) = self.installing.take_if(|(install, _)| *install <= number) {
             self.node.advance_apply_to(start);
         }
+        if Mutant::WrongQuorum.is_planted() && self.is_leader() {
+            self.count_copies_of_others();
+        }
         messages
+    }
+
+    /// Pretends that all other voters hold what this replica holds.
+    fn count_copies_of_others(&mut self) {
+        let (term, index) = (self.term(), self.node.raft.raft_log.persisted);
+        for voter in self.members.voters.clone().into_iter().filter(|voter| *voter != self.me.0) {
+            let msg_type = MessageType::MsgAppendResponse;
+            let from = voter;
+            self.node.step(Message { msg_type, from, term, index, ..Message::default() }).ok();
+        }
     }
 
     /// The commit index that is not in the log yet, as a record that needs no sync of its own.
@@ -450,7 +473,8 @@ impl Group {
         }
         // In front of the entries: their term is never ahead of the hard state. A torn write may leave
         // a commit index without them, and reading it back cuts it.
-        records.extend(self.take_unlogged_commit());
+        let hard_state = self.take_unlogged_commit();
+        records.extend(hard_state.filter(|_| !Mutant::HardStateLost.is_planted()));
         records
             .extend(ready.entries().iter().cloned().map(|e| Record::Entry(log_entry(self.id, e))));
     }
@@ -489,6 +513,13 @@ impl Group {
     fn for_peers(&self, messages: Vec<Message>) -> Vec<Message> {
         messages.into_iter().filter(|message| is_for_peers(message.get_msg_type())).collect()
     }
+}
+
+/// What a planted bug sends before it is true.
+fn leaves_early(message: &Message) -> bool {
+    let kind = message.get_msg_type();
+    (kind == MessageType::MsgRequestVoteResponse && Mutant::VoteBeforeSync.is_planted())
+        || (kind == MessageType::MsgAppendResponse && Mutant::AckBeforeSync.is_planted())
 }
 
 /// The group of a shard in the node's log.

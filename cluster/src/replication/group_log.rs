@@ -18,8 +18,6 @@ use crate::ids::NodeId;
 use crate::replication::offer::SnapshotOffer;
 use crate::replication::term_runs::TermRuns;
 
-/// Applied entries kept for followers that lag a little.
-const CACHE_BYTES_MAX: usize = 256 << 10;
 /// What an entry takes besides its data.
 const ENTRY_OVERHEAD: usize = 64;
 /// Reads of the node's log under way for one group.
@@ -35,6 +33,7 @@ pub(crate) struct GroupLog {
     /// Bytes of entries in memory that are applied.
     cached_bytes: usize,
     cache_bytes_max: usize,
+    has_followers: bool,
     /// Index and term of the entry before the first one that the node's log holds for sure.
     log_start: (u64, u64),
     /// Of everything after the earlier of `before` and `log_start`.
@@ -64,6 +63,8 @@ pub(crate) struct LogState {
     pub(crate) log_start: (u64, u64),
     pub(crate) terms: TermRuns,
     pub(crate) offer: Option<SnapshotOffer>,
+    /// Of applied entries, for followers that lag a little.
+    pub(crate) cache_bytes_max: usize,
 }
 
 impl GroupLog {
@@ -75,7 +76,8 @@ impl GroupLog {
             entries: state.entries,
             applied: state.applied.0,
             cached_bytes: 0,
-            cache_bytes_max: 0,
+            cache_bytes_max: state.cache_bytes_max,
+            has_followers: false,
             log_start: state.log_start,
             terms: state.terms,
             offer: state.offer,
@@ -114,7 +116,7 @@ impl GroupLog {
 
     /// Entries that are applied are kept only where others may need them.
     pub(crate) fn keep_for_followers(&mut self, has_followers: bool) {
-        self.cache_bytes_max = if has_followers { CACHE_BYTES_MAX } else { 0 };
+        self.has_followers = has_followers;
         self.shrink();
     }
 
@@ -128,7 +130,8 @@ impl GroupLog {
     }
 
     fn shrink(&mut self) {
-        while self.cached_bytes > self.cache_bytes_max
+        let bytes_max = if self.has_followers { self.cache_bytes_max } else { 0 };
+        while self.cached_bytes > bytes_max
             && let Some(entry) = self.entries.pop_front_if(|entry| entry.index <= self.applied)
         {
             self.cached_bytes = self.cached_bytes.saturating_sub(entry_bytes(&entry));

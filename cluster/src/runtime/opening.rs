@@ -264,6 +264,9 @@ fn restore_all(
     groups.iter().map(|(shard, group, _)| restorer.restore(*shard, group, past, index)).collect()
 }
 
+/// Applied entries kept per shard for followers that lag a little.
+const LOG_CACHE_BYTES_MAX: usize = 256 << 10;
+
 /// Entries are a megabyte at most, and fit a segment however small it is.
 fn entry_bytes_max(segment_bytes: u64) -> usize {
     usize::try_from(segment_bytes / 2).map_or(ENTRY_BYTES_MAX, |half| half.min(ENTRY_BYTES_MAX))
@@ -299,6 +302,7 @@ fn past(
             kinds: config.all_kinds(),
             resident_bytes_max: config.resident_bytes_max / n_shards,
             entry_bytes_max: entry_bytes_max(config.segment_bytes),
+            log_cache_bytes_max: LOG_CACHE_BYTES_MAX,
             seed,
         };
         let offer = group.snapshot.as_ref().and_then(|at| {

@@ -11,6 +11,7 @@ use storage::log::{EntryKind, LogEntry};
 
 use crate::entity::{Effect, TimerName};
 use crate::ids::EntityRef;
+use crate::mutants::Mutant;
 use crate::shard::core::ShardCore;
 use crate::shard::entry::{Cause, Entry, Item, Outcome, Verdict};
 use crate::shard::io::{Fault, Invocation, Output, Reply};
@@ -112,7 +113,9 @@ impl ShardCore {
             }
             Item::Outcome(outcome) => match &outcome.cause {
                 Cause::Routed(routed) | Cause::Keyed { routed, .. } => {
-                    self.header.sessions.record(*routed);
+                    if !Mutant::OutcomeSkipped.is_planted() {
+                        self.header.sessions.record(*routed);
+                    }
                     if let Some(lead) = &mut self.lead {
                         lead.speculation.ids.remove(&routed.id);
                     }
@@ -191,7 +194,9 @@ impl ShardCore {
                 self.park_outcome(outcome.clone(), place, out);
                 return Ok(());
             }
-            Some(Residency::Hot(resident)) if place.index <= resident.loaded_at => {
+            Some(Residency::Hot(resident))
+                if place.index <= resident.loaded_at && !Mutant::AppliedTwice.is_planted() =>
+            {
                 self.track_invocations(outcome, place);
                 return Ok(());
             }
@@ -222,8 +227,10 @@ impl ShardCore {
         for (name, timer) in before {
             self.timers.remove(entity, name, timer);
         }
-        for (name, timer) in after {
-            self.timers.insert(entity, name, timer);
+        if self.lead.is_some() || !Mutant::TimerLostOnFailover.is_planted() {
+            for (name, timer) in after {
+                self.timers.insert(entity, name, timer);
+            }
         }
         self.track_invocations(outcome, place);
         self.residents.measure(entity);

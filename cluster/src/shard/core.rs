@@ -14,8 +14,9 @@ use storage::log::LogEntry;
 
 use crate::entity::Catalogue;
 use crate::ids::{EntityRef, Incarnation, NodeId, ShardId};
+use crate::mutants::Mutant;
 use crate::placement::shard_map::ShardMap;
-use crate::replication::group::{Group, GroupError, GroupState};
+use crate::replication::group::{Group, GroupConfig, GroupError, GroupState};
 use crate::replication::members::GroupMembers;
 use crate::shard::clock::BelievedClock;
 use crate::shard::entry::Cursor;
@@ -85,6 +86,8 @@ pub struct ShardConfig {
     pub resident_bytes_max: usize,
     /// A turn is cut so that its entry fits this.
     pub entry_bytes_max: usize,
+    /// Applied entries kept in memory for followers that lag a little.
+    pub log_cache_bytes_max: usize,
     /// Random bytes of this start of this replica.
     pub seed: [u8; 32],
 }
@@ -114,7 +117,7 @@ impl ShardCore {
     /// A replica with the given past; `base` holds what is applied already.
     pub fn restart(config: ShardConfig, base: Base, state: GroupState) -> Result<Self, GroupError> {
         let ShardConfig { id, node, incarnation, shards, kinds, seed, .. } = config;
-        let ShardConfig { resident_bytes_max, entry_bytes_max, .. } = config;
+        let ShardConfig { resident_bytes_max, entry_bytes_max, log_cache_bytes_max, .. } = config;
         let applied = state.applied;
         let whole_at = state.whole_at;
         let asker = asker_of(&seed, node);
@@ -126,7 +129,15 @@ impl ShardCore {
             kinds,
             resident_bytes_max,
             entry_bytes_max,
-            group: Group::restart(node, id, u64::from_be_bytes(asker), state)?,
+            group: Group::restart(
+                GroupConfig {
+                    node,
+                    shard: id,
+                    seed: u64::from_be_bytes(asker),
+                    log_cache_bytes_max,
+                },
+                state,
+            )?,
             header: base.header,
             applied,
             residents: base.residents,
@@ -260,9 +271,13 @@ impl ShardCore {
             return out.push(Output::AckTells { source: tell.from, up_to: recorded });
         }
         let undecided = lead.speculation.received.get(&source).copied().unwrap_or(recorded);
+        if Mutant::TellAckedEarly.is_planted() {
+            out.push(Output::AckTells { source: tell.from, up_to: tell.seq });
+        }
         let queue = lead.told.entry(source).or_default();
         let last = queue.back().map_or(undecided.max(recorded), |tell| tell.seq);
-        if tell.seq == last + 1 {
+        let skips = tell.seq > last && Mutant::TellGapAccepted.is_planted();
+        if tell.seq == last + 1 || skips {
             queue.push_back(tell);
         } else if queue.is_empty() {
             lead.told.remove(&source);

@@ -11,11 +11,13 @@ use raft::eraftpb::{Message, MessageType};
 use storage::log::LogEntry;
 
 use crate::ids::NodeId;
+use crate::mutants::Mutant;
 use crate::replication::members::MemberChange;
 use crate::replication::offer::SnapshotOffer;
 use crate::shard::core::{Base, ShardCore};
 use crate::shard::header::Header;
 use crate::shard::io::{Output, Reply};
+use crate::shard::outbox::Channels;
 use crate::shard::residents::Residents;
 use crate::shard::timers::TimerQueue;
 use crate::time::{Span, Timestamp};
@@ -126,6 +128,9 @@ impl ShardCore {
     pub(crate) fn take_installed(&mut self, base: Base, now: Timestamp, out: &mut Vec<Output>) {
         let Some(waiting) = self.joining.installing.take() else { return };
         self.header = base.header;
+        if Mutant::ChannelMarksLost.is_planted() {
+            self.header.channels = Channels::default();
+        }
         self.residents = base.residents;
         self.timers = base.timers;
         self.invocations = base.invocations;

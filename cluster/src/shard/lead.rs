@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::entity::Answer;
 use crate::ids::{EntityRef, Incarnation, NodeId, ShardId};
+use crate::mutants::Mutant;
 use crate::shard::entry::{CommandId, Cursor, Entry, Item};
 use crate::shard::io::{Command, Output, Reply, Token};
 use crate::shard::outbox::Tell;
@@ -128,7 +129,10 @@ impl Lead {
     /// still take effect, what was not proposed did not.
     pub(crate) fn abandoned(self, hint: Option<NodeId>) -> impl Iterator<Item = Held> {
         let proposed = self.proposed.into_iter().flat_map(|proposed| proposed.replies);
-        let unknown = proposed.map(|held| Held { token: held.token, reply: Reply::Unknown });
+        let unknown = proposed.map(|held| match Mutant::DroppedProposalAnswered.is_planted() {
+            true => held,
+            false => Held { token: held.token, reply: Reply::Unknown },
+        });
         let undecided = self.inbox.into_iter().filter_map(move |work| match work {
             Work::Command { token, .. } => Some(Held { token, reply: Reply::NotLeader { hint } }),
             Work::TimerDue(_) | Work::Answered { .. } => None,

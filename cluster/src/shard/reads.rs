@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::entity::Context;
+use crate::mutants::Mutant;
 use crate::shard::core::ShardCore;
 use crate::shard::io::{Freshness, Output, Query, Reply, Token};
 use crate::shard::lead::Held;
@@ -48,6 +49,7 @@ pub(crate) struct Read {
 
 impl Reads {
     pub(crate) fn new(asker: [u8; 8]) -> Self {
+        let asker = if Mutant::ReadContextsShared.is_planted() { [0; 8] } else { asker };
         Self { asker, ..Self::default() }
     }
 
@@ -82,6 +84,10 @@ impl ShardCore {
             }
             let undecided = self.residents.hot(&query.entity).map_or(0, |r| r.last_index());
             let required = required.max(undecided);
+            if Mutant::StaleRead.is_planted() {
+                let waiting = self.reads.confirmed.entry(required.min(self.applied.0)).or_default();
+                return waiting.push(Read { token, query, required });
+            }
             return self.reads.fresh.reads.push(Read { token, query, required });
         }
         match query.freshness {

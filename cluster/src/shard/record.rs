@@ -11,6 +11,7 @@ use storage::codec;
 
 use crate::entity::{DecodeError, Effect, Port, TimerName};
 use crate::ids::EntityRef;
+use crate::mutants::Mutant;
 use crate::shard::dedupe::{KeyedAnswer, KeyedOutcome, KeyedOutcomes};
 use crate::shard::entry::{Bytes, Cause, Cursor, Outcome, Verdict};
 use crate::shard::kind::{Instance, Kind};
@@ -106,7 +107,9 @@ impl Record {
                 self.apply_effect(effect, place.effect(nth), place.time);
             }
         }
-        if let Cause::Keyed { key, .. } = &outcome.cause {
+        if let Cause::Keyed { key, .. } = &outcome.cause
+            && !Mutant::KeyedOutcomeSkipped.is_planted()
+        {
             let answer = keyed_answer(&outcome.verdict);
             let kept = KeyedOutcome { key: *key, index: place.index, seq: self.seq, answer };
             self.extra_mut().keyed.record(kept, place.time);

@@ -7,6 +7,7 @@
 //! How one command is decided is in `decide`, how its outcome enters the speculative state in
 //! `speculate`.
 
+use crate::mutants::Mutant;
 use crate::shard::core::ShardCore;
 use crate::shard::entry::{Entry, Item, Outcome, Verdict};
 use crate::shard::io::{Output, Reply, Space, Token};
@@ -136,7 +137,11 @@ impl ShardCore {
             items: turn.items,
         };
         let encoded = entry.encode().filter(|encoded| encoded.len() <= self.entry_bytes_max);
-        lead.proposed.push_back(Proposed { index: turn.index, entry, replies: turn.held });
+        let mut replies = turn.held;
+        if Mutant::ReplyBeforeCommit.is_planted() {
+            out.extend(replies.drain(..).map(Output::from));
+        }
+        lead.proposed.push_back(Proposed { index: turn.index, entry, replies });
         // Refused, or appended elsewhere than decided for (then apply treats it as a no-op): what
         // was decided is void either way.
         let proposed_at = encoded.and_then(|encoded| self.group.propose(encoded).ok());

@@ -22,6 +22,8 @@ use crate::sim::node::{Away, End, SimNode, WorldOptions, fault};
 use crate::time::{Span, Timestamp};
 
 pub(crate) const TICK: Span = Span::from_millis(100);
+/// One tick in so many begins a snapshot.
+const CHECKPOINT_ONE_IN: u64 = 10;
 const CLIENT_STEP: Span = Span::from_millis(4);
 /// Small pieces, so that a transfer has several and is cut in between.
 const CHUNK_BYTES: usize = 700;
@@ -50,7 +52,8 @@ pub struct ClusterStats {
     pub log_reads: u64,
     pub member_changes: u64,
     pub transfers: u64,
-    pub wiped: u64,
+    /// Machines that joined.
+    pub joined: u64,
 }
 
 pub struct Cluster {
@@ -262,8 +265,8 @@ impl Cluster {
                 }
                 if let Some(slot) = self.awake(node, life) {
                     slot.node.tick_all();
-                    let kept = slot.node.advance_checkpoint();
-                    self.survive(node, kept)?;
+                    let begins = self.random.one_in(CHECKPOINT_ONE_IN);
+                    self.checkpoint(node, begins)?;
                     self.ask_chunks(node);
                     self.want_turn(node);
                 }
@@ -278,6 +281,17 @@ impl Cluster {
             Event::Restart { node } => self.restart(node)?,
         }
         Ok(())
+    }
+
+    /// Takes a snapshot a step further, or begins one.
+    fn checkpoint(&mut self, node: NodeId, begins: bool) -> Result<(), End> {
+        let Some(slot) = self.nodes.get_mut(&node) else { return Ok(()) };
+        let wanted = !slot.node.wanted.is_empty();
+        if !begins && !wanted && slot.node.checkpoint.is_none() {
+            return Ok(());
+        }
+        let kept = slot.node.advance_checkpoint();
+        self.survive(node, kept)
     }
 
     /// A node whose process is the one meant.
@@ -445,17 +459,14 @@ impl Cluster {
         }
     }
 
-    /// Where a node would send what is for the leader of a shard. A replica that was removed may
-    /// never hear of a leader again, or only remember one, so now and then any node is tried.
+    /// Where a node would send what is for the leader of a shard: by its own replica, which may have
+    /// been removed and remember a leader of old, or by what the cluster's directory says.
     fn leader_as_seen(&mut self, node: NodeId, shard: ShardId) -> NodeId {
-        let elsewhere = self.any_node();
-        let tries = self.random.one_in(5);
         let core = self.nodes.get(&node).and_then(|slot| slot.node.core(shard));
-        match core.map(|core| core.status()) {
-            Some(status) if status.leads => node,
-            Some(status) if !tries => status.leader.unwrap_or(elsewhere),
-            Some(_) | None => elsewhere,
-        }
+        let own = core.and_then(|core| core.status().leader);
+        let listed = self.leader_of(shard);
+        let seen = if self.random.one_in(2) { own.or(listed) } else { listed.or(own) };
+        seen.unwrap_or(node)
     }
 
     fn send(&mut self, from: NodeId, to: NodeId, packet: Packet) {

@@ -26,8 +26,8 @@ impl Cluster {
             62..68 => self.fail_disk(node),
             68..74 => self.set_clock(node),
             74..78 => self.slow_disk(node),
-            78..92 => self.transfer(),
-            92..94 => self.cut_power(),
+            78..88 => self.transfer(),
+            88..90 => self.cut_power(),
             _ => self.change_members()?,
         }
         Ok(())
@@ -138,7 +138,7 @@ impl Cluster {
         }
         let nth = 1 + self.random.below(20);
         let fails_write = self.random.one_in(2);
-        if let Some(slot) = self.nodes.get(&node) {
+        if let Some(slot) = self.nodes.get(&node).filter(|slot| slot.is_up) {
             match fails_write {
                 true => slot.node.disk.fail_write(nth),
                 false => slot.node.disk.fail_sync(nth),
@@ -220,7 +220,7 @@ impl Cluster {
                 if self.nodes.len() >= usize::try_from(self.options.n_nodes).unwrap_or(0) + 2 {
                     return Ok(());
                 }
-                self.stats.wiped += 1;
+                self.stats.joined += 1;
                 return self.add_node(NodeId(next), &[]);
             }
         };

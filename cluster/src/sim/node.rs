@@ -28,6 +28,8 @@ use crate::time::Timestamp;
 
 pub(crate) const FIRST: Incarnation = Incarnation(1);
 const LOG_DIR: &str = "log";
+/// Small, so that followers need what only the log holds.
+const LOG_CACHE_BYTES_MAX: usize = 1 << 10;
 /// What one read of the log gives at most.
 const READ_BYTES: u64 = 4 << 10;
 
@@ -210,6 +212,7 @@ impl SimNode {
             kinds: self.options.kinds.clone(),
             resident_bytes_max: self.options.resident_bytes_max,
             entry_bytes_max: usize::try_from(self.options.segment_bytes / 2).unwrap_or(usize::MAX),
+            log_cache_bytes_max: LOG_CACHE_BYTES_MAX,
             seed,
         }
     }

@@ -179,7 +179,7 @@ fn a_cluster_loses_nothing_and_doubles_nothing() {
         all.log_reads += one.log_reads;
         all.member_changes += one.member_changes;
         all.transfers += one.transfers;
-        all.wiped += one.wiped;
+        all.joined += one.joined;
     }
     println!("{n_seeds} seeds, {done} operations done, {all:?}");
     if n_seeds >= 20 {
@@ -192,4 +192,36 @@ fn a_cluster_loses_nothing_and_doubles_nothing() {
 fn a_seed_is_one_run() {
     assert_eq!(run(5).trace, run(5).trace);
     assert_ne!(run(6).trace, run(5).trace);
+}
+
+/// Every planted bug must be seen. Prints after how many seeds each was.
+#[cfg(feature = "mutants")]
+#[test]
+fn planted_bugs_are_found() {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use cluster::mutants::{Mutant, plant};
+
+    let seeds_max = number("OMNICART_SEEDS").unwrap_or(500);
+    let mut missed = Vec::new();
+    for mutant in Mutant::ALL {
+        let found = (0..seeds_max).find(|seed| {
+            plant(Some(mutant));
+            let run = || Run::new(*seed).and_then(Run::run);
+            let ended = catch_unwind(AssertUnwindSafe(run));
+            plant(None);
+            match ended {
+                // A panic is what raft-rs does when its own invariants break.
+                Err(_panic) => true,
+                Ok(Err(why)) => !why.starts_with("nothing happened"),
+                Ok(Ok(_)) => false,
+            }
+        });
+        println!("{mutant:?}: {found:?}");
+        let seeds = if mutant == Mutant::WrongQuorum { 50 } else { seeds_max };
+        if found.is_none_or(|seed| seed >= seeds) {
+            missed.push(mutant);
+        }
+    }
+    assert!(missed.is_empty(), "not found within {seeds_max} seeds: {missed:?}");
 }
