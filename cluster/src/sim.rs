@@ -7,6 +7,7 @@ pub(crate) mod clock;
 pub mod cluster;
 pub(crate) mod inspection;
 pub mod linearizability;
+pub(crate) mod links;
 pub(crate) mod nemesis;
 pub(crate) mod net;
 pub(crate) mod node;

@@ -5,12 +5,14 @@
 //! before anything derived from applying it. A replica whose members are unknown takes part only
 //! by a snapshot, because the log from its beginning does not say who was there at first.
 
+mod catching_up;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
 use raft::eraftpb::{Entry, EntryType, HardState, Message, MessageType};
-use raft::{Config, ProgressState, RawNode, Ready, SnapshotStatus, StateRole};
+use raft::{Config, RawNode, Ready, StateRole};
 use storage::log::{EntryKind, GroupId, LogEntry, Record};
 
 use crate::ids::{NodeId, ShardId};
@@ -248,22 +250,6 @@ impl Group {
         Ok(())
     }
 
-    /// The answer of a replica without members to entries: a snapshot must come first.
-    pub(crate) fn ask_for_snapshot(&self, append: &Message) -> Option<Message> {
-        let unborn = self.members.voters.is_empty();
-        let asks = unborn && append.get_msg_type() == MessageType::MsgAppend;
-        asks.then(|| Message {
-            msg_type: MessageType::MsgAppendResponse,
-            to: append.from,
-            from: self.me.0,
-            term: append.term,
-            index: append.index,
-            reject: true,
-            request_snapshot: 1,
-            ..Message::default()
-        })
-    }
-
     pub(crate) fn propose(&mut self, data: Vec<u8>) -> Result<u64, ProposalDropped> {
         if !self.is_leader() || self.is_transferring() {
             return Err(ProposalDropped);
@@ -293,6 +279,12 @@ impl Group {
         self.members = GroupMembers::from_conf_state(&conf, entry.index);
         self.node.mut_store().set_conf_state(conf);
         self.follow_members();
+        // It may have come to lead after its own leaving was proposed, and raft-rs knows no leader
+        // outside of its group.
+        if self.is_leader() && !self.members.has_voter(self.me) {
+            self.node.raft.become_follower(self.node.raft.term, raft::INVALID_ID);
+            self.settle_patience();
+        }
         let record = self.members.record(self.id);
         Ok(Some(record).filter(|_| !Mutant::MembersNotLogged.is_planted()))
     }
@@ -409,56 +401,6 @@ impl Group {
         self.unlogged_commit.take().map(|hard_state| self.hard_state_record(&hard_state))
     }
 
-    /// Entries (first, last) that followers need and only the node's log holds.
-    pub(crate) fn take_wanted_entries(&mut self) -> Vec<(u64, u64)> {
-        self.node.mut_store().take_wanted()
-    }
-
-    /// Takes what the node's log gave for a read from `from` on: nothing if it was trimmed.
-    pub(crate) fn take_read_entries(&mut self, from: u64, read: Vec<LogEntry>) {
-        let read = read.into_iter().map(raft_entry).collect();
-        if let Some(context) = self.node.mut_store().take_read(from, read) {
-            self.node.on_entries_fetched(context);
-            self.node.mut_store().forget_read();
-        }
-    }
-
-    /// Whether a follower waits for a snapshot that is newer than the one at hand.
-    pub(crate) fn take_snapshot_wanted(&mut self) -> bool {
-        self.is_leader() && self.node.mut_store().take_snapshot_wanted()
-    }
-
-    /// A snapshot of this replica is durable and its log may be trimmed up to its start.
-    pub(crate) fn cover(&mut self, offer: SnapshotOffer) {
-        self.node.mut_store().cover(offer);
-    }
-
-    /// The file of an offered snapshot is here, whole and durable: Raft may take the message that
-    /// offered it.
-    pub(crate) fn take_fetched(
-        &mut self,
-        message: Message,
-        offer: SnapshotOffer,
-        file: String,
-    ) -> Result<(), String> {
-        self.fetched = Some((offer, file));
-        self.step(message)?;
-        // It may have come too late to be of use.
-        self.fetched.take_if(|_| self.node.snap().is_none_or(|snapshot| snapshot.is_empty()));
-        Ok(())
-    }
-
-    /// Sets the log to the fetched snapshot, and says so in the node's log.
-    fn install(&mut self, records: &mut Vec<Record>) -> Option<(SnapshotOffer, String)> {
-        let (offer, file) = self.fetched.take()?;
-        records.push(offer.pointer(&file));
-        records.push(offer.members.record(self.id));
-        self.members = offer.members.clone();
-        self.node.mut_store().install(offer.clone());
-        self.follow_members();
-        Some((offer, file))
-    }
-
     /// What a ready wants logged. A commit index alone waits for the next append to carry it.
     fn push_records(&mut self, ready: &Ready, records: &mut Vec<Record>) {
         if let Some(hard_state) = ready.hs() {
@@ -485,17 +427,6 @@ impl Group {
             term: hard_state.term,
             vote: hard_state.vote,
             commit: hard_state.commit,
-        }
-    }
-
-    /// A snapshot that was offered long ago may have been lost on the way, or be gone by now.
-    fn offer_again(&mut self) {
-        let stuck = self.node.raft.prs().iter();
-        let stuck = stuck.filter(|(_, progress)| progress.state == ProgressState::Snapshot);
-        let mut stuck: Vec<_> = stuck.map(|(id, _)| *id).collect();
-        stuck.sort_unstable();
-        for id in stuck {
-            self.node.report_snapshot(id, SnapshotStatus::Failure);
         }
     }
 

@@ -77,6 +77,10 @@ impl GroupMembers {
         all.into_iter().any(|ids| ids.contains(&node.0))
     }
 
+    pub(crate) fn has_voter(&self, node: NodeId) -> bool {
+        self.voters.contains(&node.0) || self.voters_outgoing.contains(&node.0)
+    }
+
     /// Whether nobody but `node` has a part in the group.
     pub(crate) fn is_only(&self, node: NodeId) -> bool {
         self.voters == [node.0] && self.learners.is_empty() && !self.is_changing()

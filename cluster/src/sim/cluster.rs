@@ -3,33 +3,29 @@
 //! **Invariants:** one seed, one run, told apart by its trace; nothing happens but events in the
 //! order of their time. A group has one leader in a term, whatever happens to it.
 //!
-//! What is done to the cluster is in `nemesis`, what is looked at in `inspection`.
+//! What travels between nodes is in `links`, what is done to the cluster in `nemesis`, what is looked
+//! at in `inspection`.
 
 use std::collections::BTreeMap;
 
 use storage::sim_disk::SplitMix64;
 
-use crate::entity::Answer;
 use crate::ids::{EntityRef, NodeId, ShardId};
 use crate::placement::shard_map::ShardMap;
-use crate::replication::codec;
-use crate::replication::transfer::{ChunkWanted, Transfer, read_chunk};
-use crate::shard::io::{Input, Output, Reply, Token};
+use crate::replication::transfer::Transfer;
+use crate::shard::io::{Input, Reply, Token};
 use crate::sim::client::{Act, Client, Finished, Wish};
 use crate::sim::clock::SimClock;
 use crate::sim::net::{Packet, SimNet};
-use crate::sim::node::{Away, End, SimNode, WorldOptions, fault};
+use crate::sim::node::{End, SimNode, WorldOptions, fault};
 use crate::time::{Span, Timestamp};
 
 pub(crate) const TICK: Span = Span::from_millis(100);
 /// One tick in so many begins a snapshot.
 const CHECKPOINT_ONE_IN: u64 = 10;
 const CLIENT_STEP: Span = Span::from_millis(4);
-/// Small pieces, so that a transfer has several and is cut in between.
-const CHUNK_BYTES: usize = 700;
-const SNAPSHOT_DIR: &str = "snapshots";
 /// Clients have addresses of their own.
-const CLIENTS_FROM: u64 = 1_000_000;
+pub(crate) const CLIENTS_FROM: u64 = 1_000_000;
 
 /// How a cluster is set up.
 #[derive(Clone)]
@@ -84,10 +80,10 @@ pub(crate) struct Slot {
     pub(crate) paused_until: Timestamp,
     pub(crate) sync_micros_max: u64,
     turn_is_due: bool,
-    transfers: BTreeMap<ShardId, (NodeId, Transfer)>,
+    pub(crate) transfers: BTreeMap<ShardId, (NodeId, Transfer)>,
 }
 
-enum Event {
+pub(crate) enum Event {
     Arrive { from: NodeId, to: NodeId, packet: Packet },
     Turn { node: NodeId, life: u64 },
     Synced { node: NodeId, life: u64 },
@@ -209,7 +205,7 @@ impl Cluster {
         Ok(())
     }
 
-    fn after(&mut self, span: Span, event: Event) {
+    pub(crate) fn after(&mut self, span: Span, event: Event) {
         self.n_events += 1;
         self.events.insert((self.now.plus(span), self.n_events), event);
     }
@@ -218,7 +214,7 @@ impl Cluster {
         self.after(span, Event::Restart { node });
     }
 
-    fn note(&mut self, what: u64, of: u64) {
+    pub(crate) fn note(&mut self, what: u64, of: u64) {
         let mixed = self.trace ^ self.now.as_micros().rotate_left(17) ^ what.rotate_left(41) ^ of;
         self.trace = SplitMix64::new(mixed).next_u64();
     }
@@ -400,136 +396,7 @@ impl Cluster {
         Err(fault(&format!("shard {shard} had leaders {one} and {other} in term {term}")))
     }
 
-    fn carry_away(&mut self, node: NodeId) {
-        let away = match self.nodes.get_mut(&node) {
-            Some(slot) if slot.is_up => slot.node.take_away(),
-            Some(_) | None => return,
-        };
-        for (shard, output) in away {
-            self.carry(node, (shard, output));
-        }
-    }
-
-    fn carry(&mut self, node: NodeId, (shard, output): Away) {
-        match output {
-            Output::Send { to, message } => {
-                let mut bytes = Vec::new();
-                if codec::encode(shard, &message, &mut bytes).is_ok() {
-                    self.send(node, to, Packet::Raft(bytes));
-                }
-            }
-            Output::Reply { token, reply } => {
-                let client = NodeId(CLIENTS_FROM + Client::of(token));
-                self.send(node, client, Packet::Reply { token, reply });
-            }
-            Output::Tell { target, tell } => {
-                let to = self.leader_as_seen(node, target);
-                self.send(node, to, Packet::Tell { target, tell });
-            }
-            Output::AckTells { source, up_to } => {
-                let to = self.leader_as_seen(node, source);
-                self.send(node, to, Packet::AckTells { source, target: shard, up_to });
-            }
-            Output::Fetch { from, offer } => self.begin_transfer(node, shard, from, offer),
-            Output::Invoke { entity, invocation } => {
-                // A port that echoes; its answer may get lost, and is asked for again.
-                let Some(life) = self.nodes.get(&node).map(|slot| slot.life) else { return };
-                let answer = Answer::Done(invocation.request);
-                let input = Box::new(Input::Answered { entity, invocation: invocation.at, answer });
-                if self.random.below(5) > 0 {
-                    let took = Span::from_millis(1 + self.random.below(40));
-                    self.after(took, Event::Answer { node, life, shard, input });
-                }
-            }
-            Output::Members(_) => self.stats.member_changes += 1,
-            Output::Append { .. }
-            | Output::AppendLazily(_)
-            | Output::ReadLog { .. }
-            | Output::SnapshotWanted
-            | Output::Install { .. }
-            | Output::Load { .. }
-            | Output::Store { .. }
-            | Output::Published { .. }
-            | Output::Leads(_)
-            | Output::ClockStepped { .. }
-            | Output::Panicked { .. }
-            | Output::Quarantined { .. }
-            | Output::IndexDamaged { .. }
-            | Output::Fenced { .. } => {}
-        }
-    }
-
-    /// Where a node would send what is for the leader of a shard: by its own replica, which may have
-    /// been removed and remember a leader of old, or by what the cluster's directory says.
-    fn leader_as_seen(&mut self, node: NodeId, shard: ShardId) -> NodeId {
-        let core = self.nodes.get(&node).and_then(|slot| slot.node.core(shard));
-        let own = core.and_then(|core| core.status().leader);
-        let listed = self.leader_of(shard);
-        let seen = if self.random.one_in(2) { own.or(listed) } else { listed.or(own) };
-        seen.unwrap_or(node)
-    }
-
-    fn send(&mut self, from: NodeId, to: NodeId, packet: Packet) {
-        let arrivals = self.net.send(from, to);
-        for span in arrivals {
-            self.after(span, Event::Arrive { from, to, packet: packet.clone() });
-        }
-    }
-
-    fn arrive(&mut self, from: NodeId, to: NodeId, packet: Packet) -> Result<(), End> {
-        if let Packet::Reply { token, reply } = packet {
-            self.answer(token, reply);
-            return Ok(());
-        }
-        let now = self.now;
-        let Some(slot) = self.nodes.get_mut(&to).filter(|slot| slot.is_up) else { return Ok(()) };
-        if slot.paused_until > now {
-            let pause = slot.paused_until.since(now);
-            self.after(pause, Event::Arrive { from, to, packet });
-            return Ok(());
-        }
-        self.note(to.0, from.0);
-        self.unpack(from, to, packet)?;
-        self.want_turn(to);
-        Ok(())
-    }
-
-    fn unpack(&mut self, from: NodeId, to: NodeId, packet: Packet) -> Result<(), End> {
-        let Some(slot) = self.nodes.get_mut(&to) else { return Ok(()) };
-        let node = &mut slot.node;
-        match packet {
-            Packet::Raft(bytes) => {
-                let (shard, message) = codec::decode(&bytes).map_err(|error| fault(&error))?;
-                node.send(shard, Input::Message(message));
-                self.note(u64::try_from(bytes.len()).unwrap_or(0), message_sum(&bytes));
-            }
-            Packet::Tell { target, tell } => node.send(target, Input::Told(tell)),
-            Packet::AckTells { source, target, up_to } => {
-                node.send(source, Input::TellsAcked { target, up_to });
-            }
-            Packet::Command { shard, token, command } => {
-                node.send(shard, Input::Command { token, command });
-            }
-            Packet::Query { shard, token, query } => {
-                node.send(shard, Input::Query { token, query });
-            }
-            Packet::ChunkWanted { of, wanted } => {
-                let file = node.files.get(&ShardId(of.shard)).filter(|(offer, _)| offer.meta == of);
-                let read = file.map(|(_, path)| read_chunk(&node.disk, path, of.id, wanted));
-                let bytes = read.and_then(Result::ok).flatten();
-                let offset = wanted.offset;
-                self.send(to, from, Packet::Chunk { of, offset, bytes });
-            }
-            Packet::Chunk { of, offset, bytes } => {
-                let shard = ShardId(of.shard);
-                self.take_chunk(to, shard, of.id, offset, bytes);
-            }
-            Packet::Reply { .. } => {}
-        }
-        Ok(())
-    }
-
-    fn answer(&mut self, token: Token, reply: Reply) {
+    pub(crate) fn answer(&mut self, token: Token, reply: Reply) {
         self.note(token, 0);
         let (now, nth) = (self.now, usize::try_from(Client::of(token)).unwrap_or(usize::MAX));
         let client = self.clients.get_mut(nth);
@@ -561,71 +428,4 @@ impl Cluster {
         let nth = usize::try_from(nth).unwrap_or(0);
         self.nodes.keys().nth(nth).copied().unwrap_or(NodeId(1))
     }
-
-    fn begin_transfer(
-        &mut self,
-        node: NodeId,
-        shard: ShardId,
-        from: NodeId,
-        offer: crate::replication::offer::SnapshotOffer,
-    ) {
-        let Some(slot) = self.nodes.get_mut(&node) else { return };
-        let disk = std::sync::Arc::new(slot.node.disk.clone());
-        match Transfer::open(disk, SNAPSHOT_DIR, offer.clone()) {
-            Ok(transfer) => {
-                slot.transfers.insert(shard, (from, transfer));
-                self.ask_chunks(node);
-            }
-            Err(_) => slot.node.send(shard, Input::FetchFailed(offer)),
-        }
-    }
-
-    /// Asks for what is missing, again and again: a piece may get lost.
-    fn ask_chunks(&mut self, node: NodeId) {
-        let Some(slot) = self.nodes.get(&node) else { return };
-        let mut asks = Vec::new();
-        for (from, transfer) in slot.transfers.values() {
-            if let Some(wanted) = transfer.wanted() {
-                let wanted = ChunkWanted { bytes_max: CHUNK_BYTES, ..wanted };
-                asks.push((*from, Packet::ChunkWanted { of: transfer.offer().meta, wanted }));
-            }
-        }
-        for (from, ask) in asks {
-            self.send(node, from, ask);
-        }
-    }
-
-    fn take_chunk(
-        &mut self,
-        node: NodeId,
-        shard: ShardId,
-        id: u64,
-        offset: u64,
-        bytes: Option<Vec<u8>>,
-    ) {
-        let Some(slot) = self.nodes.get_mut(&node) else { return };
-        let Some((from, mut transfer)) = slot.transfers.remove(&shard) else { return };
-        if transfer.offer().meta.id != id {
-            slot.transfers.insert(shard, (from, transfer));
-            return;
-        }
-        let offer = transfer.offer().clone();
-        let taken = bytes.is_some_and(|bytes| transfer.take(offset, &bytes).is_ok());
-        if !taken {
-            return slot.node.send(shard, Input::FetchFailed(offer));
-        }
-        if transfer.wanted().is_some() {
-            slot.transfers.insert(shard, (from, transfer));
-            return self.ask_chunks(node);
-        }
-        let input = match transfer.finish(None) {
-            Ok(file) => Input::Fetched { offer, file: file.path },
-            Err(_) => Input::FetchFailed(offer),
-        };
-        slot.node.send(shard, input);
-    }
-}
-
-fn message_sum(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0, |sum: u64, byte| sum.rotate_left(5) ^ u64::from(*byte))
 }

@@ -188,6 +188,14 @@ fn a_cluster_loses_nothing_and_doubles_nothing() {
     }
 }
 
+/// Replicas that came to lead after their own leaving was proposed, and led on from outside.
+#[test]
+fn a_leader_that_left_its_group_steps_down() {
+    for seed in [140, 234, 255] {
+        run(seed);
+    }
+}
+
 #[test]
 fn a_seed_is_one_run() {
     assert_eq!(run(5).trace, run(5).trace);

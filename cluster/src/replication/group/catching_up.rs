@@ -1,0 +1,90 @@
+//! Bringing replicas that lag up to the others: old entries, and snapshots where those are gone.
+//!
+//! **Invariants:** a leader never waits with trimming for a follower; a snapshot replaces the log in
+//! one append with the pointer to its file.
+
+use raft::eraftpb::{Message, MessageType};
+use raft::{ProgressState, SnapshotStatus};
+use storage::log::{LogEntry, Record};
+
+use crate::replication::group::{Group, raft_entry};
+use crate::replication::offer::SnapshotOffer;
+
+impl Group {
+    /// The answer of a replica without members to entries: a snapshot must come first.
+    pub(crate) fn ask_for_snapshot(&self, append: &Message) -> Option<Message> {
+        let unborn = self.members.voters.is_empty();
+        let asks = unborn && append.get_msg_type() == MessageType::MsgAppend;
+        asks.then(|| Message {
+            msg_type: MessageType::MsgAppendResponse,
+            to: append.from,
+            from: self.me.0,
+            term: append.term,
+            index: append.index,
+            reject: true,
+            request_snapshot: 1,
+            ..Message::default()
+        })
+    }
+
+    /// Entries (first, last) that followers need and only the node's log holds.
+    pub(crate) fn take_wanted_entries(&mut self) -> Vec<(u64, u64)> {
+        self.node.mut_store().take_wanted()
+    }
+
+    /// Takes what the node's log gave for a read from `from` on: nothing if it was trimmed.
+    pub(crate) fn take_read_entries(&mut self, from: u64, read: Vec<LogEntry>) {
+        let read = read.into_iter().map(raft_entry).collect();
+        if let Some(context) = self.node.mut_store().take_read(from, read) {
+            self.node.on_entries_fetched(context);
+            self.node.mut_store().forget_read();
+        }
+    }
+
+    /// Whether a follower waits for a snapshot that is newer than the one at hand.
+    pub(crate) fn take_snapshot_wanted(&mut self) -> bool {
+        self.is_leader() && self.node.mut_store().take_snapshot_wanted()
+    }
+
+    /// A snapshot of this replica is durable and its log may be trimmed up to its start.
+    pub(crate) fn cover(&mut self, offer: SnapshotOffer) {
+        self.node.mut_store().cover(offer);
+    }
+
+    /// The file of an offered snapshot is here, whole and durable: Raft may take the message that
+    /// offered it.
+    pub(crate) fn take_fetched(
+        &mut self,
+        message: Message,
+        offer: SnapshotOffer,
+        file: String,
+    ) -> Result<(), String> {
+        self.fetched = Some((offer, file));
+        self.step(message)?;
+        // It may have come too late to be of use.
+        self.fetched.take_if(|_| self.node.snap().is_none_or(|snapshot| snapshot.is_empty()));
+        Ok(())
+    }
+
+    /// Sets the log to the fetched snapshot, and says so in the node's log.
+    pub(super) fn install(&mut self, records: &mut Vec<Record>) -> Option<(SnapshotOffer, String)> {
+        let (offer, file) = self.fetched.take()?;
+        records.push(offer.pointer(&file));
+        records.push(offer.members.record(self.id));
+        self.members = offer.members.clone();
+        self.node.mut_store().install(offer.clone());
+        self.follow_members();
+        Some((offer, file))
+    }
+
+    /// A snapshot that was offered long ago may have been lost on the way, or be gone by now.
+    pub(super) fn offer_again(&mut self) {
+        let stuck = self.node.raft.prs().iter();
+        let stuck = stuck.filter(|(_, progress)| progress.state == ProgressState::Snapshot);
+        let mut stuck: Vec<_> = stuck.map(|(id, _)| *id).collect();
+        stuck.sort_unstable();
+        for id in stuck {
+            self.node.report_snapshot(id, SnapshotStatus::Failure);
+        }
+    }
+}

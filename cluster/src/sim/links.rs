@@ -1,0 +1,214 @@
+//! What leaves a node and where it arrives: messages, tells, replies, pieces of snapshots.
+//!
+//! **Invariants:** a message travels as the bytes it has on a real wire; what arrives at a machine
+//! that is down is gone, and at a paused one it waits.
+
+use std::sync::Arc;
+
+use crate::entity::Answer;
+use crate::ids::{NodeId, ShardId};
+use crate::replication::codec;
+use crate::replication::offer::SnapshotOffer;
+use crate::replication::transfer::{ChunkWanted, Transfer, read_chunk};
+use crate::shard::io::{Input, Output};
+use crate::sim::client::Client;
+use crate::sim::cluster::{CLIENTS_FROM, Cluster, Event};
+use crate::sim::net::Packet;
+use crate::sim::node::{Away, End, fault};
+use crate::time::Span;
+
+/// Small pieces, so that a transfer has several and is cut in between.
+const CHUNK_BYTES: usize = 700;
+const SNAPSHOT_DIR: &str = "snapshots";
+
+impl Cluster {
+    pub(crate) fn carry_away(&mut self, node: NodeId) {
+        let away = match self.nodes.get_mut(&node) {
+            Some(slot) if slot.is_up => slot.node.take_away(),
+            Some(_) | None => return,
+        };
+        for (shard, output) in away {
+            self.carry(node, (shard, output));
+        }
+    }
+
+    fn carry(&mut self, node: NodeId, (shard, output): Away) {
+        match output {
+            Output::Send { to, message } => {
+                let mut bytes = Vec::new();
+                if codec::encode(shard, &message, &mut bytes).is_ok() {
+                    self.send(node, to, Packet::Raft(bytes));
+                }
+            }
+            Output::Reply { token, reply } => {
+                let client = NodeId(CLIENTS_FROM + Client::of(token));
+                self.send(node, client, Packet::Reply { token, reply });
+            }
+            Output::Tell { target, tell } => {
+                let to = self.leader_as_seen(node, target);
+                self.send(node, to, Packet::Tell { target, tell });
+            }
+            Output::AckTells { source, up_to } => {
+                let to = self.leader_as_seen(node, source);
+                self.send(node, to, Packet::AckTells { source, target: shard, up_to });
+            }
+            Output::Fetch { from, offer } => self.begin_transfer(node, shard, from, offer),
+            Output::Invoke { entity, invocation } => {
+                // A port that echoes; its answer may get lost, and is asked for again.
+                let Some(life) = self.nodes.get(&node).map(|slot| slot.life) else { return };
+                let answer = Answer::Done(invocation.request);
+                let input = Box::new(Input::Answered { entity, invocation: invocation.at, answer });
+                if self.random.below(5) > 0 {
+                    let took = Span::from_millis(1 + self.random.below(40));
+                    self.after(took, Event::Answer { node, life, shard, input });
+                }
+            }
+            Output::Members(_) => self.stats.member_changes += 1,
+            Output::Append { .. }
+            | Output::AppendLazily(_)
+            | Output::ReadLog { .. }
+            | Output::SnapshotWanted
+            | Output::Install { .. }
+            | Output::Load { .. }
+            | Output::Store { .. }
+            | Output::Published { .. }
+            | Output::Leads(_)
+            | Output::ClockStepped { .. }
+            | Output::Panicked { .. }
+            | Output::Quarantined { .. }
+            | Output::IndexDamaged { .. }
+            | Output::Fenced { .. } => {}
+        }
+    }
+
+    /// Where a node would send what is for the leader of a shard: by its own replica, which may have
+    /// been removed and remember a leader of old, or by what the cluster's directory says.
+    fn leader_as_seen(&mut self, node: NodeId, shard: ShardId) -> NodeId {
+        let core = self.nodes.get(&node).and_then(|slot| slot.node.core(shard));
+        let own = core.and_then(|core| core.status().leader);
+        let listed = self.leader_of(shard);
+        let seen = if self.random.one_in(2) { own.or(listed) } else { listed.or(own) };
+        seen.unwrap_or(node)
+    }
+
+    pub(crate) fn send(&mut self, from: NodeId, to: NodeId, packet: Packet) {
+        let arrivals = self.net.send(from, to);
+        for span in arrivals {
+            self.after(span, Event::Arrive { from, to, packet: packet.clone() });
+        }
+    }
+
+    pub(crate) fn arrive(&mut self, from: NodeId, to: NodeId, packet: Packet) -> Result<(), End> {
+        if let Packet::Reply { token, reply } = packet {
+            self.answer(token, reply);
+            return Ok(());
+        }
+        let now = self.now;
+        let Some(slot) = self.nodes.get_mut(&to).filter(|slot| slot.is_up) else { return Ok(()) };
+        if slot.paused_until > now {
+            let pause = slot.paused_until.since(now);
+            self.after(pause, Event::Arrive { from, to, packet });
+            return Ok(());
+        }
+        self.note(to.0, from.0);
+        self.unpack(from, to, packet)?;
+        self.want_turn(to);
+        Ok(())
+    }
+
+    fn unpack(&mut self, from: NodeId, to: NodeId, packet: Packet) -> Result<(), End> {
+        let Some(slot) = self.nodes.get_mut(&to) else { return Ok(()) };
+        let node = &mut slot.node;
+        match packet {
+            Packet::Raft(bytes) => {
+                let (shard, message) = codec::decode(&bytes).map_err(|error| fault(&error))?;
+                node.send(shard, Input::Message(message));
+                self.note(u64::try_from(bytes.len()).unwrap_or(0), message_sum(&bytes));
+            }
+            Packet::Tell { target, tell } => node.send(target, Input::Told(tell)),
+            Packet::AckTells { source, target, up_to } => {
+                node.send(source, Input::TellsAcked { target, up_to });
+            }
+            Packet::Command { shard, token, command } => {
+                node.send(shard, Input::Command { token, command });
+            }
+            Packet::Query { shard, token, query } => {
+                node.send(shard, Input::Query { token, query });
+            }
+            Packet::ChunkWanted { of, wanted } => {
+                let file = node.files.get(&ShardId(of.shard)).filter(|(offer, _)| offer.meta == of);
+                let read = file.map(|(_, path)| read_chunk(&node.disk, path, of.id, wanted));
+                let bytes = read.and_then(Result::ok).flatten();
+                let offset = wanted.offset;
+                self.send(to, from, Packet::Chunk { of, offset, bytes });
+            }
+            Packet::Chunk { of, offset, bytes } => {
+                let shard = ShardId(of.shard);
+                self.take_chunk(to, shard, of.id, offset, bytes);
+            }
+            Packet::Reply { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn begin_transfer(&mut self, node: NodeId, shard: ShardId, from: NodeId, offer: SnapshotOffer) {
+        let Some(slot) = self.nodes.get_mut(&node) else { return };
+        let disk = Arc::new(slot.node.disk.clone());
+        match Transfer::open(disk, SNAPSHOT_DIR, offer.clone()) {
+            Ok(transfer) => {
+                slot.transfers.insert(shard, (from, transfer));
+                self.ask_chunks(node);
+            }
+            Err(_) => slot.node.send(shard, Input::FetchFailed(offer)),
+        }
+    }
+
+    /// Asks for what is missing, again and again: a piece may get lost.
+    pub(crate) fn ask_chunks(&mut self, node: NodeId) {
+        let Some(slot) = self.nodes.get(&node) else { return };
+        let mut asks = Vec::new();
+        for (from, transfer) in slot.transfers.values() {
+            if let Some(wanted) = transfer.wanted() {
+                let wanted = ChunkWanted { bytes_max: CHUNK_BYTES, ..wanted };
+                asks.push((*from, Packet::ChunkWanted { of: transfer.offer().meta, wanted }));
+            }
+        }
+        for (from, ask) in asks {
+            self.send(node, from, ask);
+        }
+    }
+
+    fn take_chunk(
+        &mut self,
+        node: NodeId,
+        shard: ShardId,
+        id: u64,
+        offset: u64,
+        bytes: Option<Vec<u8>>,
+    ) {
+        let Some(slot) = self.nodes.get_mut(&node) else { return };
+        let Some((from, mut transfer)) = slot.transfers.remove(&shard) else { return };
+        if transfer.offer().meta.id != id {
+            slot.transfers.insert(shard, (from, transfer));
+            return;
+        }
+        let offer = transfer.offer().clone();
+        let taken = bytes.is_some_and(|bytes| transfer.take(offset, &bytes).is_ok());
+        if !taken {
+            return slot.node.send(shard, Input::FetchFailed(offer));
+        }
+        if transfer.wanted().is_some() {
+            slot.transfers.insert(shard, (from, transfer));
+            return self.ask_chunks(node);
+        }
+        let input = match transfer.finish(None) {
+            Ok(file) => Input::Fetched { offer, file: file.path },
+            Err(_) => Input::FetchFailed(offer),
+        };
+        slot.node.send(shard, input);
+    }
+}
+
+fn message_sum(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0, |sum: u64, byte| sum.rotate_left(5) ^ u64::from(*byte))
+}
