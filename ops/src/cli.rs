@@ -93,6 +93,8 @@ fn serve_command() -> Command {
         Arg::new(description.name)
             .long(description.name)
             .value_name(description.value)
+            // Given more than once, members add up; of anything else the last counts.
+            .action(if setting == Setting::Join { ArgAction::Append } else { ArgAction::Set })
             .help(format!("{help} [env: {}]", setting.variable()))
     });
     let secrets = Setting::ALL.into_iter().filter(|setting| setting.is_secret()).map(|setting| {
@@ -260,8 +262,8 @@ fn serve_config(matches: &ArgMatches) -> Result<Config, Failure> {
         .into_iter()
         .filter(|setting| !setting.is_secret())
         .filter_map(|setting| {
-            let text = matches.get_one::<String>(setting.describe().name)?;
-            Some((setting, text.clone()))
+            let texts = matches.get_many::<String>(setting.describe().name)?;
+            Some((setting, texts.map(String::as_str).collect::<Vec<_>>().join(",")))
         })
         .collect();
     let environment = |name: &str| std::env::var(name).ok();

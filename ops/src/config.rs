@@ -16,6 +16,9 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use cluster::placement::member::NodeNumber;
+use cluster::runtime::joining::MeshSettings;
+use cluster::runtime::membership::PlacementRule;
 use edge::http::app::OperatorToken;
 
 pub use raw::{RawConfig, Source};
@@ -32,6 +35,8 @@ pub enum ConfigError {
     Invalid { setting: Setting, given: String, reason: String },
     #[error("a catalogue and --demo were both given; the demo brings its own catalogue")]
     DemoWithCatalogue,
+    #[error("join was given without mesh-listen: members could not reach this node")]
+    JoinWithoutMesh,
 }
 
 /// How log lines look.
@@ -73,6 +78,8 @@ pub struct Config {
     pub request_timeout: Duration,
     /// Carts a second that one address may create; `None` is no limit.
     pub cart_creation_rate: Option<NonZeroU32>,
+    /// `None`: the node is alone.
+    pub mesh: Option<MeshSettings>,
 }
 
 impl Config {
@@ -120,8 +127,36 @@ impl Config {
                 })?;
                 Ok(NonZeroU32::new(rate))
             })?,
+            mesh: mesh(raw)?,
         })
     }
+}
+
+/// A node's part in a cluster, if it is to have one.
+fn mesh(raw: &RawConfig) -> Result<Option<MeshSettings>, ConfigError> {
+    let number = raw.required(Setting::NodeNumber, |text| {
+        let number: u64 = text.parse().map_err(|_| "a whole number".to_owned())?;
+        NodeNumber::try_from(number).map_err(|error| error.to_string())
+    })?;
+    let advertise = raw.optional(Setting::Advertise, host_and_port)?;
+    let zone = raw.required(Setting::Zone, zone)?;
+    let certificates = raw.optional(Setting::Certificates, path)?;
+    let join = raw.optional(Setting::Join, |text| {
+        text.split(',').map(|member| host_and_port(member.trim())).collect::<Result<Vec<_>, _>>()
+    })?;
+    let join = join.unwrap_or_default();
+    let Some(listen) = raw.optional(Setting::MeshListen, mesh_address)? else {
+        return if join.is_empty() { Ok(None) } else { Err(ConfigError::JoinWithoutMesh) };
+    };
+    Ok(Some(MeshSettings {
+        number,
+        listen,
+        advertise: advertise.unwrap_or_else(|| listen.to_string()),
+        zone,
+        certificates,
+        join,
+        placement: PlacementRule::default(),
+    }))
 }
 
 /// Whether the demo shop was asked for.
@@ -148,6 +183,24 @@ fn path(text: &str) -> Result<PathBuf, String> {
 
 fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "an address and port, such as 127.0.0.1:7600".to_owned())
+}
+
+/// Members know this address, so it cannot be one that changes at every start.
+fn mesh_address(text: &str) -> Result<SocketAddr, String> {
+    let address = address(text)?;
+    if address.port() == 0 { Err("a port other than 0".to_owned()) } else { Ok(address) }
+}
+
+fn host_and_port(text: &str) -> Result<String, String> {
+    let invalid = || "a host and port, such as node-2.shop.example:7700".to_owned();
+    let (host, port) = text.rsplit_once(':').ok_or_else(invalid)?;
+    let is_port = port.parse::<u16>().is_ok_and(|port| port > 0);
+    (is_port && !host.is_empty()).then(|| text.to_owned()).ok_or_else(invalid)
+}
+
+fn zone(text: &str) -> Result<String, String> {
+    let fits = (1..=64).contains(&text.len());
+    fits.then(|| text.to_owned()).ok_or_else(|| "a name of 1 to 64 bytes".to_owned())
 }
 
 fn shards(text: &str) -> Result<u32, String> {

@@ -3,9 +3,12 @@
 //! **Invariants:** an exit code keeps its meaning from version to version; the line names what
 //! failed and every cause behind it, once.
 
+use std::io;
 use std::process::ExitCode;
 
 use cluster::runtime::identity::IdentityError;
+use cluster::runtime::joining::JoinError;
+use cluster::runtime::mesh::MeshError;
 use cluster::runtime::node::StartError;
 use storage::disk::LockError;
 use storage::log::LogError;
@@ -77,6 +80,7 @@ impl From<StartError> for Failure {
             StartError::Shards(_) => Exit::Usage,
             StartError::Log(error) => of_log(error),
             StartError::ShardLost { .. } | StartError::Restore(_) => Exit::Damaged,
+            StartError::Join(error) => of_join(error),
             StartError::Index(_) | StartError::Group(_) | StartError::Start { .. } => Exit::Failed,
         };
         Self::new(exit, error)
@@ -96,9 +100,25 @@ pub(crate) fn of_identity(error: &IdentityError) -> Exit {
         IdentityError::Foreign { .. } => Exit::ForeignFolder,
         IdentityError::Newer { .. } => Exit::NewerFormat,
         IdentityError::Damaged { .. } => Exit::Damaged,
-        IdentityError::OtherShards { .. } => Exit::Usage,
+        IdentityError::OtherShards { .. } | IdentityError::OtherNumber { .. } => Exit::Usage,
         IdentityError::Key(error) => of_key(error),
         IdentityError::Random(_) => Exit::Failed,
+    }
+}
+
+fn of_join(error: &JoinError) -> Exit {
+    match error {
+        JoinError::Identity(error) => of_identity(error),
+        JoinError::Mesh(MeshError::Listen { source, .. })
+            if source.kind() == io::ErrorKind::AddrInUse =>
+        {
+            Exit::AddressInUse
+        }
+        JoinError::Mesh(MeshError::NotLoopback(_) | MeshError::Certificates(_))
+        | JoinError::Certificates { .. } => Exit::Usage,
+        JoinError::Mesh(MeshError::Listen { .. } | MeshError::Window { .. })
+        | JoinError::NobodyAnswered { .. }
+        | JoinError::Refused { .. } => Exit::Failed,
     }
 }
 

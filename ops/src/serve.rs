@@ -123,6 +123,7 @@ async fn start_node(
         resident_bytes_max: config.entity_bytes_max,
         shard_queue_bytes_max: config.shard_queue_bytes_max,
         index_cache_bytes: config.index_cache_bytes,
+        mesh: config.mesh.clone(),
         ..NodeConfig::new(config.data.clone(), kinds)
     };
     let node = Box::pin(Node::start(node_config, registry))

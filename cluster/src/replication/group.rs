@@ -303,7 +303,7 @@ impl Group {
         let progress = |(id, progress): (&u64, &raft::Progress)| {
             let behind = last.saturating_sub(progress.matched);
             // One that has everything is probed, not replicated to, until there is more.
-            let follows = progress.state != ProgressState::Snapshot;
+            let follows = progress.state != raft::ProgressState::Snapshot;
             (NodeId(*id), Progress { behind, is_live: follows && progress.recent_active })
         };
         others.map(progress).collect()

@@ -79,6 +79,7 @@ impl Verifier<'_> {
                     IdentityError::Foreign { .. }
                     | IdentityError::Newer { .. }
                     | IdentityError::OtherShards { .. }
+                    | IdentityError::OtherNumber { .. }
                     | IdentityError::Key(_)
                     | IdentityError::Random(_) => {
                         return Err(Failure::new(crate::failure::of_identity(&error), error));

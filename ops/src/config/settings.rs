@@ -26,6 +26,12 @@ pub enum Setting {
     ShutdownGrace,
     RequestTimeout,
     CartCreationRate,
+    MeshListen,
+    NodeNumber,
+    Advertise,
+    Zone,
+    Certificates,
+    Join,
 }
 
 /// A setting as people see it.
@@ -38,7 +44,7 @@ pub struct Description {
 }
 
 impl Setting {
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 22] = [
         Self::Listen,
         Self::Data,
         Self::Shards,
@@ -55,6 +61,12 @@ impl Setting {
         Self::ShutdownGrace,
         Self::RequestTimeout,
         Self::CartCreationRate,
+        Self::MeshListen,
+        Self::NodeNumber,
+        Self::Advertise,
+        Self::Zone,
+        Self::Certificates,
+        Self::Join,
     ];
 
     pub const fn describe(self) -> Description {
@@ -75,6 +87,12 @@ impl Setting {
             Self::ShutdownGrace => ("shutdown-grace", "TIME", Some("10s")),
             Self::RequestTimeout => ("request-timeout", "TIME", Some("10s")),
             Self::CartCreationRate => ("cart-creation-rate", "COUNT", Some("100")),
+            Self::MeshListen => ("mesh-listen", "ADDRESS", None),
+            Self::NodeNumber => ("node-number", "NUMBER", Some("1")),
+            Self::Advertise => ("advertise", "HOST:PORT", None),
+            Self::Zone => ("zone", "NAME", Some("default")),
+            Self::Certificates => ("certificates", "FOLDER", None),
+            Self::Join => ("join", "HOST:PORT[,…]", None),
         };
         Description { name, value, default, help: self.help() }
     }
@@ -109,6 +127,16 @@ impl Setting {
             Self::CartCreationRate => {
                 "Carts a second that one address may create, ten seconds' worth at once; 0: no limit"
             }
+            Self::MeshListen => {
+                "Where other nodes are heard; none: this node is alone. Port 0 is not possible"
+            }
+            Self::NodeNumber => "This node's number in the cluster, as in its certificate",
+            Self::Advertise => "Where other nodes find this one [default: mesh-listen]",
+            Self::Zone => "What fails together: copies go to different zones while there are any",
+            Self::Certificates => {
+                "Folder of `omnicart certs node`; without it all nodes are on this machine"
+            }
+            Self::Join => "The meshes of members, to join their cluster with a new folder",
         }
     }
 
