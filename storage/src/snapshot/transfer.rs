@@ -153,7 +153,11 @@ impl SnapshotReceiver {
         if !self.is_complete() {
             return Err(self.foreign("it is shorter than announced"));
         }
-        self.file.sync_all().map_err(SnapshotError::io(&self.receiving, "synced"))?;
+        if let Err(source) = self.file.sync_all() {
+            // What a failed sync dropped no later one writes, although it can still be read.
+            self.discard();
+            return Err(SnapshotError::io(&self.receiving, "synced")(source));
+        }
         let mut verified = match self.verified(seal) {
             Ok(verified) => verified,
             Err(error) => {
@@ -180,7 +184,13 @@ impl SnapshotReceiver {
     /// A missing key or a failing disk says nothing about the bytes; anything else condemns them.
     fn discard_after(&self, error: &SnapshotError) {
         let keeps = matches!(error, SnapshotError::Io { .. } | SnapshotError::Sealed { .. });
-        if !keeps && let Err(error) = self.disk.remove(&self.receiving) {
+        if !keeps {
+            self.discard();
+        }
+    }
+
+    fn discard(&self) {
+        if let Err(error) = self.disk.remove(&self.receiving) {
             tracing::warn!(file = self.receiving, %error, "a damaged transfer could not be removed");
         }
     }

@@ -306,6 +306,23 @@ fn a_received_snapshot_survives_crashes_on_the_way() {
 }
 
 #[test]
+fn what_a_failed_sync_dropped_is_fetched_again() {
+    for seed in 0..20 {
+        let (source, target) = (SimDisk::new(seed), SimDisk::new(!seed));
+        let records = records(&mut SplitMix64::new(seed), 30, 1_000);
+        write(&source, META, None, &records).unwrap();
+        let chunks = SnapshotChunks::open(&source, PATH).unwrap();
+        // Bring the folder into being, so that the next sync is that of the file.
+        receive(&chunks, &target, None, 1).unwrap_err();
+        target.fail_sync(1);
+        receive(&chunks, &target, None, 1_000).unwrap_err();
+        receive(&chunks, &target, None, 1_000).unwrap();
+        target.crash();
+        assert_eq!(read(&target, PATH, None).unwrap(), records, "seed {seed}");
+    }
+}
+
+#[test]
 fn a_receiver_takes_bytes_in_order_and_only_the_announced_file() {
     let (source, target) = (SimDisk::new(1), SimDisk::new(2));
     let records = records(&mut SplitMix64::new(1), 60, 2_000);
