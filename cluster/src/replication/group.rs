@@ -5,7 +5,7 @@
 //! before anything derived from applying it. A replica whose members are unknown takes part only
 //! by a snapshot, because the log from its beginning does not say who was there at first.
 
-mod catching_up;
+pub mod catching_up;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};

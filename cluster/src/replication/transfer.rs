@@ -44,7 +44,7 @@ impl Transfer {
         &self.offer
     }
 
-    /// What to ask for; `None` when everything is here.
+    /// What to ask for; `None` when everything is here, which may be so from the start.
     pub fn wanted(&self) -> Option<ChunkWanted> {
         let offset = self.receiver.resume_offset();
         let wanted = ChunkWanted { offset, bytes_max: CHUNK_BYTES_MAX };

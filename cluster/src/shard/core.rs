@@ -16,6 +16,7 @@ use crate::entity::Catalogue;
 use crate::ids::{EntityRef, Incarnation, NodeId, ShardId};
 use crate::mutants::Mutant;
 use crate::placement::shard_map::ShardMap;
+use crate::replication::group::catching_up::FollowerStatus;
 use crate::replication::group::{Group, GroupConfig, GroupError, GroupState};
 use crate::replication::members::GroupMembers;
 use crate::shard::clock::BelievedClock;
@@ -469,6 +470,11 @@ impl ShardCore {
     /// Who has a part in this shard's group, as far as this replica has applied.
     pub fn members(&self) -> &GroupMembers {
         self.group.members()
+    }
+
+    /// How far the other replicas are, on a leader.
+    pub fn followers(&self) -> Vec<FollowerStatus> {
+        self.group.followers()
     }
 
     pub fn status(&self) -> ShardStatus {

@@ -225,7 +225,7 @@ pub enum Output {
     /// A follower can only go on from a snapshot newer than there is: write one soon.
     SnapshotWanted,
     /// The file of this snapshot is wanted from that node; answered by [`Input::Fetched`] or
-    /// [`Input::FetchFailed`]. It replaces a fetch that is under way.
+    /// [`Input::FetchFailed`], always. It replaces a fetch that is under way.
     Fetch {
         from: NodeId,
         offer: SnapshotOffer,

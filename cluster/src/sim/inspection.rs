@@ -56,7 +56,8 @@ impl Cluster {
         for shard in self.map.shards() {
             for (NodeId(id), slot) in &self.nodes {
                 let Some(core) = slot.node.core(shard) else { continue };
-                let line = format!("{shard} on {id} up {}: {:?}\n", slot.is_up, core.status());
+                let (status, followers) = (core.status(), core.followers());
+                let line = format!("{shard} on {id} up {}: {status:?} {followers:?}\n", slot.is_up);
                 text.push_str(&line);
             }
         }

@@ -157,7 +157,8 @@ impl Cluster {
         match Transfer::open(disk, SNAPSHOT_DIR, offer.clone()) {
             Ok(transfer) => {
                 slot.transfers.insert(shard, (from, transfer));
-                self.ask_chunks(node);
+                // A crash may have come when everything was here and nothing was verified yet.
+                self.go_on(node, shard);
             }
             Err(_) => slot.node.send(shard, Input::FetchFailed(offer)),
         }
@@ -197,10 +198,19 @@ impl Cluster {
         if !taken {
             return slot.node.send(shard, Input::FetchFailed(offer));
         }
+        slot.transfers.insert(shard, (from, transfer));
+        self.go_on(node, shard);
+    }
+
+    /// Asks for the next piece of a transfer, or ends it.
+    fn go_on(&mut self, node: NodeId, shard: ShardId) {
+        let Some(slot) = self.nodes.get_mut(&node) else { return };
+        let Some((from, transfer)) = slot.transfers.remove(&shard) else { return };
         if transfer.wanted().is_some() {
             slot.transfers.insert(shard, (from, transfer));
             return self.ask_chunks(node);
         }
+        let offer = transfer.offer().clone();
         let input = match transfer.finish(None) {
             Ok(file) => Input::Fetched { offer, file: file.path },
             Err(_) => Input::FetchFailed(offer),

@@ -6,7 +6,7 @@
 use crate::ids::{NodeId, ShardId};
 use crate::replication::members::{GroupMembers, MemberChange, MemberStep};
 use crate::shard::io::Input;
-use crate::sim::cluster::Cluster;
+use crate::sim::cluster::{Cluster, Slot};
 use crate::sim::node::End;
 use crate::time::Span;
 
@@ -25,8 +25,8 @@ impl Cluster {
             48..62 => self.net.heal(),
             62..68 => self.fail_disk(node),
             68..74 => self.set_clock(node),
-            74..78 => self.slow_disk(node),
-            78..88 => self.transfer(),
+            74..81 => self.slow_disk(node),
+            81..88 => self.transfer(),
             88..90 => self.cut_power(),
             _ => self.change_members()?,
         }
@@ -60,10 +60,15 @@ impl Cluster {
         if self.machines_up() * 2 <= self.nodes.len() + 1 {
             return;
         }
+        // Rather one whose promises are on their way to its disk.
+        let writes = |slot: &&Slot| slot.is_up && slot.node.is_writing();
+        let writing = self.nodes.iter().find(|(_, slot)| writes(slot)).map(|(id, _)| *id);
+        let node = writing.unwrap_or(node);
         self.stats.crashes += 1;
         self.kill(node);
-        let pause = Span::from_millis(100 + self.random.below(6_000));
-        self.restart_after(pause, node);
+        let quick = self.random.one_in(2);
+        let pause = 50 + self.random.below(if quick { 300 } else { 6_000 });
+        self.restart_after(Span::from_millis(pause), node);
     }
 
     /// All at once: nothing that was not synced is anywhere any more.

@@ -4,13 +4,53 @@
 //! one append with the pointer to its file.
 
 use raft::eraftpb::{Message, MessageType};
-use raft::{ProgressState, SnapshotStatus};
+use raft::{Progress, ProgressState, SnapshotStatus};
 use storage::log::{LogEntry, Record};
 
+use crate::ids::NodeId;
 use crate::replication::group::{Group, raft_entry};
 use crate::replication::offer::SnapshotOffer;
 
+/// How far another replica is, as the leader knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FollowerStatus {
+    pub node: NodeId,
+    /// It holds everything up to here.
+    pub matched: u64,
+    /// The next entry to be sent.
+    pub next: u64,
+    pub pace: Pace,
+}
+
+/// How a leader feeds a replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// One message at a time: it is not known what it holds.
+    Probing,
+    Streaming,
+    /// It was offered a snapshot.
+    Snapshot,
+}
+
 impl Group {
+    /// The other replicas, on a leader.
+    pub(crate) fn followers(&self) -> Vec<FollowerStatus> {
+        let others = self.node.raft.prs().iter().filter(|(id, _)| **id != self.me.0);
+        let status = |(id, progress): (&u64, &Progress)| FollowerStatus {
+            node: NodeId(*id),
+            matched: progress.matched,
+            next: progress.next_idx,
+            pace: match progress.state {
+                ProgressState::Probe => Pace::Probing,
+                ProgressState::Replicate => Pace::Streaming,
+                ProgressState::Snapshot => Pace::Snapshot,
+            },
+        };
+        let mut followers: Vec<_> = others.map(status).collect();
+        followers.sort_unstable_by_key(|follower| follower.node);
+        if self.is_leader() { followers } else { Vec::new() }
+    }
+
     /// The answer of a replica without members to entries: a snapshot must come first.
     pub(crate) fn ask_for_snapshot(&self, append: &Message) -> Option<Message> {
         let unborn = self.members.voters.is_empty();
