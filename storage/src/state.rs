@@ -14,6 +14,9 @@
 //! - the folder's `CURRENT` file and the tree name the same random generation, which the caller
 //!   records in its log, so that a folder restored by hand is foreign.
 //!
+//! A seal covers bodies, not keys: sled orders by them, so names of entities, such as SKUs, are in
+//! the clear in its files even where all else is encrypted: personal data must not be a name.
+//!
 //! Its files are reached by path and are not simulated: sled offers no seam for that.
 
 mod folder;
@@ -149,6 +152,31 @@ pub enum IndexFault {
 impl IndexFault {
     fn io(doing: &'static str, path: &Path, source: io::Error) -> Self {
         Self::Io { doing, path: path.to_owned(), source: Arc::new(source) }
+    }
+
+    /// Whether it failed for want of disk space alone: then the folder is not at fault.
+    pub fn is_storage_full(&self) -> bool {
+        let kind = match self {
+            Self::Io { source, .. } => source.kind(),
+            Self::Sled { source, .. } => match source.as_ref() {
+                sled::Error::Io(error) => error.kind(),
+                sled::Error::CollectionNotFound(_)
+                | sled::Error::Unsupported(_)
+                | sled::Error::ReportableBug(_)
+                | sled::Error::Corruption { .. } => return false,
+            },
+            Self::OpenTimedOut { .. }
+            | Self::ThreadLost { .. }
+            | Self::Panicked { .. }
+            | Self::Marker { .. }
+            | Self::Generation { .. }
+            | Self::Record { .. }
+            | Self::Summary { .. }
+            | Self::Seal { .. }
+            | Self::ReservedShard
+            | Self::Abandoned => return false,
+        };
+        matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
     }
 
     fn sled(doing: &'static str) -> impl Fn(sled::Error) -> Self {
