@@ -145,10 +145,7 @@ impl ShardCore {
     /// Puts tells into their channels, and hands out what the world is to do when this replica
     /// leads. Says whether the outcome publishes anything.
     fn send_effects(&mut self, outcome: &Outcome, place: Place, out: &mut Vec<Output>) -> bool {
-        let own = self.own_tells(outcome);
-        if let Some(lead) = &mut self.lead {
-            lead.speculation.own_tells = lead.speculation.own_tells.saturating_sub(own);
-        }
+        self.forget_tells(outcome);
         let Verdict::Accepted { effects, .. } = &outcome.verdict else { return false };
         let leads = self.leads_started();
         let mut published = false;

@@ -225,8 +225,7 @@ impl ShardCore {
     ) -> Result<(Verdict, Reply), Reply> {
         let Resolved { events, effects, reply } = resolved;
         let keyed = command.key.is_some();
-        let tells = effects.iter().any(|effect| matches!(effect, Effect::Tell { .. }));
-        if tells && self.header.channels.is_congested() {
+        if effects.iter().any(|effect| self.is_congested_for(effect)) {
             return Err(Reply::Busy { retry_after: Span::from_secs(1) });
         }
         let answer = Reply::Accepted {
@@ -241,6 +240,13 @@ impl ShardCore {
         let events = events.into_iter().map(Bytes).collect();
         let reply = keyed.then_some(Bytes(reply));
         Ok((Verdict::Accepted { events, effects, reply }, answer))
+    }
+
+    /// Whether an effect is a tell whose channel may take no more.
+    fn is_congested_for(&self, effect: &Effect) -> bool {
+        let (Effect::Tell { to, .. }, Some(lead)) = (effect, &self.lead) else { return false };
+        let target = self.shards.shard_of(to.key.slot());
+        self.header.channels.is_congested(target, &lead.speculation.tell_bytes)
     }
 
     /// What is known of a router's command id: done, or on its way.

@@ -50,6 +50,8 @@ pub(crate) struct Speculation {
     pub(crate) received: BTreeMap<(Incarnation, ShardId), u64>,
     /// Tells of this shard to itself that are in proposed entries.
     pub(crate) own_tells: usize,
+    /// Bytes of all tells in proposed entries, by target.
+    pub(crate) tell_bytes: BTreeMap<ShardId, u64>,
 }
 
 /// An entry on its way through the log, and who waits for it.
@@ -100,6 +102,11 @@ impl Lead {
         !self.inbox.is_empty() || !self.told.is_empty() || self.marks.are_due
     }
 
+    /// Whether there is progress that no entry carries yet.
+    pub(crate) fn has_marks(&self) -> bool {
+        !self.marks.tells_acked.is_empty() || !self.marks.cursors.is_empty()
+    }
+
     pub(crate) fn mark_tells_acked(&mut self, target: ShardId, up_to: u64) {
         let mark = self.marks.tells_acked.entry(target).or_default();
         *mark = up_to.max(*mark);
@@ -112,7 +119,7 @@ impl Lead {
 
     /// Lets progress have an entry of its own: nothing else came along to carry it.
     pub(crate) fn make_marks_due(&mut self) {
-        self.marks.are_due = !self.marks.tells_acked.is_empty() || !self.marks.cursors.is_empty();
+        self.marks.are_due = self.has_marks();
     }
 
     pub(crate) fn take_marks(&mut self) -> Vec<Item> {

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{EntityRef, Incarnation, ShardId};
+use crate::ids::{EntityKey, EntityRef, Incarnation, ShardId};
 
 /// A command on its way from one entity to another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,8 +40,8 @@ struct Outgoing {
 }
 
 impl Channels {
-    /// Past this many waiting bytes, commands that start more work are refused. What waits is part
-    /// of the shard's header, which must stay far below the largest record.
+    /// What all channels together may hold before commands that start more work are refused. What
+    /// waits is part of the shard's header, which must stay far below the largest record.
     pub(crate) const WAITING_BYTES_MAX: u64 = 512 << 10;
 
     pub(crate) fn send(
@@ -54,7 +54,7 @@ impl Channels {
     ) -> &Tell {
         let channel = self.outgoing.entry(target).or_default();
         channel.last_seq += 1;
-        channel.waiting_bytes += tell_bytes(&command);
+        channel.waiting_bytes += tell_bytes(&to, &command);
         let tell = Tell { from, incarnation, seq: channel.last_seq, to, command };
         channel.waiting.push_back(tell);
         channel.waiting.back().unwrap_or_else(|| unreachable!("pushed on the line before"))
@@ -63,7 +63,8 @@ impl Channels {
     pub(crate) fn acked(&mut self, target: ShardId, up_to: u64) {
         let Some(channel) = self.outgoing.get_mut(&target) else { return };
         while let Some(tell) = channel.waiting.pop_front_if(|tell| tell.seq <= up_to) {
-            channel.waiting_bytes -= tell_bytes(&tell.command);
+            let bytes = tell_bytes(&tell.to, &tell.command);
+            channel.waiting_bytes = channel.waiting_bytes.saturating_sub(bytes);
         }
     }
 
@@ -95,21 +96,32 @@ impl Channels {
         self.outgoing.get(&target).is_some_and(|channel| !channel.waiting.is_empty())
     }
 
-    pub(crate) fn is_congested(&self) -> bool {
-        let waiting: u64 = self.outgoing.values().map(|channel| channel.waiting_bytes).sum();
-        waiting > Self::WAITING_BYTES_MAX
+    /// Whether a channel may take no more, with what is `ahead`: decided and not yet sent, by target.
+    /// A channel may hold as much as all of them leave free, so one that is stuck ends at half of
+    /// the bound and leaves the others theirs.
+    pub(crate) fn is_congested(&self, target: ShardId, ahead: &BTreeMap<ShardId, u64>) -> bool {
+        let sent: u64 = self.outgoing.values().map(|channel| channel.waiting_bytes).sum();
+        let all = sent.saturating_add(ahead.values().sum());
+        let of_target = self.outgoing.get(&target).map_or(0, |channel| channel.waiting_bytes);
+        let of_target = of_target.saturating_add(ahead.get(&target).copied().unwrap_or(0));
+        of_target >= Self::WAITING_BYTES_MAX.saturating_sub(all)
     }
 }
 
-fn tell_bytes(command: &[u8]) -> u64 {
-    const OVERHEAD: u64 = 96;
-    OVERHEAD + u64::try_from(command.len()).unwrap_or(u64::MAX - OVERHEAD)
+/// A bound of what a waiting tell adds to the header.
+pub(crate) fn tell_bytes(to: &EntityRef, command: &[u8]) -> u64 {
+    const OVERHEAD: usize = 96;
+    let name = match &to.key {
+        EntityKey::Number(_) => 0,
+        EntityKey::Name(name) => name.len(),
+    };
+    u64::try_from(OVERHEAD + name + command.len()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::{EntityKey, EntityKind};
+    use crate::ids::EntityKind;
 
     const HERE: ShardId = ShardId(1);
     const THERE: ShardId = ShardId(2);

@@ -8,12 +8,13 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::entity::Effect;
-use crate::ids::EntityRef;
+use crate::ids::{EntityRef, ShardId};
 use crate::shard::core::ShardCore;
 use crate::shard::decide::Decided;
 use crate::shard::entry::{Bytes, Cause, Outcome, Verdict};
 use crate::shard::io::Output;
 use crate::shard::kind::Resolved;
+use crate::shard::outbox::tell_bytes;
 use crate::shard::record::{Place, RECORD_BYTES_MAX, Record};
 use crate::shard::residents::Speculative;
 use crate::shard::turn::{Turn, TurnMark, outcomes};
@@ -55,13 +56,14 @@ impl ShardCore {
         if self.own_tells(&outcome) == 0 {
             return self.take_one(turn, outcome, 1, &mut VecDeque::new());
         }
-        let mark = turn.mark();
+        let (mark, said) = (turn.mark(), out.len());
         let mut chain = VecDeque::new();
         let seq = self.take_one(turn, outcome.clone(), 1, &mut chain)?;
         while let Some(direct) = chain.pop_front() {
             let fits = self.take_direct(turn, direct, &mut chain, out) && !turn.overflows();
             if !fits {
                 self.undo(turn, mark);
+                out.truncate(said);
                 return self.take_one(turn, outcome, NESTED_DEPTH_MAX, &mut chain);
             }
         }
@@ -97,10 +99,7 @@ impl ShardCore {
     fn undo(&mut self, turn: &mut Turn, mark: TurnMark) {
         let undone = turn.undo(mark);
         for (outcome, _) in outcomes(&undone) {
-            let own = self.own_tells(outcome);
-            if let Some(lead) = &mut self.lead {
-                lead.speculation.own_tells = lead.speculation.own_tells.saturating_sub(own);
-            }
+            self.forget_tells(outcome);
             self.respeculate(turn, &outcome.entity);
         }
     }
@@ -117,7 +116,7 @@ impl ShardCore {
         let direct = self.extract_direct_tells(&mut outcome, depth);
         match self.speculate(turn, &outcome) {
             Ok(seq) => {
-                self.count_own_tells(&outcome);
+                self.note_tells(&outcome);
                 turn.push(outcome);
                 chain.extend(direct);
                 Ok(seq)
@@ -160,16 +159,48 @@ impl ShardCore {
     }
 
     /// How many tells of an outcome take this shard's channel to itself.
-    pub(crate) fn own_tells(&self, outcome: &Outcome) -> usize {
-        let Verdict::Accepted { effects, .. } = &outcome.verdict else { return 0 };
-        let own = |effect: &&Effect| matches!(effect, Effect::Tell { to, .. } if self.owns(to));
-        effects.iter().filter(own).count()
+    fn own_tells(&self, outcome: &Outcome) -> usize {
+        self.tells(outcome).filter(|(target, _)| *target == self.id).count()
     }
 
-    fn count_own_tells(&mut self, outcome: &Outcome) {
-        let own = self.own_tells(outcome);
-        if let Some(lead) = &mut self.lead {
-            lead.speculation.own_tells += own;
+    /// The targets of an outcome's tells, and what each will add to its channel.
+    fn tells<'a>(&self, outcome: &'a Outcome) -> impl Iterator<Item = (ShardId, u64)> + use<'a> {
+        let effects = match &outcome.verdict {
+            Verdict::Accepted { effects, .. } => effects.as_slice(),
+            Verdict::Rejected(_) | Verdict::Quarantined => &[],
+        };
+        let shards = self.shards;
+        effects.iter().filter_map(move |effect| match effect {
+            Effect::Tell { to, command } => {
+                Some((shards.shard_of(to.key.slot()), tell_bytes(to, command)))
+            }
+            Effect::SetTimer { .. }
+            | Effect::CancelTimer { .. }
+            | Effect::Invoke { .. }
+            | Effect::Publish { .. } => None,
+        })
+    }
+
+    /// Counts an outcome's tells as decided and not yet in their channels.
+    fn note_tells(&mut self, outcome: &Outcome) {
+        let tells = self.tells(outcome);
+        let Some(lead) = &mut self.lead else { return };
+        for (target, bytes) in tells {
+            lead.speculation.own_tells += usize::from(target == self.id);
+            *lead.speculation.tell_bytes.entry(target).or_default() += bytes;
+        }
+    }
+
+    /// Counts them no more: they are in their channels, or void.
+    pub(crate) fn forget_tells(&mut self, outcome: &Outcome) {
+        let tells = self.tells(outcome);
+        let Some(lead) = &mut self.lead else { return };
+        let ahead = &mut lead.speculation;
+        for (target, bytes) in tells {
+            ahead.own_tells = ahead.own_tells.saturating_sub(usize::from(target == self.id));
+            if let Some(noted) = ahead.tell_bytes.get_mut(&target) {
+                *noted = noted.saturating_sub(bytes);
+            }
         }
     }
 
