@@ -25,6 +25,8 @@ use crate::time::{Span, Timestamp};
 /// Attempts of one port at the same time; the others wait their turn. A port whose other side is
 /// dead holds up no other.
 const ATTEMPTS_MAX: usize = 64;
+/// An attempt without an end is in doubt after this: it must not keep its place for ever.
+const ATTEMPT_MAX: Duration = Duration::from_secs(60);
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 
@@ -138,7 +140,10 @@ impl Shared {
         let mut sent_before = invocation.offered_again;
         loop {
             let Ok(turn) = door.attempts.acquire().await else { return };
-            let attempt = attempt(door.adapter.as_ref(), id, &invocation, sent_before).await;
+            let attempt = attempt(door.adapter.as_ref(), id, &invocation, sent_before);
+            let attempt = tokio::time::timeout(ATTEMPT_MAX, attempt).await.unwrap_or_else(|_| {
+                Err(InDoubt(format!("no answer within {} s", ATTEMPT_MAX.as_secs())))
+            });
             drop(turn);
             sent_before = true;
             match attempt {
