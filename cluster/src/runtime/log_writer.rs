@@ -79,6 +79,7 @@ enum Job {
     },
     Allocated(std::io::Result<Spare>),
     RetrySpace,
+    AnnounceSpace,
     Stop,
 }
 
@@ -193,6 +194,11 @@ impl LogWriter {
         finished
     }
 
+    /// Tells the shards that there is no space, if so: it may have run out before there were any.
+    pub(crate) fn announce_space(&self) {
+        self.send(Job::AnnounceSpace);
+    }
+
     pub(crate) fn stop(&self) {
         self.send(Job::Stop);
     }
@@ -263,7 +269,7 @@ impl Worker {
                 done.send(()).ok();
             }
             if batch.stop {
-                return;
+                return self.await_allocator();
             }
         }
     }
@@ -307,6 +313,11 @@ impl Worker {
             Job::Trim { needed, done } => batch.trims.push((needed, done)),
             Job::Allocated(allocated) => self.take_spare(allocated),
             Job::RetrySpace => self.want_spare(),
+            // By this thread, so that it cannot overtake or be overtaken by a change.
+            Job::AnnounceSpace if self.full.load(Ordering::Relaxed) => {
+                self.events.space_changed(Space::Full);
+            }
+            Job::AnnounceSpace => {}
             Job::Stop => batch.stop = true,
         }
     }
@@ -389,6 +400,11 @@ impl Worker {
         false
     }
 
+    /// Nobody else may use the folder while the allocator still writes to it.
+    fn await_allocator(&self) {
+        while self.allocating && !matches!(self.jobs.recv(), Ok(Job::Allocated(_)) | Err(_)) {}
+    }
+
     fn take_spare(&mut self, allocated: std::io::Result<Spare>) {
         self.allocating = false;
         match allocated {
@@ -442,3 +458,6 @@ fn record_bytes(record: &Record) -> usize {
             | Record::IndexFloor { .. } => 0,
         }
 }
+
+#[cfg(test)]
+mod tests;

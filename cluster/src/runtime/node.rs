@@ -47,7 +47,7 @@ use crate::runtime::services::{Services, Shards, ShardsOfLog};
 use crate::runtime::shard_actor::{ShardActor, ShardMessage};
 use crate::runtime::snapshotting::shard_hash;
 use crate::shard::core::{ShardCore, ShardStatus};
-use crate::shard::io::{Input, Space};
+use crate::shard::io::Input;
 use crate::shard::kind::Kinds;
 use crate::shard::lead_view::LeadView;
 use crate::shard::question::Question;
@@ -177,10 +177,7 @@ impl Node {
         let router = Arc::new(router);
         let incarnation = identity.incarnation;
         let fabric = Fabric::new(Arc::clone(&router), incarnation, identity.cluster_secret);
-        if services.log.is_full() {
-            // It ran full before there was anybody to tell.
-            services.shards.tell_space(Space::Full);
-        }
+        services.log.announce_space();
         let floors =
             Floors { services: Arc::clone(&services), shards: services.map.groups().collect() };
         let maintenance = Maintenance::new(&services, &config, current, floors.clone());

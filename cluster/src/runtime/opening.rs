@@ -133,7 +133,7 @@ impl Folder<'_> {
         };
         match restore_all(&restorer, &groups, &mut past, &mut index) {
             Ok(bases) => Ok(Restored { log, groups, index, bases }),
-            Err(RestoreError::Index { shard, source }) => {
+            Err(RestoreError::Index { shard, source }) if !source.is_storage_full() => {
                 tracing::warn!(shard.id = %shard, fault = %source, "the state index is rebuilt");
                 set_aside(&config.folder.join(INDEX_DIR))?;
                 drop((index, log, groups));
@@ -143,9 +143,11 @@ impl Folder<'_> {
                 let bases = restore_all(&restorer, &groups, &mut past, &mut index)?;
                 Ok(Restored { log, groups, index, bases })
             }
-            Err(error @ (RestoreError::Snapshot { .. } | RestoreError::Record { .. })) => {
-                Err(error.into())
-            }
+            Err(
+                error @ (RestoreError::Index { .. }
+                | RestoreError::Snapshot { .. }
+                | RestoreError::Record { .. }),
+            ) => Err(error.into()),
         }
     }
 
@@ -246,6 +248,8 @@ impl Folder<'_> {
         let path = self.config.folder.join(INDEX_DIR);
         match StateIndex::open(&path, &self.index_options()) {
             Ok(opened) => Ok(opened.index),
+            // A sound index must not be given up because the disk is full.
+            Err(fault) if fault.is_storage_full() => Err(fault),
             Err(fault) => {
                 tracing::warn!(%fault, "the state index is set aside and rebuilt");
                 set_aside(&path)?;

@@ -112,6 +112,8 @@ pub struct ShardStatus {
     pub whole: bool,
     /// Another replica that leads, as far as this one knows.
     pub leader: Option<NodeId>,
+    /// Nothing new is decided until there is space for it.
+    pub storage_full: bool,
 }
 
 impl ShardCore {
@@ -404,6 +406,12 @@ impl ShardCore {
 
     fn set_space(&mut self, space: Space, out: &mut Vec<Output>) {
         self.space = space;
+        self.refuse_without_space(out);
+    }
+
+    /// Answers the commands that wait to be decided, if there is no space for what they decide.
+    pub(crate) fn refuse_without_space(&mut self, out: &mut Vec<Output>) {
+        let space = self.space;
         let Some(lead) = self.lead.as_mut().filter(|_| space == Space::Full) else { return };
         let (commands, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut lead.inbox)
             .into_iter()
@@ -492,6 +500,7 @@ impl ShardCore {
             fenced: self.fenced.is_some(),
             whole: self.is_whole(),
             leader: if self.group.is_leader() { None } else { self.group.other_leader() },
+            storage_full: self.space == Space::Full,
         }
     }
 }

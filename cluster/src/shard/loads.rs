@@ -87,6 +87,7 @@ impl ShardCore {
                 for work in parked.work.into_iter().rev() {
                     lead.inbox.push_front(work);
                 }
+                self.refuse_without_space(out);
             }
             None => out.extend(parked.work.into_iter().filter_map(|work| match work {
                 Work::Command { token, .. } => {
