@@ -297,7 +297,7 @@ impl Group {
     }
 
     /// How far the other members are, as far as a leader knows.
-    pub(crate) fn followers(&self) -> BTreeMap<NodeId, Progress> {
+    pub(crate) fn progress(&self) -> BTreeMap<NodeId, Progress> {
         let last = self.last_index();
         let others = self.node.raft.prs().iter().filter(|(id, _)| **id != self.me.0);
         let progress = |(id, progress): (&u64, &raft::Progress)| {

@@ -79,7 +79,7 @@ impl Services {
         let me = self.node;
         let known = match self.leaders.of(group) {
             Known::There(node) | Known::NotHeld(Some(node)) => Some(node),
-            Known::Here | Known::Nobody | Known::NotHeld(None) => None,
+            Known::Here | Known::Nobody | Known::Fenced | Known::NotHeld(None) => None,
         };
         if let Some(node) = known.filter(|node| attempt.is_multiple_of(2) && *node != me) {
             return Some(node);

@@ -17,6 +17,8 @@ pub(crate) enum Known {
     Here,
     There(NodeId),
     Nobody,
+    /// The replica here serves nothing after a fault, and will not until the program is mended.
+    Fenced,
     /// This node holds no replica of the group.
     NotHeld(Option<NodeId>),
 }
@@ -30,6 +32,7 @@ pub(crate) struct Leaders {
 }
 
 const HERE: u64 = u64::MAX;
+const FENCED: u64 = u64::MAX - 1;
 const NOBODY: u64 = 0;
 /// Marks what was heard of a group that this node holds no replica of.
 const NOT_HELD: u64 = 1 << 63;
@@ -40,6 +43,7 @@ impl Known {
             Self::Here => HERE,
             Self::There(node) => node.0,
             Self::Nobody => NOBODY,
+            Self::Fenced => FENCED,
             Self::NotHeld(Some(node)) => NOT_HELD | node.0,
             Self::NotHeld(None) => NOT_HELD,
         }
@@ -49,6 +53,7 @@ impl Known {
         match bits {
             HERE => Self::Here,
             NOBODY => Self::Nobody,
+            FENCED => Self::Fenced,
             NOT_HELD => Self::NotHeld(None),
             bits if bits & NOT_HELD != 0 => Self::NotHeld(Some(NodeId(bits & !NOT_HELD))),
             bits => Self::There(NodeId(bits)),
@@ -57,7 +62,7 @@ impl Known {
 
     fn is_settled(self, group: ShardId) -> bool {
         match self {
-            Self::Here | Self::There(_) => true,
+            Self::Here | Self::There(_) | Self::Fenced => true,
             Self::Nobody => false,
             Self::NotHeld(_) => group != ShardId::META,
         }

@@ -37,6 +37,9 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// Log segments a shard may pin before it is snapshotted whatever its size.
 const PINNED_SEGMENTS_MAX: u64 = 8;
 
+/// Between reminders that a fenced shard keeps its log.
+const FENCED_TOLD_EVERY: Duration = Duration::from_secs(600);
+
 /// When something is due.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MaintenanceRule {
@@ -54,6 +57,8 @@ pub(crate) struct Maintenance {
     shards: Vec<ShardId>,
     /// The snapshot each shard's log goes on from.
     current: BTreeMap<ShardId, CurrentSnapshot>,
+    /// When it was last said that a fenced shard keeps its log.
+    fenced_was_told: BTreeMap<ShardId, Instant>,
     floors: Floors,
     floor_was_raised: Instant,
 }
@@ -82,6 +87,7 @@ impl Maintenance {
             },
             shards: services.map.groups().collect(),
             current,
+            fenced_was_told: BTreeMap::new(),
             floors,
             floor_was_raised: clock::monotonic(),
         }
@@ -154,7 +160,7 @@ impl Maintenance {
         let appended = self.services.appended_bytes(shard);
         let (reply, start) = oneshot::channel();
         ask(&actor, ShardMessage::WalkStart(reply))?;
-        let Some(start) = finished(start).await? else { return Ok(()) };
+        let Some(start) = finished(start).await? else { return self.tell_if_fenced(shard).await };
         if self.current.get(&shard).is_some_and(|current| current.at.start >= start.index) {
             return Ok(());
         }
@@ -210,6 +216,20 @@ impl Maintenance {
         snapshotting.remove_older(&at)?;
         tracing::info!(shard.id = %shard, start = at.start, bytes = file.bytes, "snapshot written");
         self.current.insert(shard, CurrentSnapshot { at, bytes: file.bytes });
+        Ok(())
+    }
+
+    /// The log of a fenced shard is the only copy of what a program that can apply it will need,
+    /// so it stays, and with it every later segment of the node's log. That is for an operator.
+    async fn tell_if_fenced(&mut self, shard: ShardId) -> Result<(), Postponed> {
+        let (reply, status) = oneshot::channel();
+        ask(self.actor(shard)?, ShardMessage::Status(reply))?;
+        let fenced = finished(status).await?.fenced;
+        let told = self.fenced_was_told.get(&shard);
+        if fenced && told.is_none_or(|told| told.elapsed() >= FENCED_TOLD_EVERY) {
+            tracing::warn!(shard.id = %shard, "a fenced shard keeps its log, so the log grows");
+            self.fenced_was_told.insert(shard, clock::monotonic());
+        }
         Ok(())
     }
 

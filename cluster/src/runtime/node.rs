@@ -215,7 +215,8 @@ impl Node {
         self.cluster.as_ref()
     }
 
-    /// Whether requests for every shard can be served.
+    /// Whether requests for every shard can be served, but for fenced ones: they will not come up, and
+    /// the others serve without them. Metrics, the log and [`Node::status`] tell of those.
     pub fn is_ready(&self) -> bool {
         self.readiness().is_ready()
     }

@@ -174,7 +174,7 @@ fn pass_on(services: &Services, group: ShardId, input: Input, asked: Asked) {
         Known::There(node) | Known::NotHeld(Some(node)) => {
             respond(asked, &Answer::Reply(Reply::NotLeader { hint: Some(node) }));
         }
-        Known::Nobody | Known::NotHeld(None) => {
+        Known::Nobody | Known::Fenced | Known::NotHeld(None) => {
             respond(asked, &Answer::Reply(Reply::NotLeader { hint: None }));
         }
     }

@@ -127,6 +127,11 @@ impl Services {
         self.metrics.shards_led.set(i64::try_from(led).unwrap_or(i64::MAX));
     }
 
+    pub(crate) fn fenced(&self, shard: ShardId, why: &str) {
+        tracing::error!(shard.id = %shard, "shard fenced: {why}");
+        self.metrics.shards_fenced.inc();
+    }
+
     /// A peer stops, in an orderly way.
     pub(crate) fn leaves(&self, node: NodeId) {
         let mut leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);

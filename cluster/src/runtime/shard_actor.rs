@@ -208,6 +208,7 @@ impl ShardState {
 
     fn known_leader(&self) -> Known {
         match self.core.other_leader() {
+            _ if self.core.is_fenced() => Known::Fenced,
             _ if self.core.leads() => Known::Here,
             _ if !self.core.is_held() => Known::NotHeld(None),
             Some(node) => Known::There(node),
@@ -277,10 +278,7 @@ impl ShardState {
                 tracing::warn!(shard.id = %self.id, step_ms, "the clock jumped forward");
             }
             Output::IndexDamaged { why } => services.index_failed(&why),
-            Output::Fenced { why } => {
-                services.metrics.shards_fenced.inc();
-                tracing::error!(shard.id = %self.id, "shard fenced: {why}");
-            }
+            Output::Fenced { why } => services.fenced(self.id, &why),
         }
     }
 

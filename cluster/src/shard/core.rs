@@ -322,6 +322,9 @@ impl ShardCore {
 
     /// Moves the group as far as it goes without waiting for the disk.
     pub(crate) fn pump(&mut self, now: Timestamp, out: &mut Vec<Output>) {
+        if self.fenced.is_some() {
+            return;
+        }
         while let Some(polled) = self.group.poll() {
             out.extend(polled.messages.into_iter().map(sent));
             if let Some((number, records)) = polled.append {

@@ -28,7 +28,11 @@ impl ShardCore {
             learners: nodes(&members.learners),
             is_joint: members.is_changing() || self.group.is_transferring(),
         };
-        Some(LeadView { configuration, followers: self.group.followers(), changed_at: members.at })
+        Some(LeadView { configuration, followers: self.group.progress(), changed_at: members.at })
+    }
+
+    pub fn is_fenced(&self) -> bool {
+        self.fenced.is_some()
     }
 
     pub fn leads(&self) -> bool {

@@ -4,6 +4,7 @@ use std::sync::Mutex;
 
 use prometheus_client::registry::Registry;
 use storage::log::LogOptions;
+use storage::metrics::StorageMetrics;
 use storage::sim_disk::SimDisk;
 
 use super::*;
@@ -40,7 +41,7 @@ fn start(segments: u64) -> (LogWriter, JoinHandle<()>, Arc<Heard>, SimDisk) {
     let (log, _) =
         Log::open(Arc::clone(&disk), "log", options, &mut |_| Ok(())).expect("the log opens");
     let heard = Arc::new(Heard::default());
-    let metrics = Arc::new(ClusterMetrics::register(&mut Registry::default()));
+    let metrics = StorageMetrics::register(&mut Registry::default());
     let (writer, thread) =
         LogWriter::start(log, disk, heard.clone(), metrics).expect("the thread starts");
     (writer, thread, heard, sim)

@@ -21,7 +21,7 @@ pub(in crate::http) async fn health() -> impl IntoResponse {
     ([JSON], r#"{"status":"ok"}"#)
 }
 
-/// `GET /readyz`: every shard of the node serves.
+/// `GET /readyz`: every shard of the node serves, but for fenced ones, which metrics tell of.
 pub(in crate::http) async fn readiness(
     State(app): State<App>,
 ) -> Result<impl IntoResponse, ApiError> {
