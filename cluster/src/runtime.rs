@@ -4,6 +4,7 @@ pub(crate) mod admission;
 pub(crate) mod archive;
 pub(crate) mod asking;
 pub(crate) mod courier;
+pub(crate) mod draining;
 pub mod feed;
 pub(crate) mod fetching;
 pub(crate) mod floors;

@@ -56,6 +56,8 @@ use crate::shard::question::Question;
 const INDEX_QUEUE_BYTES_MAX: usize = 512 << 20;
 /// How long stopping waits for requests that are under way.
 const UNDER_WAY_MAX: Duration = Duration::from_secs(5);
+/// How long stopping waits for progress, such as feed cursors, to be recorded.
+const PROGRESS_MAX: Duration = Duration::from_secs(2);
 /// What stopping spends on making the next start quick.
 const FLOOR_AT_STOP_MAX: Duration = Duration::from_secs(25);
 /// What stopping spends on letting others lead.
@@ -277,10 +279,7 @@ impl Node {
             task.abort();
             task.await.ok();
         }
-        // A tick records progress that waited for an entry to carry it, such as feed cursors.
-        for actor in self.services.shards.all() {
-            actor.cast(ShardMessage::Input(Input::Tick)).ok();
-        }
+        self.services.record_progress(PROGRESS_MAX).await;
         let raised = tokio::time::timeout(FLOOR_AT_STOP_MAX, self.floors.raise()).await;
         if !matches!(raised, Ok(Ok(()))) {
             tracing::info!("the state index is behind; the next start replays more of the log");

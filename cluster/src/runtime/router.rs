@@ -16,6 +16,7 @@ use crate::fabric::{Envelope, Unavailable};
 use crate::ids::{EntityRef, NodeId, ShardId};
 use crate::placement::shard_map::ShardMap;
 use crate::runtime::admission::{Admission, Permit};
+use crate::runtime::draining::Visits;
 use crate::runtime::leaders::Known;
 use crate::runtime::network::Unanswered;
 use crate::runtime::services::{Services, Shards};
@@ -38,6 +39,8 @@ pub(crate) struct Router {
     /// Tells this start of this router from every other.
     id: u64,
     doors: Vec<Door>,
+    /// Requests from their arrival to their answer, pauses between attempts included.
+    visits: Visits,
 }
 
 /// The way to one shard.
@@ -71,7 +74,8 @@ impl Router {
             numbers: Mutex::default(),
         };
         let doors = map.groups().map(door).collect();
-        Self { map, shards: Arc::clone(&services.shards), services, id, doors }
+        let shards = Arc::clone(&services.shards);
+        Self { map, shards, services, id, doors, visits: Visits::default() }
     }
 
     /// How full the node's queues are, in percent. One busy shard does not make a busy node: it
@@ -84,7 +88,7 @@ impl Router {
     }
 
     pub(crate) fn is_idle(&self) -> bool {
-        self.doors.iter().all(|door| door.admission.is_idle())
+        self.visits.is_idle() && self.doors.iter().all(|door| door.admission.is_idle())
     }
 
     pub(crate) async fn command(
@@ -95,6 +99,7 @@ impl Router {
         body: Vec<u8>,
     ) -> Result<Reply, Unavailable> {
         self.services.metrics.commands.inc();
+        let _visit = self.visits.enter();
         let door = self.door(group)?;
         if self.services.log.is_full() && self.leads(group) {
             return Err(Unavailable::StorageFull);
@@ -129,6 +134,7 @@ impl Router {
         body: Vec<u8>,
     ) -> Result<Reply, Unavailable> {
         self.services.metrics.queries.inc();
+        let _visit = self.visits.enter();
         let door = self.door(group)?;
         let request = || {
             Request::Query(Query {

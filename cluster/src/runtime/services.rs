@@ -200,11 +200,11 @@ impl Shards {
     }
 
     pub(crate) fn begin_stop(&self) {
-        self.stopping.store(1, Ordering::Relaxed);
+        self.stopping.store(1, Ordering::SeqCst);
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed) > 0
+        self.stopping.load(Ordering::SeqCst) > 0
     }
 }
 

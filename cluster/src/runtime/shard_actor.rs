@@ -48,6 +48,8 @@ pub(crate) enum ShardMessage {
     },
     Flush,
     Status(oneshot::Sender<ShardStatus>),
+    /// Whether everything decided or noted so far is recorded.
+    IsSettled(oneshot::Sender<bool>),
     /// How far a consumer of the feed has come.
     Cursor {
         consumer: u8,
@@ -148,6 +150,10 @@ impl Actor for ShardActor {
             // Whoever asked one of these may have gone.
             ShardMessage::Status(reply) => {
                 reply.send(state.core.status()).ok();
+                return Ok(());
+            }
+            ShardMessage::IsSettled(reply) => {
+                reply.send(state.core.is_settled()).ok();
                 return Ok(());
             }
             ShardMessage::Cursor { consumer, reply } => {

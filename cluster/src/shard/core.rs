@@ -474,6 +474,12 @@ impl ShardCore {
         self.shards.shard_of(entity.key.slot()) == self.id
     }
 
+    /// Whether everything that was decided or noted is applied, as far as this replica leads.
+    pub(crate) fn is_settled(&self) -> bool {
+        let open = |lead: &Lead| lead.has_marks() || !lead.proposed.is_empty();
+        !self.lead.as_ref().is_some_and(open)
+    }
+
     pub(crate) fn cursor(&self, consumer: u8) -> Cursor {
         self.header.cursors.get(&consumer).copied().unwrap_or_default()
     }
