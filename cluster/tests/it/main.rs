@@ -7,11 +7,20 @@
     reason = "helpers of tests may fail loudly"
 )]
 
+mod clock_doubt;
 mod cluster;
 mod cluster_sim;
 mod crash_sim;
+mod draining;
+mod fencing;
+mod full_disk;
 mod ledger;
+mod lone_shard;
+mod memory_pressure;
 mod mesh;
 mod node;
+mod oversized_turns;
 mod persistence;
+mod ports;
 mod tally;
+mod waiting_tells;

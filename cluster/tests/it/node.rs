@@ -27,7 +27,7 @@ pub(crate) fn config(folder: &Path) -> NodeConfig {
     }
 }
 
-async fn start(folder: &Path) -> Node {
+pub(crate) async fn start(folder: &Path) -> Node {
     start_with(config(folder)).await
 }
 
@@ -71,7 +71,7 @@ pub(crate) async fn view(node: &Node, name: &str) -> TallyView {
 }
 
 /// Waits for something that happens on its own, within bounds.
-async fn eventually(node: &Node, name: &str, sum: i64) {
+pub(crate) async fn eventually(node: &Node, name: &str, sum: i64) {
     for _ in 0..500 {
         if view(node, name).await.sum == sum {
             return;

@@ -1,5 +1,9 @@
 //! An entity for tests: a sum that can be added to, forwarded, scheduled, asked about outside and
-//! made to panic.
+//! made to panic, at once or when it is replayed.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use cluster::entity::{
     Answer, Context, Decision, DecodeError, Effect, Entity, Port, TimerName, Topic, Wire,
@@ -10,6 +14,8 @@ use serde::{Deserialize, Serialize};
 use storage::codec;
 
 pub(crate) const ECHO: Port = Port(1);
+/// A second port, which answers as the first does, if it does.
+pub(crate) const SLOW: Port = Port(2);
 pub(crate) const NEWS: Topic = Topic(1);
 const LATER: TimerName = TimerName(7);
 
@@ -37,11 +43,40 @@ pub(crate) enum TallyCommand {
     AddPlanned,
     /// Asks a port to echo a number and adds what comes back.
     Ask(i64),
+    AskSlow(i64),
     Answered(Vec<u8>),
     Announce(String),
     PanicInDecide,
     PanicInApply,
     Grow(usize),
+    /// Adds one here and tells others something.
+    Relay {
+        to: Vec<String>,
+        command: Box<TallyCommand>,
+    },
+    /// Adds one, however much it weighs on its way.
+    Weigh(Vec<u8>),
+    /// Adds one, after its shard was busy with it for so long.
+    Dawdle {
+        ms: u64,
+    },
+    /// Adds what a program that cannot bear it panics on while applying.
+    AddFragile(u64),
+}
+
+/// The fragile numbers that make this program panic: a fault that came with an upgrade.
+static UNBEARABLE: Mutex<BTreeSet<u64>> = Mutex::new(BTreeSet::new());
+
+pub(crate) fn break_on(number: u64) {
+    UNBEARABLE.lock().unwrap_or_else(PoisonError::into_inner).insert(number);
+}
+
+pub(crate) fn mend(number: u64) {
+    UNBEARABLE.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
+}
+
+fn is_bearable(number: u64) -> bool {
+    !UNBEARABLE.lock().unwrap_or_else(PoisonError::into_inner).contains(&number)
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +84,7 @@ pub(crate) enum TallyEvent {
     Added(i64),
     Bomb,
     Grown(Vec<i64>),
+    Fragile(u64),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -134,6 +170,9 @@ impl Entity for Tally {
             TallyCommand::Ask(number) => {
                 self.effect(Effect::Invoke { port: ECHO, request: number.to_be_bytes().to_vec() })
             }
+            TallyCommand::AskSlow(number) => {
+                self.effect(Effect::Invoke { port: SLOW, request: number.to_be_bytes().to_vec() })
+            }
             TallyCommand::Answered(bytes) => {
                 let number = bytes.try_into().map_or(0, i64::from_be_bytes);
                 self.added(number, vec![])
@@ -152,6 +191,23 @@ impl Entity for Tally {
                 effects: vec![],
                 reply: Sum(self.sum),
             }),
+            TallyCommand::Relay { to, command } => {
+                let tell = |name: String| Effect::Tell {
+                    to: EntityRef { kind: Self::KIND, key: key(&name) },
+                    command: command.to_bytes(),
+                };
+                self.added(1, to.into_iter().map(tell).collect())
+            }
+            TallyCommand::Weigh(_) => self.added(1, vec![]),
+            TallyCommand::Dawdle { ms } => {
+                std::thread::sleep(Duration::from_millis(ms));
+                self.added(1, vec![])
+            }
+            TallyCommand::AddFragile(number) => Ok(Decision {
+                events: vec![TallyEvent::Fragile(number)],
+                effects: vec![],
+                reply: Sum(self.sum),
+            }),
         }
     }
 
@@ -167,6 +223,10 @@ impl Entity for Tally {
             }
             TallyEvent::Bomb => panic!("asked to"),
             TallyEvent::Grown(zeros) => self.added.extend(zeros),
+            TallyEvent::Fragile(number) => {
+                assert!(is_bearable(*number), "a program that cannot bear {number}");
+                self.added.push(i64::try_from(*number).expect("small"));
+            }
         }
     }
 
@@ -198,7 +258,9 @@ impl Entity for Tally {
 
     fn on_answer(port: Port, answer: &Answer) -> Option<TallyCommand> {
         match answer {
-            Answer::Done(bytes) if port == ECHO => Some(TallyCommand::Answered(bytes.clone())),
+            Answer::Done(bytes) if port == ECHO || port == SLOW => {
+                Some(TallyCommand::Answered(bytes.clone()))
+            }
             Answer::Done(_) | Answer::Refused(_) => None,
         }
     }
