@@ -54,11 +54,11 @@ async fn hash(node: &Node) -> [u8; 32] {
     const A_FEW_TICKS: Duration = Duration::from_millis(500);
     let mut before = None;
     loop {
-        let now = node.state_hash().await;
-        if now.is_some() && now == before {
-            return now.expect("checked on the line before");
+        let now = node.state_hash().await.expect("every record can be read");
+        if before == Some(now) {
+            return now;
         }
-        before = now;
+        before = Some(now);
         tokio::time::sleep(A_FEW_TICKS).await;
     }
 }
