@@ -97,6 +97,7 @@ fn busy_shard() -> (ShardCore, Vec<Vec<u8>>) {
         kinds: kinds(),
         resident_bytes_max: 1 << 30,
         entry_bytes_max: 1 << 20,
+        log_cache_bytes_max: 1 << 20,
         seed: [7; 32],
     };
     let state = GroupState::new(&[NodeId(1)]);
