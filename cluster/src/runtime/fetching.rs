@@ -13,10 +13,12 @@ use storage::snapshot::SnapshotError;
 use storage::state::{IndexFault, IndexJob, IndexWrite};
 use tokio::time::Instant;
 
-use crate::ids::{NodeId, ShardId};
+use crate::ids::NodeId;
 use crate::replication::offer::SnapshotOffer;
+use crate::replication::recovery::SnapshotAt;
 use crate::replication::transfer::Transfer;
 use crate::runtime::asking::{blocking, callback};
+use crate::runtime::maintenance::CurrentSnapshot;
 use crate::runtime::network::Unanswered;
 use crate::runtime::postponed::Postponed;
 use crate::runtime::restore::{RestoreError, Restorer};
@@ -103,12 +105,23 @@ impl Services {
     /// Reads the base that a snapshot's file holds, and fills the state index anew.
     pub(crate) async fn install(
         self: &Arc<Self>,
-        group: ShardId,
+        offer: SnapshotOffer,
         file: String,
     ) -> Result<Base, RestoreError> {
+        let group = offer.shard();
         let failed = |source| RestoreError::Index { shard: group, source };
         if let Some(progress) = self.progress_of(group) {
-            progress.restarted();
+            progress.restarted(CurrentSnapshot {
+                at: SnapshotAt {
+                    start: offer.meta.start,
+                    start_term: offer.meta.start_term,
+                    end: offer.end,
+                    file: file.clone(),
+                    members: offer.members,
+                    history_to: None,
+                },
+                bytes: offer.bytes,
+            });
         }
         self.indexed(|done| IndexJob::SetFloor { shard: group.0, position: 0, done })
             .await

@@ -6,8 +6,8 @@
 //! nothing else.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use ractor::ActorRef;
@@ -161,6 +161,9 @@ impl Maintenance {
         let (reply, start) = oneshot::channel();
         ask(&actor, ShardMessage::WalkStart(reply))?;
         let Some(start) = finished(start).await? else { return self.tell_if_fenced(shard).await };
+        if let Some(installed) = self.services.take_installed(shard) {
+            self.current.insert(shard, installed);
+        }
         if self.current.get(&shard).is_some_and(|current| current.at.start >= start.index) {
             return Ok(());
         }
@@ -249,6 +252,11 @@ impl Services {
         if let Some(progress) = self.progress_of(shard) {
             progress.snapshot_wanted.store(true, Ordering::Relaxed);
         }
+    }
+
+    /// The snapshot of another replica that this one went on from since this was last asked.
+    fn take_installed(&self, shard: ShardId) -> Option<CurrentSnapshot> {
+        self.progress_of(shard)?.installed.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     fn take_snapshot_wanted(&self, shard: ShardId) -> bool {

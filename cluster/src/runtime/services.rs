@@ -22,6 +22,7 @@ use crate::runtime::feed::FeedSignals;
 use crate::runtime::fetching::SnapshotFolder;
 use crate::runtime::leaders::{Known, Leaders};
 use crate::runtime::log_writer::{LogEvents, LogWriter};
+use crate::runtime::maintenance::CurrentSnapshot;
 use crate::runtime::network::Network;
 use crate::runtime::ports::Ports;
 use crate::runtime::shard_actor::{ShardMessage, Waiter};
@@ -65,11 +66,14 @@ pub(crate) struct Progress {
     pub(crate) index_floor: AtomicU64,
     /// A follower waits for a snapshot.
     pub(crate) snapshot_wanted: AtomicBool,
+    /// Another replica's snapshot that this one goes on from, until maintenance knows of it.
+    pub(crate) installed: Mutex<Option<CurrentSnapshot>>,
 }
 
 impl Progress {
     /// The group goes on from another replica's snapshot.
-    pub(crate) fn restarted(&self) {
+    pub(crate) fn restarted(&self, from: CurrentSnapshot) {
+        *self.installed.lock().unwrap_or_else(PoisonError::into_inner) = Some(from);
         self.appended_bytes.store(0, Ordering::Relaxed);
         self.index_floor.store(0, Ordering::Relaxed);
     }

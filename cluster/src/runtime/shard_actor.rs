@@ -241,7 +241,7 @@ impl ShardState {
             Output::Members(_) => {}
             Output::ReadLog { from, to } => self.read_log(from, to, myself),
             Output::Fetch { from, offer } => self.fetch(from, offer, myself),
-            Output::Install { file, .. } => self.install(file, myself),
+            Output::Install { offer, file } => self.install(offer, file, myself),
             Output::Reply { token, reply } => {
                 if let Some(waiter) = self.waiters.remove(&token) {
                     // A caller past its deadline is gone; the outcome stands.
@@ -361,11 +361,11 @@ impl ShardState {
         }
     }
 
-    fn install(&self, file: String, myself: &ActorRef<ShardMessage>) {
+    fn install(&self, offer: SnapshotOffer, file: String, myself: &ActorRef<ShardMessage>) {
         let (services, shard) = (Arc::clone(&self.services), self.id);
         let myself = myself.clone();
         tokio::spawn(async move {
-            let installed = match services.install(shard, file).await {
+            let installed = match services.install(offer, file).await {
                 Ok(base) => Input::Installed(Box::new(base)),
                 Err(error) => Input::InstallFailed { why: explained(&error) },
             };

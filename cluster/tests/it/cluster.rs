@@ -169,18 +169,14 @@ async fn what_was_acknowledged_outlives_its_leader_and_the_whole_cluster() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_node_with_a_wiped_disk_comes_back_as_another_and_is_filled_again() {
-    let mut members = cluster(3).await;
-    for number in 0..20 {
-        add_one(members[0].node(), &format!("{number}")).await;
-    }
-    members[2].stop().await;
-    members[2].folder = tempfile::tempdir().expect("a temporary folder");
-    let seed = members[0].address;
-    members[2].start(&[seed]).await;
-    let handle = members[2].node().cluster().expect("a cluster");
-    let next = NodeId::of(NodeNumber::try_from(3).expect("a number"), 1);
+/// Starts a member anew with an empty folder, and waits until it holds every group.
+async fn wipe(members: &mut [Member], nth: usize, seed: SocketAddr) {
+    members[nth].stop().await;
+    members[nth].folder = tempfile::tempdir().expect("a temporary folder");
+    members[nth].start(&[seed]).await;
+    let handle = members[nth].node().cluster().expect("a cluster");
+    let number = NodeNumber::try_from(members[nth].number).expect("a number");
+    let next = NodeId::of(number, 1);
     let is_filled = || {
         let cluster = handle.known();
         let mut places = cluster.places();
@@ -192,8 +188,23 @@ async fn a_node_with_a_wiped_disk_comes_back_as_another_and_is_filled_again() {
         }
     });
     assert!(waited.await.is_ok(), "{:#?}", handle.known());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_with_wiped_disks_come_back_as_others_and_fill_each_other() {
+    let mut members = cluster(3).await;
+    for number in 0..20 {
+        add_one(members[0].node(), &format!("{number}")).await;
+    }
+    let seeds = [members[0].address, members[1].address];
+    wipe(&mut members, 2, seeds[0]).await;
     for number in 0..20 {
         assert_eq!(add_one(members[2].node(), &format!("{number}")).await, 2);
+    }
+    // What fills this one was itself filled by others.
+    wipe(&mut members, 0, seeds[1]).await;
+    for number in 0..20 {
+        assert_eq!(add_one(members[0].node(), &format!("{number}")).await, 3);
     }
     for member in &mut members {
         member.stop().await;
