@@ -7,6 +7,10 @@
 //! **Invariants:** what was acknowledged is in a synced log; a reply leaves after commit and apply;
 //! one command takes effect once; a fault is contained to its command, or to its shard.
 //!
+//! **A cluster.** What nodes agree on (`placement::cluster`) is an entity like any other, in a group
+//! that every node replicates. Whoever leads that group plans; whoever leads a shard carries the plan
+//! out for it, one step at a time, from what its own group says. So nobody's memory is needed to go on.
+//!
 //! **Router ids.** A shard does not keep every routed command id for seconds: at 50,000 commands a
 //! second on one SKU that would be megabytes in one record. A router numbers its commands per shard
 //! and says below which number it has all its answers, so the shard keeps only what is in flight
