@@ -238,7 +238,7 @@ impl Node {
     /// The numbers of every shard, in order.
     pub async fn status(&self) -> Vec<ShardStatus> {
         let mut all = Vec::new();
-        for actor in self.services.shards.all() {
+        for actor in self.services.map.shards().filter_map(|s| self.services.shards.get(s)) {
             let (reply, answer) = oneshot::channel();
             if actor.cast(ShardMessage::Status(reply)).is_ok() {
                 all.extend(answer.await.ok());

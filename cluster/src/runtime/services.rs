@@ -127,7 +127,9 @@ impl Services {
     /// What a replica of this node knows of its group's leader.
     pub(crate) fn learn_leader(&self, shard: ShardId, known: Known) {
         self.leaders.learn(shard, known);
-        let led = *self.leaders.led_here().borrow();
+        // `meta` is no shard.
+        let meta = usize::from(self.leaders.of(ShardId::META) == Known::Here);
+        let led = self.leaders.led_here().borrow().saturating_sub(meta);
         self.metrics.shards_led.set(i64::try_from(led).unwrap_or(i64::MAX));
     }
 

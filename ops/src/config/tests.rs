@@ -84,7 +84,9 @@ fn every_setting_is_read_from_the_file() {
                 entity_memory = '1GiB'\nqueue_memory = 2097152\nindex_cache = '4MiB'\n\
                 operator_token = 'a-token-of-some-length-or-other-x'\nkey_file = 'k'\ncatalogue = 'c'\n\
                 log_format = 'json'\nlog_level = 'info,cluster=debug'\nshutdown_grace = '1s'\n\
-                request_timeout = '2s'\ncart_creation_rate = 7";
+                request_timeout = '2s'\ncart_creation_rate = 7\n\
+                mesh_listen = '127.0.0.1:7702'\nnode_number = 2\nadvertise = 'two.example:7702'\n\
+                zone = 'east'\ncertificates = 'c2'\njoin = 'one.example:7701, 127.0.0.1:7703'";
     let given = GivenSettings { file: Some(file), ..GivenSettings::default() };
     let raw = given.raw().unwrap();
     for setting in Setting::ALL {
@@ -97,6 +99,35 @@ fn every_setting_is_read_from_the_file() {
     assert_eq!(config.log_format, LogFormat::Json);
     assert!(config.operator_token.is_some());
     assert_eq!(config.request_timeout, Duration::from_secs(2));
+    let mesh = config.mesh.unwrap();
+    assert_eq!((mesh.number.get(), mesh.zone.as_str()), (2, "east"));
+    assert_eq!(mesh.advertise, "two.example:7702");
+    assert_eq!(mesh.join, ["one.example:7701", "127.0.0.1:7703"]);
+}
+
+#[test]
+fn a_part_in_a_cluster_is_refused_where_it_cannot_be() {
+    let mesh = |setting, text| {
+        let listen = (Setting::MeshListen, "127.0.0.1:7701");
+        GivenSettings { flags: vec![listen, (setting, text)], ..GivenSettings::default() }
+    };
+    let alone = GivenSettings::default().config(Demo::No).unwrap();
+    assert!(alone.mesh.is_none());
+    let config = mesh(Setting::Zone, "east").config(Demo::No).unwrap();
+    assert_eq!(config.mesh.unwrap().advertise, "127.0.0.1:7701");
+    mesh(Setting::NodeNumber, "0").refused(
+        "setting node-number from flag --node-number is \"0\": 0 is no node number: 1 to 65535 are",
+    );
+    mesh(Setting::Join, "nowhere").refused(
+        "setting join from flag --join is \"nowhere\": a host and port, such as \
+         node-2.shop.example:7700",
+    );
+    mesh(Setting::MeshListen, "127.0.0.1:0").refused(
+        "setting mesh-listen from flag --mesh-listen is \"127.0.0.1:0\": a port other than 0",
+    );
+    let flags = vec![(Setting::Join, "one.example:7701")];
+    GivenSettings { flags, ..GivenSettings::default() }
+        .refused("join was given without mesh-listen: members could not reach this node");
 }
 
 #[test]

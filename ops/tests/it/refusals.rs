@@ -77,7 +77,7 @@ fn a_newer_format() {
     let envelope = codec::open_envelope(&bytes).unwrap();
     let newer = codec::seal_envelope(envelope.type_id, envelope.version + 1, envelope.body);
     fs::write(&file, newer).unwrap();
-    refused(&Setup::demo(folder.path()), 14, &["format 2, newer than 1"]);
+    refused(&Setup::demo(folder.path()), 14, &["format 3, newer than 2"]);
 }
 
 #[test]
