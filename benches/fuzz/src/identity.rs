@@ -1,6 +1,6 @@
 //! The file that says who a data folder belongs to.
 
-use cluster::runtime::identity::Identity;
+use cluster::runtime::identity::{Identity, Wish};
 use storage::vault::KeyCheck;
 
 use crate::allocation::bounded;
@@ -19,13 +19,17 @@ pub fn check(bytes: &[u8]) {
     let found = bounded(bytes.len(), FIXED_BYTES, || Identity::read(&disk, None));
     if let Ok(identity) = found {
         let identity = identity.expect("the file is there");
-        let again = Identity::read_or_create(&disk, None, Some(identity.n_shards));
+        let again = Identity::read_or_create(&disk, None, wish(identity.n_shards));
         assert!(again.expect("read before") == identity);
     }
 }
 
 pub fn seeds() -> Vec<Vec<u8>> {
     let disk = disk_with("", []);
-    Identity::read_or_create(&disk, None, Some(4)).expect("a new folder");
+    Identity::read_or_create(&disk, None, wish(4)).expect("a new folder");
     vec![read(&disk, FILE)]
+}
+
+fn wish(n_shards: u32) -> Wish {
+    Wish { n_shards: Some(n_shards), ..Wish::default() }
 }

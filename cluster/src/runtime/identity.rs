@@ -34,11 +34,11 @@ pub struct Identity {
 
 /// What a start asks of a folder's identity.
 #[derive(Default)]
-pub(crate) struct Wish {
-    pub(crate) n_shards: Option<u32>,
-    pub(crate) number: Option<NodeNumber>,
+pub struct Wish {
+    pub n_shards: Option<u32>,
+    pub number: Option<NodeNumber>,
     /// What the cluster says a new folder is.
-    pub(crate) newcomer: Option<Identity>,
+    pub newcomer: Option<Identity>,
 }
 
 /// How a folder came to its cluster.
@@ -116,7 +116,7 @@ impl Identity {
     }
 
     /// The identity of a folder. A new one becomes what it was told, or the first of a cluster.
-    pub(crate) fn read_or_create(
+    pub fn read_or_create(
         disk: &dyn Disk,
         vault: Option<&Vault>,
         wish: Wish,
