@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -12,10 +13,12 @@ use anyhow::Context;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use cluster::ids::NodeId;
 use cluster::runtime::mesh::names::ClusterName;
+use cluster::sim::run::RunOptions;
 
 use crate::commands::Output;
 use crate::commands::certs;
 use crate::commands::inspect::{self, Detail, Part};
+use crate::commands::sim::{self, Purpose};
 use crate::commands::verify::{self, Verdict};
 use crate::config::{Config, Demo, ENVIRONMENT_CONFIG, RawConfig, Setting};
 use crate::failure::{Exit, Failure};
@@ -65,6 +68,9 @@ fn run_with(arguments: impl IntoIterator<Item = OsString>) -> Result<ExitCode, F
             certs::run(&certs_request(matches), &mut std::io::stdout().lock())?;
             Ok(ExitCode::SUCCESS)
         }
+        Some(("sim", matches)) => {
+            sim::run_command(&sim_request(matches), &mut std::io::stdout().lock())
+        }
         Some(_) | None => unreachable!("clap asks for a known command"),
     }
 }
@@ -79,6 +85,7 @@ fn command() -> Command {
         .subcommand(serve_command())
         .subcommand(inspect_command())
         .subcommand(certs_command())
+        .subcommand(sim_command())
         .subcommand(
             with_folder(Command::new("verify"))
                 .about("Reads a whole data folder and reports all damage; changes nothing"),
@@ -230,6 +237,61 @@ fn certs_request(matches: &ArgMatches) -> certs::Request {
             out: folder("out"),
             days: days(certs::NODE_DAYS_DEFAULT),
         },
+    }
+}
+
+fn sim_command() -> Command {
+    let number = |name: &'static str, help: String| {
+        Arg::new(name).long(name).value_name("NUMBER").value_parser(value_parser!(u64)).help(help)
+    };
+    let n_ops = RunOptions::default().n_ops;
+    Command::new("sim")
+        .about("Runs simulated clusters and checks them: nothing lost, nothing doubled, all alike")
+        .after_help(
+            "The last line printed is one JSON object. Exits with 1 if anything did not hold, and \
+             names the command that repeats it.",
+        )
+        .arg(number("seeds", "How many seeds to run, each a cluster [default: 100]".to_owned()))
+        .arg(number("seed", "The first of them [default: 0]".to_owned()))
+        .arg(
+            number("nodes", "Nodes of each [default: 3, and 5 for one seed in four]".to_owned())
+                .value_parser(["3", "5"]),
+        )
+        .arg(number("ops", format!("Operations of clients in each [default: {n_ops}]")))
+        .arg(
+            number("threads", "Seeds that run at a time [default: one per core]".to_owned())
+                .value_parser(value_parser!(NonZeroUsize)),
+        )
+        .arg(
+            Arg::new("trace")
+                .long("trace")
+                .action(ArgAction::SetTrue)
+                .help("Runs the first seed alone and prints what happens in it"),
+        )
+        .arg(
+            Arg::new("mutants")
+                .long("mutants")
+                .action(ArgAction::SetTrue)
+                .conflicts_with("trace")
+                .help("Says after how many seeds each bug planted on purpose is found"),
+        )
+}
+
+fn sim_request(matches: &ArgMatches) -> sim::Request {
+    let number = |name: &str, default: u64| matches.get_one(name).copied().unwrap_or(default);
+    let purpose = match (matches.get_flag("trace"), matches.get_flag("mutants")) {
+        (true, _) => Purpose::Trace,
+        (false, true) => Purpose::FindMutants,
+        (false, false) => Purpose::Check,
+    };
+    let n_seeds = if purpose == Purpose::Trace { 1 } else { number("seeds", 100) };
+    let first = number("seed", 0);
+    let nodes = matches.get_one::<String>("nodes").and_then(|nodes| nodes.parse().ok());
+    sim::Request {
+        seeds: first..first.saturating_add(n_seeds),
+        options: RunOptions { n_nodes: nodes, n_ops: number("ops", RunOptions::default().n_ops) },
+        threads: matches.get_one("threads").copied(),
+        purpose,
     }
 }
 

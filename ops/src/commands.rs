@@ -1,10 +1,12 @@
-//! What an operator runs beside a server: looks at a data folder that none uses, and certificates.
+//! What an operator runs beside a server: looks at a data folder that none uses, certificates, and
+//! simulated clusters.
 //!
 //! **Invariants:** output is written as it is found, so a large folder needs no memory; with
 //! `--json` every line is one JSON object with a member `what`.
 
 pub mod certs;
 pub mod inspect;
+pub mod sim;
 pub mod verify;
 
 use std::io::Write;

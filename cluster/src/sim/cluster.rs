@@ -16,6 +16,7 @@ use crate::replication::transfer::Transfer;
 use crate::shard::io::{Input, Reply, Token};
 use crate::sim::client::{Act, Client, Finished, Wish};
 use crate::sim::clock::SimClock;
+use crate::sim::coverage::Coverage;
 use crate::sim::net::{Packet, SimNet};
 use crate::sim::node::{End, SimNode, WorldOptions, fault};
 use crate::time::{Span, Timestamp};
@@ -35,22 +36,8 @@ pub struct ClusterOptions {
     pub world: WorldOptions,
 }
 
-/// What came about, for coverage: a run in which nothing happened proves nothing.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct ClusterStats {
-    pub events: u64,
-    pub leaders: u64,
-    pub crashes: u64,
-    pub deaths: u64,
-    pub lost: u64,
-    pub snapshots: u64,
-    pub installs: u64,
-    pub log_reads: u64,
-    pub member_changes: u64,
-    pub transfers: u64,
-    /// Machines that joined.
-    pub joined: u64,
-}
+/// Told what happens, as it does.
+pub type Watcher = Box<dyn FnMut(Timestamp, &str) + Send>;
 
 pub struct Cluster {
     pub(crate) options: ClusterOptions,
@@ -67,7 +54,8 @@ pub struct Cluster {
     /// Who led each group in each term.
     leaders: BTreeMap<(ShardId, u64), NodeId>,
     trace: u64,
-    pub(crate) stats: ClusterStats,
+    pub(crate) coverage: Coverage,
+    watcher: Option<Watcher>,
 }
 
 /// A machine, whether its process runs or not.
@@ -84,13 +72,39 @@ pub(crate) struct Slot {
 }
 
 pub(crate) enum Event {
-    Arrive { from: NodeId, to: NodeId, packet: Packet },
-    Turn { node: NodeId, life: u64 },
-    Synced { node: NodeId, life: u64 },
-    Tick { node: NodeId, life: u64 },
-    Answer { node: NodeId, life: u64, shard: ShardId, input: Box<Input> },
-    Client { nth: usize },
-    Restart { node: NodeId },
+    Arrive {
+        from: NodeId,
+        to: NodeId,
+        packet: Packet,
+    },
+    Turn {
+        node: NodeId,
+        life: u64,
+    },
+    Synced {
+        node: NodeId,
+        life: u64,
+    },
+    Tick {
+        node: NodeId,
+        life: u64,
+    },
+    Answer {
+        node: NodeId,
+        life: u64,
+        shard: ShardId,
+        input: Box<Input>,
+    },
+    Client {
+        nth: usize,
+    },
+    Restart {
+        node: NodeId,
+    },
+    /// Somebody made room on a disk.
+    FreeDisk {
+        node: NodeId,
+    },
 }
 
 impl Cluster {
@@ -109,7 +123,8 @@ impl Cluster {
             n_events: 0,
             leaders: BTreeMap::new(),
             trace: seed,
-            stats: ClusterStats::default(),
+            coverage: Coverage::default(),
+            watcher: None,
             options,
         };
         let voters: Vec<_> = (1..=cluster.options.n_nodes).map(NodeId).collect();
@@ -159,17 +174,33 @@ impl Cluster {
         self.trace
     }
 
-    pub fn stats(&self) -> ClusterStats {
-        let mut stats = self.stats;
-        stats.events = self.n_events;
-        stats.lost = self.net.lost;
-        stats.leaders = u64::try_from(self.leaders.len()).unwrap_or(u64::MAX);
-        for slot in self.nodes.values() {
-            stats.snapshots += slot.node.stats.snapshots;
-            stats.installs += slot.node.stats.installs;
-            stats.log_reads += slot.node.stats.log_reads;
+    pub fn coverage(&self) -> Coverage {
+        let mut coverage = self.coverage;
+        coverage.events = self.n_events;
+        coverage.packets_lost = self.net.lost;
+        coverage.leaders = u64::try_from(self.leaders.len()).unwrap_or(u64::MAX);
+        for stats in self.nodes.values().map(|slot| slot.node.stats) {
+            coverage.disks_full += stats.full;
+            coverage.snapshots += stats.snapshots;
+            coverage.segments_dropped += stats.segments_dropped;
+            coverage.installs += stats.installs;
+            coverage.log_reads += stats.log_reads;
+            coverage.stores += stats.stores;
+            coverage.loads += stats.loads;
         }
-        stats
+        coverage
+    }
+
+    /// Lets somebody watch what happens.
+    pub fn watch(&mut self, watcher: Option<Watcher>) {
+        self.watcher = watcher;
+    }
+
+    /// Tells whoever watches. What costs something to say is said only then.
+    pub(crate) fn say(&mut self, what: impl FnOnce() -> String) {
+        if let Some(watcher) = &mut self.watcher {
+            watcher(self.now, &what());
+        }
     }
 
     /// A client without an operation.
@@ -182,6 +213,7 @@ impl Cluster {
 
     pub fn begin(&mut self, client: usize, op: u64, entity: EntityRef, wish: Wish, patience: Span) {
         let (now, shard) = (self.now, self.map.shard_of(entity.key.slot()));
+        self.say(|| format!("client {client} begins {op} on {entity}: {wish:?}"));
         if let Some(client) = self.clients.get_mut(client) {
             client.begin(op, entity, shard, wish, now, patience);
         }
@@ -228,7 +260,8 @@ impl Cluster {
             Event::Arrive { .. }
             | Event::Tick { .. }
             | Event::Client { .. }
-            | Event::Restart { .. } => return Some(event),
+            | Event::Restart { .. }
+            | Event::FreeDisk { .. } => return Some(event),
         };
         let until = self.nodes.get(&node).map_or(Timestamp::ZERO, |slot| slot.paused_until);
         if until <= self.now {
@@ -275,6 +308,7 @@ impl Cluster {
             }
             Event::Client { nth } => self.act(nth),
             Event::Restart { node } => self.restart(node)?,
+            Event::FreeDisk { node } => self.free_disk(node),
         }
         Ok(())
     }
@@ -369,8 +403,9 @@ impl Cluster {
     /// A process that its log failed is gone, and starts again; anything else ends the run.
     pub(crate) fn survive(&mut self, node: NodeId, done: Result<(), End>) -> Result<(), End> {
         match done {
-            Err(End::Died { .. }) => {
-                self.stats.deaths += 1;
+            Err(End::Died { why }) => {
+                self.coverage.deaths += 1;
+                self.say(|| format!("node {} ends: {why}", node.0));
                 self.kill(node);
                 let pause = Span::from_millis(200 + self.random.below(2_000));
                 self.restart_after(pause, node);
@@ -387,7 +422,11 @@ impl Cluster {
         if !status.leads {
             return Ok(());
         }
+        let n_known = self.leaders.len();
         let known = *self.leaders.entry((shard, status.term)).or_insert(node);
+        if self.leaders.len() > n_known {
+            self.say(|| format!("node {} leads shard {shard} in term {}", node.0, status.term));
+        }
         if known == node {
             return Ok(());
         }
@@ -400,7 +439,15 @@ impl Cluster {
         self.note(token, 0);
         let (now, nth) = (self.now, usize::try_from(Client::of(token)).unwrap_or(usize::MAX));
         let client = self.clients.get_mut(nth);
-        self.finished.extend(client.and_then(|client| client.take(token, reply, now)));
+        let finished = client.and_then(|client| client.take(token, reply, now));
+        if let Some(finished) = finished {
+            self.finish(finished);
+        }
+    }
+
+    fn finish(&mut self, finished: Finished) {
+        self.say(|| format!("operation {} ends: {:?}", finished.op, finished.reply));
+        self.finished.push(finished);
     }
 
     fn act(&mut self, nth: usize) {
@@ -410,7 +457,7 @@ impl Cluster {
         let Some(client) = self.clients.get_mut(nth) else { return };
         match client.act(now, elsewhere) {
             Act::Nothing => {}
-            Act::Finished(finished) => self.finished.push(finished),
+            Act::Finished(finished) => self.finish(finished),
             Act::Send { to, packet } => {
                 let me = NodeId(CLIENTS_FROM + u64::try_from(nth).unwrap_or(0));
                 self.send(me, to, packet);

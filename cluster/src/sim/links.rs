@@ -45,6 +45,7 @@ impl Cluster {
                 self.send(node, client, Packet::Reply { token, reply });
             }
             Output::Tell { target, tell } => {
+                self.coverage.tells += 1;
                 let to = self.leader_as_seen(node, target);
                 self.send(node, to, Packet::Tell { target, tell });
             }
@@ -54,6 +55,7 @@ impl Cluster {
             }
             Output::Fetch { from, offer } => self.begin_transfer(node, shard, from, offer),
             Output::Invoke { entity, invocation } => {
+                self.coverage.invocations += 1;
                 // A port that echoes; its answer may get lost, and is asked for again.
                 let Some(life) = self.nodes.get(&node).map(|slot| slot.life) else { return };
                 let answer = Answer::Done(invocation.request);
@@ -63,7 +65,10 @@ impl Cluster {
                     self.after(took, Event::Answer { node, life, shard, input });
                 }
             }
-            Output::Members(_) => self.stats.member_changes += 1,
+            Output::Members(members) => {
+                self.coverage.member_changes += 1;
+                self.say(|| format!("node {} has shard {shard} with {members:?}", node.0));
+            }
             Output::Append { .. }
             | Output::AppendLazily(_)
             | Output::ReadLog { .. }
@@ -111,6 +116,7 @@ impl Cluster {
             return Ok(());
         }
         self.note(to.0, from.0);
+        self.say(|| format!("node {} gets from {}: {packet}", to.0, from.0));
         self.unpack(from, to, packet)?;
         self.want_turn(to);
         Ok(())

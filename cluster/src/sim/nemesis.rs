@@ -6,7 +6,7 @@
 use crate::ids::{NodeId, ShardId};
 use crate::replication::members::{GroupMembers, MemberChange, MemberStep};
 use crate::shard::io::Input;
-use crate::sim::cluster::{Cluster, Slot};
+use crate::sim::cluster::{Cluster, Event, Slot};
 use crate::sim::node::End;
 use crate::time::Span;
 
@@ -25,7 +25,8 @@ impl Cluster {
             48..62 => self.net.heal(),
             62..68 => self.fail_disk(node),
             68..74 => self.set_clock(node),
-            74..81 => self.slow_disk(node),
+            74..79 => self.slow_disk(node),
+            79..81 => self.fill_disk(node),
             81..88 => self.transfer(),
             88..90 => self.cut_power(),
             _ => self.change_members()?,
@@ -48,6 +49,7 @@ impl Cluster {
             slot.paused_until = slot.paused_until.min(self.now);
             slot.node.disk.fail_sync(u64::MAX);
             slot.node.disk.fail_write(u64::MAX);
+            slot.node.disk.set_capacity(None);
             slot.sync_micros_max = 2_000;
         }
     }
@@ -64,7 +66,7 @@ impl Cluster {
         let writes = |slot: &&Slot| slot.is_up && slot.node.is_writing();
         let writing = self.nodes.iter().find(|(_, slot)| writes(slot)).map(|(id, _)| *id);
         let node = writing.unwrap_or(node);
-        self.stats.crashes += 1;
+        self.coverage.crashes += 1;
         self.kill(node);
         let quick = self.random.one_in(2);
         let pause = 50 + self.random.below(if quick { 300 } else { 6_000 });
@@ -75,7 +77,7 @@ impl Cluster {
     fn cut_power(&mut self) {
         let all: Vec<_> = self.nodes.keys().copied().collect();
         for node in all {
-            self.stats.crashes += 1;
+            self.coverage.crashes += 1;
             self.kill(node);
             let pause = Span::from_millis(100 + self.random.below(1_000));
             self.restart_after(pause, node);
@@ -84,6 +86,7 @@ impl Cluster {
 
     /// Ends a node's process and cuts its power.
     pub(crate) fn kill(&mut self, node: NodeId) {
+        self.say(|| format!("node {} loses power", node.0));
         let Some(slot) = self.nodes.get_mut(&node) else { return };
         slot.life += 1;
         slot.is_up = false;
@@ -99,12 +102,15 @@ impl Cluster {
         slot.paused_until = now;
         slot.node.now = slot.clock.read(now);
         slot.node.restart()?;
+        self.say(|| format!("node {} starts again", node.0));
         self.began(node);
         Ok(())
     }
 
     fn pause(&mut self, node: NodeId) {
         let until = self.now.plus(Span::from_millis(50 + self.random.below(4_000)));
+        self.coverage.pauses += 1;
+        self.say(|| format!("node {} pauses until {}", node.0, until.as_micros()));
         if let Some(slot) = self.nodes.get_mut(&node) {
             slot.paused_until = until;
         }
@@ -112,6 +118,8 @@ impl Cluster {
 
     /// Cuts a node off: from everybody or somebody, both ways or one.
     fn part(&mut self, node: NodeId) {
+        self.coverage.cuts += 1;
+        self.say(|| format!("node {} is cut off", node.0));
         let others: Vec<_> = self.nodes.keys().copied().filter(|other| *other != node).collect();
         match self.draw(3) {
             0 => self.isolate(node),
@@ -142,6 +150,7 @@ impl Cluster {
             return;
         }
         let nth = 1 + self.random.below(20);
+        self.say(|| format!("the disk of node {} will fail", node.0));
         let fails_write = self.random.one_in(2);
         if let Some(slot) = self.nodes.get(&node).filter(|slot| slot.is_up) {
             match fails_write {
@@ -158,9 +167,30 @@ impl Cluster {
         }
     }
 
+    /// Leaves next to nothing free for a while.
+    fn fill_disk(&mut self, node: NodeId) {
+        let left = self.random.below(32 << 10);
+        let pause = Span::from_millis(500 + self.random.below(5_000));
+        let Some(slot) = self.nodes.get(&node) else { return };
+        slot.node.disk.set_capacity(Some(slot.node.disk.used() + left));
+        self.say(|| format!("the disk of node {} has {left} bytes left", node.0));
+        self.after(pause, Event::FreeDisk { node });
+    }
+
+    pub(crate) fn free_disk(&mut self, node: NodeId) {
+        if let Some(slot) = self.nodes.get(&node) {
+            slot.node.disk.set_capacity(None);
+        }
+    }
+
     fn set_clock(&mut self, node: NodeId) {
         let wrong = Span::from_millis(self.random.below(4_000));
         let ahead = self.random.one_in(2);
+        self.coverage.clocks_set += 1;
+        self.say(|| {
+            let way = if ahead { "ahead" } else { "behind" };
+            format!("node {} has its clock {} us {way}", node.0, wrong.as_micros())
+        });
         if let Some(slot) = self.nodes.get_mut(&node) {
             let none = Span::from_micros(0);
             if ahead { slot.clock.set(wrong, none) } else { slot.clock.set(none, wrong) }
@@ -172,7 +202,7 @@ impl Cluster {
         let shard = self.any_shard();
         let to = self.any_node();
         if let Some(leader) = self.leader_of(shard) {
-            self.stats.transfers += 1;
+            self.coverage.transfers += 1;
             self.tell_core(leader, shard, Input::TransferLead { to });
         }
     }
@@ -225,7 +255,7 @@ impl Cluster {
                 if self.nodes.len() >= usize::try_from(self.options.n_nodes).unwrap_or(0) + 2 {
                     return Ok(());
                 }
-                self.stats.joined += 1;
+                self.coverage.joined += 1;
                 return self.add_node(NodeId(next), &[]);
             }
         };

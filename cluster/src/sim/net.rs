@@ -3,11 +3,13 @@
 //! **Invariants:** what arrives was sent, unchanged; everything else is up to the seed.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use storage::sim_disk::SplitMix64;
 use storage::snapshot::SnapshotMeta;
 
 use crate::ids::{NodeId, ShardId};
+use crate::replication::codec;
 use crate::replication::transfer::ChunkWanted;
 use crate::shard::io::{Command, Query, Reply, Token};
 use crate::shard::outbox::Tell;
@@ -51,6 +53,36 @@ pub(crate) enum Packet {
         offset: u64,
         bytes: Option<Vec<u8>>,
     },
+}
+
+impl fmt::Display for Packet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Raft(bytes) => match codec::decode(bytes) {
+                Ok((shard, message)) => {
+                    let (kind, term) = (message.get_msg_type(), message.term);
+                    let (index, n) = (message.index, message.get_entries().len());
+                    write!(f, "shard {shard} {kind:?} term {term} index {index} entries {n}")
+                }
+                Err(error) => write!(f, "{error}"),
+            },
+            Self::Tell { target, tell } => {
+                write!(f, "tell {} of shard {} for shard {target}", tell.seq, tell.from)
+            }
+            Self::AckTells { source, target, up_to } => {
+                write!(f, "shard {target} took tells of shard {source} up to {up_to}")
+            }
+            Self::Command { shard, token, .. } => write!(f, "command {token} for shard {shard}"),
+            Self::Query { shard, token, .. } => write!(f, "query {token} for shard {shard}"),
+            Self::Reply { token, reply } => write!(f, "reply to {token}: {reply:?}"),
+            Self::ChunkWanted { of, wanted } => {
+                write!(f, "wants snapshot {} of shard {} from {}", of.id, of.shard, wanted.offset)
+            }
+            Self::Chunk { of, offset, .. } => {
+                write!(f, "snapshot {} of shard {} from {offset}", of.id, of.shard)
+            }
+        }
+    }
 }
 
 pub(crate) struct SimNet {

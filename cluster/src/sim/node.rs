@@ -13,6 +13,7 @@ use storage::disk::Disk;
 use storage::log::{AppendError, Class, Log, LogError, LogOptions, Record};
 use storage::sim_disk::{SimDisk, SplitMix64};
 
+use crate::entity::Catalogue;
 use crate::ids::{EntityRef, Incarnation, NodeId, ShardId};
 use crate::placement::shard_map::ShardMap;
 use crate::replication::group::group_of;
@@ -37,6 +38,8 @@ const READ_BYTES: u64 = 4 << 10;
 #[derive(Clone)]
 pub struct WorldOptions {
     pub kinds: Kinds,
+    /// What every node has of the catalogue.
+    pub catalogue: Option<Catalogue>,
     pub n_shards: u32,
     pub segment_bytes: u64,
     /// Small, so that entities leave memory and come back.
@@ -192,6 +195,9 @@ impl SimNode {
             let now = self.now;
             if let Some(core) = self.core_mut(shard) {
                 core.start(now, &mut out);
+            }
+            if let Some(catalogue) = self.options.catalogue.clone() {
+                self.send(shard, Input::Catalogue(Some(catalogue)));
             }
             self.carry_out(shard, &mut out)?;
         }

@@ -84,6 +84,7 @@ impl Run {
         let fault = faults[usize::try_from(seed % 6).expect("small")];
         let options = WorldOptions {
             kinds: Kinds::default().with::<Tally>(),
+            catalogue: None,
             n_shards: 2,
             segment_bytes: 8 << 10,
             resident_bytes_max: 1 << 10,

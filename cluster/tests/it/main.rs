@@ -14,7 +14,6 @@ mod crash_sim;
 mod draining;
 mod fencing;
 mod full_disk;
-mod ledger;
 mod lone_shard;
 mod memory_pressure;
 mod mesh;

@@ -14,4 +14,5 @@ mod crash;
 mod folders;
 mod refusals;
 mod server;
+mod sim;
 mod tidy;

@@ -1,0 +1,94 @@
+//! Looking for the bugs that are planted on purpose: a simulator that misses one proves little.
+//!
+//! **Invariants:** each bug meets the same seeds, in their order, until one of them fails; a run in
+//! which nothing happened does not count as found.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use super::Request;
+use crate::failure::{Exit, Failure};
+
+#[cfg(not(feature = "mutants"))]
+pub(super) fn find(_: &Request, _: &mut dyn Write) -> Result<ExitCode, Failure> {
+    let why = "this program was built without planted bugs: build it with `--features mutants`";
+    Err(Failure::new(Exit::Usage, anyhow::anyhow!(why)))
+}
+
+#[cfg(feature = "mutants")]
+pub(super) use finding::find;
+
+#[cfg(feature = "mutants")]
+mod finding {
+    use std::panic;
+
+    use cluster::mutants::{Mutant, plant};
+    use cluster::sim::run::{Failed, run};
+    use serde_json::{Value, json};
+
+    use super::super::seeds::{Spent, contained, run_all};
+    use super::super::{line, workloads};
+    use super::{Exit, ExitCode, Failure, Request, Write};
+
+    pub(in super::super) fn find(
+        request: &Request,
+        out: &mut dyn Write,
+    ) -> Result<ExitCode, Failure> {
+        let spent = Spent::begin();
+        // What a planted bug breaks may well panic.
+        let hook = panic::take_hook();
+        panic::set_hook(Box::new(|_| {}));
+        let mut found = Vec::new();
+        let jobs = 0..u64::try_from(Mutant::ALL.len()).unwrap_or(0);
+        let look = |nth| Ok(after_seeds(request, mutant(nth)));
+        let looked = run_all(jobs, request.threads, look, &mut |nth, after: Result<_, Failed>| {
+            let (name, after) = (format!("{:?}", mutant(nth)), after.unwrap_or(None));
+            let told = after.as_ref().map_or_else(
+                || format!("{name}: not found"),
+                |(n, why): &(u64, String)| format!("{name}: found after {n} seeds: {why}"),
+            );
+            found.push((name, after.map(|(n, _)| n)));
+            line(out, &told)
+        });
+        panic::set_hook(hook);
+        looked?;
+        let survived: Vec<_> =
+            found.iter().filter(|(_, after)| after.is_none()).map(|(name, _)| name).collect();
+        let result = json!({
+            "seeds": request.seeds.end - request.seeds.start,
+            "first_seed": request.seeds.start,
+            "planted": found.len(),
+            "found": found.len() - survived.len(),
+            "survived": survived,
+            "cpu_ms": spent.cpu_ms(),
+            "wall_ms": spent.wall_ms(),
+            "mutants": found.iter().map(|(name, after)| (name.clone(), json!(after)))
+                .collect::<serde_json::Map<String, Value>>(),
+        });
+        line(out, &result.to_string())?;
+        Ok(if survived.is_empty() { ExitCode::SUCCESS } else { Exit::Failed.into() })
+    }
+
+    fn mutant(nth: u64) -> Mutant {
+        let nth = usize::try_from(nth).unwrap_or(0);
+        Mutant::ALL.get(nth).copied().unwrap_or_else(|| unreachable!("{nth} is below their number"))
+    }
+
+    /// After how many seeds a bug is found, and by what.
+    fn after_seeds(request: &Request, mutant: Mutant) -> Option<(u64, String)> {
+        (1..).zip(request.seeds.clone()).find_map(|(n, seed)| {
+            plant(Some(mutant));
+            let ended = contained(|| run(seed, request.options, workloads(), None));
+            plant(None);
+            match ended {
+                Err(Failed::Violation(why)) => Some((n, first_line(&why))),
+                Err(Failed::Idle(_)) | Ok(_) => None,
+            }
+        })
+    }
+
+    fn first_line(why: &str) -> String {
+        const CHARS_MAX: usize = 160;
+        why.lines().next().unwrap_or_default().chars().take(CHARS_MAX).collect()
+    }
+}
