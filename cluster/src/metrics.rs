@@ -65,6 +65,49 @@ impl ClusterMetrics {
     }
 }
 
+/// What travels in bulk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bulk {
+    Snapshot,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BulkLabels {
+    what: &'static str,
+}
+
+/// What a node fetches from others to become and stay a whole replica. Cheap to clone.
+#[derive(Clone, Default)]
+pub(crate) struct TransferMetrics {
+    fetched: Family<BulkLabels, Counter>,
+    pub(crate) snapshot_bytes_remaining: Gauge,
+}
+
+impl TransferMetrics {
+    pub(crate) fn register(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        registry.register(
+            "omnicart_cluster_fetched_bytes",
+            "Bytes fetched from other nodes for replicas of this one, by what they are",
+            metrics.fetched.clone(),
+        );
+        registry.register(
+            "omnicart_cluster_snapshot_remaining_bytes",
+            "Bytes of snapshots that are being fetched and not here yet",
+            metrics.snapshot_bytes_remaining.clone(),
+        );
+        metrics
+    }
+
+    pub(crate) fn fetched(&self, what: Bulk, bytes: usize) {
+        let what = match what {
+            Bulk::Snapshot => "snapshot",
+        };
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.fetched.get_or_create(&BulkLabels { what }).inc_by(bytes);
+    }
+}
+
 /// Which way a frame went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Direction {
@@ -88,6 +131,11 @@ struct LaneLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CallsLabels {
+    lane: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct HandshakeLabels {
     direction: &'static str,
     reason: &'static str,
@@ -98,7 +146,7 @@ struct HandshakeLabels {
 pub struct MeshMetrics {
     pub(crate) lanes_up: Gauge,
     pub(crate) redials: Counter,
-    pub(crate) calls_waiting: Gauge,
+    calls_waiting: Family<CallsLabels, Gauge>,
     pub(crate) answers_late: Counter,
     frames: Family<LaneLabels, Counter>,
     bytes: Family<LaneLabels, Counter>,
@@ -127,7 +175,7 @@ impl MeshMetrics {
         );
         registry.register(
             "omnicart_cluster_mesh_calls_waiting",
-            "Calls to peers that wait for an answer",
+            "Calls to peers that wait for an answer, by lane",
             metrics.calls_waiting.clone(),
         );
         registry.register(
@@ -142,6 +190,10 @@ impl MeshMetrics {
         let labels = LaneLabels { lane: lane.name(), direction: direction.name() };
         self.frames.get_or_create(&labels).inc_by(frames);
         self.bytes.get_or_create(&labels).inc_by(bytes);
+    }
+
+    pub(crate) fn calls_waiting(&self, lane: Lane, n: i64) {
+        self.calls_waiting.get_or_create(&CallsLabels { lane: lane.name() }).set(n);
     }
 
     pub(crate) fn dropped(&self, lane: Lane, direction: Direction) {

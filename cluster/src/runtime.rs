@@ -27,3 +27,4 @@ pub(crate) mod router;
 pub(crate) mod services;
 pub(crate) mod shard_actor;
 pub(crate) mod snapshotting;
+pub(crate) mod transfers;

@@ -30,7 +30,7 @@ pub enum Lane {
     Raft,
     /// Requests routed to leaders, and their answers.
     Calls,
-    /// Snapshots and history.
+    /// Requests for pieces of snapshots and history, and those pieces.
     Bulk,
 }
 
@@ -51,6 +51,14 @@ impl Lane {
         match self {
             Self::Control | Self::Calls | Self::Bulk => true,
             Self::Raft => false,
+        }
+    }
+
+    /// Whether its frames are requests and their answers.
+    pub const fn carries_calls(self) -> bool {
+        match self {
+            Self::Calls | Self::Bulk => true,
+            Self::Control | Self::Raft => false,
         }
     }
 

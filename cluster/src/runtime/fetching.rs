@@ -9,7 +9,7 @@ use std::time::Duration;
 use storage::clock;
 use storage::disk::Disk;
 use storage::seal::Seal;
-use storage::snapshot::SnapshotError;
+use storage::snapshot::{SnapshotError, SnapshotMeta};
 use storage::state::{IndexFault, IndexJob, IndexWrite};
 use tokio::time::Instant;
 
@@ -57,22 +57,36 @@ pub(crate) struct SnapshotFolder {
 }
 
 impl Services {
-    /// Fetches an offered snapshot; gives the path of the verified file.
+    /// Fetches an offered snapshot when its turn comes; gives the path of the verified file.
     pub(crate) async fn fetch(
         &self,
         from: NodeId,
         offer: &SnapshotOffer,
     ) -> Result<String, FetchError> {
         let stopping = |_: Postponed| FetchError::Stopping;
+        let _turn = self.transfers.turn().await.ok_or(FetchError::Stopping)?;
         let folder = self.snapshot_folder.clone();
         let (disk, wanted) = (Arc::clone(&folder.disk), offer.clone());
         let open = move || Transfer::open(disk, SNAPSHOT_DIR, wanted);
         let mut transfer = blocking(open).await.map_err(stopping)??;
+        let begun_at = transfer.wanted().map_or(offer.bytes, |wanted| wanted.offset);
+        let SnapshotMeta { shard, start, .. } = offer.meta;
+        let bytes = offer.bytes;
+        tracing::info!(
+            shard.id = shard,
+            peer.id = from.0,
+            start,
+            bytes,
+            begun_at,
+            "fetching a snapshot"
+        );
+        let mut remaining = self.transfers.snapshot(bytes.saturating_sub(begun_at));
         let mut failures = 0;
         while let Some(wanted) = transfer.wanted() {
             match self.piece(from, offer, wanted.offset).await {
                 Ok(Answer::Piece(piece)) if !piece.is_empty() => {
                     failures = 0;
+                    remaining.arrived(piece.len());
                     let take = move || {
                         let taken = transfer.take(wanted.offset, &piece);
                         taken.map(|()| transfer)
@@ -88,6 +102,7 @@ impl Services {
             }
         }
         let file = blocking(move || transfer.finish(folder.seal)).await.map_err(stopping)??;
+        tracing::info!(shard.id = shard, peer.id = from.0, start, bytes, "snapshot fetched");
         Ok(file.path)
     }
 

@@ -308,12 +308,17 @@ impl Shared {
     }
 
     /// Answers on the connection that asked, or not at all.
-    fn answer(&self, to: NodeId, on: ConnectionId, payload: Bytes) -> Result<(), Refused> {
+    fn answer(
+        &self,
+        to: NodeId,
+        (lane, on): (Lane, ConnectionId),
+        payload: Bytes,
+    ) -> Result<(), Refused> {
         let peer = self.peers.find(to).ok_or(Refused::UnknownPeer)?;
-        let queue = peer.queue(Lane::Calls).ok_or(Refused::UnknownPeer)?;
+        let queue = peer.queue(lane).ok_or(Refused::UnknownPeer)?;
         let pushed = queue.push_answer(on, payload);
         if pushed == Err(Refused::Full) {
-            self.metrics.dropped(Lane::Calls, Direction::Out);
+            self.metrics.dropped(lane, Direction::Out);
         }
         pushed
     }

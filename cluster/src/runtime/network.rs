@@ -17,6 +17,8 @@ use crate::wire::Lane;
 pub(crate) struct Network {
     pub(crate) mesh: Mesh,
     pub(crate) calls: Calls,
+    /// For what is large and can wait.
+    pub(crate) bulk: Calls,
 }
 
 /// Why a question has no answer.
@@ -49,7 +51,8 @@ impl Network {
         deadline: Instant,
     ) -> Result<Answer, Unanswered> {
         let body = question.encode().ok_or(Unanswered::TooLarge)?;
-        let answer = self.calls.call(to, Bytes::from(body), deadline.into_std()).await;
+        let calls = if question.lane() == Lane::Bulk { &self.bulk } else { &self.calls };
+        let answer = calls.call(to, Bytes::from(body), deadline.into_std()).await;
         match answer {
             Ok(answer) => Answer::decode(&answer).map_err(|error| {
                 tracing::error!(peer.id = to.0, %error, "a peer's answer cannot be read");

@@ -23,7 +23,7 @@ use tokio::sync::{oneshot, watch};
 use crate::entity::Catalogue;
 use crate::fabric::Fabric;
 use crate::ids::{NodeId, ShardId};
-use crate::metrics::{ClusterMetrics, MeshMetrics};
+use crate::metrics::{ClusterMetrics, MeshMetrics, TransferMetrics};
 use crate::placement::cluster::Cluster;
 use crate::placement::shard_map::ShardCountError;
 use crate::placement::steps::Progress;
@@ -46,6 +46,7 @@ use crate::runtime::router::Router;
 use crate::runtime::services::{Services, Shards, ShardsOfLog};
 use crate::runtime::shard_actor::{ShardActor, ShardMessage};
 use crate::runtime::snapshotting::shard_hash;
+use crate::runtime::transfers::Transfers;
 use crate::shard::core::{ShardCore, ShardStatus};
 use crate::shard::io::Input;
 use crate::shard::kind::Kinds;
@@ -383,6 +384,7 @@ fn begin(
             kinds: config.all_kinds(),
             hot_bytes_max: config.resident_bytes_max / map.n_groups(),
         },
+        transfers: Transfers::new(TransferMetrics::register(registry)),
         progress,
         shards,
     });

@@ -16,6 +16,7 @@ use crate::runtime::mesh::{Mesh, PeerAddress};
 use crate::runtime::network::Network;
 use crate::runtime::reception::{KNOCKS_MAX, Reception};
 use crate::runtime::services::Services;
+use crate::wire::Lane;
 use crate::wire::greeting::ClusterId;
 
 /// Between questions where the others are, while this node knows of none.
@@ -38,10 +39,11 @@ impl Peering {
         let disk = Arc::clone(&services.snapshot_folder.disk);
         let config = settings.mesh(ClusterId(identity.cluster), identity.node)?;
         let (mesh, listening) = Mesh::bind(config, metrics).await?;
-        let calls = Calls::new(mesh.clone());
+        let calls = Calls::new(mesh.clone(), Lane::Calls);
+        let bulk = Calls::new(mesh.clone(), Lane::Bulk);
         let (knock, knocks) = mpsc::channel(KNOCKS_MAX);
-        let reception = Reception::new(services, disk, calls.clone(), knock);
-        if services.network.set(Network { mesh: mesh.clone(), calls }).is_err() {
+        let reception = Reception::new(services, disk, (calls.clone(), bulk.clone()), knock);
+        if services.network.set(Network { mesh: mesh.clone(), calls, bulk }).is_err() {
             unreachable!("a node begins to take part once");
         }
         listening.serve(Arc::new(reception));

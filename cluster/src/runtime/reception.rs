@@ -10,12 +10,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use storage::disk::Disk;
 use storage::snapshot;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::ids::ShardId;
 use crate::replication::codec;
 use crate::replication::transfer::{ChunkWanted, read_chunk};
 use crate::runtime::admission::Admission;
+use crate::runtime::asking::blocking;
 use crate::runtime::leaders::Known;
 use crate::runtime::mesh::calls::{Asked, Calls, Received};
 use crate::runtime::mesh::{Frame, Knock, LostLane, MeshHandler};
@@ -31,6 +32,8 @@ use crate::wire::call::Refused;
 /// Memory for requests of peers that wait, over all groups.
 const PEERS_BYTES_MAX: usize = 64 << 20;
 const RETRY_AFTER_BUSY: Duration = Duration::from_millis(100);
+/// Pieces of snapshots and history that are read for peers at the same time.
+const READINGS_MAX: usize = 2;
 /// Newcomers that wait for an answer; more are not heard.
 pub(crate) const KNOCKS_MAX: usize = 16;
 
@@ -39,7 +42,9 @@ pub(crate) struct Reception {
     services: Weak<Services>,
     disk: Arc<dyn Disk>,
     calls: Calls,
+    bulk: Calls,
     admission: Admission,
+    readings: Arc<Semaphore>,
     knocks: mpsc::Sender<Knock>,
 }
 
@@ -47,11 +52,12 @@ impl Reception {
     pub(crate) fn new(
         services: &Arc<Services>,
         disk: Arc<dyn Disk>,
-        calls: Calls,
+        (calls, bulk): (Calls, Calls),
         knocks: mpsc::Sender<Knock>,
     ) -> Self {
         let admission = Admission::new(PEERS_BYTES_MAX);
-        Self { services: Arc::downgrade(services), disk, calls, admission, knocks }
+        let readings = Arc::new(Semaphore::new(READINGS_MAX));
+        Self { services: Arc::downgrade(services), disk, calls, bulk, admission, readings, knocks }
     }
 
     fn message(&self, services: &Services, frame: &Frame) {
@@ -70,7 +76,14 @@ impl Reception {
         }
     }
 
-    fn question(&self, services: &Arc<Services>, asked: Asked) {
+    fn received(&self, services: &Arc<Services>, lane: Lane, received: Received) {
+        match received {
+            Received::Asked(asked) => self.question(services, lane, asked),
+            Received::Settled | Received::Unreadable => {}
+        }
+    }
+
+    fn question(&self, services: &Arc<Services>, lane: Lane, asked: Asked) {
         let question = match Question::decode(&asked.body) {
             Ok(question) => question,
             Err(error) => {
@@ -78,6 +91,15 @@ impl Reception {
                 return asked.refuse(Refused::Gone);
             }
         };
+        if question.lane() != lane {
+            // There it would wait for a transfer, or a transfer hold up requests.
+            tracing::error!(
+                peer.id = asked.from.0,
+                lane = lane.name(),
+                "a question on a wrong lane"
+            );
+            return asked.refuse(Refused::Gone);
+        }
         match question {
             Question::Command { group, command } => {
                 self.wait_for_reply(services, group, asked, |waiter| {
@@ -128,14 +150,19 @@ impl Reception {
 
     fn piece(&self, group: ShardId, start: u64, id: u64, offset: u64, asked: Asked) {
         let disk = Arc::clone(&self.disk);
-        tokio::task::spawn_blocking(move || {
-            let read = || {
-                let names = snapshot::list(disk.as_ref(), SNAPSHOT_DIR).ok()?;
-                let name = names.into_iter().find(|n| n.shard == group.0 && n.start == start)?;
-                let wanted = ChunkWanted { offset, bytes_max: snapshot::CHUNK_BYTES_MAX };
-                read_chunk(disk.as_ref(), &name.path, id, wanted).ok().flatten()
-            };
-            respond(asked, &read().map_or(Answer::Gone, Answer::Piece));
+        let readings = Arc::clone(&self.readings);
+        let read = move || {
+            let names = snapshot::list(disk.as_ref(), SNAPSHOT_DIR).ok()?;
+            let name = names.into_iter().find(|n| n.shard == group.0 && n.start == start)?;
+            let wanted = ChunkWanted { offset, bytes_max: snapshot::CHUNK_BYTES_MAX };
+            read_chunk(disk.as_ref(), &name.path, id, wanted).ok().flatten()
+        };
+        tokio::spawn(async move {
+            let turn = tokio::time::timeout_at(asked.deadline.into(), readings.acquire());
+            // Past the deadline nobody waits; dropping the question says so.
+            let Ok(Ok(_turn)) = turn.await else { return };
+            let Ok(read) = blocking(read).await else { return };
+            respond(asked, &read.map_or(Answer::Gone, Answer::Piece));
         });
     }
 }
@@ -145,17 +172,16 @@ impl MeshHandler for Reception {
         let Some(services) = self.services.upgrade() else { return };
         match frame.lane {
             Lane::Raft => self.message(&services, &frame),
-            Lane::Calls => match self.calls.received(frame) {
-                Received::Asked(asked) => self.question(&services, asked),
-                Received::Settled | Received::Unreadable => {}
-            },
-            // Nothing is sent on these yet.
-            Lane::Control | Lane::Bulk => {}
+            Lane::Calls => self.received(&services, Lane::Calls, self.calls.received(frame)),
+            Lane::Bulk => self.received(&services, Lane::Bulk, self.bulk.received(frame)),
+            // Nothing is sent on it yet.
+            Lane::Control => {}
         }
     }
 
     fn lane_lost(&self, lost: LostLane) {
         self.calls.lost(&lost);
+        self.bulk.lost(&lost);
     }
 
     fn knock(&self, knock: Knock) {

@@ -26,6 +26,7 @@ use crate::runtime::maintenance::CurrentSnapshot;
 use crate::runtime::network::Network;
 use crate::runtime::ports::Ports;
 use crate::runtime::shard_actor::{ShardMessage, Waiter};
+use crate::runtime::transfers::Transfers;
 use crate::shard::io::{Input, Reply, Space};
 use crate::wire::greeting::BootId;
 
@@ -54,6 +55,7 @@ pub(crate) struct Services {
     /// Nodes that said they stop, and the run of theirs that did.
     pub(crate) leaving: Mutex<BTreeMap<NodeId, Option<BootId>>>,
     pub(crate) snapshot_folder: SnapshotFolder,
+    pub(crate) transfers: Transfers,
     pub(crate) progress: Vec<Progress>,
 }
 

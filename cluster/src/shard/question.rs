@@ -12,6 +12,7 @@ use crate::ids::ShardId;
 use crate::shard::io::{Command, Query, Reply};
 use crate::shard::outbox::Tell;
 use crate::shard::versioned;
+use crate::wire::Lane;
 
 const VERSION: u16 = 1;
 
@@ -60,6 +61,18 @@ pub(crate) enum Answer {
 }
 
 impl Question {
+    /// What may be large travels where it delays no request.
+    pub(crate) fn lane(&self) -> Lane {
+        match self {
+            Self::Command { .. }
+            | Self::Query { .. }
+            | Self::Tell { .. }
+            | Self::TellsAcked { .. }
+            | Self::Leaving => Lane::Calls,
+            Self::Piece { .. } => Lane::Bulk,
+        }
+    }
+
     pub(crate) fn piece(meta: SnapshotMeta, offset: u64) -> Self {
         let SnapshotMeta { shard, start, start_term, id } = meta;
         Self::Piece { group: ShardId(shard), start, start_term, id, offset }

@@ -1,4 +1,4 @@
-//! Requests and answers on the calls lane.
+//! Requests and answers, on the lanes that carry them.
 //!
 //! **Invariants:** every request that was taken is answered, if only by a refusal; a deadline
 //! travels as time that is left, so two clocks need not agree; a body is a view into the frame.

@@ -9,6 +9,7 @@ use cluster::placement::member::NodeNumber;
 use cluster::runtime::joining::MeshSettings;
 use cluster::runtime::membership::PlacementRule;
 use cluster::runtime::node::{Node, NodeConfig};
+use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 use tempfile::TempDir;
 
@@ -24,6 +25,8 @@ struct Member {
     address: SocketAddr,
     number: u64,
     node: Option<Node>,
+    /// What the last run counted.
+    registry: Registry,
 }
 
 /// A free port: taken and given back, so that a node that restarts can have it again.
@@ -35,7 +38,8 @@ fn free_address() -> SocketAddr {
 impl Member {
     fn new(number: u64) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        Self { folder, address: free_address(), number, node: None }
+        let registry = Registry::default();
+        Self { folder, address: free_address(), number, node: None, registry }
     }
 
     fn config(&self, join: &[SocketAddr]) -> NodeConfig {
@@ -54,9 +58,21 @@ impl Member {
 
     async fn start(&mut self, join: &[SocketAddr]) {
         let config = self.config(join);
-        let node = Node::start(config, &mut Registry::default()).await.expect("the node starts");
+        self.registry = Registry::default();
+        let node = Node::start(config, &mut self.registry).await.expect("the node starts");
         tokio::time::timeout(PATIENCE, node.ready()).await.expect("the node gets ready");
         self.node = Some(node);
+    }
+
+    /// The value of a metric; zero when it was never set.
+    fn metric(&self, name: &str) -> u64 {
+        let mut text = String::new();
+        encode(&mut text, &self.registry).expect("text");
+        let value = |line: &str| {
+            let rest = line.strip_prefix("omnicart_cluster_")?.strip_prefix(name)?;
+            rest.strip_prefix(' ').map(|value| value.parse().expect("a number"))
+        };
+        text.lines().find_map(value).unwrap_or(0)
     }
 
     fn node(&self) -> &Node {
@@ -198,6 +214,11 @@ async fn nodes_with_wiped_disks_come_back_as_others_and_fill_each_other() {
     }
     let seeds = [members[0].address, members[1].address];
     wipe(&mut members, 2, seeds[0]).await;
+    let fetched = members[2].metric("fetched_bytes_total{what=\"snapshot\"}");
+    assert!(fetched > 0, "it was filled by snapshots");
+    let carried = members[2].metric("mesh_bytes_total{lane=\"bulk\",direction=\"in\"}");
+    assert!(carried > fetched, "{carried} of {fetched} bytes came where they hold up nothing");
+    assert_eq!(members[2].metric("snapshot_remaining_bytes"), 0);
     for number in 0..20 {
         assert_eq!(add_one(members[2].node(), &format!("{number}")).await, 2);
     }

@@ -1,4 +1,4 @@
-//! Requests to other nodes, and their answers.
+//! Requests to other nodes, and their answers, on one lane.
 //!
 //! **Invariants:**
 //! - every call ends: with an answer, a refusal, its deadline, or at once when its connection ends;
@@ -61,12 +61,13 @@ pub enum Unknown {
     Abandoned,
 }
 
-/// The calls of one node. Cheap to clone.
+/// The calls of one node on one lane. Cheap to clone.
 #[derive(Clone)]
 pub struct Calls(Arc<Inner>);
 
 struct Inner {
     mesh: Mesh,
+    lane: Lane,
     waiting: Mutex<Waiting>,
 }
 
@@ -95,7 +96,7 @@ pub struct Asked {
     _permit: Permit,
 }
 
-/// What a frame of the calls lane was.
+/// What a frame of a lane with calls was.
 #[derive(Debug)]
 pub enum Received {
     /// A peer asks.
@@ -107,8 +108,10 @@ pub enum Received {
 }
 
 impl Calls {
-    pub fn new(mesh: Mesh) -> Self {
-        Self(Arc::new(Inner { mesh, waiting: Mutex::new(Waiting::default()) }))
+    /// On a lane that carries calls.
+    pub fn new(mesh: Mesh, lane: Lane) -> Self {
+        debug_assert!(lane.carries_calls(), "answers are refused on other lanes");
+        Self(Arc::new(Inner { mesh, lane, waiting: Mutex::new(Waiting::default()) }))
     }
 
     /// Asks a peer and waits for its answer. May be dropped at any time.
@@ -129,9 +132,9 @@ impl Calls {
         }
     }
 
-    /// Takes a frame of the calls lane from the mesh.
+    /// Takes a frame of its lane from the mesh.
     pub fn received(&self, frame: Frame) -> Received {
-        debug_assert_eq!(frame.lane, Lane::Calls, "other lanes carry no calls");
+        debug_assert_eq!(frame.lane, self.0.lane, "each lane has its own calls");
         match frame.class {
             Class::Data => self.asked(frame),
             Class::Answer => match Answer::decode(&frame.payload) {
@@ -146,7 +149,7 @@ impl Calls {
 
     /// Ends the calls of a lane that was lost.
     pub fn lost(&self, lost: &LostLane) {
-        if lost.lane != Lane::Calls {
+        if lost.lane != self.0.lane {
             return;
         }
         let mut waiting = self.0.lock();
@@ -164,13 +167,13 @@ impl Calls {
     }
 
     fn asked(&self, frame: Frame) -> Received {
-        let Frame { from, connection, map_version, payload, permit, .. } = frame;
+        let Frame { from, lane, connection, map_version, payload, permit, .. } = frame;
         let request = match Request::decode(&payload) {
             Ok(request) => request,
             Err(error) => return unreadable(from, &error),
         };
         let shared = Arc::clone(&self.0.mesh.0);
-        let answer = AnswerTo { shared, to: from, connection, id: Some(request.id) };
+        let answer = AnswerTo { shared, to: from, on: (lane, connection), id: Some(request.id) };
         let now = clock::monotonic();
         // A time that no clock reaches is a caller that waits for long.
         let longest = request.left.min(Duration::from_secs(24 * 60 * 60));
@@ -182,7 +185,7 @@ impl Calls {
 
 fn unreadable(from: NodeId, error: &crate::wire::WireError) -> Received {
     let error = error as &dyn std::error::Error;
-    tracing::error!(peer.id = from.0, error, "a frame of the calls lane cannot be read");
+    tracing::error!(peer.id = from.0, error, "a frame with a call cannot be read");
     Received::Unreadable
 }
 
@@ -206,7 +209,7 @@ impl Asked {
 struct AnswerTo {
     shared: Arc<Shared>,
     to: NodeId,
-    connection: ConnectionId,
+    on: (Lane, ConnectionId),
     id: Option<CallId>,
 }
 
@@ -220,7 +223,7 @@ impl AnswerTo {
     fn send(&mut self, outcome: Result<Bytes, Refused>) {
         let Some(id) = self.id.take() else { return };
         let answer = Answer { id, outcome }.encode();
-        if let Err(error) = self.shared.answer(self.to, self.connection, answer) {
+        if let Err(error) = self.shared.answer(self.to, self.on, answer) {
             // The caller was told by the loss of its connection, or will be by its deadline.
             let error = &error as &dyn std::error::Error;
             tracing::debug!(peer.id = self.to.0, error, "an answer could not be sent");
@@ -252,7 +255,7 @@ impl Inner {
         }
         let id = CallId(waiting.next);
         // Sent with the table locked: the loss of the connection is told after, and finds the call.
-        let connection = self.mesh.send(to, Lane::Calls, Request { id, left, body }.encode())?;
+        let connection = self.mesh.send(to, self.lane, Request { id, left, body }.encode())?;
         waiting.next = waiting.next.wrapping_add(1);
         waiting.calls.insert(id, Call { connection, outcome });
         self.count(&waiting);
@@ -283,7 +286,7 @@ impl Inner {
 
     fn count(&self, waiting: &Waiting) {
         let n = i64::try_from(waiting.calls.len()).unwrap_or(i64::MAX);
-        self.mesh.0.metrics.calls_waiting.set(n);
+        self.mesh.0.metrics.calls_waiting(self.lane, n);
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {

@@ -158,7 +158,7 @@ impl Connection {
                 queue.credited(self.id, decode_credit(&payload)?);
                 return Ok(());
             }
-            Kind::Answer if self.lane != Lane::Calls => return Err(End::Unasked),
+            Kind::Answer if !self.lane.carries_calls() => return Err(End::Unasked),
             Kind::Answer => Class::Answer,
             Kind::Data => Class::Data,
         };

@@ -20,7 +20,7 @@ pub struct ConnectionId(pub(super) u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
     Data,
-    /// Without credit, because it was asked for. On the calls lane only.
+    /// Without credit, because it was asked for. On lanes that carry calls only.
     Answer,
 }
 

@@ -42,7 +42,7 @@ async fn a_call_is_answered_or_refused_with_the_reason() {
         assert_eq!(ask().await, Err(CallError::Unknown(Unknown::Abandoned)));
     };
     soon("all answers", async { tokio::join!(serve, call) }).await;
-    assert_eq!(one.metric("calls_waiting"), 0);
+    assert_eq!(one.metric("calls_waiting{lane=\"calls\"}"), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -56,9 +56,9 @@ async fn a_deadline_and_a_cancelled_call_leave_nothing_behind() {
         _ = &mut cancelled => panic!("nobody answered"),
         asked = async { [two.asked().await, two.asked().await] } => asked,
     };
-    assert_eq!(one.metric("calls_waiting"), 1);
+    assert_eq!(one.metric("calls_waiting{lane=\"calls\"}"), 1);
     drop(cancelled);
-    assert_eq!(one.metric("calls_waiting"), 0);
+    assert_eq!(one.metric("calls_waiting{lane=\"calls\"}"), 0);
     asked.into_iter().for_each(|asked| asked.reply("too late".into()));
     one.metric_reaches("answers_late_total", 2).await;
     let past = one.calls.call(two.id(), "past".into(), brief).await;
@@ -80,7 +80,7 @@ async fn a_lost_link_tells_what_was_not_sent_from_what_may_have_been() {
     while asked.len() < 5 {
         asked.push(two.asked().await);
     }
-    while one.metric("calls_waiting") < 8 {
+    while one.metric("calls_waiting{lane=\"calls\"}") < 8 {
         tokio::task::yield_now().await;
     }
     two.mesh.stop().await;

@@ -9,7 +9,7 @@ use cluster::wire::Lane;
 use cluster::wire::frame::{Header, Kind, PAYLOAD_BYTES_MAX, charge};
 use tokio::io::AsyncWriteExt;
 
-use super::nodes::{Setup, limits, pair, raw_lane, soon};
+use super::nodes::{Setup, limits, pair, patience, raw_lane, soon};
 
 const FRAME_BYTES: usize = 100_000;
 
@@ -54,6 +54,35 @@ async fn a_slow_receiver_bounds_both_sides_and_loses_nothing() {
         assert_eq!(frame.payload, numbered(n));
     }
     assert!(one.metric("drops_total{lane=\"bulk\",direction=\"out\"}") > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transfer_that_uses_up_its_lane_holds_up_no_call() {
+    let (one, two) = pair(small()).await;
+    let fits = (small().window_bytes / charge(FRAME_BYTES))
+        + (small().queue_bytes_max / charge(FRAME_BYTES));
+    for (from, to) in [(&one, &two), (&two, &one)] {
+        let full = async {
+            let mut sent = 0;
+            // Until the window is under way and the queue is full, there is room sooner or later.
+            while sent < fits {
+                match from.mesh.send(to.id(), Lane::Bulk, numbered(0)) {
+                    Ok(_) => sent += 1,
+                    Err(_) => tokio::task::yield_now().await,
+                }
+            }
+        };
+        soon("a full lane", full).await;
+    }
+    // What was received is kept, so nothing of it is granted again.
+    for (from, to) in [(&one, &two), (&two, &one)] {
+        let body = Bytes::from(vec![7; FRAME_BYTES]);
+        let call = from.calls.call(to.id(), body.clone(), patience());
+        let serve = async { to.asked().await.reply(body.clone()) };
+        let (answer, ()) = soon("an answer", async { tokio::join!(call, serve) }).await;
+        assert_eq!(answer, Ok(body.clone()));
+        assert_eq!(from.mesh.send(to.id(), Lane::Bulk, numbered(0)), Err(Refused::Full));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -86,7 +86,7 @@ impl Setup {
         let (frames_in, frames) = unbounded_channel();
         let (asked_in, asked) = unbounded_channel();
         let (lost_in, lost) = unbounded_channel();
-        let calls = Calls::new(mesh.clone());
+        let calls = Calls::new(mesh.clone(), Lane::Calls);
         let keep = Keep { frames: frames_in, asked: asked_in, lost: lost_in, calls: calls.clone() };
         listening.serve(Arc::new(keep));
         let (frames, asked, lost) = (Mutex::new(frames), Mutex::new(asked), Mutex::new(lost));
