@@ -15,6 +15,7 @@ pub mod frame;
 pub mod greeting;
 #[cfg(test)]
 mod properties;
+pub mod received;
 
 use std::fmt;
 

@@ -25,6 +25,7 @@ pub mod history;
 pub mod identity;
 pub mod index;
 pub mod log;
+pub mod mesh;
 pub mod rim;
 pub mod settings;
 pub mod shard;
