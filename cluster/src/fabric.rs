@@ -72,8 +72,8 @@ pub enum CommandError<R> {
     /// A rule of the entity said no; retrying changes nothing.
     #[error("rejected by a rule")]
     Rejected { rejection: R, provenance: Provenance },
-    #[error("the precondition does not hold for the entity at sequence {seq}")]
-    PreconditionFailed { seq: u64 },
+    #[error("the precondition does not hold for the entity at sequence {}", .provenance.seq)]
+    PreconditionFailed { provenance: Provenance },
     /// The key was used with another request.
     #[error("the idempotency key was used for another request")]
     KeyConflict,
@@ -156,7 +156,10 @@ impl Fabric {
                 rejection: decoded::<E::Rejection>(&rejection)?,
                 provenance: self.provenance(shard, seq, index, replayed),
             }),
-            Reply::PreconditionFailed { seq } => Err(CommandError::PreconditionFailed { seq }),
+            Reply::PreconditionFailed { seq, index, replayed } => {
+                let provenance = self.provenance(shard, seq, index, replayed);
+                Err(CommandError::PreconditionFailed { provenance })
+            }
             Reply::KeyConflict => Err(CommandError::KeyConflict),
             Reply::ReplyExpired => Err(CommandError::ReplyExpired),
             Reply::TooManyKeys => Err(CommandError::TooManyKeys),

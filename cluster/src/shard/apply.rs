@@ -202,7 +202,9 @@ impl ShardCore {
                 let Some(kind) = self.kinds.find(entity.kind) else {
                     return match outcome.verdict {
                         Verdict::Quarantined => Ok(()),
-                        Verdict::Accepted { .. } | Verdict::Rejected(_) => {
+                        Verdict::Accepted { .. }
+                        | Verdict::Rejected(_)
+                        | Verdict::PreconditionFailed => {
                             Err(format!("unknown entity kind {}", entity.kind.0))
                         }
                     };

@@ -160,36 +160,17 @@ impl ShardCore {
         if let Some(reply) = self.known_id(&command) {
             return turn.hold(token, reply);
         }
-        if let Some(reply) = self.answer_without_deciding(turn.time, &command) {
+        if let Some(reply) = self.kept_under_key(turn.time, &command) {
             return turn.hold(token, reply);
         }
-        let decided = self.decide(turn, &command.entity, &command.body);
-        let before = self.latest_seq(&command.entity);
         let routed = Routed {
             id: command.id,
             settled_below: command.settled_below,
             not_after: command.not_after,
         };
-        let (verdict, reply) = match decided {
-            Decided::Accepted(resolved) => match self.accepted(resolved, &command, turn, before) {
-                Ok(accepted) => accepted,
-                Err(reply) => return turn.hold(token, reply),
-            },
-            Decided::NotNow(rejection) => {
-                return turn.hold(token, rejected(rejection, before, turn.index));
-            }
-            Decided::Rejected(rejection) => {
-                let reply = rejected(rejection.clone(), before, turn.index);
-                if command.key.is_none() {
-                    return turn.hold(token, reply);
-                }
-                (Verdict::Rejected(Bytes(rejection)), reply)
-            }
-            Decided::Malformed(why) => return turn.hold(token, Reply::Malformed { why }),
-            Decided::Panicked => {
-                out.push(Output::Panicked { entity: command.entity, id: command.id });
-                return turn.hold(token, Reply::Panicked);
-            }
+        let (verdict, reply) = match self.judge(turn, &command, out) {
+            Ok(judged) => judged,
+            Err(reply) => return turn.hold(token, reply),
         };
         let cause = match command.key {
             Some(key) => Cause::Keyed { routed, key },
@@ -211,6 +192,40 @@ impl ShardCore {
                 }
                 Untakable::RecordFull => turn.hold(token, Reply::RecordFull),
             },
+        }
+    }
+
+    /// The verdict on a command and the reply to it, or the reply alone when there is nothing to
+    /// record: only a client's key makes a refusal worth remembering.
+    fn judge(
+        &self,
+        turn: &Turn,
+        command: &Command,
+        out: &mut Vec<Output>,
+    ) -> Result<(Verdict, Reply), Reply> {
+        let keyed = |verdict, reply| match command.key {
+            Some(_) => Ok((verdict, reply)),
+            None => Err(reply),
+        };
+        let before = self.latest_seq(&command.entity);
+        if !self.precondition_holds(command) {
+            let seq = before.unwrap_or(0);
+            let reply = Reply::PreconditionFailed { seq, index: turn.index, replayed: false };
+            return keyed(Verdict::PreconditionFailed, reply);
+        }
+        match self.decide(turn, &command.entity, &command.body) {
+            Decided::Accepted(resolved) => self.accepted(resolved, command, turn, before),
+            Decided::NotNow(rejection) => Err(rejected(rejection, before, turn.index)),
+            Decided::Rejected(rejection) => {
+                let reply = rejected(rejection.clone(), before, turn.index);
+                keyed(Verdict::Rejected(Bytes(rejection)), reply)
+            }
+            Decided::Malformed(why) => Err(Reply::Malformed { why }),
+            Decided::Panicked => {
+                let (entity, id) = (command.entity.clone(), command.id);
+                out.push(Output::Panicked { entity, id });
+                Err(Reply::Panicked)
+            }
         }
     }
 
@@ -262,38 +277,38 @@ impl ShardCore {
         Some(Reply::Accepted { reply: None, seq, index: self.header.position, replayed: true })
     }
 
-    /// The answers that do not need the entity's opinion.
-    fn answer_without_deciding(&self, now: Timestamp, command: &Command) -> Option<Reply> {
-        let latest = self.residents.hot(&command.entity).map(|resident| resident.latest());
-        if let Some(key) = &command.key {
-            let keyed = latest.and_then(|record| record.extra.as_deref()).map(|extra| &extra.keyed);
-            match keyed.map_or(Recall::Unknown, |keyed| keyed.recall(key, now)) {
-                Recall::Unknown => {}
-                Recall::Conflict => return Some(Reply::KeyConflict),
-                Recall::Full => return Some(Reply::TooManyKeys),
-                Recall::Same(outcome) => {
-                    let (seq, index) = (outcome.seq, outcome.index);
-                    return Some(match outcome.answer.clone() {
-                        KeyedAnswer::Accepted(Bytes(reply)) => {
-                            Reply::Accepted { reply: Some(reply), seq, index, replayed: true }
-                        }
-                        KeyedAnswer::Rejected(Bytes(rejection)) => {
-                            Reply::Rejected { rejection, seq, index, replayed: true }
-                        }
-                        KeyedAnswer::Dropped => Reply::ReplyExpired,
-                    });
-                }
-            }
-        }
-        let seq = latest.map_or(0, |record| record.seq);
-        let exists = latest.is_some_and(|record| record.state.exists());
-        let holds = match command.precondition {
-            Precondition::None => true,
-            Precondition::Exists => exists,
-            Precondition::Absent => !exists,
-            Precondition::Seq(expected) => expected == seq,
+    /// What was answered under the command's key, or why the key cannot be used.
+    fn kept_under_key(&self, now: Timestamp, command: &Command) -> Option<Reply> {
+        let key = command.key.as_ref()?;
+        let extra = self.residents.hot(&command.entity)?.latest().extra.as_deref()?;
+        let outcome = match extra.keyed.recall(key, now) {
+            Recall::Unknown => return None,
+            Recall::Conflict => return Some(Reply::KeyConflict),
+            Recall::Full => return Some(Reply::TooManyKeys),
+            Recall::Same(outcome) => outcome,
         };
-        (!holds).then_some(Reply::PreconditionFailed { seq })
+        let (seq, index, replayed) = (outcome.seq, outcome.index, true);
+        Some(match outcome.answer.clone() {
+            KeyedAnswer::Accepted(Bytes(reply)) => {
+                Reply::Accepted { reply: Some(reply), seq, index, replayed }
+            }
+            KeyedAnswer::Rejected(Bytes(rejection)) => {
+                Reply::Rejected { rejection, seq, index, replayed }
+            }
+            KeyedAnswer::PreconditionFailed => Reply::PreconditionFailed { seq, index, replayed },
+            KeyedAnswer::Dropped => Reply::ReplyExpired,
+        })
+    }
+
+    fn precondition_holds(&self, command: &Command) -> bool {
+        let latest = self.residents.hot(&command.entity).map(|resident| resident.latest());
+        let exists = || latest.is_some_and(|record| record.state.exists());
+        match command.precondition {
+            Precondition::None => true,
+            Precondition::Exists => exists(),
+            Precondition::Absent => !exists(),
+            Precondition::Seq(expected) => expected == latest.map_or(0, |record| record.seq),
+        }
     }
 
     fn latest_seq(&self, entity: &EntityRef) -> Option<u64> {

@@ -75,6 +75,7 @@ pub(crate) enum KeyedAnswer {
     Rejected(Bytes),
     /// Dropped to bound memory. The command took effect and is not executed again.
     Dropped,
+    PreconditionFailed,
 }
 
 /// What is known of a key.
@@ -132,7 +133,7 @@ impl KeyedAnswer {
     fn bytes(&self) -> usize {
         match self {
             Self::Accepted(reply) | Self::Rejected(reply) => reply.0.len(),
-            Self::Dropped => 0,
+            Self::Dropped | Self::PreconditionFailed => 0,
         }
     }
 }

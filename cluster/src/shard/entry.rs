@@ -113,6 +113,8 @@ pub(crate) enum Verdict {
     /// The command could not be decoded or its entity panicked: recorded so that a channel, a timer
     /// or a port moves on, and counted so that an operator sees it.
     Quarantined,
+    /// The entity was not as the caller, who gave a key, had asked for: nothing was decided.
+    PreconditionFailed,
 }
 
 /// Bytes that encode as one run.
@@ -142,7 +144,7 @@ impl Outcome {
                     + reply.as_ref().map_or(0, |reply| reply.0.len())
             }
             Verdict::Rejected(rejection) => rejection.0.len(),
-            Verdict::Quarantined => 0,
+            Verdict::Quarantined | Verdict::PreconditionFailed => 0,
         };
         OVERHEAD + name + payload
     }

@@ -166,6 +166,8 @@ pub enum Reply {
     },
     PreconditionFailed {
         seq: u64,
+        index: u64,
+        replayed: bool,
     },
     KeyConflict,
     ReplyExpired,

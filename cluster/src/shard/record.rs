@@ -195,6 +195,7 @@ fn keyed_answer(verdict: &Verdict) -> KeyedAnswer {
         Verdict::Accepted { reply: Some(reply), .. } => KeyedAnswer::Accepted(reply.clone()),
         Verdict::Accepted { reply: None, .. } | Verdict::Quarantined => KeyedAnswer::Dropped,
         Verdict::Rejected(rejection) => KeyedAnswer::Rejected(rejection.clone()),
+        Verdict::PreconditionFailed => KeyedAnswer::PreconditionFailed,
     }
 }
 

@@ -167,7 +167,7 @@ impl ShardCore {
     fn tells<'a>(&self, outcome: &'a Outcome) -> impl Iterator<Item = (ShardId, u64)> + use<'a> {
         let effects = match &outcome.verdict {
             Verdict::Accepted { effects, .. } => effects.as_slice(),
-            Verdict::Rejected(_) | Verdict::Quarantined => &[],
+            Verdict::Rejected(_) | Verdict::Quarantined | Verdict::PreconditionFailed => &[],
         };
         let shards = self.shards;
         effects.iter().filter_map(move |effect| match effect {

@@ -165,6 +165,6 @@ pub(crate) fn outcomes(items: &[Item]) -> impl Iterator<Item = (&Outcome, u32)> 
 fn n_effects(outcome: &Outcome) -> u32 {
     match &outcome.verdict {
         Verdict::Accepted { effects, .. } => u32::try_from(effects.len()).unwrap_or(u32::MAX),
-        Verdict::Rejected(_) | Verdict::Quarantined => 0,
+        Verdict::Rejected(_) | Verdict::Quarantined | Verdict::PreconditionFailed => 0,
     }
 }

@@ -166,10 +166,9 @@ impl ApiError {
                 let kept = Kept::under_key(is_kept, provenance);
                 refusal(rejection).kept(kept).decided_at(provenance.position)
             }
-            CommandError::PreconditionFailed { seq: _ } => {
-                // Not remembered, and yet repeats are to be equal whatever happens in between.
-                let kept = if is_keyed { Kept::First } else { Kept::No };
-                Self::precondition_failed().kept(kept)
+            CommandError::PreconditionFailed { provenance } => {
+                let kept = Kept::under_key(is_keyed, provenance);
+                Self::precondition_failed().kept(kept).decided_at(provenance.position)
             }
             CommandError::KeyConflict => Self::new(
                 Code::IDEMPOTENCY_CONFLICT,
