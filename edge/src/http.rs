@@ -24,5 +24,6 @@ mod reply;
 mod rfc3339;
 pub mod router;
 mod routes;
+pub mod starting;
 
 pub(crate) use endpoint::{Class, Endpoint, Verb};

@@ -65,17 +65,15 @@ impl Default for Limits {
     }
 }
 
-/// Serves the router on a listener until `stop` resolves, then until every connection has ended.
+/// Serves a listener until `stop` resolves, then until every connection has ended.
 pub async fn serve(
     listener: TcpListener,
-    router: Router,
+    connections: Connections,
     limits: Limits,
-    metrics: EdgeMetrics,
     stop: impl Future<Output = ()>,
 ) {
     let connections_max = limits.connections_max.get();
     let room = Arc::new(Semaphore::new(usize::try_from(connections_max).unwrap_or(usize::MAX)));
-    let connections = Connections::new(router, &limits, metrics);
     let mut stop = std::pin::pin!(stop);
     loop {
         let accepted = tokio::select! {
@@ -144,7 +142,7 @@ enum Phase {
 #[derive(Clone)]
 pub struct Connections {
     builder: Arc<auto::Builder<TokioExecutor>>,
-    router: Router,
+    router: Arc<watch::Sender<Router>>,
     metrics: EdgeMetrics,
     peers: Arc<Peers>,
     write_timeout: Duration,
@@ -163,7 +161,14 @@ impl Connections {
         let phase = Arc::new(watch::Sender::new(Phase::Serving));
         let peers = Arc::new(Peers::new(limits.connections_per_peer_max));
         let write_timeout = limits.write_timeout;
+        let router = Arc::new(watch::Sender::new(router));
         Self { builder: Arc::new(builder), router, metrics, peers, write_timeout, phase }
+    }
+
+    /// Connections to come are served by another router; those that are open end after the request
+    /// they are at, and their clients come back.
+    pub fn replace(&self, router: Router) {
+        drop(self.router.send_replace(router));
     }
 
     /// Every connection ends after the request it is at.
@@ -191,7 +196,9 @@ impl Connections {
         phase.mark_changed();
         let _open = OpenConnection::count(&self.metrics);
         let stream = WriteProgress::new(stream, self.write_timeout);
-        let service = TowerToHyperService::new(AskedBy { peer, router: self.router.clone() });
+        let mut routers = self.router.subscribe();
+        let router = routers.borrow_and_update().clone();
+        let service = TowerToHyperService::new(AskedBy { peer, router });
         let connection = self.builder.serve_connection(TokioIo::new(stream), service);
         let mut connection = std::pin::pin!(connection);
         loop {
@@ -203,6 +210,7 @@ impl Connections {
                     }
                     return;
                 }
+                _ = next(&mut routers) => connection.as_mut().graceful_shutdown(),
                 phase = next(&mut phase) => match phase {
                     Phase::Serving => {}
                     Phase::Draining => connection.as_mut().graceful_shutdown(),
@@ -238,10 +246,10 @@ where
     }
 }
 
-async fn next(phase: &mut watch::Receiver<Phase>) -> Phase {
-    match phase.changed().await {
-        Ok(()) => *phase.borrow_and_update(),
-        // Nobody is left to say stop; the connection ends when its client is done.
+async fn next<T: Clone>(news: &mut watch::Receiver<T>) -> T {
+    match news.changed().await {
+        Ok(()) => news.borrow_and_update().clone(),
+        // Nobody is left to say anything; the connection ends when its client is done.
         Err(_) => pending().await,
     }
 }

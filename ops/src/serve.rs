@@ -1,8 +1,8 @@
 //! `omnicart serve`: puts the pieces together, and takes them apart again in order.
 //!
 //! **Invariants:**
-//! - the address is taken before the data folder is touched, and nothing is answered before every
-//!   shard is recovered and led;
+//! - the address is taken before the data folder is touched; until every shard is recovered and led,
+//!   all that is answered is that the node lives and is not ready;
 //! - stopping goes from the outside in: no new connections, then the requests under way, then the
 //!   node; whatever was acknowledged is on disk before the process ends with 0.
 
@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actors::{Cart, PriceBook, Sku};
+use actors::{Cart, Currency, PriceBook, Sku};
 use anyhow::Context;
 use cluster::entity::Catalogue;
 use cluster::runtime::node::{Node, NodeConfig, StartError};
@@ -20,12 +20,14 @@ use cluster::shard::kind::Kinds;
 use cluster::time::Span;
 use edge::http::app::{App, OperatorToken, Settings, Signals};
 use edge::http::router::router;
+use edge::http::starting;
 use edge::metrics::EdgeMetrics;
-use edge::server::Limits;
+use edge::server::{Connections, Limits};
 use prometheus_client::registry::Registry;
 use storage::clock;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
 
 use crate::config::{Config, Products};
 use crate::failure::{Exit, Failure};
@@ -67,15 +69,45 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     metrics::register(&mut registry, clock::wall_micros());
     let edge_metrics = EdgeMetrics::register(&mut registry);
     let default_currency = book.default_currency();
+    let limits = Limits { grace: config.shutdown_grace, ..Limits::default() };
+    let connections = Connections::new(starting::router(), &limits, edge_metrics.clone());
+    let stopping = Arc::new(Notify::new());
+    let stopped = Arc::clone(&stopping);
+    let serving = edge::server::serve(listener, connections.clone(), limits, async move {
+        stopped.notified().await;
+    });
+    let serving = tokio::spawn(serving);
     let node = tokio::select! {
         started = start_node(config, book, &mut registry) => started?,
         () = stop.asked() => return Ok(()),
     };
-    if config.products == Products::Demo {
-        stock_up(&node).await;
+    let is_prepared = tokio::select! {
+        () = prepare(&node, config) => true,
+        () = stop.asked() => false,
+    };
+    if is_prepared {
+        log_ready(&node, address, config, started.elapsed()).await;
+        let app = app(&node, config, operator_token, default_currency, edge_metrics, registry);
+        connections.replace(router(app));
+        stop.asked().await;
     }
-    log_ready(&node, address, config, started.elapsed()).await;
+    stopping.notify_one();
+    serving.await.context("the server").map_err(|error| Failure::new(Exit::Failed, error))?;
+    tracing::info!("no more requests, the node stops");
+    node.stop().await;
+    tracing::info!("stopped");
+    Ok(())
+}
 
+/// What the routes share, from the settings and the node they front.
+fn app(
+    node: &Node,
+    config: &Config,
+    operator_token: Option<OperatorToken>,
+    default_currency: Currency,
+    metrics: EdgeMetrics,
+    registry: Registry,
+) -> App {
     let (readiness, fabric) = (node.readiness(), node.fabric());
     let signals = Signals {
         is_ready: Box::new(move || readiness.is_ready()),
@@ -88,14 +120,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         carts_per_second_max: config.cart_creation_rate,
         ..Settings::new(default_currency)
     };
-    let app = App::new(node.fabric(), settings, signals, edge_metrics.clone(), Arc::new(registry));
-    let limits = Limits { grace: config.shutdown_grace, ..Limits::default() };
-    edge::server::serve(listener, router(app), limits, edge_metrics, stop.asked()).await;
-
-    tracing::info!("no more requests, the node stops");
-    node.stop().await;
-    tracing::info!("stopped");
-    Ok(())
+    App::new(node.fabric(), settings, signals, metrics, Arc::new(registry))
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
@@ -129,8 +154,15 @@ async fn start_node(
     let node = Box::pin(Node::start(node_config, registry))
         .await
         .map_err(|error| start_failed(error, &config.data))?;
-    node.ready().await;
     Ok(node)
+}
+
+/// Waits until every shard is led, and puts the demo's stock on its shelves.
+async fn prepare(node: &Node, config: &Config) {
+    node.ready().await;
+    if config.products == Products::Demo {
+        stock_up(node).await;
+    }
 }
 
 /// Names the folder where the error itself does not.

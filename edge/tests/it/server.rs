@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use edge::http::starting;
 use edge::server::{Connections, Limits};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::task::JoinHandle;
@@ -300,4 +301,37 @@ async fn stalled_with(shop: &Shop, basket: &Basket, length: usize) -> Line {
         tokio::task::yield_now().await;
     }
     line
+}
+
+#[tokio::test]
+async fn a_server_that_starts_says_so_until_it_serves() {
+    let shop = Shop::open().await;
+    let limits = Limits::default();
+    let connections = Connections::new(starting::router(), &limits, shop.metrics.clone());
+    let mut early = dial_from(connections.clone(), Ipv4Addr::LOCALHOST.into());
+    let ask =
+        |path: &str| format!("GET {path} HTTP/1.1\r\nhost: shop\r\nx-request-id: mine\r\n\r\n");
+    let asks = format!("{}{}", ask("/healthz"), ask("/readyz"));
+    early.client.write_all(asks.as_bytes()).await.unwrap();
+    let mut text = String::new();
+    while !text.ends_with('}') || text.matches("HTTP/1.1 ").count() < 2 {
+        let mut bytes = [0; 4096];
+        let n = early.client.read(&mut bytes).await.unwrap();
+        text.push_str(std::str::from_utf8(&bytes[..n]).unwrap());
+    }
+    assert!(text.starts_with("HTTP/1.1 200 OK\r\n"), "{text}");
+    for part in ["HTTP/1.1 503 ", "retry-after: 1", "x-request-id: mine", "\"code\":\"not_ready\""]
+    {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
+    connections.replace(shop.router.clone());
+    // Whoever was told to come back does so on a connection of its own.
+    early.served.await.unwrap();
+    let mut late = dial_from(connections, Ipv4Addr::LOCALHOST.into());
+    let last = "GET /readyz HTTP/1.1\r\nhost: shop\r\nconnection: close\r\n\r\n";
+    late.client.write_all(last.as_bytes()).await.unwrap();
+    let text = read_all(&mut late.client).await;
+    assert!(text.starts_with("HTTP/1.1 200 OK\r\n"), "{text}");
+    late.served.await.unwrap();
+    shop.close().await;
 }

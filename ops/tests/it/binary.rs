@@ -189,3 +189,24 @@ async fn without_a_token_the_admin_api_is_closed() {
     let mut client = Client::new(server.address);
     client.ask(Ask::get(Who::Operator, "/admin/v1/inventory/tea")).await.expect(401);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_waits_for_its_cluster_answers_probes_and_stops_when_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let free = || {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap().to_string()
+    };
+    // Nobody is there to let it in.
+    let (own, nobody) = (free(), free());
+    let setup = Setup::plain(folder.path());
+    let setup = setup.with(&["--mesh-listen", &own, "--node-number", "2", "--join", &nobody]);
+    let server = Server::launch(&setup);
+    let mut client = Client::new(server.address);
+    client.ask(Ask::get(Who::Nobody, "/healthz")).await.expect(200);
+    for path in ["/readyz", "/metrics", "/store/v1/carts/cart_x"] {
+        let answer = client.ask(Ask::get(Who::Nobody, path)).await;
+        assert_eq!(answer.expect(503).json()["code"], "not_ready", "{path}");
+    }
+    assert_eq!(server.terminate().code(), Some(0));
+}

@@ -3,7 +3,7 @@
 //! **Invariants:** a test waits for a line, an answer or an end, with a deadline, and never for time
 //! to pass; what a test starts ends with it.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -108,6 +108,16 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a server and waits until it is ready.
     pub(crate) fn start(setup: &Setup) -> Self {
+        Self::until(setup, "ready")
+    }
+
+    /// Starts a server and waits until it answers, ready or not.
+    pub(crate) fn launch(setup: &Setup) -> Self {
+        Self::until(setup, "starting")
+    }
+
+    /// Starts a server and waits until it logs a message that has its address.
+    fn until(setup: &Setup, message: &'static str) -> Self {
         let mut child = setup
             .command()
             .stdout(Stdio::null())
@@ -120,7 +130,7 @@ impl Server {
         let lines = Arc::clone(&log);
         std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                if let Some(address) = ready_address(&line) {
+                if let Some(address) = address_beside(message, &line) {
                     ready_tx.send(address).ok();
                 }
                 lines.lock().expect("no panic").push(line);
@@ -188,9 +198,9 @@ fn ready(child: &mut Child, ready: &Receiver<SocketAddr>, log: &Mutex<Vec<String
     }
 }
 
-fn ready_address(line: &str) -> Option<SocketAddr> {
+fn address_beside(message: &str, line: &str) -> Option<SocketAddr> {
     let line: Value = serde_json::from_str(line).ok()?;
-    (line["message"] == "ready").then(|| line["http.address"].as_str()?.parse().ok())?
+    (line["message"] == message).then(|| line["http.address"].as_str()?.parse().ok())?
 }
 
 fn ended(child: &mut Child, what: &str) -> ExitStatus {
@@ -228,7 +238,8 @@ pub(crate) fn omnicart(arguments: &[&str]) -> Output {
 pub(crate) fn available(what: &str, is_there: bool) -> bool {
     if !is_there {
         assert!(std::env::var("CI").as_deref() != Ok("true"), "CI needs {what}");
-        println!("skipped: this test needs {what}");
+        // Not `println`, which the test harness keeps to itself when a test passes.
+        writeln!(std::io::stderr(), "skipped: this test needs {what}").ok();
     }
     is_there
 }
