@@ -38,7 +38,8 @@ pub fn run() -> Result<ExitCode, Failure> {
     run_with(std::env::args_os())
 }
 
-fn run_with(arguments: impl IntoIterator<Item = OsString>) -> Result<ExitCode, Failure> {
+/// Runs a command line, its first word being the program's name.
+pub fn run_with(arguments: impl IntoIterator<Item = OsString>) -> Result<ExitCode, Failure> {
     let matches = match command().try_get_matches_from(arguments) {
         Ok(matches) => matches,
         // Help goes to stdout and exits with 0, a mistake to stderr and with 2.

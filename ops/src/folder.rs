@@ -13,6 +13,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
+use cluster::placement::shard_map::ShardMap;
 use cluster::runtime::identity::Identity;
 use storage::disk::{Disk, DiskFile};
 use storage::seal::Seal;
@@ -27,6 +28,13 @@ pub const HISTORY_DIR: &str = "history";
 pub const INDEX_DIR: &str = "state";
 const LOCK_FILE: &str = "LOCK";
 const IDENTITY_FILE: &str = "IDENTITY";
+
+/// The numbers of all groups that a folder may hold: the shards, and what belongs to none of them.
+pub fn groups_of(identity: &Identity) -> Result<Vec<u32>, Failure> {
+    let map = ShardMap::even(identity.n_shards)
+        .map_err(|error| Failure::new(Exit::Damaged, anyhow::Error::new(error)))?;
+    Ok(map.groups().map(|group| group.0).collect())
+}
 
 /// What to do about a server that runs on the folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

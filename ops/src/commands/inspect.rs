@@ -11,8 +11,8 @@ mod state;
 use std::io::Write;
 use std::path::PathBuf;
 
-use super::{Output, Printer};
-use crate::failure::Failure;
+use super::{Output, Printer, chain};
+use crate::failure::{Exit, Failure};
 use crate::folder::{InUse, ReadOnlyFolder};
 
 /// Which part of a folder to show.
@@ -58,6 +58,31 @@ pub fn run(request: &Request, out: &mut dyn Write) -> Result<(), Failure> {
         Part::Snapshot => snapshot::show(&folder, request, &mut printer),
         Part::State => state::show(&folder, request, &mut printer),
         Part::History => history::show(&folder, request, &mut printer),
+    }
+}
+
+/// Damage met on the way: it is named where it is met, what can be read after it is shown all the
+/// same, and the exit code tells of it in the end.
+#[derive(Default)]
+struct Damages(u64);
+
+impl Damages {
+    fn note(
+        &mut self,
+        error: &(dyn std::error::Error + 'static),
+        printer: &mut Printer<'_>,
+    ) -> Result<(), Failure> {
+        self.0 += 1;
+        let reason = chain(error);
+        let fields = || vec![("reason", reason.as_str().into())];
+        printer.line("damage", || format!("damage: {reason}"), fields)
+    }
+
+    fn end(self) -> Result<(), Failure> {
+        match self.0 {
+            0 => Ok(()),
+            n => Err(Failure::new(Exit::Damaged, anyhow::anyhow!("{n} places are damaged"))),
+        }
     }
 }
 

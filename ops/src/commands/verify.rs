@@ -6,6 +6,7 @@
 
 mod groups;
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use storage::vault::KeyCheckError;
 use self::groups::Groups;
 use super::{Output, Printer, chain};
 use crate::failure::{Exit, Failure};
-use crate::folder::{HISTORY_DIR, InUse, LOG_DIR, ReadOnlyFolder, SNAPSHOT_DIR};
+use crate::folder::{HISTORY_DIR, InUse, LOG_DIR, ReadOnlyFolder, SNAPSHOT_DIR, groups_of};
 
 /// What to verify, and how to print it.
 #[derive(Clone, Debug)]
@@ -43,9 +44,9 @@ pub fn run(request: &Request, out: &mut dyn Write) -> Result<Verdict, Failure> {
         Verifier { folder: &folder, printer, damages: 0, checked: Checked::default() };
     let identity = verifier.identity()?;
     let groups = verifier.log()?;
-    let shards = verifier.shards(identity.as_ref(), &groups)?;
+    let all = verifier.groups(identity.as_ref(), &groups)?;
     verifier.snapshots(&groups)?;
-    verifier.histories(&shards)?;
+    verifier.histories(&all)?;
     verifier.summary()
 }
 
@@ -139,18 +140,23 @@ impl Verifier<'_> {
         }
     }
 
-    /// Every shard must be known to the log since the folder was made.
-    fn shards(
+    /// The groups whose files to look at. Every shard must be known to the log since the folder was
+    /// made; groups beside the shards may be younger than it.
+    fn groups(
         &mut self,
         identity: Option<&Identity>,
         groups: &Groups,
     ) -> Result<Vec<u32>, Failure> {
-        let Some(identity) = identity else { return Ok(groups.known().collect()) };
-        for shard in (0..identity.n_shards).filter(|shard| !groups.has_members(*shard)) {
-            let reason = format!("it does not say who the members of shard {shard} are");
+        let known: BTreeSet<_> = groups.known().collect();
+        let Some(identity) = identity else { return Ok(known.into_iter().collect()) };
+        let shards = 0..identity.n_shards;
+        let members_of = |group: &u32| shards.contains(group) || known.contains(group);
+        let all = groups_of(identity)?;
+        for group in all.iter().filter(|group| members_of(group) && !groups.has_members(**group)) {
+            let reason = format!("it does not say who the members of shard {group} are");
             self.damage(LOG_DIR, None, &reason)?;
         }
-        Ok((0..identity.n_shards).collect())
+        Ok(all)
     }
 
     fn snapshots(&mut self, groups: &Groups) -> Result<(), Failure> {

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use storage::history::HistoryReader;
 
-use super::{Detail, Request, entity_name};
+use super::{Damages, Detail, Request, entity_name};
 use crate::commands::Printer;
-use crate::failure::{Exit, Failure};
-use crate::folder::{HISTORY_DIR, ReadOnlyFolder};
+use crate::failure::Failure;
+use crate::folder::{HISTORY_DIR, ReadOnlyFolder, groups_of};
 
 pub(super) fn show(
     folder: &ReadOnlyFolder,
@@ -15,15 +15,28 @@ pub(super) fn show(
     printer: &mut Printer<'_>,
 ) -> Result<(), Failure> {
     let identity = folder.identity()?;
-    let damaged = |error| Failure::new(Exit::Damaged, anyhow::Error::new(error));
+    let mut damages = Damages::default();
     let mut total = 0_u64;
-    for shard in (0..identity.n_shards).filter(|shard| request.wants(*shard)) {
+    for shard in groups_of(&identity)?.into_iter().filter(|shard| request.wants(*shard)) {
         let disk = Arc::clone(&folder.disk);
         let reader = HistoryReader::new(disk, HISTORY_DIR, shard, folder.seal());
         let mut entries = 0_u64;
         let mut span = None;
-        for entry in reader.scan(0).map_err(damaged)? {
-            let entry = entry.map_err(damaged)?;
+        let scan = match reader.scan(0) {
+            Ok(scan) => scan,
+            Err(error) => {
+                damages.note(&error, printer)?;
+                continue;
+            }
+        };
+        for entry in scan {
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(error) => {
+                    damages.note(&error, printer)?;
+                    continue;
+                }
+            };
             entries += 1;
             span = Some((span.map_or(entry.index, |(first, _)| first), entry.index));
             if request.detail == Detail::Files {
@@ -68,5 +81,6 @@ pub(super) fn show(
         "history",
         || format!("history: {total} entries"),
         || vec![("entries", total.into())],
-    )
+    )?;
+    damages.end()
 }

@@ -2,7 +2,7 @@
 
 use storage::snapshot::{SnapshotReader, list};
 
-use super::{Detail, Request};
+use super::{Damages, Detail, Request};
 use crate::commands::Printer;
 use crate::failure::{Exit, Failure};
 use crate::folder::{ReadOnlyFolder, SNAPSHOT_DIR};
@@ -12,12 +12,19 @@ pub(super) fn show(
     request: &Request,
     printer: &mut Printer<'_>,
 ) -> Result<(), Failure> {
-    let damaged = |error| Failure::new(Exit::Damaged, anyhow::Error::new(error));
-    let files = list(folder.disk.as_ref(), SNAPSHOT_DIR).map_err(damaged)?;
+    let mut damages = Damages::default();
+    let files = list(folder.disk.as_ref(), SNAPSHOT_DIR)
+        .map_err(|error| Failure::new(Exit::Damaged, anyhow::Error::new(error)))?;
     for file in files.iter().filter(|file| request.wants(file.shard)) {
         let disk = folder.disk.as_ref();
         let reader = SnapshotReader::open(disk, &file.path, file.shard, folder.seal());
-        let reader = reader.map_err(damaged)?;
+        let reader = match reader {
+            Ok(reader) => reader,
+            Err(error) => {
+                damages.note(&error, printer)?;
+                continue;
+            }
+        };
         let (meta, items, end) = (*reader.meta(), reader.items(), reader.end());
         printer.line(
             "snapshot",
@@ -42,7 +49,13 @@ pub(super) fn show(
             continue;
         }
         for item in reader {
-            let item = item.map_err(damaged)?;
+            let item = match item {
+                Ok(item) => item,
+                Err(error) => {
+                    damages.note(&error, printer)?;
+                    break;
+                }
+            };
             super::state::print_record(
                 file.shard,
                 &item.key,
@@ -53,5 +66,10 @@ pub(super) fn show(
         }
     }
     let shown = files.iter().filter(|file| request.wants(file.shard)).count();
-    printer.line("snapshots", || format!("snapshots: {shown}"), || vec![("files", shown.into())])
+    printer.line(
+        "snapshots",
+        || format!("snapshots: {shown}"),
+        || vec![("files", shown.into())],
+    )?;
+    damages.end()
 }

@@ -12,7 +12,7 @@ use storage::state::{IndexOptions, StateIndex};
 use super::{Detail, Request, entity_name};
 use crate::commands::Printer;
 use crate::failure::{Exit, Failure};
-use crate::folder::{INDEX_DIR, ReadOnlyFolder};
+use crate::folder::{INDEX_DIR, ReadOnlyFolder, groups_of};
 
 pub(super) fn show(
     folder: &ReadOnlyFolder,
@@ -33,7 +33,7 @@ pub(super) fn show(
     let opened = StateIndex::open(&copy.path().join(INDEX_DIR), &options).map_err(failed)?;
     let mut index = opened.index;
     let mut total = 0_u64;
-    for shard in (0..identity.n_shards).filter(|shard| request.wants(*shard)) {
+    for shard in groups_of(&identity)?.into_iter().filter(|shard| request.wants(*shard)) {
         let floor = index.floor(shard).map_err(failed)?;
         let mut records = 0_u64;
         for record in index.scan(shard).map_err(failed)? {
