@@ -13,7 +13,6 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// Every object has `scenario` and `machine` {cores, cpu, fdatasync_p50_us, fdatasync_p99_us,
 /// load_average_at_start}; the syncs are of 4 KiB blocks in the folder that the run uses.
 /// `benches help <scenario>` explains the other fields.
-/// Build first: cargo build --release -p benches -p ops
 #[derive(Debug, Parser)]
 #[command(name = "benches", version, verbatim_doc_comment)]
 pub(crate) struct Arguments {
@@ -34,7 +33,7 @@ pub(crate) struct Common {
     /// Print nothing but the JSON object.
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// The binary under test [default: `omnicart` beside this one].
+    /// The binary under test [default: the server that is built into this one].
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) omnicart: Option<PathBuf>,
 }

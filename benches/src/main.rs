@@ -14,6 +14,7 @@ mod report;
 mod scenarios;
 mod shop;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -21,6 +22,7 @@ use clap::Parser as _;
 use mimalloc::MiMalloc;
 
 use crate::arguments::{Arguments, Common, Scenario, Task};
+use crate::peers::omnicart::SERVER_TASK;
 use crate::peers::{bare, folder::Folder};
 use crate::report::{Report, Verbosity, Verdict};
 use crate::scenarios::{cart_write, crash, hot_sku, memory, recovery};
@@ -33,6 +35,10 @@ const EXIT_BROKEN: u8 = 3;
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> anyhow::Result<ExitCode> {
+    let mut words = std::env::args_os().skip(1);
+    if words.next().is_some_and(|first| first == SERVER_TASK) {
+        return Ok(server(words));
+    }
     let arguments = Arguments::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -44,6 +50,15 @@ fn main() -> anyhow::Result<ExitCode> {
             return one_task(task).await.map(|()| ExitCode::SUCCESS);
         }
         measured(scenario, &common).await
+    })
+}
+
+/// Runs what the `omnicart` binary would with the same words.
+fn server(words: impl Iterator<Item = OsString>) -> ExitCode {
+    let line = std::iter::once(SERVER_TASK.into()).chain(words);
+    ops::cli::run_with(line).unwrap_or_else(|failure| {
+        failure.report();
+        failure.exit.into()
     })
 }
 

@@ -14,6 +14,10 @@ use crate::peers::folder::Folder;
 use crate::peers::process::{Process, free_address, own_program};
 use crate::shop;
 
+/// Makes this program be the server, as the rest of the command line says.
+pub(crate) const SERVER_TASK: &str = "omnicart";
+const SERVER_ARGUMENTS: &[&str] = &[SERVER_TASK];
+const NO_ARGUMENTS: &[&str] = &[];
 const READY_PATH: &str = "/readyz";
 const OPERATOR_TOKEN: &str = "operator-token-of-a-bench-run-0123456789";
 const CART_TOKEN_HEADER: &str = "omni-cart-token";
@@ -22,6 +26,8 @@ const KEY_HEADER: &str = "idempotency-key";
 /// How to start the binary on one data folder, again and again.
 pub(crate) struct Omnicart {
     program: PathBuf,
+    /// What comes before the program's own command line.
+    arguments: &'static [&'static str],
     data: PathBuf,
     catalogue: PathBuf,
     log: PathBuf,
@@ -55,20 +61,17 @@ impl Sizes {
 
 impl Omnicart {
     pub(crate) fn in_folder(program: Option<&Path>, folder: &Folder) -> anyhow::Result<Self> {
-        let program = match program {
-            Some(program) => program.to_owned(),
-            None => own_program()?.with_file_name("omnicart"),
+        // By default the server is part of this program, so that what is measured is never older.
+        let (program, arguments) = match program {
+            Some(program) => (program.to_owned(), NO_ARGUMENTS),
+            None => (own_program()?, SERVER_ARGUMENTS),
         };
-        anyhow::ensure!(
-            program.is_file(),
-            "there is no {}; build it with: cargo build --release -p benches -p ops",
-            program.display()
-        );
+        anyhow::ensure!(program.is_file(), "there is no {}", program.display());
         let catalogue = folder.join("catalogue.json");
         std::fs::write(&catalogue, shop::catalogue_json().to_string())
             .context("cannot write the catalogue")?;
         let (data, log) = (folder.join("data"), folder.join("omnicart.log"));
-        Ok(Self { program, data, catalogue, log, sizes: Sizes::Default })
+        Ok(Self { program, arguments, data, catalogue, log, sizes: Sizes::Default })
     }
 
     pub(crate) fn with_sizes(self, sizes: Sizes) -> Self {
@@ -90,6 +93,7 @@ impl Omnicart {
     fn command(&self, address: SocketAddr) -> Command {
         let mut command = Command::new(&self.program);
         command
+            .args(self.arguments)
             .arg("serve")
             .args(["--listen", &address.to_string(), "--log-level", "warn"])
             // All load comes from one address.

@@ -92,6 +92,8 @@ pub(crate) async fn run(
     }
     report.add("levels", &levels)?;
     report.add("answer_bytes", answer_bytes)?;
+    // A client that failed asks no more, so the ratio would be that of another load.
+    report.broken_if(errors.count > 0);
     report.add("errors", errors.count)?;
     report.add("first_error", errors.first)
 }

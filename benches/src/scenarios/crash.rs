@@ -164,6 +164,8 @@ pub(crate) async fn run(
     report.add("first_violation", &findings.first_violation)?;
     report.add("restart", restarts.percentiles())?;
     report.broken_if(!findings.is_clean());
+    // Where no repeat met a reply that was still kept, nothing is known of repeats.
+    report.broken_if(findings.expired_replies == findings.replies_compared);
     Ok(())
 }
 

@@ -88,7 +88,10 @@ pub(crate) async fn run(
     let oversold = within.oversold + over_http.oversold + sell_out.oversold;
     report.add("oversold", oversold)?;
     report.broken_if(oversold > 0);
-    report.add("errors", within.measured.failed + over_http.measured.failed)?;
+    let errors = within.measured.failed + over_http.measured.failed;
+    report.add("errors", errors)?;
+    // A client that failed asks no more, so the rates would be those of another load.
+    report.broken_if(errors > 0);
     let first = within.measured.first_failure.or(over_http.measured.first_failure);
     report.add("first_error", first)?;
     report.add("latency", within.measured.latencies.percentiles())?;

@@ -25,6 +25,8 @@ use crate::{figures, machine};
 
 /// Carts made before the first reading, so that what a node needs anyway does not count.
 const WARM_UP_CARTS: u64 = 2_000;
+/// So few that what a node holds of them is nothing beside what it holds anyway.
+const FEW_CARTS: NonZero<u32> = NonZero::new(2_000).unwrap();
 /// Memory for entities while nearly all are passivated, over all shards.
 const TINY_BYTES: usize = 4 << 20;
 /// Of a node that was not told otherwise.
@@ -81,18 +83,16 @@ pub(crate) fn run(
     // One at a time: together the folders may be larger than the disk.
     std::fs::remove_dir_all(folder.join("hot"))
         .context("cannot remove the first phase's folder")?;
-    let data = folder.join("passivated");
-    let passivated = run_phase(Phase::Passivated, asked.carts, &data)?;
-    let (restarted, restarts) = restart(asked.carts, &data)?;
-    progress("memory: the state index alone");
-    let index: IndexReading =
-        part::run(["index-memory".into(), "--data".into(), data.into_os_string()])?;
-    // What a node holds without carts is what it held before they were made.
-    let carts_and_index = restarted.resident_after.saturating_sub(passivated.resident_before);
+    let few = Restarted::on(FEW_CARTS, &folder.join("few"))?;
+    let Restarted { written: passivated, restarted, restarts, index } =
+        Restarted::on(asked.carts, &folder.join("passivated"))?;
+    // What a node holds without carts, its open index included, is what one with few holds.
+    let carts_and_index = restarted.resident_after.saturating_sub(few.restarted.resident_after);
     // What stayed in memory is not passivated, and has no place in a figure that says so.
     let left = (restarted.settled != Settled::Never).then_some(carts_and_index);
     // Where the index alone takes as much, there are too few carts to tell the rest from noise.
-    let rest = left.and_then(|left| left.checked_sub(index.resident_bytes));
+    let index_of_carts = index.resident_bytes.saturating_sub(few.index.resident_bytes);
+    let rest = left.and_then(|left| left.checked_sub(index_of_carts));
     let each = |bytes: Option<u64>| bytes.map(|bytes| figures::ratio_of(bytes, restarted.carts));
     report.add("bytes_per_idle_entity_passivated", each(rest))?;
     report.add("bytes_per_idle_entity_passivated_with_index", each(left))?;
@@ -106,6 +106,26 @@ pub(crate) fn run(
     report.add("restarted", &restarted)?;
     report.add("restarts", restarts)?;
     report.add("state_index", &index)
+}
+
+/// A folder of passivated carts: the process that wrote it, the last that was started on it, and
+/// what its state index holds by itself.
+struct Restarted {
+    written: Reading,
+    restarted: Reading,
+    restarts: u32,
+    index: IndexReading,
+}
+
+impl Restarted {
+    fn on(carts: NonZero<u32>, data: &Path) -> anyhow::Result<Self> {
+        let written = run_phase(Phase::Passivated, carts, data)?;
+        let (restarted, restarts) = restart(carts, data)?;
+        progress("memory: the state index alone");
+        let index =
+            part::run(["index-memory".into(), "--data".into(), data.as_os_str().to_owned()])?;
+        Ok(Self { written, restarted, restarts, index })
+    }
 }
 
 /// Restarts until a start finds everything in the state index. One that has to carry out the log

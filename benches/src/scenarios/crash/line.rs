@@ -1,6 +1,7 @@
 //! One client's keyed requests: what was answered is remembered, to be asked again later.
 //!
-//! **Invariants:** an answer counts as given only when it was read to its end; a 5xx is no answer.
+//! **Invariants:** an answer counts as given only when it was read to its end; a 5xx is no answer,
+//! and a 500 is an error besides: a killed server has no reason for one.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -26,6 +27,7 @@ pub(super) struct Line {
     old: Vec<Kept>,
     n_old_seen: u64,
     pub(super) acknowledged: u64,
+    internal_errors: u64,
 }
 
 struct Kept {
@@ -57,6 +59,7 @@ impl Line {
             old: Vec::new(),
             n_old_seen: 0,
             acknowledged: 0,
+            internal_errors: 0,
         }
     }
 
@@ -75,7 +78,12 @@ impl Line {
                 self.keep(call, &answer, random);
                 Asked::Answered(answer)
             }
-            Ok(Ok(_) | Err(_)) => Asked::Unknown,
+            Ok(Ok(answer)) => {
+                let is_internal = answer.status == StatusCode::INTERNAL_SERVER_ERROR;
+                self.internal_errors += u64::from(is_internal);
+                Asked::Unknown
+            }
+            Ok(Err(_)) => Asked::Unknown,
             Err(_elapsed) => {
                 // Half an exchange is under way on this connection.
                 self.caller.hang_up();
@@ -107,6 +115,10 @@ impl Line {
     pub(super) async fn repeat(&mut self, findings: &mut Findings) -> anyhow::Result<()> {
         const REPLAYED_HEADER: &str = "idempotent-replayed";
         const REPLY_EXPIRED: &str = "idempotency_reply_expired";
+        if self.internal_errors > 0 {
+            findings.errors += std::mem::take(&mut self.internal_errors);
+            findings.violated(|| "a request was answered with 500".to_owned());
+        }
         for kept in self.old.iter().chain(&self.recent) {
             let again = self.caller.send(&kept.call).await?;
             findings.replies_compared += 1;
