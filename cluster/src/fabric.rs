@@ -173,7 +173,7 @@ impl Fabric {
             | Reply::Busy { .. }
             | Reply::StorageFull
             | Reply::UnknownPosition
-            | Reply::Expired
+            | Reply::Expired { .. }
             | Reply::Unknown
             | Reply::NotLeader { .. }
             | Reply::Changing { .. }

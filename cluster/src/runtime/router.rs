@@ -111,12 +111,12 @@ impl Router {
         let _under_way = self.services.log.under_way();
         let id = CommandId { router: self.id, number: open.number };
         let deadline = envelope.deadline;
-        let request = || {
+        let request = |not_after| {
             Request::Command(Command {
                 entity: entity.clone(),
                 id,
                 settled_below: open.settled_below(),
-                not_after: deadline,
+                not_after,
                 key: envelope.key,
                 precondition: envelope.precondition,
                 body: body.clone(),
@@ -136,12 +136,12 @@ impl Router {
         self.services.metrics.queries.inc();
         let _visit = self.visits.enter();
         let door = self.door(group)?;
-        let request = || {
+        let request = |not_after| {
             Request::Query(Query {
                 entity: entity.clone(),
                 at_least,
                 freshness: Freshness::Latest,
-                not_after: deadline,
+                not_after,
                 body: body.clone(),
             })
         };
@@ -153,17 +153,27 @@ impl Router {
         group: ShardId,
         door: &Door,
         deadline: Timestamp,
-        request: impl Fn() -> Request,
+        request: impl Fn(Timestamp) -> Request,
     ) -> Result<Reply, Unavailable> {
         let until = instant_of(deadline);
+        let mut not_after = deadline;
+        let mut may_have_started = false;
         for attempt in 0_u32.. {
-            let request = request();
+            let request = request(not_after);
             let permit = door.admission.admit(request.body_bytes()).ok_or_else(|| self.busy())?;
             let reply = match self.node_to_ask(group, attempt) {
                 Some(node) => self.ask_there(node, group, request, until).await,
                 None => self.ask_here(group, request, permit, until).await?,
             };
-            if let Some(reply) = settle(group, reply)? {
+            may_have_started |= matches!(reply, Reply::Unknown);
+            // The shard's time is ahead of this node's clock, and nothing was started: what is left of
+            // the caller's patience counts from there. An attempt that may have been started keeps its
+            // own end, or the shard could forget it before this one comes.
+            if let Reply::Expired { at } = reply
+                && !may_have_started
+            {
+                not_after = at.plus(left_until(until));
+            } else if let Some(reply) = settle(group, reply)? {
                 return Ok(reply);
             }
             if Instant::from_std(clock::monotonic()) >= until {
@@ -271,7 +281,7 @@ fn settle(shard: ShardId, reply: Reply) -> Result<Option<Reply>, Unavailable> {
     match reply {
         Reply::NotLeader { .. } | Reply::Unknown => Ok(None),
         Reply::UnknownPosition => Err(Unavailable::UnknownPosition),
-        Reply::Expired => Err(Unavailable::DeadlineExceeded),
+        Reply::Expired { .. } => Err(Unavailable::DeadlineExceeded),
         Reply::Busy { retry_after } => Err(Unavailable::Busy { retry_after }),
         Reply::StorageFull => Err(Unavailable::StorageFull),
         Reply::Fenced => Err(Unavailable::Fenced { shard: shard.0 }),
@@ -310,6 +320,11 @@ impl Drop for OpenNumber<'_> {
     fn drop(&mut self) {
         self.numbers.lock().unwrap_or_else(PoisonError::into_inner).open.remove(&self.number);
     }
+}
+
+fn left_until(until: Instant) -> Span {
+    let left = until.saturating_duration_since(Instant::from_std(clock::monotonic()));
+    Span::from_micros(u64::try_from(left.as_micros()).unwrap_or(0))
 }
 
 /// The runtime's instant for a wall-clock deadline.

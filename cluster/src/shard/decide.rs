@@ -150,7 +150,7 @@ impl ShardCore {
         out: &mut Vec<Output>,
     ) {
         if command.not_after < turn.time {
-            return turn.hold(token, Reply::Expired);
+            return turn.hold(token, Reply::Expired { at: turn.time });
         }
         if self.residents.is_cold(&command.entity) {
             let entity = command.entity.clone();
@@ -375,7 +375,7 @@ fn with_seq(reply: Reply, seq_after: u64) -> Reply {
         | Reply::Busy { .. }
         | Reply::StorageFull
         | Reply::UnknownPosition
-        | Reply::Expired
+        | Reply::Expired { .. }
         | Reply::Unknown
         | Reply::NotLeader { .. }
         | Reply::Changing { .. }

@@ -185,7 +185,10 @@ pub enum Reply {
     /// The position asked for is past everything this shard ever logged.
     UnknownPosition,
     /// Past `not_after`: it was not started.
-    Expired,
+    Expired {
+        /// What the replica takes the time to be.
+        at: Timestamp,
+    },
     /// It may or may not take effect: ask again with the same id.
     Unknown,
     /// This replica does not lead. Nothing happened here.

@@ -200,8 +200,9 @@ impl ShardCore {
                 self.reads.confirmed.insert(required, open);
             }
         }
+        let reply = Reply::Expired { at: now };
         out.extend(
-            expired.into_iter().map(|r| Output::Reply { token: r.token, reply: Reply::Expired }),
+            expired.into_iter().map(|r| Output::Reply { token: r.token, reply: reply.clone() }),
         );
     }
 

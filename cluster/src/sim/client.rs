@@ -144,7 +144,7 @@ impl Client {
                 self.try_again(is_last, now)
             }
             // Another attempt may have been in time.
-            Reply::Expired => self.finish(None, now),
+            Reply::Expired { .. } => self.finish(None, now),
             Reply::Accepted { .. }
             | Reply::Rejected { .. }
             | Reply::Viewed { .. }

@@ -231,7 +231,7 @@ impl Run {
                 Reply::Accepted { reply, .. } => Fate::Done(reply),
                 Reply::NotLeader { .. }
                 | Reply::StorageFull
-                | Reply::Expired
+                | Reply::Expired { .. }
                 | Reply::Busy { .. } => Fate::Not,
                 Reply::Unknown | Reply::Fenced => Fate::Unknown,
                 other => panic!("seed {}: operation {id} got {other:?}", self.seed),
