@@ -185,6 +185,24 @@ pub fn remove_leftovers(
     Ok(removed)
 }
 
+/// Removes what was received in part of a shard's other snapshots: nobody asks for the rest.
+fn remove_other_received(
+    disk: &dyn Disk,
+    dir: &str,
+    shard: u32,
+    wanted: &str,
+) -> Result<(), SnapshotError> {
+    let of_shard = format::name_prefix(shard);
+    for name in names_in(disk, dir)? {
+        let path = format!("{dir}/{name}");
+        let is_received = name.starts_with(&of_shard) && name.ends_with(format::RECEIVING);
+        if is_received && path != wanted {
+            disk.remove(&path).map_err(SnapshotError::io(&path, "removed"))?;
+        }
+    }
+    Ok(())
+}
+
 /// Gives a synced file its final name. When that name cannot be made durable the file goes, or a
 /// later listing would show a snapshot that a crash may still take.
 fn publish(disk: &dyn Disk, dir: &str, from: &str, path: &str) -> Result<(), SnapshotError> {

@@ -27,6 +27,10 @@ pub(crate) struct Floors {
 impl Floors {
     /// Brings what changed lately into the state index, so that the next start replays little.
     pub(crate) async fn raise(&self) -> Result<(), Postponed> {
+        // The index would fail for good; the next start replays more of the log instead.
+        if self.services.log.is_full() {
+            return Ok(());
+        }
         let mut floors = Vec::new();
         for shard in &self.shards {
             let actor = self.services.shards.get(*shard).ok_or(Postponed::Stopping)?;
@@ -51,11 +55,16 @@ impl Floors {
             return Ok(());
         }
         self.sync_index().await?;
-        for (shard, position) in &floors {
-            let (done, set) = callback();
-            self.services.submit(IndexJob::SetFloor { shard: shard.0, position: *position, done });
-            finished(set).await??;
+        let mut still = Vec::with_capacity(floors.len());
+        for (shard, position) in floors {
+            let actor = self.services.shards.get(shard).ok_or(Postponed::Stopping)?;
+            let (reply, set) = oneshot::channel();
+            ask(actor, ShardMessage::SetFloor { position, reply })?;
+            if finished(set).await?? {
+                still.push((shard, position));
+            }
         }
+        let floors = still;
         self.sync_index().await?;
         let record = |(shard, position): &(ShardId, u64)| Record::IndexFloor {
             group: group_of(*shard),

@@ -72,6 +72,12 @@ pub(crate) enum ShardMessage {
         /// Dropped when it does; else resolves when the pointer is durable.
         reply: oneshot::Sender<oneshot::Receiver<()>>,
     },
+    /// Notes in the state index how far it is complete; answers whether it still is: the replica may
+    /// go on from another one's snapshot since, with the index filled anew.
+    SetFloor {
+        position: u64,
+        reply: oneshot::Sender<Result<bool, IndexFault>>,
+    },
     /// Hand the next unindexed records to the state index; answers where to go on once they are in.
     IndexStep {
         after: Option<EntityRef>,
@@ -165,9 +171,7 @@ impl Actor for ShardActor {
                 return Ok(());
             }
             ShardMessage::Point { start, pointer, reply } => {
-                if state.core.log_start() < start {
-                    reply.send(state.services.log.append_durably(vec![pointer])).ok();
-                }
+                state.point(start, pointer, reply);
                 return Ok(());
             }
             ShardMessage::WalkStart(reply) => {
@@ -176,6 +180,10 @@ impl Actor for ShardActor {
             }
             ShardMessage::WalkStep { walk, after, reply } => {
                 reply.send(state.core.walk_step(walk, after.as_ref())).ok();
+                return Ok(());
+            }
+            ShardMessage::SetFloor { position, reply } => {
+                state.set_floor(position, reply);
                 return Ok(());
             }
             ShardMessage::IndexStep { after, reply } => {
@@ -288,6 +296,25 @@ impl ShardState {
         }
     }
 
+    fn point(&self, start: u64, pointer: Record, reply: oneshot::Sender<oneshot::Receiver<()>>) {
+        if self.core.log_start() < start {
+            // Whoever asked may have gone.
+            reply.send(self.services.log.append_durably(vec![pointer])).ok();
+        }
+    }
+
+    fn set_floor(&self, position: u64, reply: oneshot::Sender<Result<bool, IndexFault>>) {
+        if self.core.is_installing() || self.core.log_start() > position {
+            // Whoever asked may have gone.
+            reply.send(Ok(false)).ok();
+            return;
+        }
+        let done = Box::new(move |set: Result<(), IndexFault>| {
+            reply.send(set.map(|()| true)).ok();
+        });
+        self.services.submit(IndexJob::SetFloor { shard: self.id.0, position, done });
+    }
+
     /// Writes go through this actor, and so keep their order with those of leaving entities: an
     /// older record can never replace a newer one.
     fn index_step(
@@ -387,7 +414,7 @@ impl ShardState {
                 // The actor outlives everything but the end of the process.
                 myself.cast(ShardMessage::Input(loaded)).ok();
             }
-            Err(fault) => services.index_failed(&fault.to_string()),
+            Err(fault) => services.index_fault(&fault),
         });
         self.services.submit(IndexJob::Read { shard: self.id.0, key, done });
     }
@@ -411,7 +438,7 @@ impl ShardState {
                 // As above.
                 myself.cast(ShardMessage::Input(indexed)).ok();
             }
-            Err(fault) => services.index_failed(&fault.to_string()),
+            Err(fault) => services.index_fault(&fault),
         });
         self.services.submit(IndexJob::Write { writes: vec![write], done });
     }

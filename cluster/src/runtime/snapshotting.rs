@@ -64,10 +64,10 @@ impl Snapshotting<'_> {
         Ok(blocking(move || writer.finish(end)).await??)
     }
 
-    /// Removes the snapshots that `current` replaces.
+    /// Removes the snapshots that `current` replaces. A newer one may have come from a peer meanwhile.
     pub(crate) fn remove_older(&self, current: &SnapshotAt) -> Result<(), Postponed> {
         for name in snapshot::list(self.disk.as_ref(), SNAPSHOT_DIR)? {
-            if name.shard == self.shard.0 && name.path != current.file {
+            if name.shard == self.shard.0 && name.start < current.start {
                 snapshot::remove(self.disk.as_ref(), SNAPSHOT_DIR, &name)?;
             }
         }

@@ -40,7 +40,12 @@ const FRAME_BLOCK: u32 = 1;
 const FRAME_FOOTER: u32 = 2;
 
 pub(super) fn file_name(shard: u32, start: u64) -> String {
-    format!("snapshot-{shard:010}-{start:020}")
+    format!("{}{start:020}", name_prefix(shard))
+}
+
+/// What the names of a shard's files begin with.
+pub(super) fn name_prefix(shard: u32) -> String {
+    format!("snapshot-{shard:010}-")
 }
 
 pub(super) fn parse_name(name: &str) -> Option<(u32, u64)> {

@@ -95,7 +95,8 @@ impl fmt::Debug for SnapshotReceiver {
 }
 
 impl SnapshotReceiver {
-    /// Begins to receive, or resumes what was received of the same file before.
+    /// Begins to receive, or resumes what was received of the same file before. A shard receives one
+    /// file at a time: what was received of another is removed.
     pub fn open(
         disk: Arc<dyn Disk>,
         dir: &str,
@@ -106,6 +107,7 @@ impl SnapshotReceiver {
         let receiving = format!("{dir}/{name}-{:016x}{}", announced.id, format::RECEIVING);
         let failed = SnapshotError::io(&receiving, "opened");
         folders::create_durably(&*disk, dir).map_err(failed)?;
+        super::remove_other_received(&*disk, dir, announced.shard, &receiving)?;
         let file = match disk.open(&receiving) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => disk.create_new(&receiving),
             opened => opened,
