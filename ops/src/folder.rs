@@ -199,6 +199,11 @@ impl Disk for ReadOnlyDisk {
     fn sync_dir(&self, _dir: &str) -> io::Result<()> {
         Err(refused())
     }
+
+    /// Nothing may be written.
+    fn free_bytes(&self) -> io::Result<u64> {
+        Ok(0)
+    }
 }
 
 struct ReadOnlyFile(File);

@@ -33,6 +33,8 @@ pub trait Disk: Send + Sync {
     fn remove_dir_all(&self, dir: &str) -> io::Result<()>;
     /// Makes the names in a folder durable. The empty path is the data folder itself.
     fn sync_dir(&self, dir: &str) -> io::Result<()>;
+    /// How many bytes may still be written, as far as is known.
+    fn free_bytes(&self) -> io::Result<u64>;
 }
 
 /// An open file.
@@ -180,6 +182,13 @@ impl Disk for RealDisk {
         File::open(self.resolve(dir)?)
             .and_then(|folder| folder.sync_all())
             .map_err(|source| explain("sync folder", dir, source))
+    }
+
+    fn free_bytes(&self) -> io::Result<u64> {
+        let disk = rustix::fs::statvfs(&self.root).map_err(|error| {
+            explain("measure the disk of", &self.root.display().to_string(), error.into())
+        })?;
+        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 }
 

@@ -158,6 +158,11 @@ impl Log {
         }
     }
 
+    /// The size of a new segment.
+    pub fn segment_bytes(&self) -> u64 {
+        self.options.segment_bytes
+    }
+
     /// A spare to allocate, if there are too few. Ask again when it was added or failed; the answer
     /// does not count requests under way.
     pub fn wanted_spare(&mut self) -> Option<SpareRequest> {

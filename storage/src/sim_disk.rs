@@ -276,6 +276,10 @@ impl Disk for SimDisk {
         Ok(())
     }
 
+    fn free_bytes(&self) -> io::Result<u64> {
+        Ok(self.lock().grant(u64::MAX))
+    }
+
     fn sync_dir(&self, dir: &str) -> io::Result<()> {
         let mut state = self.lock();
         state.counters.dir_syncs += 1;

@@ -53,7 +53,7 @@ impl Services {
             }
             Question::Command { .. }
             | Question::Query { .. }
-            | Question::Leaving
+            | Question::Fitness(_)
             | Question::Piece { .. } => {
                 debug_assert!(false, "only what needs no reply is brought");
             }

@@ -6,6 +6,7 @@
 //! While no space can be claimed ahead, new work is refused and what is under way still fits.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -77,9 +78,10 @@ enum Job {
         needed: BTreeMap<GroupId, u64>,
         done: oneshot::Sender<()>,
     },
-    Allocated(std::io::Result<Spare>),
+    Allocated(io::Result<Spare>),
     RetrySpace,
     AnnounceSpace,
+    CheckSpace,
     Stop,
 }
 
@@ -102,6 +104,10 @@ struct Worker {
     metrics: StorageMetrics,
     queued_bytes: Arc<AtomicUsize>,
     full: Arc<AtomicBool>,
+    /// No segment can be claimed.
+    starved: bool,
+    /// There is hardly space for what is not claimed ahead: the state index and snapshots.
+    short: bool,
     allocating: bool,
     /// Commands under way in the node.
     demand: Arc<AtomicUsize>,
@@ -115,7 +121,7 @@ impl LogWriter {
         disk: Arc<dyn Disk>,
         events: Arc<dyn LogEvents>,
         metrics: StorageMetrics,
-    ) -> std::io::Result<(Self, JoinHandle<()>)> {
+    ) -> io::Result<(Self, JoinHandle<()>)> {
         let (sender, jobs) = channel();
         let queued_bytes = Arc::new(AtomicUsize::new(0));
         let full = Arc::new(AtomicBool::new(false));
@@ -135,6 +141,8 @@ impl LogWriter {
             metrics,
             queued_bytes,
             full,
+            starved: false,
+            short: false,
             allocating: false,
             demand,
             backlog: VecDeque::new(),
@@ -197,6 +205,11 @@ impl LogWriter {
     /// Tells the shards that there is no space, if so: it may have run out before there were any.
     pub(crate) fn announce_space(&self) {
         self.send(Job::AnnounceSpace);
+    }
+
+    /// Looks at how much space is left: others write to the disk too.
+    pub(crate) fn check_space(&self) {
+        self.send(Job::CheckSpace);
     }
 
     pub(crate) fn stop(&self) {
@@ -318,6 +331,7 @@ impl Worker {
                 self.events.space_changed(Space::Full);
             }
             Job::AnnounceSpace => {}
+            Job::CheckSpace => self.look_at_space(),
             Job::Stop => batch.stop = true,
         }
     }
@@ -333,7 +347,8 @@ impl Worker {
         match appended {
             Ok(()) => {}
             Err(AppendError::NoSpace) => {
-                self.set_full(true);
+                self.starved = true;
+                self.settle_space();
                 if let Err(error) = self.log.append(&batch.records, Class::Essential) {
                     self.events.failed(&format!("the log has no space left: {error}"));
                 }
@@ -405,19 +420,24 @@ impl Worker {
         while self.allocating && !matches!(self.jobs.recv(), Ok(Job::Allocated(_)) | Err(_)) {}
     }
 
-    fn take_spare(&mut self, allocated: std::io::Result<Spare>) {
+    fn take_spare(&mut self, allocated: io::Result<Spare>) {
         self.allocating = false;
         match allocated {
             Ok(spare) => {
                 self.log.add_spare(spare);
-                self.set_full(false);
+                self.starved = false;
+                self.settle_space();
                 self.want_spare();
             }
+            Err(error) if !is_want_of_space(&error) => {
+                self.events.failed(&format!("cannot claim space: {}", explained(&error)));
+            }
             Err(error) => {
-                if !self.full.load(Ordering::Relaxed) {
+                if !self.starved {
                     tracing::error!(%error, "no space for the next log segment: writes are refused");
                 }
-                self.set_full(true);
+                self.starved = true;
+                self.settle_space();
                 let own = self.own.clone();
                 let retry = std::thread::Builder::new().spawn(move || {
                     std::thread::sleep(SPACE_RETRY);
@@ -430,20 +450,52 @@ impl Worker {
         }
     }
 
-    fn set_full(&mut self, full: bool) {
+    fn look_at_space(&mut self) {
+        // A disk that cannot be asked is met again where it is written to.
+        if let Ok(free) = self.disk.free_bytes() {
+            self.short = free < self.log.segment_bytes();
+            self.settle_space();
+        }
+    }
+
+    fn settle_space(&mut self) {
+        let full = self.starved || self.short;
         if self.full.swap(full, Ordering::Relaxed) != full {
             let space = if full { Space::Full } else { Space::Free };
             self.metrics.log_space(full);
             self.events.space_changed(space);
-            if !full {
-                tracing::info!("space for the log is back: writes are accepted");
+            if full {
+                tracing::error!("the disk is full: writes are refused");
+            } else {
+                tracing::info!("there is space again: writes are accepted");
             }
         }
     }
 }
 
+/// Claims a segment, and leaves space for another: the state index has no claim of its own, and what
+/// it fails to take for want of space has left memory.
 fn allocate(request: &SpareRequest, disk: &dyn Disk, done: &Sender<Job>) {
-    done.send(Job::Allocated(request.allocate(disk))).ok();
+    let allocated = disk.free_bytes().and_then(|free| {
+        if free / 2 < request.bytes() {
+            return Err(io::Error::from(io::ErrorKind::StorageFull));
+        }
+        request.allocate(disk)
+    });
+    done.send(Job::Allocated(allocated)).ok();
+}
+
+/// Whether a failure to claim space says that there is none, or nothing to claim it with, for now.
+fn is_want_of_space(error: &io::Error) -> bool {
+    const TOO_MANY_FILES: [i32; 2] = [23, 24];
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    let mut too_many_files = false;
+    while let Some(error) = cause {
+        let code = error.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);
+        too_many_files |= code.is_some_and(|code| TOO_MANY_FILES.contains(&code));
+        cause = error.source();
+    }
+    too_many_files || error.kind() == io::ErrorKind::StorageFull
 }
 
 fn record_bytes(record: &Record) -> usize {

@@ -69,6 +69,17 @@ pub(crate) struct CurrentSnapshot {
     pub(crate) bytes: u64,
 }
 
+/// Looks at what may fail at any moment: the space on the disk, and a state index that hangs. Apart
+/// from maintenance, which waits for both.
+pub(crate) async fn watch_storage(services: Arc<Services>) {
+    const PAUSE: Duration = Duration::from_millis(200);
+    while !services.shards.is_stopping() {
+        tokio::time::sleep(PAUSE).await;
+        services.log.check_space();
+        services.check_index();
+    }
+}
+
 impl Maintenance {
     pub(crate) fn new(
         services: &Arc<Services>,
@@ -99,10 +110,9 @@ impl Maintenance {
             if self.services.shards.is_stopping() {
                 return;
             }
-            self.services.check_index();
             match self.look().await {
                 Ok(()) => {}
-                Err(Postponed::Stopping) => return,
+                Err(Postponed::Stopping) if self.services.shards.is_stopping() => return,
                 Err(error) => tracing::warn!(error = %explained(&error), "maintenance put off"),
             }
         }

@@ -29,6 +29,7 @@ use crate::runtime::services::Services;
 use crate::runtime::shard_actor::ShardMessage;
 use crate::shard::io::{Freshness, Input, Query, Reply as ShardReply};
 use crate::shard::lead_view::LeadView;
+use crate::shard::question::{Fitness, Question};
 use crate::time::{Span, Timestamp};
 
 const ROUND: Duration = Duration::from_millis(200);
@@ -88,6 +89,11 @@ impl ClusterHandle {
         Arc::clone(&self.services.cluster.borrow())
     }
 
+    /// How many groups this node leads.
+    pub fn n_led_here(&self) -> usize {
+        *self.services.leaders.led_here().borrow()
+    }
+
     pub async fn execute(&self, command: Command) -> Result<Reply, ClusterError> {
         let now = Timestamp::from_micros(clock::wall_micros());
         let envelope = Envelope {
@@ -119,6 +125,9 @@ pub(crate) struct Membership {
     pub(crate) began: Instant,
     /// Who this node is, until the cluster has taken note of this start.
     pub(crate) unannounced: Option<Announcement>,
+    /// What the peers were told last, and how often they are still to be told.
+    pub(crate) told: Fitness,
+    pub(crate) tell_again: u8,
 }
 
 /// What a node says about itself at every start.
@@ -146,7 +155,34 @@ impl Membership {
         }
     }
 
+    /// Tells the peers what has changed, again and again for a while: they may not hear it at once.
+    fn tell_fitness(&mut self, round: u32) {
+        const TIMES: u8 = 10;
+        let fitness = self.services.fitness();
+        if std::mem::replace(&mut self.told, fitness) != fitness {
+            self.tell_again = TIMES;
+        }
+        let is_due = round.is_multiple_of(ROUNDS_PER_PLAN);
+        if !is_due || (fitness == Fitness::Fit && self.tell_again == 0) {
+            return;
+        }
+        self.tell_again = self.tell_again.saturating_sub(1);
+        let Some(network) = self.services.network.get() else { return };
+        let peers: Vec<_> = network.mesh.links().borrow().keys().copied().collect();
+        for peer in peers {
+            let services = Arc::clone(&self.services);
+            tokio::spawn(async move {
+                let deadline = tokio::time::Instant::from_std(clock::monotonic()) + ROUND;
+                if let Some(network) = services.network.get() {
+                    // It is told again.
+                    network.ask(peer, &Question::Fitness(fitness), deadline).await.ok();
+                }
+            });
+        }
+    }
+
     async fn look(&mut self, round: u32) -> Result<(), Postponed> {
+        self.tell_fitness(round);
         self.learn().await?;
         self.announce().await;
         for group in self.map.groups() {
@@ -231,7 +267,7 @@ impl Membership {
         };
         let mut voters = place.wanted.clone();
         // The sort keeps the order among equals.
-        voters.sort_by_key(|node| self.services.is_leaving(*node));
+        voters.sort_by_key(|node| self.services.is_unfit(*node));
         let target = Target { voters, learners };
         let LeadView { configuration, followers, changed_at } = &view;
         if !configuration.is_joint && configuration.voters != place.voters {

@@ -36,7 +36,7 @@ use crate::runtime::identity::{Identity, IdentityError};
 use crate::runtime::joining::{JoinError, MeshSettings};
 use crate::runtime::leaders::Leaders;
 use crate::runtime::log_writer::LogWriter;
-use crate::runtime::maintenance::{CurrentSnapshot, Maintenance};
+use crate::runtime::maintenance::{CurrentSnapshot, Maintenance, watch_storage};
 use crate::runtime::membership::ClusterHandle;
 use crate::runtime::opening::{INDEX_DIR, Opened, Past};
 use crate::runtime::peering::Peering;
@@ -51,7 +51,7 @@ use crate::shard::core::{ShardCore, ShardStatus};
 use crate::shard::io::Input;
 use crate::shard::kind::Kinds;
 use crate::shard::lead_view::LeadView;
-use crate::shard::question::Question;
+use crate::shard::question::{Fitness, Question};
 
 /// What shards may hand to the state index before it is considered stuck.
 const INDEX_QUEUE_BYTES_MAX: usize = 512 << 20;
@@ -184,7 +184,10 @@ impl Node {
         let floors =
             Floors { services: Arc::clone(&services), shards: services.map.groups().collect() };
         let maintenance = Maintenance::new(&services, &config, current, floors.clone());
-        let mut background = vec![tokio::spawn(maintenance.run())];
+        let mut background = vec![
+            tokio::spawn(maintenance.run()),
+            tokio::spawn(watch_storage(Arc::clone(&services))),
+        ];
         for consumer in &config.consumers {
             let follower = Follower::new(&services, incarnation, Arc::clone(consumer));
             background.push(tokio::spawn(follower.run()));
@@ -309,7 +312,7 @@ impl Node {
         for peer in peers {
             let deadline = tokio::time::Instant::from_std(clock::monotonic()) + FAREWELL_MAX;
             // A peer that is away gives this node nothing to lead.
-            network.ask(peer, &Question::Leaving, deadline).await.ok();
+            network.ask(peer, &Question::Fitness(Fitness::Unfit), deadline).await.ok();
         }
         let mut led = self.services.leaders.led_here();
         for group in self.services.map.groups() {
@@ -377,7 +380,7 @@ fn begin(
         cluster: watch::Sender::new(Arc::default()),
         network: OnceLock::new(),
         courier: Courier::default(),
-        leaving: Mutex::default(),
+        unfit: Mutex::default(),
         snapshot_folder: SnapshotFolder {
             disk,
             seal,

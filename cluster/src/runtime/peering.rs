@@ -16,6 +16,7 @@ use crate::runtime::mesh::{Mesh, PeerAddress};
 use crate::runtime::network::Network;
 use crate::runtime::reception::{KNOCKS_MAX, Reception};
 use crate::runtime::services::Services;
+use crate::shard::question::Fitness;
 use crate::wire::Lane;
 use crate::wire::greeting::ClusterId;
 
@@ -63,6 +64,8 @@ impl Peering {
             rule: settings.placement,
             began: clock::monotonic(),
             unannounced: Some(announcement),
+            told: Fitness::Fit,
+            tell_again: 0,
         };
         let door = keep_the_door(knocks, handle.clone(), identity.clone());
         let search = search(settings, identity, mesh, Arc::clone(services));

@@ -115,8 +115,8 @@ impl Reception {
             Question::TellsAcked { group, target, up_to } => {
                 pass_on(services, group, Input::TellsAcked { target, up_to }, asked);
             }
-            Question::Leaving => {
-                services.leaves(asked.from);
+            Question::Fitness(fitness) => {
+                services.hears_fitness(asked.from, fitness);
                 respond(asked, &Answer::Taken);
             }
             Question::Piece { group, start, id, offset, .. } => {

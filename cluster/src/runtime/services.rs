@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ractor::ActorRef;
 use storage::metrics::StorageMetrics;
-use storage::state::{IndexJob, IndexWorker, set_aside};
+use storage::state::{IndexFault, IndexJob, IndexWorker, set_aside};
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 
@@ -25,9 +25,11 @@ use crate::runtime::log_writer::{LogEvents, LogWriter};
 use crate::runtime::maintenance::CurrentSnapshot;
 use crate::runtime::network::Network;
 use crate::runtime::ports::Ports;
+use crate::runtime::postponed::explained;
 use crate::runtime::shard_actor::{ShardMessage, Waiter};
 use crate::runtime::transfers::Transfers;
 use crate::shard::io::{Input, Reply, Space};
+use crate::shard::question::Fitness;
 use crate::wire::greeting::BootId;
 
 /// One operation of the state index longer than this means that it hangs.
@@ -52,8 +54,8 @@ pub(crate) struct Services {
     /// None on a node that is alone.
     pub(crate) network: OnceLock<Network>,
     pub(crate) courier: Courier,
-    /// Nodes that said they stop, and the run of theirs that did.
-    pub(crate) leaving: Mutex<BTreeMap<NodeId, Option<BootId>>>,
+    /// Nodes that said they may not lead, and the run of theirs that did.
+    pub(crate) unfit: Mutex<BTreeMap<NodeId, Option<BootId>>>,
     pub(crate) snapshot_folder: SnapshotFolder,
     pub(crate) transfers: Transfers,
     pub(crate) progress: Vec<Progress>,
@@ -99,6 +101,15 @@ impl Services {
         fail(&format!("the state index failed; the next start rebuilds it: {why}"))
     }
 
+    /// As [`Self::index_failed`], but that an index which only lacks space is sound: the next start
+    /// uses it.
+    pub(crate) fn index_fault(&self, fault: &IndexFault) -> ! {
+        if fault.is_storage_full() {
+            fail(&format!("the state index has no space: {}", explained(fault)))
+        }
+        self.index_failed(&explained(fault))
+    }
+
     /// Ends the process when the index hangs.
     pub(crate) fn check_index(&self) {
         self.storage_metrics.index_stands(&self.index);
@@ -140,16 +151,27 @@ impl Services {
         self.metrics.shards_fenced.inc();
     }
 
-    /// A peer stops, in an orderly way.
-    pub(crate) fn leaves(&self, node: NodeId) {
-        let mut leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
-        leaving.insert(node, self.boot_of(node));
+    /// A peer says whether it may lead.
+    pub(crate) fn hears_fitness(&self, node: NodeId, fitness: Fitness) {
+        let mut unfit = self.unfit.lock().unwrap_or_else(PoisonError::into_inner);
+        match fitness {
+            Fitness::Fit => unfit.remove(&node),
+            Fitness::Unfit => unfit.insert(node, self.boot_of(node)),
+        };
     }
 
-    /// Whether a peer said it stops and did not start again since.
-    pub(crate) fn is_leaving(&self, node: NodeId) -> bool {
-        let leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
-        leaving.get(&node).is_some_and(|boot| *boot == self.boot_of(node))
+    /// Whether a node said that it may not lead, and did not start again since.
+    pub(crate) fn is_unfit(&self, node: NodeId) -> bool {
+        if node == self.node {
+            return self.fitness() == Fitness::Unfit;
+        }
+        let unfit = self.unfit.lock().unwrap_or_else(PoisonError::into_inner);
+        unfit.get(&node).is_some_and(|boot| *boot == self.boot_of(node))
+    }
+
+    /// A node whose disk is full leaves leading to others, where they can.
+    pub(crate) fn fitness(&self) -> Fitness {
+        if self.log.is_full() { Fitness::Unfit } else { Fitness::Fit }
     }
 
     fn boot_of(&self, node: NodeId) -> Option<BootId> {

@@ -29,7 +29,7 @@ use crate::shard::lead::{Lead, Work};
 use crate::shard::loads::Loads;
 use crate::shard::outbox::Tell;
 use crate::shard::reads::Reads;
-use crate::shard::residents::{Leaving, Residents};
+use crate::shard::residents::{Leaving, Residents, Unstored};
 use crate::shard::timers::TimerQueue;
 use crate::time::{Span, Timestamp};
 
@@ -70,7 +70,7 @@ pub struct ShardCore {
     pub(crate) seed: [u8; 32],
     pub(crate) fenced: Option<String>,
     /// Bytes handed to the state index and not yet confirmed.
-    storing_bytes: usize,
+    pub(crate) storing_bytes: usize,
     ticks: u64,
     clock: BelievedClock,
 }
@@ -309,7 +309,10 @@ impl ShardCore {
             }
             if self.ticks.is_multiple_of(TICKS_PER_OFFER) {
                 self.offer_tells(out);
-                self.offer_invocations(out);
+                // Answers could not be recorded, and the outside would be asked again and again.
+                if self.space == Space::Free {
+                    self.offer_invocations(out);
+                }
             }
         }
         out.extend(self.group.take_unlogged_commit().map(Output::AppendLazily));
@@ -451,8 +454,12 @@ impl ShardCore {
         if self.storing_bytes > STORING_BYTES_MAX {
             return;
         }
+        let unstored = match self.space {
+            Space::Free => Unstored::Leave,
+            Space::Full => Unstored::Stay,
+        };
         for Leaving { entity, position, unstored } in
-            self.residents.passivate(self.resident_bytes_max)
+            self.residents.passivate(self.resident_bytes_max, unstored)
         {
             if let Some(record) = unstored {
                 self.storing_bytes += record.len();

@@ -16,7 +16,7 @@ use crate::replication::members::MemberChange;
 use crate::replication::offer::SnapshotOffer;
 use crate::shard::core::{Base, ShardCore};
 use crate::shard::header::Header;
-use crate::shard::io::{Output, Reply};
+use crate::shard::io::{Output, Reply, Space};
 use crate::shard::outbox::Channels;
 use crate::shard::residents::Residents;
 use crate::shard::timers::TimerQueue;
@@ -58,6 +58,12 @@ impl ShardCore {
         if let Some(answer) = self.group.ask_for_snapshot(&message) {
             return out.push(sent(answer));
         }
+        // A replica without space keeps what is left of it for votes. Entries are sent again.
+        let brings_entries =
+            message.get_msg_type() == MessageType::MsgAppend && !message.entries.is_empty();
+        if brings_entries && self.space == Space::Full {
+            return;
+        }
         self.step_group(message, now, out);
     }
 
@@ -75,8 +81,12 @@ impl ShardCore {
             return;
         }
         let is_old = message.term < self.group.term() || offer.meta.start <= self.group.commit();
-        if is_old || self.is_installing() {
+        if is_old {
             return self.step_group(message, now, out);
+        }
+        if self.is_installing() {
+            // Raft would take it although its file is not here; it is offered again.
+            return;
         }
         let from = NodeId(message.from);
         let known = self.joining.fetching.as_ref();
@@ -120,6 +130,8 @@ impl ShardCore {
         self.invocations.clear();
         self.applied = (offer.meta.start, offer.meta.start_term);
         self.whole_at = offer.end;
+        // What is on its way to the index is void, and so are the answers to it.
+        self.storing_bytes = 0;
         self.joining.fetching = None;
         self.joining.installing = Some(VecDeque::new());
         out.push(Output::Install { offer, file });

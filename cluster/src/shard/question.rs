@@ -37,8 +37,8 @@ pub(crate) enum Question {
         target: ShardId,
         up_to: u64,
     },
-    /// The asking node stops: it is to be given nothing to lead.
-    Leaving,
+    /// Whether the asking node may be given something to lead.
+    Fitness(Fitness),
     /// A piece of a snapshot that the asked node offered.
     Piece {
         group: ShardId,
@@ -47,6 +47,13 @@ pub(crate) enum Question {
         id: u64,
         offset: u64,
     },
+}
+
+/// Whether a node is fit to lead: one that stops, or whose disk is full, is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Fitness {
+    Fit,
+    Unfit,
 }
 
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,7 +75,7 @@ impl Question {
             | Self::Query { .. }
             | Self::Tell { .. }
             | Self::TellsAcked { .. }
-            | Self::Leaving => Lane::Calls,
+            | Self::Fitness(_) => Lane::Calls,
             Self::Piece { .. } => Lane::Bulk,
         }
     }

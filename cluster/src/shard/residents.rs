@@ -156,7 +156,7 @@ impl Residents {
 
     /// Lets go of entities idle for a whole round of the hand until `bytes_max` is met. Looks at each
     /// entity once at most and at a bounded number, so that a turn stays short.
-    pub(crate) fn passivate(&mut self, bytes_max: usize) -> Vec<Leaving> {
+    pub(crate) fn passivate(&mut self, bytes_max: usize, unstored: Unstored) -> Vec<Leaving> {
         const LOOKS_MAX: usize = 512;
         let mut leaving = Vec::new();
         let mut looks = self.hot.len().min(LOOKS_MAX);
@@ -165,7 +165,7 @@ impl Residents {
             let already = leaving.len();
             for (entity, resident) in self.hot.range_mut((start, Bound::Unbounded)) {
                 looks -= 1;
-                if let Some(gone) = resident.let_go(entity) {
+                if let Some(gone) = resident.let_go(entity, unstored) {
                     self.hot_bytes -= resident.footprint();
                     leaving.push(gone);
                 }
@@ -219,15 +219,25 @@ impl Residents {
     }
 }
 
+/// What becomes of idle entities that the state index does not have yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unstored {
+    Leave,
+    /// The index has no space for them.
+    Stay,
+}
+
 impl Resident {
     /// What an idle entity leaves behind; a used one gets another round.
-    fn let_go(&mut self, entity: &EntityRef) -> Option<Leaving> {
+    fn let_go(&mut self, entity: &EntityRef, unstored: Unstored) -> Option<Leaving> {
         let used = std::mem::take(&mut self.touched);
-        if used || self.wanted || self.speculative.is_some() {
+        let position = self.committed.position;
+        let is_stored = self.indexed_at == position;
+        let must_stay = !is_stored && unstored == Unstored::Stay;
+        if used || self.wanted || self.speculative.is_some() || must_stay {
             return None;
         }
-        let position = self.committed.position;
-        let unstored = (self.indexed_at != position).then(|| self.committed.encode());
+        let unstored = (!is_stored).then(|| self.committed.encode());
         Some(Leaving { entity: entity.clone(), position, unstored })
     }
 

@@ -1,7 +1,7 @@
 //! Several nodes of one cluster in this process, over real sockets and folders.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cluster::ids::{NodeId, ShardId};
@@ -20,9 +20,11 @@ use crate::tally::TallyCommand;
 const PATIENCE: Duration = Duration::from_secs(60);
 const STEP: Duration = Duration::from_millis(50);
 
-struct Member {
+pub(crate) struct Member {
     folder: TempDir,
-    address: SocketAddr,
+    /// Where its data is instead of in `folder`.
+    pub(crate) elsewhere: Option<PathBuf>,
+    pub(crate) address: SocketAddr,
     number: u64,
     node: Option<Node>,
     /// What the last run counted.
@@ -36,10 +38,11 @@ fn free_address() -> SocketAddr {
 }
 
 impl Member {
-    fn new(number: u64) -> Self {
+    pub(crate) fn new(number: u64) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let registry = Registry::default();
-        Self { folder, address: free_address(), number, node: None, registry }
+        let (elsewhere, address, node) = (None, free_address(), None);
+        Self { folder, elsewhere, address, number, node, registry }
     }
 
     fn config(&self, join: &[SocketAddr]) -> NodeConfig {
@@ -52,11 +55,11 @@ impl Member {
             join: join.iter().map(SocketAddr::to_string).collect(),
             placement: PlacementRule::default(),
         };
-        let folder: &Path = self.folder.path();
+        let folder: &Path = self.elsewhere.as_deref().unwrap_or(self.folder.path());
         NodeConfig { mesh: Some(mesh), ..config(folder) }
     }
 
-    async fn start(&mut self, join: &[SocketAddr]) {
+    pub(crate) async fn start(&mut self, join: &[SocketAddr]) {
         let config = self.config(join);
         self.registry = Registry::default();
         let node = Node::start(config, &mut self.registry).await.expect("the node starts");
@@ -75,11 +78,11 @@ impl Member {
         text.lines().find_map(value).unwrap_or(0)
     }
 
-    fn node(&self) -> &Node {
+    pub(crate) fn node(&self) -> &Node {
         self.node.as_ref().expect("it runs")
     }
 
-    async fn stop(&mut self) {
+    pub(crate) async fn stop(&mut self) {
         self.node.take().expect("it runs").stop().await;
     }
 }
@@ -92,7 +95,7 @@ async fn add_one(node: &Node, name: &str) -> i64 {
 }
 
 /// Nodes 1 to `n`, each shard with three voters once there are three nodes.
-async fn cluster(n: u64) -> Vec<Member> {
+pub(crate) async fn cluster(n: u64) -> Vec<Member> {
     let mut members = vec![Member::new(1)];
     members[0].start(&[]).await;
     let seed = members[0].address;
@@ -109,7 +112,7 @@ async fn cluster(n: u64) -> Vec<Member> {
 }
 
 /// Waits until every shard has so many voters, as the node sees it.
-async fn settled(node: &Node, n_voters: usize) {
+pub(crate) async fn settled(node: &Node, n_voters: usize) {
     let handle = node.cluster().expect("part of a cluster");
     let is_settled = || {
         let cluster = handle.known();

@@ -12,6 +12,7 @@ use cluster::runtime::node::{Node, NodeConfig};
 
 use cluster::shard::io::{Input, Reply, Space};
 
+use crate::cluster::{Member, cluster, settled};
 use crate::lone_shard::{LoneShard, own_name};
 use crate::node::{add, config, envelope, send, start_with, view};
 use crate::tally::{NegativeSum, TallyCommand};
@@ -164,4 +165,50 @@ async fn a_node_starts_on_a_full_disk_and_serves_what_needs_no_space() {
     let node = start_with(disk.node()).await;
     assert_eq!(view(&node, "a").await.added, [5, 1]);
     node.stop().await;
+}
+
+async fn applied(member: &Member) -> Vec<u64> {
+    member.node().status().await.iter().map(|shard| shard.applied).collect()
+}
+
+/// A replica without space takes nothing more and leads nothing; the others go on without it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_node_lives_on_in_a_cluster_that_serves() {
+    let Some(disk) = SmallDisk::mount(48) else { return };
+    let mut members = cluster(2).await;
+    let seed = members[0].address;
+    let mut third = Member::new(3);
+    third.elsewhere = Some(disk.at.join("data"));
+    third.start(&[seed]).await;
+    members.push(third);
+    for member in &members {
+        settled(member.node(), 3).await;
+    }
+    let filler = disk.fill();
+    let handle = members[2].node().cluster().expect("part of a cluster").clone();
+    for _ in 0..3_000 {
+        if handle.n_led_here() == 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(handle.n_led_here(), 0, "others lead in its place");
+    // More than it had claimed ahead.
+    for n in 0..2_000 {
+        assert!(try_add(members[0].node(), &format!("filling-{}", n % 50)).await);
+    }
+    let status = members[2].node().status().await;
+    assert!(status.iter().all(|shard| shard.storage_full && !shard.fenced), "{status:?}");
+    fs::remove_file(&filler).expect("the filler can go");
+    until_told(members[2].node(), false).await;
+    for _ in 0..3_000 {
+        if applied(&members[2]).await == applied(&members[0]).await {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(applied(&members[2]).await, applied(&members[0]).await, "it caught up");
+    for member in &mut members {
+        member.stop().await;
+    }
 }

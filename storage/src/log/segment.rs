@@ -167,6 +167,10 @@ pub struct SpareRequest {
 }
 
 impl SpareRequest {
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Allocates, zeroes and syncs the file; on failure nothing is left behind.
     pub fn allocate(&self, disk: &dyn Disk) -> io::Result<Spare> {
         let path = format!("{}/{SPARE_PREFIX}{}", self.dir, self.number);

@@ -88,3 +88,22 @@ fn nobody_writes_to_the_folder_after_the_stop() {
         assert_eq!(disk.counters(), written);
     }
 }
+
+#[test]
+fn others_that_fill_the_disk_are_noticed_before_the_log_needs_space() {
+    let (writer, thread, heard, disk) = start(16);
+    let stands = || disk.free_bytes().expect("the disk answers");
+    until("the log has what it wants", || 16 * SEGMENT_BYTES - stands() >= 3 * SEGMENT_BYTES);
+    writer.check_space();
+    let filler = disk.create_new("filler").expect("a file");
+    filler
+        .write_at(0, &vec![1; usize::try_from(stands() - SEGMENT_BYTES / 2).expect("fits")])
+        .expect("space");
+    writer.check_space();
+    until("it says that there is no space", || heard.take() == [Space::Full]);
+    assert!(writer.is_full());
+    disk.remove("filler").expect("it can go");
+    writer.check_space();
+    until("space is back", || heard.take() == [Space::Free]);
+    stop(&writer, thread);
+}
