@@ -236,7 +236,11 @@ impl Group {
     /// Takes a message of a peer. Proposals are refused: only the leader's own turns may propose.
     /// An error says what in it cannot be: this replica's past is not what its peers remember.
     pub(crate) fn step(&mut self, message: Message) -> Result<(), String> {
-        if !is_for_peers(message.get_msg_type()) || message.to != self.me.0 {
+        let kind = message.get_msg_type();
+        // Raft-rs would pass a question on to the leader in its asker's name, and nobody listens to a
+        // node that speaks in another one's. The asker asks again.
+        let passed_on = kind == MessageType::MsgReadIndex && !self.is_leader();
+        if !is_for_peers(kind) || message.to != self.me.0 || passed_on {
             return Ok(());
         }
         let stepped = catch_unwind(AssertUnwindSafe(|| {
