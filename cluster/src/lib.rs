@@ -1,7 +1,7 @@
 //! The fabric: entities addressed by id, grouped in shards, each shard a replicated state machine.
 //!
 //! `entity` is the programming model, `fabric` the handle everything above uses. `shard`,
-//! `replication`, `placement`, `wire` and `sim` are pure: inputs in, outputs out. `runtime` is the
+//! `node`, `replication`, `placement`, `wire` and `sim` are pure: inputs in, outputs out. `runtime` is the
 //! shell: ractor actors, threads, files and clocks around them.
 //!
 //! **Invariants:** what was acknowledged is in a synced log; a reply leaves after commit and apply;
@@ -26,6 +26,7 @@ pub mod fabric;
 pub mod ids;
 pub mod metrics;
 pub mod mutants;
+pub mod node;
 pub mod placement;
 pub mod replication;
 pub mod runtime;

@@ -21,6 +21,7 @@ pub(crate) mod opening;
 pub(crate) mod peering;
 pub mod ports;
 pub(crate) mod postponed;
+pub(crate) mod pulse;
 pub(crate) mod reception;
 pub(crate) mod restore;
 pub(crate) mod router;

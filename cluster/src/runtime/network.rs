@@ -1,14 +1,12 @@
-//! The way to the other nodes: messages between replicas, and questions with answers.
+//! The way to the other nodes: the mesh, and questions with answers.
 //!
-//! **Invariants:** a message between replicas may be lost, for Raft asks again; a question that may
-//! have had its effect is told apart from one that certainly had none.
+//! **Invariants:** a question that may have had its effect is told apart from one that certainly had
+//! none.
 
 use bytes::Bytes;
-use raft::eraftpb::Message;
 use tokio::time::Instant;
 
-use crate::ids::{NodeId, ShardId};
-use crate::replication::codec;
+use crate::ids::NodeId;
 use crate::runtime::mesh::Mesh;
 use crate::runtime::mesh::calls::{CallError, Calls};
 use crate::shard::question::{Answer, Question};
@@ -33,17 +31,6 @@ pub(crate) enum Unanswered {
 }
 
 impl Network {
-    pub(crate) fn send(&self, group: ShardId, to: NodeId, message: &Message) {
-        let mut frame = Vec::new();
-        match codec::encode(group, message, &mut frame) {
-            // A peer that is away or too slow misses it: Raft asks again.
-            Ok(()) => drop(self.mesh.send(to, Lane::Raft, Bytes::from(frame))),
-            Err(error) => {
-                tracing::error!(shard.id = %group, %error, "a message to a peer cannot be sent");
-            }
-        }
-    }
-
     pub(crate) async fn ask(
         &self,
         to: NodeId,

@@ -41,6 +41,7 @@ use crate::runtime::membership::ClusterHandle;
 use crate::runtime::opening::{INDEX_DIR, Opened, Past};
 use crate::runtime::peering::Peering;
 use crate::runtime::ports::{PortAdapter, Ports};
+use crate::runtime::pulse::Pulse;
 use crate::runtime::restore::RestoreError;
 use crate::runtime::router::Router;
 use crate::runtime::services::{Services, Shards, ShardsOfLog};
@@ -159,6 +160,8 @@ pub struct Node {
     cluster: Option<ClusterHandle>,
     supervisor: ActorRef<()>,
     background: Vec<tokio::task::JoinHandle<()>>,
+    /// Shards need it to the last: ended after them.
+    pulse: Option<tokio::task::JoinHandle<()>>,
     floors: Floors,
     log_thread: Option<JoinHandle<()>>,
     /// Held for the life of the node.
@@ -200,12 +203,14 @@ impl Node {
             background.extend(peering.begin(&services, &handle).await?);
             cluster = Some(handle);
         }
+        let pulse = Pulse::begin(&services);
         Ok(Self {
             fabric,
             services,
             cluster,
             supervisor,
             background,
+            pulse,
             floors,
             log_thread: Some(log_thread),
             _lock: lock,
@@ -294,6 +299,10 @@ impl Node {
         self.supervisor.stop_children_and_wait(None, None).await;
         // The supervisor may have ended by itself.
         self.supervisor.stop_and_wait(None, None).await.ok();
+        if let Some(pulse) = self.pulse.take() {
+            pulse.abort();
+            pulse.await.ok();
+        }
         self.services.log.stop();
         if let Some(thread) = self.log_thread.take() {
             let ended = tokio::task::spawn_blocking(move || thread.join().is_ok()).await;
@@ -379,6 +388,7 @@ fn begin(
         leaders: Leaders::unknown(map),
         cluster: watch::Sender::new(Arc::default()),
         network: OnceLock::new(),
+        pulse: Pulse::default(),
         courier: Courier::default(),
         unfit: Mutex::default(),
         snapshot_folder: SnapshotFolder {

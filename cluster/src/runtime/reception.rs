@@ -13,7 +13,6 @@ use storage::snapshot;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::ids::ShardId;
-use crate::replication::codec;
 use crate::replication::transfer::{ChunkWanted, read_chunk};
 use crate::runtime::admission::Admission;
 use crate::runtime::asking::blocking;
@@ -58,22 +57,6 @@ impl Reception {
         let admission = Admission::new(PEERS_BYTES_MAX);
         let readings = Arc::new(Semaphore::new(READINGS_MAX));
         Self { services: Arc::downgrade(services), disk, calls, bulk, admission, readings, knocks }
-    }
-
-    fn message(&self, services: &Services, frame: &Frame) {
-        match codec::decode(&frame.payload) {
-            Ok((group, message)) if message.from == frame.from.0 => {
-                services.shards.send(group, Input::Message(message));
-            }
-            Ok((group, message)) => {
-                let claimed = message.from;
-                let peer = frame.from.0;
-                tracing::error!(shard.id = %group, peer.id = peer, claimed, "a peer poses as another");
-            }
-            Err(error) => {
-                tracing::error!(peer.id = frame.from.0, %error, "a peer's message cannot be read");
-            }
-        }
     }
 
     fn received(&self, services: &Arc<Services>, lane: Lane, received: Received) {
@@ -171,7 +154,7 @@ impl MeshHandler for Reception {
     fn frame(&self, frame: Frame) {
         let Some(services) = self.services.upgrade() else { return };
         match frame.lane {
-            Lane::Raft => self.message(&services, &frame),
+            Lane::Raft => services.pulse.receive(&frame, &services.shards),
             Lane::Calls => self.received(&services, Lane::Calls, self.calls.received(frame)),
             Lane::Bulk => self.received(&services, Lane::Bulk, self.bulk.received(frame)),
             // Nothing is sent on it yet.

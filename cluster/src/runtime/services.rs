@@ -26,6 +26,7 @@ use crate::runtime::maintenance::CurrentSnapshot;
 use crate::runtime::network::Network;
 use crate::runtime::ports::Ports;
 use crate::runtime::postponed::explained;
+use crate::runtime::pulse::Pulse;
 use crate::runtime::shard_actor::{ShardMessage, Waiter};
 use crate::runtime::transfers::Transfers;
 use crate::shard::io::{Input, Reply, Space};
@@ -53,6 +54,7 @@ pub(crate) struct Services {
     pub(crate) cluster: watch::Sender<Arc<Cluster>>,
     /// None on a node that is alone.
     pub(crate) network: OnceLock<Network>,
+    pub(crate) pulse: Pulse,
     pub(crate) courier: Courier,
     /// Nodes that said they may not lead, and the run of theirs that did.
     pub(crate) unfit: Mutex<BTreeMap<NodeId, Option<BootId>>>,

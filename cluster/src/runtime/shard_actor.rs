@@ -240,8 +240,8 @@ impl ShardState {
             }
             Output::AppendLazily(record) => services.log.append_lazily(record),
             Output::Send { to, message } => {
-                if let Some(network) = services.network.get() {
-                    network.send(self.id, to, &message);
+                if services.network.get().is_some() {
+                    services.pulse.send(self.id, to, &message);
                 }
             }
             Output::SnapshotWanted => services.snapshot_wanted(self.id),

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use crate::entity::Answer;
 use crate::ids::{NodeId, ShardId};
-use crate::replication::codec;
 use crate::replication::offer::SnapshotOffer;
 use crate::replication::transfer::{ChunkWanted, Transfer, read_chunk};
 use crate::shard::io::{Input, Output};
@@ -30,16 +29,14 @@ impl Cluster {
         for (shard, output) in away {
             self.carry(node, (shard, output));
         }
+        let frames = self.nodes.get_mut(&node).map(|slot| slot.node.around.take_frames());
+        for (to, frame) in frames.unwrap_or_default() {
+            self.send(node, to, Packet::Raft(frame));
+        }
     }
 
     fn carry(&mut self, node: NodeId, (shard, output): Away) {
         match output {
-            Output::Send { to, message } => {
-                let mut bytes = Vec::new();
-                if codec::encode(shard, &message, &mut bytes).is_ok() {
-                    self.send(node, to, Packet::Raft(bytes));
-                }
-            }
             Output::Reply { token, reply } => {
                 let client = NodeId(CLIENTS_FROM + Client::of(token));
                 self.send(node, client, Packet::Reply { token, reply });
@@ -69,7 +66,8 @@ impl Cluster {
                 self.coverage.member_changes += 1;
                 self.say(|| format!("node {} has shard {shard} with {members:?}", node.0));
             }
-            Output::Append { .. }
+            Output::Send { .. }
+            | Output::Append { .. }
             | Output::AppendLazily(_)
             | Output::ReadLog { .. }
             | Output::SnapshotWanted
@@ -127,8 +125,12 @@ impl Cluster {
         let node = &mut slot.node;
         match packet {
             Packet::Raft(bytes) => {
-                let (shard, message) = codec::decode(&bytes).map_err(|error| fault(&error))?;
-                node.send(shard, Input::Message(message));
+                let mut inputs = Vec::new();
+                let received = node.around.receive(from, &bytes, &mut inputs);
+                received.map_err(|error| fault(&error))?;
+                for (shard, input) in inputs {
+                    node.send(shard, input);
+                }
                 self.note(u64::try_from(bytes.len()).unwrap_or(0), message_sum(&bytes));
             }
             Packet::Tell { target, tell } => node.send(target, Input::Told(tell)),

@@ -18,7 +18,7 @@ use crate::time::Span;
 /// What one node sends another, or a client a node.
 #[derive(Clone, Debug)]
 pub(crate) enum Packet {
-    /// A message of a group, encoded as it is on a real wire.
+    /// What groups say to each other, as the frame it is on a real wire.
     Raft(Vec<u8>),
     Tell {
         target: ShardId,

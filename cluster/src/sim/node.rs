@@ -15,6 +15,7 @@ use storage::sim_disk::{SimDisk, SplitMix64};
 
 use crate::entity::Catalogue;
 use crate::ids::{EntityRef, Incarnation, NodeId, ShardId};
+use crate::node::core::NodeCore;
 use crate::placement::shard_map::ShardMap;
 use crate::replication::group::group_of;
 use crate::replication::members::GroupMembers;
@@ -86,6 +87,7 @@ pub(crate) struct SimNode {
     /// Shards whose followers wait for a newer one.
     pub(crate) wanted: BTreeSet<ShardId>,
     away: Vec<Away>,
+    pub(crate) around: NodeCore,
     space: Space,
     pub(crate) stats: WorldStats,
 }
@@ -138,6 +140,7 @@ impl SimNode {
             files: BTreeMap::new(),
             wanted: BTreeSet::new(),
             away: Vec::new(),
+            around: NodeCore::default(),
             space: Space::Free,
             stats: WorldStats::default(),
             options,
@@ -164,6 +167,7 @@ impl SimNode {
         self.lazy.clear();
         self.writing.clear();
         self.away.clear();
+        self.around = NodeCore::default();
         self.files.clear();
         self.wanted.clear();
         self.index.clear();
@@ -351,8 +355,10 @@ impl SimNode {
                     self.wanted.insert(shard);
                 }
                 Output::Install { offer, file } => self.install(shard, offer, file)?,
+                Output::Send { to, message } => {
+                    self.around.send(shard, to, &message).map_err(|error| fault(&error))?;
+                }
                 Output::Reply { .. }
-                | Output::Send { .. }
                 | Output::Tell { .. }
                 | Output::AckTells { .. }
                 | Output::Fetch { .. }

@@ -1,0 +1,115 @@
+//! The part of a node around its shards' cores: what their groups say to other nodes leaves and
+//! arrives together.
+//!
+//! **Invariants:** no clock, no randomness, no I/O, as in the cores; what waits for a peer is bounded
+//! in bytes, and what finds no room is lost, for Raft asks again; nothing is handed to a group that
+//! came in another node's name.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use raft::eraftpb::Message;
+
+use crate::ids::{NodeId, ShardId};
+use crate::node::bundle::{Bundle, Unpacking};
+use crate::replication::codec::{self, MessageError};
+use crate::shard::io::Input;
+
+/// What may wait for one peer.
+const WAITING_BYTES_MAX: usize = 16 << 20;
+
+/// Why a message does not leave, or a frame brings nothing more.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CarryError {
+    #[error(transparent)]
+    Message(#[from] MessageError),
+    #[error("a message of {bytes} bytes does not fit a frame")]
+    TooLarge { bytes: usize },
+    #[error("too many bytes wait for the peer")]
+    Full,
+    #[error("a peer poses as node {claimed}")]
+    Posing { claimed: u64 },
+}
+
+/// See the module.
+#[derive(Default)]
+pub struct NodeCore {
+    outgoing: BTreeMap<NodeId, Outgoing>,
+}
+
+/// What waits for a peer, in order.
+#[derive(Default)]
+struct Outgoing {
+    full: VecDeque<Bundle>,
+    open: Bundle,
+    /// In `full`.
+    full_bytes: usize,
+}
+
+impl NodeCore {
+    /// Takes what a group says to a peer, to leave with [`Self::take_frames`].
+    pub fn send(
+        &mut self,
+        group: ShardId,
+        to: NodeId,
+        message: &Message,
+    ) -> Result<(), CarryError> {
+        let mut bytes = Vec::new();
+        codec::encode(group, message, &mut bytes)?;
+        self.outgoing.entry(to).or_default().push(&bytes)
+    }
+
+    /// Everything that waits, one frame after the other for each peer.
+    pub fn take_frames(&mut self) -> Vec<(NodeId, Vec<u8>)> {
+        let mut frames = Vec::new();
+        for (to, outgoing) in &mut self.outgoing {
+            frames.extend(outgoing.take().map(|bundle| (*to, bundle.into_frame())));
+        }
+        frames
+    }
+
+    /// Takes a frame of a peer apart into what is for the groups here. What comes before an error
+    /// holds.
+    pub fn receive(
+        &mut self,
+        from: NodeId,
+        frame: &[u8],
+        inputs: &mut Vec<(ShardId, Input)>,
+    ) -> Result<(), CarryError> {
+        for item in Unpacking::of(frame)? {
+            let (group, message) = item?;
+            if message.from != from.0 {
+                return Err(CarryError::Posing { claimed: message.from });
+            }
+            inputs.push((group, Input::Message(message)));
+        }
+        Ok(())
+    }
+}
+
+impl Outgoing {
+    fn push(&mut self, message: &[u8]) -> Result<(), CarryError> {
+        if !self.open.has_room(message) {
+            if !Bundle::default().has_room(message) {
+                return Err(CarryError::TooLarge { bytes: message.len() });
+            }
+            if self.full_bytes + self.open.len() + message.len() > WAITING_BYTES_MAX {
+                return Err(CarryError::Full);
+            }
+            if !self.open.is_empty() {
+                let full = std::mem::take(&mut self.open);
+                self.full_bytes += full.len();
+                self.full.push_back(full);
+            }
+        }
+        self.open.push(message);
+        Ok(())
+    }
+
+    fn take(&mut self) -> impl Iterator<Item = Bundle> {
+        let Self { full, open, .. } = std::mem::take(self);
+        full.into_iter().chain([open].into_iter().filter(|bundle| !bundle.is_empty()))
+    }
+}
+
+#[cfg(test)]
+mod tests;
