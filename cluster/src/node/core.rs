@@ -1,5 +1,5 @@
-//! The part of a node around its shards' cores: what their groups say to other nodes leaves and
-//! arrives together.
+//! The part of a node around its shards' cores: time passes for all of them at once, and what their
+//! groups say to other nodes leaves and arrives together.
 //!
 //! **Invariants:** no clock, no randomness, no I/O, as in the cores; what waits for a peer is bounded
 //! in bytes, and what finds no room is lost, for Raft asks again; nothing is handed to a group that
@@ -31,8 +31,8 @@ pub enum CarryError {
 }
 
 /// See the module.
-#[derive(Default)]
 pub struct NodeCore {
+    groups: Vec<ShardId>,
     outgoing: BTreeMap<NodeId, Outgoing>,
 }
 
@@ -46,6 +46,16 @@ struct Outgoing {
 }
 
 impl NodeCore {
+    /// Around the cores of these groups.
+    pub fn new(groups: impl IntoIterator<Item = ShardId>) -> Self {
+        Self { groups: groups.into_iter().collect(), outgoing: BTreeMap::new() }
+    }
+
+    /// Time passes, for all groups at the same moment: what they say then shares frames.
+    pub fn tick(&mut self, inputs: &mut Vec<(ShardId, Input)>) {
+        inputs.extend(self.groups.iter().map(|group| (*group, Input::Tick)));
+    }
+
     /// Takes what a group says to a peer, to leave with [`Self::take_frames`].
     pub fn send(
         &mut self,

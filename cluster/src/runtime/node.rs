@@ -66,7 +66,6 @@ const FLOOR_AT_STOP_MAX: Duration = Duration::from_secs(25);
 const HAND_OVER_MAX: Duration = Duration::from_secs(3);
 /// What telling one peer about it may take.
 const FAREWELL_MAX: Duration = Duration::from_millis(300);
-const TICK: Duration = Duration::from_millis(100);
 
 /// What a node is started with.
 pub struct NodeConfig {
@@ -161,7 +160,7 @@ pub struct Node {
     supervisor: ActorRef<()>,
     background: Vec<tokio::task::JoinHandle<()>>,
     /// Shards need it to the last: ended after them.
-    pulse: Option<tokio::task::JoinHandle<()>>,
+    pulse: Vec<tokio::task::JoinHandle<()>>,
     floors: Floors,
     log_thread: Option<JoinHandle<()>>,
     /// Held for the life of the node.
@@ -299,9 +298,9 @@ impl Node {
         self.supervisor.stop_children_and_wait(None, None).await;
         // The supervisor may have ended by itself.
         self.supervisor.stop_and_wait(None, None).await.ok();
-        if let Some(pulse) = self.pulse.take() {
-            pulse.abort();
-            pulse.await.ok();
+        for task in self.pulse.drain(..) {
+            task.abort();
+            task.await.ok();
         }
         self.services.log.stop();
         if let Some(thread) = self.log_thread.take() {
@@ -388,7 +387,7 @@ fn begin(
         leaders: Leaders::unknown(map),
         cluster: watch::Sender::new(Arc::default()),
         network: OnceLock::new(),
-        pulse: Pulse::default(),
+        pulse: Pulse::new(map.groups()),
         courier: Courier::default(),
         unfit: Mutex::default(),
         snapshot_folder: SnapshotFolder {
@@ -445,7 +444,6 @@ async fn supervise(
         let (actor, _) = Actor::spawn_linked(None, ShardActor, arguments, supervisor.get_cell())
             .await
             .map_err(|error| start_error("a shard", &error))?;
-        actor.send_interval(TICK, || ShardMessage::Input(Input::Tick));
         actors.push(actor);
     }
     services.shards.install(services.map, actors);

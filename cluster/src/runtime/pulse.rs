@@ -1,14 +1,16 @@
-//! The shell around the node's core: carries frames to peers and back.
+//! The shell around the node's core: its clock, and what carries frames to peers and back.
 //!
 //! **Invariants:** sending never waits; what was handed in while others were at work leaves in one
 //! frame with it; what a peer sends reaches each group in the order it came.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use raft::eraftpb::Message;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
 
 use crate::ids::{NodeId, ShardId};
 use crate::node::core::{CarryError, NodeCore};
@@ -16,7 +18,9 @@ use crate::runtime::mesh::{Frame, Mesh};
 use crate::runtime::services::{Services, Shards};
 use crate::wire::Lane;
 
-#[derive(Default)]
+/// The tick of everything that counts in ticks.
+const TICK: Duration = Duration::from_millis(100);
+
 pub(crate) struct Pulse {
     core: Mutex<NodeCore>,
     /// Rung when something waits for a peer.
@@ -24,6 +28,10 @@ pub(crate) struct Pulse {
 }
 
 impl Pulse {
+    pub(crate) fn new(groups: impl IntoIterator<Item = ShardId>) -> Self {
+        Self { core: Mutex::new(NodeCore::new(groups)), waiting: Notify::new() }
+    }
+
     /// Takes what a group says to a peer.
     pub(crate) fn send(&self, group: ShardId, to: NodeId, message: &Message) {
         let sent = self.core().send(group, to, message);
@@ -49,8 +57,34 @@ impl Pulse {
         }
     }
 
+    /// Begins to tick, and to carry where there is a mesh.
+    pub(crate) fn begin(services: &Arc<Services>) -> Vec<JoinHandle<()>> {
+        let ticking = Arc::clone(services);
+        let ticking = tokio::spawn(async move { ticking.pulse.beat(&ticking.shards).await });
+        let mesh = services.network.get().map(|network| network.mesh.clone());
+        let carrying = mesh.map(|mesh| {
+            let services = Arc::clone(services);
+            tokio::spawn(async move { services.pulse.carry(&mesh).await })
+        });
+        [ticking].into_iter().chain(carrying).collect()
+    }
+
+    async fn beat(&self, shards: &Shards) {
+        let mut ticks = tokio::time::interval(TICK);
+        // Ticks count what others had time for: those of a pause are not made up for.
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut inputs = Vec::new();
+        loop {
+            ticks.tick().await;
+            self.core().tick(&mut inputs);
+            for (group, input) in inputs.drain(..) {
+                shards.send(group, input);
+            }
+        }
+    }
+
     /// Carries what waits, for as long as the mesh is there.
-    pub(crate) async fn carry(&self, mesh: &Mesh) {
+    async fn carry(&self, mesh: &Mesh) {
         loop {
             self.waiting.notified().await;
             // Whoever else is about to say something says it now.
@@ -61,13 +95,6 @@ impl Pulse {
                 mesh.send(to, Lane::Raft, Bytes::from(frame)).ok();
             }
         }
-    }
-
-    /// As [`Self::carry`], in a task of its own.
-    pub(crate) fn begin(services: &Arc<Services>) -> Option<JoinHandle<()>> {
-        let mesh = services.network.get()?.mesh.clone();
-        let services = Arc::clone(services);
-        Some(tokio::spawn(async move { services.pulse.carry(&mesh).await }))
     }
 
     fn core(&self) -> MutexGuard<'_, NodeCore> {

@@ -140,7 +140,7 @@ impl SimNode {
             files: BTreeMap::new(),
             wanted: BTreeSet::new(),
             away: Vec::new(),
-            around: NodeCore::default(),
+            around: NodeCore::new(map.shards()),
             space: Space::Free,
             stats: WorldStats::default(),
             options,
@@ -167,7 +167,7 @@ impl SimNode {
         self.lazy.clear();
         self.writing.clear();
         self.away.clear();
-        self.around = NodeCore::default();
+        self.around = NodeCore::new(self.map.shards());
         self.files.clear();
         self.wanted.clear();
         self.index.clear();
@@ -249,8 +249,10 @@ impl SimNode {
 
     pub(crate) fn tick_all(&mut self) {
         self.claim_space();
-        for shard in self.map.shards() {
-            self.send(shard, Input::Tick);
+        let mut inputs = Vec::new();
+        self.around.tick(&mut inputs);
+        for (shard, input) in inputs {
+            self.send(shard, input);
         }
     }
 

@@ -20,7 +20,7 @@ fn append(bytes: usize) -> Message {
 
 fn received(from: NodeId, frame: &[u8]) -> (Vec<(ShardId, Message)>, Result<(), CarryError>) {
     let mut inputs = Vec::new();
-    let result = NodeCore::default().receive(from, frame, &mut inputs);
+    let result = NodeCore::new([]).receive(from, frame, &mut inputs);
     let messages = inputs.into_iter().map(|(group, input)| {
         let Input::Message(message) = input else { panic!("{input:?} in a frame") };
         (group, message)
@@ -30,7 +30,7 @@ fn received(from: NodeId, frame: &[u8]) -> (Vec<(ShardId, Message)>, Result<(), 
 
 #[test]
 fn what_all_groups_say_to_a_peer_shares_a_frame() {
-    let mut core = NodeCore::default();
+    let mut core = NodeCore::new([]);
     for group in 0..256 {
         core.send(ShardId(group), PEER, &heartbeat(ME, PEER)).expect("room");
         core.send(ShardId(group), THIRD, &heartbeat(ME, THIRD)).expect("room");
@@ -46,7 +46,7 @@ fn what_all_groups_say_to_a_peer_shares_a_frame() {
 
 #[test]
 fn frames_keep_the_order_and_fit_the_mesh() {
-    let mut core = NodeCore::default();
+    let mut core = NodeCore::new([]);
     let sizes = [10, 300_000, 20, 1 << 20, 30, 40];
     for bytes in sizes {
         core.send(ShardId(3), PEER, &append(bytes)).expect("room");
@@ -65,7 +65,7 @@ fn frames_keep_the_order_and_fit_the_mesh() {
 
 #[test]
 fn what_waits_for_a_peer_is_bounded_and_for_each_peer_alone() {
-    let mut core = NodeCore::default();
+    let mut core = NodeCore::new([]);
     let mut taken = 0;
     let refused = loop {
         match core.send(ShardId(1), PEER, &append(1 << 20)) {
@@ -81,20 +81,28 @@ fn what_waits_for_a_peer_is_bounded_and_for_each_peer_alone() {
 
 #[test]
 fn what_fits_no_frame_is_refused_by_name() {
-    let refused = NodeCore::default().send(ShardId(1), PEER, &append(1_200_000));
+    let refused = NodeCore::new([]).send(ShardId(1), PEER, &append(1_200_000));
     assert!(matches!(refused, Err(CarryError::TooLarge { .. })), "{refused:?}");
     let local = Message { msg_type: MessageType::MsgPropose, ..heartbeat(ME, PEER) };
-    let refused = NodeCore::default().send(ShardId(1), PEER, &local);
+    let refused = NodeCore::new([]).send(ShardId(1), PEER, &local);
     assert_eq!(refused, Err(CarryError::Message(MessageError::NotForPeers)));
 }
 
 #[test]
 fn nothing_is_let_through_in_the_name_of_another_node() {
-    let mut core = NodeCore::default();
+    let mut core = NodeCore::new([]);
     core.send(ShardId(1), PEER, &heartbeat(ME, PEER)).expect("room");
     core.send(ShardId(1), PEER, &heartbeat(THIRD, PEER)).expect("room");
     core.send(ShardId(1), PEER, &heartbeat(ME, PEER)).expect("room");
     let (messages, result) = received(ME, &core.take_frames()[0].1);
     assert_eq!(messages, [(ShardId(1), heartbeat(ME, PEER))]);
     assert_eq!(result, Err(CarryError::Posing { claimed: THIRD.0 }));
+}
+
+#[test]
+fn every_group_is_ticked_at_the_same_moment() {
+    let mut inputs = Vec::new();
+    NodeCore::new([ShardId(0), ShardId(7)]).tick(&mut inputs);
+    let ticked = inputs.iter().filter(|(_, input)| matches!(input, Input::Tick));
+    assert_eq!(ticked.map(|(group, _)| group.0).collect::<Vec<_>>(), [0, 7]);
 }
