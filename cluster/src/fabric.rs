@@ -104,6 +104,9 @@ pub enum Unavailable {
     StorageFull,
     #[error("shutting down")]
     ShuttingDown,
+    /// This node hears no other one, so it cannot know what they decide. Nothing took effect.
+    #[error("this node hears no other node of its cluster")]
+    Lonely,
     /// The position asked for belongs to another incarnation of the cluster, or to no log at all.
     #[error("the position is none of this cluster's")]
     UnknownPosition,

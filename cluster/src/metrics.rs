@@ -20,6 +20,7 @@ pub struct ClusterMetrics {
     pub(crate) passivations: Counter,
     pub(crate) shards_led: Gauge,
     pub(crate) shards_fenced: Gauge,
+    pub(crate) lonely: Gauge,
 }
 
 impl ClusterMetrics {
@@ -35,6 +36,7 @@ impl ClusterMetrics {
             passivations: Counter::default(),
             shards_led: Gauge::default(),
             shards_fenced: Gauge::default(),
+            lonely: Gauge::default(),
         };
         metrics.describe(registry);
         metrics
@@ -61,6 +63,11 @@ impl ClusterMetrics {
             "omnicart_cluster_shards_fenced",
             "Shards that stopped after a fault",
             self.shards_fenced.clone(),
+        );
+        registry.register(
+            "omnicart_cluster_lonely",
+            "1 while no other node of the cluster is heard of and this one therefore does not serve",
+            self.lonely.clone(),
         );
     }
 }

@@ -285,12 +285,19 @@ impl Group {
         self.follow_members();
         // It may have come to lead after its own leaving was proposed, and raft-rs knows no leader
         // outside of its group.
-        if self.is_leader() && !self.members.has_voter(self.me) {
-            self.node.raft.become_follower(self.node.raft.term, raft::INVALID_ID);
-            self.settle_patience();
+        if !self.members.has_voter(self.me) {
+            self.step_down();
         }
         let record = self.members.record(self.id);
         Ok(Some(record).filter(|_| !Mutant::MembersNotLogged.is_planted()))
+    }
+
+    /// Leads no more, unless nobody else votes.
+    pub(crate) fn step_down(&mut self) {
+        if self.is_leader() && !self.is_only_voter() {
+            self.node.raft.become_follower(self.node.raft.term, raft::INVALID_ID);
+            self.settle_patience();
+        }
     }
 
     /// Hands leadership to another voter, if it can take it within an election's time.

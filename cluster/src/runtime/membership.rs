@@ -22,7 +22,7 @@ use crate::placement::steps::{self, Step, Target};
 use crate::replication::members::{MemberChange, MemberStep};
 use crate::runtime::asking::{ask, finished};
 use crate::runtime::leaders::Known;
-use crate::runtime::mesh::PeerAddress;
+use crate::runtime::mesh::{LinkFault, PeerAddress};
 use crate::runtime::postponed::Postponed;
 use crate::runtime::router::Router;
 use crate::runtime::services::Services;
@@ -92,6 +92,13 @@ impl ClusterHandle {
     /// How many groups this node leads.
     pub fn n_led_here(&self) -> usize {
         *self.services.leaders.led_here().borrow()
+    }
+
+    /// Spoils the link to another node, or mends it: for tests of what a cluster does then.
+    pub fn set_link_fault(&self, to: NodeId, fault: LinkFault) {
+        if let Some(network) = self.services.network.get() {
+            network.mesh.set_fault(to, fault);
+        }
     }
 
     pub async fn execute(&self, command: Command) -> Result<Reply, ClusterError> {

@@ -250,6 +250,13 @@ impl Mesh {
         self.0.peers.last_heard(peer)
     }
 
+    /// Heartbeats that every peer missed since a frame of any of them came in.
+    pub fn beats_missed(&self) -> u32 {
+        let beat = self.0.limits.heartbeat.as_micros().max(1);
+        let silent = self.0.peers.silent_for().as_micros();
+        u32::try_from(silent / beat).unwrap_or(u32::MAX)
+    }
+
     /// Spoils the link to a peer, or mends it.
     pub fn set_fault(&self, peer: NodeId, fault: LinkFault) {
         if let Some(peer) = self.0.peers.find(peer) {

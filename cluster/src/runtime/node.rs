@@ -425,7 +425,9 @@ pub struct Readiness {
 
 impl Readiness {
     pub fn is_ready(&self) -> bool {
-        *self.services.leaders.unsettled().borrow() == 0 && !self.services.shards.is_stopping()
+        *self.services.leaders.unsettled().borrow() == 0
+            && !self.services.shards.is_stopping()
+            && self.services.may_serve_all()
     }
 }
 

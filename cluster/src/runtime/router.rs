@@ -100,7 +100,7 @@ impl Router {
     ) -> Result<Reply, Unavailable> {
         self.services.metrics.commands.inc();
         let _visit = self.visits.enter();
-        let door = self.door(group)?;
+        let door = self.open_door(group)?;
         if self.services.log.is_full() && self.leads(group) {
             return Err(Unavailable::StorageFull);
         }
@@ -135,7 +135,7 @@ impl Router {
     ) -> Result<Reply, Unavailable> {
         self.services.metrics.queries.inc();
         let _visit = self.visits.enter();
-        let door = self.door(group)?;
+        let door = self.open_door(group)?;
         let request = |not_after| {
             Request::Query(Query {
                 entity: entity.clone(),
@@ -159,6 +159,14 @@ impl Router {
         let mut not_after = deadline;
         let mut may_have_started = false;
         for attempt in 0_u32.. {
+            // What was asked already may have had its effect: its true outcome is waited for.
+            if attempt > 0 && !self.services.may_serve(group) {
+                if Instant::from_std(clock::monotonic()) >= until {
+                    break;
+                }
+                tokio::time::sleep(RETRY_PAUSE).await;
+                continue;
+            }
             let request = request(not_after);
             let permit = door.admission.admit(request.body_bytes()).ok_or_else(|| self.busy())?;
             let reply = match self.node_to_ask(group, attempt) {
@@ -202,6 +210,14 @@ impl Router {
         }
         let door = self.map.nth(group).and_then(|nth| self.doors.get(nth));
         door.ok_or(Unavailable::ShuttingDown)
+    }
+
+    /// The door to a shard that requests may be brought to.
+    fn open_door(&self, group: ShardId) -> Result<&Door, Unavailable> {
+        if !self.services.may_serve(group) {
+            return Err(Unavailable::Lonely);
+        }
+        self.door(group)
     }
 
     fn busy(&self) -> Unavailable {

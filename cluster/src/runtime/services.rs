@@ -72,6 +72,8 @@ pub(crate) struct Progress {
     pub(crate) index_floor: AtomicU64,
     /// A follower waits for a snapshot.
     pub(crate) snapshot_wanted: AtomicBool,
+    /// No other node votes in the group.
+    pub(crate) is_sole_voter: AtomicBool,
     /// Another replica's snapshot that this one goes on from, until maintenance knows of it.
     pub(crate) installed: Mutex<Option<CurrentSnapshot>>,
 }

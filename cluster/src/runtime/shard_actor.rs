@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -217,6 +218,9 @@ impl ShardState {
             self.carry_out_one(output, myself);
         }
         self.out = out;
+        if let Some(progress) = self.services.progress_of(self.id) {
+            progress.is_sole_voter.store(self.core.is_sole_voter(), Ordering::Relaxed);
+        }
         self.services.learn_leader(self.id, self.known_leader());
     }
 

@@ -214,6 +214,10 @@ impl ShardCore {
                 self.group.transfer(to);
                 self.pump(now, out);
             }
+            Input::StepDown => {
+                self.group.step_down();
+                self.pump(now, out);
+            }
             Input::Covered(offer) => self.group.cover(offer),
             Input::Fetched { offer, file } => self.take_fetched(&offer, file, now, out),
             Input::FetchFailed(offer) => self.joining.give_up(&offer),
@@ -565,6 +569,7 @@ fn refuse_fenced(input: Input, out: &mut Vec<Output>) {
         | Input::Message(_)
         | Input::LogRead { .. }
         | Input::TransferLead { .. }
+        | Input::StepDown
         | Input::Covered(_)
         | Input::Fetched { .. }
         | Input::FetchFailed(_)

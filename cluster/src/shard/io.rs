@@ -81,6 +81,8 @@ pub enum Input {
     TransferLead {
         to: NodeId,
     },
+    /// No other node is heard of: whoever leads this group, it is not this replica.
+    StepDown,
     /// The node's log points to this snapshot of this replica, durably.
     Covered(SnapshotOffer),
     /// The answer to [`Output::Fetch`]: the file is here, verified, synced and under its name.

@@ -35,6 +35,11 @@ impl ShardCore {
         self.fenced.is_some()
     }
 
+    /// Whether nobody else votes in the group.
+    pub fn is_sole_voter(&self) -> bool {
+        self.group.is_only_voter()
+    }
+
     pub fn leads(&self) -> bool {
         self.leads_started()
     }

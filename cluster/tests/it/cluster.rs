@@ -17,15 +17,15 @@ use crate::node::{add, config, envelope, send, view};
 use crate::tally::TallyCommand;
 
 /// What anything that happens on its own may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
-const STEP: Duration = Duration::from_millis(50);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const STEP: Duration = Duration::from_millis(50);
 
 pub(crate) struct Member {
-    folder: TempDir,
+    pub(crate) folder: TempDir,
     /// Where its data is instead of in `folder`.
     pub(crate) elsewhere: Option<PathBuf>,
     pub(crate) address: SocketAddr,
-    number: u64,
+    pub(crate) number: u64,
     node: Option<Node>,
     /// What the last run counted.
     registry: Registry,
@@ -45,7 +45,7 @@ impl Member {
         Self { folder, elsewhere, address, number, node, registry }
     }
 
-    fn config(&self, join: &[SocketAddr]) -> NodeConfig {
+    pub(crate) fn config(&self, join: &[SocketAddr]) -> NodeConfig {
         let mesh = MeshSettings {
             number: NodeNumber::try_from(self.number).expect("a number"),
             listen: self.address,
@@ -68,7 +68,7 @@ impl Member {
     }
 
     /// The value of a metric; zero when it was never set.
-    fn metric(&self, name: &str) -> u64 {
+    pub(crate) fn metric(&self, name: &str) -> u64 {
         let mut text = String::new();
         encode(&mut text, &self.registry).expect("text");
         let value = |line: &str| {
@@ -89,7 +89,7 @@ impl Member {
 
 /// Adds one and reads the sum. While leaders change, a command may take effect and its answer be
 /// lost on the way, so the answer itself is not asked for.
-async fn add_one(node: &Node, name: &str) -> i64 {
+pub(crate) async fn add_one(node: &Node, name: &str) -> i64 {
     send(node, name, envelope(), TallyCommand::Add(1)).await.expect("adding succeeds");
     view(node, name).await.sum
 }

@@ -19,6 +19,7 @@ mod memory_pressure;
 mod mesh;
 mod node;
 mod oversized_turns;
+mod partitions;
 mod persistence;
 mod ports;
 mod tally;

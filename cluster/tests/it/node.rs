@@ -37,7 +37,7 @@ pub(crate) async fn start_with(config: NodeConfig) -> Node {
     node
 }
 
-fn in_ten_seconds() -> Timestamp {
+pub(crate) fn in_ten_seconds() -> Timestamp {
     Timestamp::from_micros(clock::wall_micros()).plus(Span::from_secs(10))
 }
 

@@ -212,6 +212,11 @@ impl From<Unavailable> for ApiError {
             Unavailable::ShuttingDown => {
                 Self::new(Code::SHUTTING_DOWN, "this node takes no more requests")
             }
+            Unavailable::Lonely => {
+                const RETRY_AFTER_SECONDS: u64 = 1;
+                Self::new(Code::NODE_LONELY, "this node hears no other one; ask another one")
+                    .retry_after(RETRY_AFTER_SECONDS)
+            }
             Unavailable::UnknownPosition => Self::sequence_unknown(),
             Unavailable::Fenced { shard: _ } => {
                 Self::new(Code::SHARD_UNAVAILABLE, "part of the data cannot be reached")

@@ -117,6 +117,8 @@ pub(super) struct Registered {
 pub(super) struct Peers {
     began: Instant,
     limits: MeshLimits,
+    /// Of any peer, in microseconds since the mesh began.
+    heard: AtomicU64,
     book: Mutex<BTreeMap<NodeId, Arc<Peer>>>,
     links: watch::Sender<Links>,
 }
@@ -126,6 +128,7 @@ impl Peers {
         Self {
             began: clock::monotonic(),
             limits,
+            heard: AtomicU64::new(0),
             book: Mutex::new(BTreeMap::new()),
             links: watch::Sender::new(Links::new()),
         }
@@ -221,7 +224,15 @@ impl Peers {
 
     pub(super) fn heard(&self, peer: &Peer) {
         let since = clock::monotonic().saturating_duration_since(self.began).as_micros();
-        peer.heard.store(u64::try_from(since).unwrap_or(u64::MAX).max(1), Ordering::Relaxed);
+        let since = u64::try_from(since).unwrap_or(u64::MAX).max(1);
+        peer.heard.store(since, Ordering::Relaxed);
+        self.heard.fetch_max(since, Ordering::Relaxed);
+    }
+
+    /// How long no peer was heard of, since the mesh began at most.
+    pub(super) fn silent_for(&self) -> Duration {
+        let heard = Duration::from_micros(self.heard.load(Ordering::Relaxed));
+        clock::monotonic().saturating_duration_since(self.began).saturating_sub(heard)
     }
 
     pub(super) fn last_heard(&self, node: NodeId) -> Option<Instant> {
