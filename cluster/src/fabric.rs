@@ -104,9 +104,10 @@ pub enum Unavailable {
     StorageFull,
     #[error("shutting down")]
     ShuttingDown,
-    /// This node hears no other one, so it cannot know what they decide. Nothing took effect.
-    #[error("this node hears no other node of its cluster")]
-    Lonely,
+    /// This node hears no other one or is not let in, so it cannot know what they decide. Nothing took
+    /// effect.
+    #[error("this node does not know what its cluster decides")]
+    CutOff,
     /// The position asked for belongs to another incarnation of the cluster, or to no log at all.
     #[error("the position is none of this cluster's")]
     UnknownPosition,

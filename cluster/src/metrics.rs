@@ -21,6 +21,8 @@ pub struct ClusterMetrics {
     pub(crate) shards_led: Gauge,
     pub(crate) shards_fenced: Gauge,
     pub(crate) lonely: Gauge,
+    pub(crate) apply_lag: Gauge,
+    pub(crate) clock_ahead: Gauge,
 }
 
 impl ClusterMetrics {
@@ -37,6 +39,8 @@ impl ClusterMetrics {
             shards_led: Gauge::default(),
             shards_fenced: Gauge::default(),
             lonely: Gauge::default(),
+            apply_lag: Gauge::default(),
+            clock_ahead: Gauge::default(),
         };
         metrics.describe(registry);
         metrics
@@ -68,6 +72,16 @@ impl ClusterMetrics {
             "omnicart_cluster_lonely",
             "1 while no other node of the cluster is heard of and this one therefore does not serve",
             self.lonely.clone(),
+        );
+        registry.register(
+            "omnicart_cluster_apply_lag_entries",
+            "Committed entries that are not applied yet, of the shard on this node with most",
+            self.apply_lag.clone(),
+        );
+        registry.register(
+            "omnicart_cluster_peers_clock_ahead_seconds",
+            "How far the clock that most nodes agree on is ahead of this node's; past 5 it leads nothing",
+            self.clock_ahead.clone(),
         );
     }
 }

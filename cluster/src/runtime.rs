@@ -3,6 +3,7 @@
 pub(crate) mod admission;
 pub(crate) mod archive;
 pub(crate) mod asking;
+pub(crate) mod clocks;
 pub(crate) mod courier;
 pub(crate) mod detector;
 mod draining;

@@ -22,6 +22,7 @@ pub mod outbox;
 pub(crate) mod question;
 pub(crate) mod reads;
 pub(crate) mod record;
+pub(crate) mod reluctance;
 pub(crate) mod residents;
 pub(crate) mod speculate;
 pub(crate) mod timers;

@@ -98,6 +98,8 @@ pub(crate) struct Group {
     /// The append that makes a snapshot's pointer durable, and the snapshot's start.
     installing: Option<(u64, u64)>,
     ticks: u64,
+    /// Others are to lead if they can.
+    is_reluctant: bool,
 }
 
 struct Appending {
@@ -145,6 +147,8 @@ impl Group {
             id: node.0,
             election_tick: ELECTION_TICKS,
             heartbeat_tick: HEARTBEAT_TICKS,
+            // Room for those that let others stand first.
+            max_election_tick: 4 * ELECTION_TICKS,
             applied: state.applied.0,
             max_size_per_msg: 256 << 10,
             max_inflight_msgs: 256,
@@ -172,6 +176,7 @@ impl Group {
             fetched: None,
             installing: None,
             ticks: 0,
+            is_reluctant: false,
         };
         group.follow_members();
         group.settle_patience();
@@ -304,6 +309,26 @@ impl Group {
     pub(crate) fn transfer(&mut self, to: NodeId) {
         if self.is_leader() && to != self.me {
             self.node.transfer_leader(to.0);
+        }
+    }
+
+    pub(crate) fn set_reluctant(&mut self, is_reluctant: bool) {
+        if self.is_reluctant != is_reluctant {
+            self.is_reluctant = is_reluctant;
+            self.settle_patience();
+        }
+    }
+
+    /// Hands leadership to the voter that is nearest, if any can take it.
+    pub(crate) fn hand_over(&mut self) {
+        if !self.is_leader() || self.is_transferring() {
+            return;
+        }
+        let votes = |node: &NodeId| self.members.voters.contains(&node.0);
+        let others = self.progress().into_iter();
+        let able = others.filter(|(node, progress)| votes(node) && progress.is_live);
+        if let Some((to, _)) = able.min_by_key(|(_, progress)| progress.behind) {
+            self.transfer(to);
         }
     }
 
@@ -449,6 +474,8 @@ impl Group {
     /// Raft-rs drew a wait at random, if it drew one: this one is repeatable.
     fn settle_patience(&mut self) {
         let ticks = self.patience.ticks(self.node.raft.term);
+        // After all the others stood in vain.
+        let ticks = if self.is_reluctant { ticks + 2 * ELECTION_TICKS } else { ticks };
         self.node.raft.set_randomized_election_timeout(ticks);
     }
 

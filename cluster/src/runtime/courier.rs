@@ -54,6 +54,8 @@ impl Services {
             Question::Command { .. }
             | Question::Query { .. }
             | Question::Fitness(_)
+            | Question::Clock
+            | Question::Declines { .. }
             | Question::Piece { .. } => {
                 debug_assert!(false, "only what needs no reply is brought");
             }

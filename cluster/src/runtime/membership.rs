@@ -274,7 +274,9 @@ impl Membership {
         };
         let mut voters = place.wanted.clone();
         // The sort keeps the order among equals.
-        voters.sort_by_key(|node| self.services.is_unfit(*node));
+        voters.sort_by_key(|node| {
+            self.services.is_unfit(*node) || self.services.is_reluctant(*node, group)
+        });
         let target = Target { voters, learners };
         let LeadView { configuration, followers, changed_at } = &view;
         if !configuration.is_joint && configuration.voters != place.voters {

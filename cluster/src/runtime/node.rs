@@ -29,6 +29,7 @@ use crate::placement::shard_map::ShardCountError;
 use crate::placement::steps::Progress;
 use crate::replication::group::GroupError;
 use crate::runtime::courier::Courier;
+use crate::runtime::detector::Reluctant;
 use crate::runtime::feed::{FeedConsumer, FeedSignals, Follower};
 use crate::runtime::fetching::SnapshotFolder;
 use crate::runtime::floors::Floors;
@@ -390,6 +391,7 @@ fn begin(
         pulse: Pulse::new(map.groups()),
         courier: Courier::default(),
         unfit: Mutex::default(),
+        reluctant: Reluctant::default(),
         snapshot_folder: SnapshotFolder {
             disk,
             seal,

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::metrics::MeshMetrics;
-use crate::runtime::detector;
+use crate::runtime::detector::Watch;
 use crate::runtime::identity::{Identity, Origin};
 use crate::runtime::joining::{JoinError, MeshSettings, keep_the_door};
 use crate::runtime::membership::{Announcement, ClusterHandle, Membership};
@@ -70,7 +70,7 @@ impl Peering {
         };
         let door = keep_the_door(knocks, handle.clone(), identity.clone());
         let search = search(settings, identity, mesh, Arc::clone(services));
-        let watch = detector::watch(Arc::clone(services));
+        let watch = Watch::new(services).run();
         Ok(vec![
             tokio::spawn(membership.run()),
             tokio::spawn(door),

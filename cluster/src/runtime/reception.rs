@@ -8,6 +8,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
+use storage::clock;
 use storage::disk::Disk;
 use storage::snapshot;
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -100,6 +101,13 @@ impl Reception {
             }
             Question::Fitness(fitness) => {
                 services.hears_fitness(asked.from, fitness);
+                respond(asked, &Answer::Taken);
+            }
+            Question::Clock => {
+                respond(asked, &Answer::Clock { micros: clock::wall_micros() });
+            }
+            Question::Declines { group } => {
+                services.declines(asked.from, group);
                 respond(asked, &Answer::Taken);
             }
             Question::Piece { group, start, id, offset, .. } => {

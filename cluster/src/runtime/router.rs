@@ -215,7 +215,7 @@ impl Router {
     /// The door to a shard that requests may be brought to.
     fn open_door(&self, group: ShardId) -> Result<&Door, Unavailable> {
         if !self.services.may_serve(group) {
-            return Err(Unavailable::Lonely);
+            return Err(Unavailable::CutOff);
         }
         self.door(group)
     }
@@ -269,7 +269,9 @@ impl Router {
                 self.services.leaders.hear(group, Some(node));
                 reply
             }
-            Ok(Answer::Taken | Answer::Piece(_) | Answer::Gone) => Reply::Unknown,
+            Ok(Answer::Taken | Answer::Piece(_) | Answer::Gone | Answer::Clock { .. }) => {
+                Reply::Unknown
+            }
             Err(Unanswered::NotAsked) => Reply::NotLeader { hint: None },
             Err(Unanswered::Unknown) => Reply::Unknown,
             Err(Unanswered::TooLarge) => Reply::RecordFull,

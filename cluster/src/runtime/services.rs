@@ -18,6 +18,7 @@ use crate::placement::cluster::Cluster;
 use crate::placement::shard_map::ShardMap;
 use crate::runtime::admission::Permit;
 use crate::runtime::courier::Courier;
+use crate::runtime::detector::Reluctant;
 use crate::runtime::feed::FeedSignals;
 use crate::runtime::fetching::SnapshotFolder;
 use crate::runtime::leaders::{Known, Leaders};
@@ -58,6 +59,7 @@ pub(crate) struct Services {
     pub(crate) courier: Courier,
     /// Nodes that said they may not lead, and the run of theirs that did.
     pub(crate) unfit: Mutex<BTreeMap<NodeId, Option<BootId>>>,
+    pub(crate) reluctant: Reluctant,
     pub(crate) snapshot_folder: SnapshotFolder,
     pub(crate) transfers: Transfers,
     pub(crate) progress: Vec<Progress>,
@@ -74,6 +76,9 @@ pub(crate) struct Progress {
     pub(crate) snapshot_wanted: AtomicBool,
     /// No other node votes in the group.
     pub(crate) is_sole_voter: AtomicBool,
+    /// Committed entries that its records lack.
+    pub(crate) apply_lag: AtomicU64,
+    pub(crate) is_stuck: AtomicBool,
     /// Another replica's snapshot that this one goes on from, until maintenance knows of it.
     pub(crate) installed: Mutex<Option<CurrentSnapshot>>,
 }

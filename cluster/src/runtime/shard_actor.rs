@@ -5,7 +5,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -219,7 +218,7 @@ impl ShardState {
         }
         self.out = out;
         if let Some(progress) = self.services.progress_of(self.id) {
-            progress.is_sole_voter.store(self.core.is_sole_voter(), Ordering::Relaxed);
+            progress.learn(self.id, &self.core);
         }
         self.services.learn_leader(self.id, self.known_leader());
     }

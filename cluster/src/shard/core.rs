@@ -29,6 +29,7 @@ use crate::shard::lead::{Lead, Work};
 use crate::shard::loads::Loads;
 use crate::shard::outbox::Tell;
 use crate::shard::reads::Reads;
+use crate::shard::reluctance::Reluctance;
 use crate::shard::residents::{Leaving, Residents, Unstored};
 use crate::shard::timers::TimerQueue;
 use crate::time::{Span, Timestamp};
@@ -73,6 +74,7 @@ pub struct ShardCore {
     pub(crate) storing_bytes: usize,
     ticks: u64,
     clock: BelievedClock,
+    pub(crate) reluctance: Reluctance,
 }
 
 /// What a shard is made of besides its past.
@@ -158,6 +160,7 @@ impl ShardCore {
             storing_bytes: 0,
             ticks: 0,
             clock: BelievedClock::default(),
+            reluctance: Reluctance::default(),
         })
     }
 
@@ -218,6 +221,7 @@ impl ShardCore {
                 self.group.step_down();
                 self.pump(now, out);
             }
+            Input::ClockIsOff(is_off) => self.set_clock_is_off(is_off),
             Input::Covered(offer) => self.group.cover(offer),
             Input::Fetched { offer, file } => self.take_fetched(&offer, file, now, out),
             Input::FetchFailed(offer) => self.joining.give_up(&offer),
@@ -295,6 +299,7 @@ impl ShardCore {
         self.ticks += 1;
         self.clock.tick();
         self.group.tick();
+        self.tick_reluctance(self.ticks);
         self.tick_reads(now, out);
         let shard_now = now.max(self.header.time);
         if let Some(lead) = self.lead.as_mut().filter(|lead| lead.started) {
@@ -570,6 +575,7 @@ fn refuse_fenced(input: Input, out: &mut Vec<Output>) {
         | Input::LogRead { .. }
         | Input::TransferLead { .. }
         | Input::StepDown
+        | Input::ClockIsOff(_)
         | Input::Covered(_)
         | Input::Fetched { .. }
         | Input::FetchFailed(_)

@@ -83,6 +83,8 @@ pub enum Input {
     },
     /// No other node is heard of: whoever leads this group, it is not this replica.
     StepDown,
+    /// Whether this node's clock is far from what its peers agree on.
+    ClockIsOff(bool),
     /// The node's log points to this snapshot of this replica, durably.
     Covered(SnapshotOffer),
     /// The answer to [`Output::Fetch`]: the file is here, verified, synced and under its name.

@@ -47,6 +47,12 @@ pub(crate) enum Question {
         id: u64,
         offset: u64,
     },
+    /// What the asked node's clock says.
+    Clock,
+    /// The asking node should not lead this group for now, or without one any.
+    Declines {
+        group: Option<ShardId>,
+    },
 }
 
 /// Whether a node is fit to lead: one that stops, or whose disk is full, is not.
@@ -65,6 +71,10 @@ pub(crate) enum Answer {
     Piece(#[serde(with = "crate::blob")] Vec<u8>),
     /// That snapshot is here no more.
     Gone,
+    /// Since the Unix epoch.
+    Clock {
+        micros: u64,
+    },
 }
 
 impl Question {
@@ -75,7 +85,9 @@ impl Question {
             | Self::Query { .. }
             | Self::Tell { .. }
             | Self::TellsAcked { .. }
-            | Self::Fitness(_) => Lane::Calls,
+            | Self::Fitness(_)
+            | Self::Clock
+            | Self::Declines { .. } => Lane::Calls,
             Self::Piece { .. } => Lane::Bulk,
         }
     }
@@ -122,6 +134,7 @@ mod tests {
             Answer::Piece(vec![7; 1_000]),
             Answer::Taken,
             Answer::Gone,
+            Answer::Clock { micros: 9 },
         ] {
             let bytes = answer.encode().expect("small");
             assert_eq!(Answer::decode(&bytes), Ok(answer));

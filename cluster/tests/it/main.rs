@@ -22,5 +22,6 @@ mod oversized_turns;
 mod partitions;
 mod persistence;
 mod ports;
+mod reluctance;
 mod tally;
 mod waiting_tells;

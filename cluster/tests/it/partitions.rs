@@ -4,11 +4,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use cluster::fabric::{CommandError, QueryError, Unavailable};
+use cluster::fabric::{CommandError, Envelope, QueryError, Unavailable};
 use cluster::ids::{NodeId, Position, ShardId};
 use cluster::placement::shard_map::ShardMap;
 use cluster::runtime::mesh::LinkFault;
 use cluster::runtime::node::Node;
+use cluster::time::{Span, Timestamp};
+use storage::clock;
 
 use crate::cluster::{Member, PATIENCE, STEP, add_one, cluster};
 use crate::node::{envelope, in_ten_seconds, send, view};
@@ -42,10 +44,12 @@ async fn written(node: &Node, name: &str) -> Position {
 }
 
 async fn is_refused(node: &Node, name: &str, at_least: &[Position]) -> bool {
-    let read = node.fabric().query::<Tally>(key(name), at_least, in_ten_seconds(), Ask).await;
-    let added = send(node, name, envelope(), TallyCommand::Add(1)).await;
-    matches!(read, Err(QueryError::Unavailable(Unavailable::Lonely)))
-        && matches!(added, Err(CommandError::Unavailable(Unavailable::Lonely)))
+    let deadline = Timestamp::from_micros(clock::wall_micros()).plus(Span::from_millis(500));
+    let read = node.fabric().query::<Tally>(key(name), at_least, deadline, Ask).await;
+    let envelope = Envelope { deadline, ..envelope() };
+    let added = send(node, name, envelope, TallyCommand::Add(1)).await;
+    matches!(read, Err(QueryError::Unavailable(Unavailable::CutOff)))
+        && matches!(added, Err(CommandError::Unavailable(Unavailable::CutOff)))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -54,7 +58,8 @@ async fn a_node_that_hears_nobody_refuses_reads_too_until_it_hears_again() {
     let positions = [written(members[0].node(), "a").await];
     set_links(&members, 0, CUT);
     let lonely = members[0].node();
-    until("the node that is cut off says so", async || !lonely.is_ready()).await;
+    until("the node that is cut off says so", async || is_refused(lonely, "b", &[]).await).await;
+    assert!(!lonely.is_ready());
     for name in 0..8 {
         assert!(is_refused(lonely, &format!("{name}"), &[]).await);
     }
@@ -125,7 +130,8 @@ async fn the_first_of_two_nodes_goes_on_alone_and_the_second_does_not() {
     let mut members = cluster(2).await;
     set_links(&members, 0, CUT);
     let second = members[1].node();
-    until("the second one says so", async || !second.is_ready()).await;
+    until("the second one says so", async || is_refused(second, "b", &[]).await).await;
+    assert!(!second.is_ready());
     let map = ShardMap::even(4).expect("a few shards");
     for shard in map.shards() {
         let name = name_in(map, shard);

@@ -188,8 +188,8 @@ impl Code {
         code("deadline_exceeded", Status::SERVICE_UNAVAILABLE, "No answer in time", Later);
     pub(crate) const INTERNAL: Self =
         code("internal", Status::INTERNAL_SERVER_ERROR, "Something went wrong", Never);
-    pub(crate) const NODE_LONELY: Self =
-        code("node_lonely", Status::SERVICE_UNAVAILABLE, "The node is cut off", Later);
+    pub(crate) const NODE_CUT_OFF: Self =
+        code("node_cut_off", Status::SERVICE_UNAVAILABLE, "The node is cut off", Later);
     pub(crate) const NOT_READY: Self =
         code("not_ready", Status::SERVICE_UNAVAILABLE, "The node is not ready", Later);
     pub(crate) const OVERLOADED: Self =

@@ -212,9 +212,9 @@ impl From<Unavailable> for ApiError {
             Unavailable::ShuttingDown => {
                 Self::new(Code::SHUTTING_DOWN, "this node takes no more requests")
             }
-            Unavailable::Lonely => {
+            Unavailable::CutOff => {
                 const RETRY_AFTER_SECONDS: u64 = 1;
-                Self::new(Code::NODE_LONELY, "this node hears no other one; ask another one")
+                Self::new(Code::NODE_CUT_OFF, "this node does not hear the others; ask another one")
                     .retry_after(RETRY_AFTER_SECONDS)
             }
             Unavailable::UnknownPosition => Self::sequence_unknown(),
