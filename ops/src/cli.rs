@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use cluster::ids::NodeId;
+use cluster::placement::member::Levels;
 use cluster::runtime::mesh::names::ClusterName;
 use cluster::sim::run::RunOptions;
 
@@ -31,15 +32,28 @@ Exit codes:
   10  address in use         11  data folder cannot be used
   12  foreign data folder    13  data folder in use by another process
   14  newer format           15  encryption key missing or wrong
-  16  damaged data           70  a shard died      74  storage failed";
+  16  damaged data           17  the cluster refuses this node or its folder
+  70  a shard died           74  storage failed";
 
 /// Runs the command that the process was started with.
 pub fn run() -> Result<ExitCode, Failure> {
-    run_with(std::env::args_os())
+    run_at(Levels::OWN)
+}
+
+/// As [`run`], as a program that can do something else: a stand-in for another version.
+pub fn run_at(levels: Levels) -> Result<ExitCode, Failure> {
+    run_line(std::env::args_os(), levels)
 }
 
 /// Runs a command line, its first word being the program's name.
 pub fn run_with(arguments: impl IntoIterator<Item = OsString>) -> Result<ExitCode, Failure> {
+    run_line(arguments, Levels::OWN)
+}
+
+fn run_line(
+    arguments: impl IntoIterator<Item = OsString>,
+    levels: Levels,
+) -> Result<ExitCode, Failure> {
     let matches = match command().try_get_matches_from(arguments) {
         Ok(matches) => matches,
         // Help goes to stdout and exits with 0, a mistake to stderr and with 2.
@@ -47,7 +61,11 @@ pub fn run_with(arguments: impl IntoIterator<Item = OsString>) -> Result<ExitCod
     };
     match matches.subcommand() {
         Some(("serve", matches)) => {
-            serve::run(&serve_config(matches)?)?;
+            let mut config = serve_config(matches)?;
+            if let Some(mesh) = &mut config.mesh {
+                mesh.levels = levels;
+            }
+            serve::run(&config)?;
             Ok(ExitCode::SUCCESS)
         }
         Some(("inspect", matches)) => {

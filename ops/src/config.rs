@@ -16,7 +16,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use cluster::placement::member::NodeNumber;
+use cluster::placement::member::{Levels, NodeNumber};
 use cluster::runtime::joining::MeshSettings;
 use cluster::runtime::membership::PlacementRule;
 use edge::http::app::OperatorToken;
@@ -156,6 +156,7 @@ fn mesh(raw: &RawConfig) -> Result<Option<MeshSettings>, ConfigError> {
         certificates,
         join,
         placement: PlacementRule::default(),
+        levels: Levels::OWN,
     }))
 }
 

@@ -35,6 +35,8 @@ pub enum Exit {
     /// The encryption key is missing, another one, or not wanted.
     Key = 15,
     Damaged = 16,
+    /// The cluster does not let this node in, or not with this data folder.
+    NotAdmitted = 17,
 }
 
 impl From<Exit> for ExitCode {
@@ -98,7 +100,7 @@ pub(crate) fn of_identity(error: &IdentityError) -> Exit {
     match error {
         IdentityError::Io { .. } => Exit::Folder,
         IdentityError::Foreign { .. } => Exit::ForeignFolder,
-        IdentityError::Newer { .. } => Exit::NewerFormat,
+        IdentityError::Newer { .. } | IdentityError::Level { .. } => Exit::NewerFormat,
         IdentityError::Damaged { .. } => Exit::Damaged,
         IdentityError::OtherShards { .. } | IdentityError::OtherNumber { .. } => Exit::Usage,
         IdentityError::Key(error) => of_key(error),
@@ -117,8 +119,8 @@ fn of_join(error: &JoinError) -> Exit {
         JoinError::Mesh(MeshError::NotLoopback(_) | MeshError::Certificates(_))
         | JoinError::Certificates { .. } => Exit::Usage,
         JoinError::Mesh(MeshError::Listen { .. } | MeshError::Window { .. })
-        | JoinError::NobodyAnswered { .. }
-        | JoinError::Refused { .. } => Exit::Failed,
+        | JoinError::NobodyAnswered { .. } => Exit::Failed,
+        JoinError::Refused { .. } => Exit::NotAdmitted,
     }
 }
 

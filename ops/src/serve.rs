@@ -81,22 +81,28 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         started = start_node(config, book, &mut registry) => started?,
         () = stop.asked() => return Ok(()),
     };
-    let is_prepared = tokio::select! {
-        () = prepare(&node, config) => true,
-        () = stop.asked() => false,
+    let asked_to_stop = async {
+        let is_prepared = tokio::select! {
+            () = prepare(&node, config) => true,
+            () = stop.asked() => false,
+        };
+        if is_prepared {
+            log_ready(&node, address, config, started.elapsed()).await;
+            let app = app(&node, config, operator_token, default_currency, edge_metrics, registry);
+            connections.replace(router(app));
+            stop.asked().await;
+        }
     };
-    if is_prepared {
-        log_ready(&node, address, config, started.elapsed()).await;
-        let app = app(&node, config, operator_token, default_currency, edge_metrics, registry);
-        connections.replace(router(app));
-        stop.asked().await;
-    }
+    let refused = tokio::select! {
+        () = asked_to_stop => None,
+        why = node.refused() => Some(why),
+    };
     stopping.notify_one();
     serving.await.context("the server").map_err(|error| Failure::new(Exit::Failed, error))?;
     tracing::info!("no more requests, the node stops");
     node.stop().await;
     tracing::info!("stopped");
-    Ok(())
+    refused.map_or(Ok(()), |why| Err(not_admitted(config, why)))
 }
 
 /// What the routes share, from the settings and the node they front.
@@ -121,6 +127,12 @@ fn app(
         ..Settings::new(default_currency)
     };
     App::new(node.fabric(), settings, signals, metrics, Arc::new(registry))
+}
+
+fn not_admitted(config: &Config, why: String) -> Failure {
+    let error = anyhow::Error::msg(why).context("the cluster refuses this node");
+    let error = error.context(format!("data folder {}", config.data.display()));
+    Failure::new(Exit::NotAdmitted, error)
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::entity::{Answer, Context, Decision, DecodeError, Entity, Port, TimerName};
 use crate::ids::{EntityKind, NodeId, ShardId};
 use crate::placement::bytes;
-use crate::placement::member::{FolderId, Levels, Member, NodeNumber, Standing};
+use crate::placement::member::{FolderId, Levels, Member, NodeNumber, Standing, Start};
 
 /// Fewer nodes than this hold one replica of each shard, more hold three.
 pub const NODES_FOR_THREE: usize = 3;
@@ -60,6 +60,7 @@ pub struct Candidate {
     pub zone: String,
     pub levels: Levels,
     pub folder: FolderId,
+    pub start: Start,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -143,6 +144,17 @@ pub enum Rejection {
     LevelUnknown { level: u32 },
     #[error("node {} works up to level {highest}", .node.0)]
     LevelTooHigh { node: NodeId, highest: u32 },
+    #[error(
+        "its data folder is an older copy: the cluster remembers count {known} of it, and it comes \
+         with {came}. It has forgotten what it promised, so it may not vote: move it away and start \
+         with an empty folder, which the other nodes fill"
+    )]
+    OldCopy { known: u64, came: u64 },
+    #[error(
+        "node {} was given up and its place taken. Move its data folder away and start with an \
+         empty one, which the other nodes fill", .node.0
+    )]
+    GivenUp { node: NodeId },
 }
 
 /// What has a length that can be wrong.
@@ -299,6 +311,7 @@ impl Cluster {
         if !(lowest..=highest).contains(&self.level) {
             return Err(Rejection::LevelUnknown { level: self.level });
         }
+        self.recall(&candidate)?;
         let number = candidate.number;
         let latest = self.members().filter(|(node, _)| node.number() == Some(number)).last();
         let (node, superseded, standing) = match latest {
@@ -317,6 +330,26 @@ impl Cluster {
             events.push(Event::Joined { node, member });
         }
         Ok(decided(events, Reply::Member(node)))
+    }
+
+    /// Whether anything is remembered that forbids a node to go on with its folder.
+    pub fn recall(&self, candidate: &Candidate) -> Result<(), Rejection> {
+        let of_folder = |(_, member): &(NodeId, &Member)| member.folder == candidate.folder;
+        let Some((node, known)) = self.members().find(of_folder) else { return Ok(()) };
+        if known.standing == Standing::Lost {
+            return Err(Rejection::GivenUp { node });
+        }
+        if !candidate.start.follows(known.start) {
+            let (known, came) = (known.start.epoch, candidate.start.epoch);
+            return Err(Rejection::OldCopy { known, came });
+        }
+        Ok(())
+    }
+
+    /// The highest level that every member can work at.
+    pub fn level_of_all(&self) -> u32 {
+        let there = self.members().filter(|(_, member)| member.standing != Standing::Lost);
+        there.map(|(_, member)| member.levels.highest).min().unwrap_or(self.level)
     }
 
     fn set_standing(
@@ -411,12 +444,12 @@ fn decided(events: Vec<Event>, reply: Reply) -> Decision<Cluster> {
 }
 
 fn member(candidate: Candidate) -> Result<Member, Rejection> {
-    let Candidate { address, zone, levels, folder, number: _ } = candidate;
+    let Candidate { address, zone, levels, folder, start, number: _ } = candidate;
     for (what, text) in [(Text::Address, &address), (Text::Zone, &zone)] {
         if !(1..=TEXT_BYTES_MAX).contains(&text.len()) {
             let bytes = u64::try_from(text.len()).unwrap_or(u64::MAX);
             return Err(Rejection::TextLength { what, bytes });
         }
     }
-    Ok(Member { address, zone, levels, folder, standing: Standing::Active })
+    Ok(Member { address, zone, levels, folder, start, standing: Standing::Active })
 }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use crate::entity::{Context, Entity, Wire};
 use crate::ids::{EntityKey, EntityRef, NodeId, ShardId, Slot};
 use crate::placement::cluster::{Candidate, Cluster, Command, Event, Fewer, Rejection, Reply};
-use crate::placement::member::{FolderId, Levels, NodeNumber, Standing};
+use crate::placement::member::{FolderId, Levels, NodeNumber, Standing, Start};
 use crate::placement::planner::{Rule, plan};
 use crate::time::Timestamp;
 
@@ -22,6 +22,7 @@ fn candidate(number: u16, folder: u8) -> Candidate {
         zone: "one".to_owned(),
         levels: LEVELS,
         folder: FolderId([folder; 16]),
+        start: Start { epoch: 1, run: 7 },
     }
 }
 
@@ -329,4 +330,44 @@ proptest! {
         }
         prop_assert!(world.most_moving <= rule().moves_at_once);
     }
+}
+
+fn started(number: u16, folder: u8, epoch: u64, run: u64) -> Command {
+    Command::Join(Candidate { start: Start { epoch, run }, ..candidate(number, folder) })
+}
+
+#[test]
+fn a_folder_that_counts_less_than_is_remembered_is_an_older_copy() {
+    let mut world = World::founded();
+    let node = world.join(2);
+    assert_eq!(world.run(started(2, 2, 5, 8)), Ok(Reply::Member(node)));
+    let version = world.cluster.version();
+    assert_eq!(world.run(started(2, 2, 5, 8)), Ok(Reply::Member(node)), "asked twice");
+    assert_eq!(world.cluster.version(), version, "which changes nothing");
+    for (epoch, run) in [(4, 8), (4, 9), (5, 9)] {
+        let came = epoch;
+        let refused = world.run(started(2, 2, epoch, run));
+        assert_eq!(refused, Err(Rejection::OldCopy { known: 5, came }), "{epoch} of run {run}");
+    }
+    assert_eq!(world.run(started(2, 2, 6, 9)), Ok(Reply::Member(node)));
+    // An empty folder comes back as another node, and the copy stays out.
+    let next = world.run(started(2, 3, 1, 1));
+    assert_eq!(next, Ok(Reply::Member(NodeId::of(candidate(2, 3).number, 1))));
+    assert_eq!(world.run(started(2, 2, 9, 9)), Err(Rejection::GivenUp { node }));
+}
+
+#[test]
+fn the_level_of_all_is_that_of_the_least_able_member() {
+    let mut world = World::founded();
+    let node = world.join(2);
+    assert_eq!(world.cluster.level_of_all(), 2);
+    let old = Candidate {
+        levels: Levels { lowest: 1, highest: 1 },
+        start: Start { epoch: 2, run: 7 },
+        ..candidate(2, 2)
+    };
+    world.run(Command::Join(old)).expect("the level was not raised yet");
+    assert_eq!(world.cluster.level_of_all(), 1);
+    world.set_standing(node, Standing::Lost).expect("it was lost");
+    assert_eq!(world.cluster.level_of_all(), 2);
 }

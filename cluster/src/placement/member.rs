@@ -65,6 +65,26 @@ pub struct Levels {
     pub highest: u32,
 }
 
+impl Levels {
+    /// What this program can do.
+    pub const OWN: Self = Self { lowest: 1, highest: 1 };
+}
+
+/// How often a node's folder was counted, at its starts and while it ran, and a number drawn for the
+/// run that counted last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Start {
+    pub epoch: u64,
+    pub run: u64,
+}
+
+impl Start {
+    /// Whether a folder that says this may be the one that said `before`, and not an older copy.
+    pub fn follows(self, before: Self) -> bool {
+        self.epoch > before.epoch || self == before
+    }
+}
+
 /// Makes one data folder different from every other, that of a wiped node too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FolderId(pub [u8; 16]);
@@ -77,6 +97,8 @@ pub struct Member {
     pub zone: String,
     pub levels: Levels,
     pub folder: FolderId,
+    /// What its folder last said.
+    pub start: Start,
     pub standing: Standing,
 }
 

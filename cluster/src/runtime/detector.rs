@@ -55,7 +55,7 @@ impl Services {
     pub(crate) fn may_serve(&self, group: ShardId) -> bool {
         let is_sole_voter =
             || self.progress_of(group).is_some_and(|p| p.is_sole_voter.load(Ordering::Relaxed));
-        !self.is_lonely() || is_sole_voter()
+        self.is_admitted() && (!self.is_lonely() || is_sole_voter())
     }
 
     pub(crate) fn may_serve_all(&self) -> bool {

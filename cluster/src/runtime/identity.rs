@@ -79,8 +79,13 @@ pub enum IdentityError {
     Foreign { found: String },
     #[error("the folder has format {found}, newer than {FORMAT}, which this program knows")]
     Newer { found: u16 },
-    #[error("{FILE} is damaged: {why}")]
-    Damaged { why: String },
+    #[error(
+        "the folder is of a cluster that works at level {found}, and this program works up to \
+         {highest}: start the newer program"
+    )]
+    Level { found: u32, highest: u32 },
+    #[error("{file} is damaged: {why}")]
+    Damaged { file: &'static str, why: String },
     #[error("the folder was created with {existing} shards, not {asked}; this cannot be changed")]
     OtherShards { existing: u32, asked: u32 },
     #[error("the folder belongs to node {found}, and this is to be node {asked}")]
@@ -100,7 +105,7 @@ impl Identity {
         let marker = read_file(disk, KEY_CHECK_FILE)?;
         KeyCheck::verify(&marker, vault)?;
         let bytes = read_file(disk, FILE)?;
-        let damaged = |why: String| IdentityError::Damaged { why };
+        let damaged = |why: String| IdentityError::Damaged { file: FILE, why };
         let envelope = codec::open_envelope(&bytes).map_err(|error| damaged(error.to_string()))?;
         if envelope.type_id != TYPE_ID {
             return Err(damaged(format!("type {} instead of {TYPE_ID}", envelope.type_id)));
@@ -176,11 +181,11 @@ fn refuse_foreign(disk: &dyn Disk) -> Result<(), IdentityError> {
     }
 }
 
-fn exists(disk: &dyn Disk, file: &'static str) -> Result<bool, IdentityError> {
+pub(crate) fn exists(disk: &dyn Disk, file: &'static str) -> Result<bool, IdentityError> {
     disk.exists(file).map_err(|source| IdentityError::Io { file, source })
 }
 
-fn read_file(disk: &dyn Disk, file: &'static str) -> Result<Vec<u8>, IdentityError> {
+pub(crate) fn read_file(disk: &dyn Disk, file: &'static str) -> Result<Vec<u8>, IdentityError> {
     const BYTES_MAX: u64 = 64 * 1024;
     let io = |source| IdentityError::Io { file, source };
     let handle = disk.open(file).map_err(io)?;
@@ -191,7 +196,11 @@ fn read_file(disk: &dyn Disk, file: &'static str) -> Result<Vec<u8>, IdentityErr
     Ok(bytes)
 }
 
-fn write_file(disk: &dyn Disk, file: &'static str, bytes: &[u8]) -> Result<(), IdentityError> {
+pub(crate) fn write_file(
+    disk: &dyn Disk,
+    file: &'static str,
+    bytes: &[u8],
+) -> Result<(), IdentityError> {
     let io = |source| IdentityError::Io { file, source };
     if exists(disk, file)? {
         disk.remove(file).map_err(io)?;

@@ -18,9 +18,9 @@ use crate::entity::DecodeError;
 use crate::ids::{Incarnation, NodeId};
 use crate::metrics::MeshMetrics;
 use crate::placement::cluster::{Candidate, Command, Rejection, Reply};
-use crate::placement::member::{FolderId, Levels, NodeNumber, Standing};
+use crate::placement::member::{FolderId, Levels, NodeNumber, Standing, Start};
 use crate::runtime::identity::{Identity, IdentityError, Origin, random};
-use crate::runtime::membership::{ClusterError, ClusterHandle, LEVEL, PlacementRule};
+use crate::runtime::membership::{ClusterError, ClusterHandle, PlacementRule};
 use crate::runtime::mesh::{
     Knock, KnockError, Mesh, MeshConfig, MeshError, MeshIdentity, MeshLimits, PeerAddress,
     Protection,
@@ -49,6 +49,8 @@ pub struct MeshSettings {
     /// Members to ask first, as `host:port`.
     pub join: Vec<String>,
     pub placement: PlacementRule,
+    /// What this program can do: [`Levels::OWN`], but for stand-ins of other versions.
+    pub levels: Levels,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +73,8 @@ pub enum JoinError {
 
 /// What a member tells a newcomer.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-enum Welcome {
+pub(crate) enum Welcome {
+    /// It belongs, and its start is recorded.
     Member(Box<Facts>),
     Refused {
         why: String,
@@ -80,6 +83,8 @@ enum Welcome {
     NotNow {
         why: String,
     },
+    /// Nothing is remembered against it, and no leader of `meta` is known who could record it.
+    Unled,
 }
 
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,18 +99,21 @@ pub(crate) struct Facts {
 }
 
 impl MeshSettings {
-    pub(crate) fn candidate(&self, folder: FolderId) -> Candidate {
+    pub(crate) fn candidate(&self, folder: FolderId, start: Start) -> Candidate {
         Candidate {
             number: self.number,
             address: self.advertise.clone(),
             zone: self.zone.clone(),
-            levels: Levels { lowest: LEVEL, highest: LEVEL },
+            levels: self.levels,
             folder,
+            start,
         }
     }
 
     pub(crate) fn mesh(&self, cluster: ClusterId, node: NodeId) -> Result<MeshConfig, JoinError> {
-        let levels = greeting::Levels { min: 1, max: 1 };
+        let level = |level: u32| u16::try_from(level).unwrap_or(u16::MAX);
+        let levels =
+            greeting::Levels { min: level(self.levels.lowest), max: level(self.levels.highest) };
         let boot = BootId(u64::from_be_bytes(random()?));
         let protection = match &self.certificates {
             None => Protection::PlainOnLoopback,
@@ -130,7 +138,10 @@ impl MeshSettings {
         let config = self.mesh(ClusterId([0; 16]), me)?;
         // Counted nowhere: the node is not running yet.
         let (mesh, _listening) = Mesh::bind(config, MeshMetrics::default()).await?;
-        let introduced = tokio::time::timeout(INTRODUCTION_MAX, self.knock_around(&mesh, folder));
+        // It counts from its first start on, which is still to come.
+        let candidate = self.candidate(folder, Start::default());
+        let introduced =
+            tokio::time::timeout(INTRODUCTION_MAX, self.knock_around(&mesh, &candidate));
         let facts = introduced
             .await
             .unwrap_or_else(|_| Err(JoinError::NobodyAnswered { last: self.join.join(", ") }));
@@ -140,14 +151,17 @@ impl MeshSettings {
         Ok(Identity { cluster, node, incarnation, n_shards, cluster_secret, folder, origin })
     }
 
-    async fn knock_around(&self, mesh: &Mesh, folder: FolderId) -> Result<Facts, JoinError> {
+    async fn knock_around(&self, mesh: &Mesh, candidate: &Candidate) -> Result<Facts, JoinError> {
         loop {
             for seed in &self.join {
-                match self.knock(mesh, seed, folder).await {
-                    Ok(Welcome::Member(facts)) => return Ok(*facts),
-                    Ok(Welcome::Refused { why }) => return Err(JoinError::Refused { why }),
-                    Ok(Welcome::NotNow { why }) => {
+                match self.knock(mesh, seed, candidate).await {
+                    Ok((_, Welcome::Member(facts))) => return Ok(*facts),
+                    Ok((_, Welcome::Refused { why })) => return Err(JoinError::Refused { why }),
+                    Ok((_, Welcome::NotNow { why })) => {
                         tracing::warn!(peer.address = seed, why, "not let in yet");
+                    }
+                    Ok((_, Welcome::Unled)) => {
+                        tracing::warn!(peer.address = seed, "the cluster has no leader yet");
                     }
                     Err(error) => {
                         let error = explained(&error);
@@ -164,29 +178,32 @@ impl MeshSettings {
         &self,
         mesh: &Mesh,
         seed: &str,
-        folder: FolderId,
+        candidate: &Candidate,
     ) -> Option<Vec<(NodeId, String)>> {
-        match self.knock(mesh, seed, folder).await {
-            Ok(Welcome::Member(facts)) => Some(facts.members),
-            Ok(Welcome::Refused { .. } | Welcome::NotNow { .. }) | Err(_) => None,
+        match self.knock(mesh, seed, candidate).await {
+            Ok((_, Welcome::Member(facts))) => Some(facts.members),
+            Ok((_, Welcome::Refused { .. } | Welcome::NotNow { .. } | Welcome::Unled)) | Err(_) => {
+                None
+            }
         }
     }
 
-    async fn knock(
+    /// What a member says, and who it is.
+    pub(crate) async fn knock(
         &self,
         mesh: &Mesh,
         seed: &str,
-        folder: FolderId,
-    ) -> Result<Welcome, KnockFailed> {
-        let request = Bytes::from(codec::encode_versioned(VERSION, &self.candidate(folder)));
+        candidate: &Candidate,
+    ) -> Result<(NodeId, Welcome), KnockFailed> {
+        let request = Bytes::from(codec::encode_versioned(VERSION, candidate));
         let address = PeerAddress(seed.to_owned());
-        let (_, answer) = mesh.knock(&address, request, KNOCK_PATIENCE).await?;
-        Ok(versioned::decode("a welcome", VERSION, &answer)?)
+        let (node, answer) = mesh.knock(&address, request, KNOCK_PATIENCE).await?;
+        Ok((node, versioned::decode("a welcome", VERSION, &answer)?))
     }
 }
 
 #[derive(Debug, thiserror::Error)]
-enum KnockFailed {
+pub(crate) enum KnockFailed {
     #[error(transparent)]
     Knock(#[from] KnockError),
     #[error(transparent)]
@@ -215,6 +232,9 @@ async fn answer(knock: &Knock, handle: &ClusterHandle, identity: &Identity) -> W
     if knock.from.number() != Some(candidate.number) {
         let why = format!("its certificate is not for node {}", candidate.number);
         return Welcome::Refused { why };
+    }
+    if let Some(answer) = handle.answer_from_memory(&candidate) {
+        return answer;
     }
     let number = candidate.number;
     match handle.execute(Command::Join(candidate)).await {

@@ -14,19 +14,21 @@ use tokio::sync::oneshot;
 use crate::entity::{Entity, Wire};
 use crate::fabric::{Envelope, Precondition, Unavailable};
 use crate::ids::{EntityKey, EntityRef, NodeId, ShardId, Slot};
-use crate::placement::cluster::{Candidate, Cluster, Command, Fewer, Rejection, Reply};
+use crate::placement::cluster::{Cluster, Command, Fewer, Rejection, Reply};
 use crate::placement::member::Standing;
 use crate::placement::planner::{Rule, plan};
 use crate::placement::shard_map::ShardMap;
 use crate::placement::steps::{self, Step, Target};
 use crate::replication::members::{MemberChange, MemberStep};
-use crate::runtime::asking::{ask, finished};
+use crate::runtime::asking::{ask, blocking, finished};
 use crate::runtime::leaders::Known;
 use crate::runtime::mesh::{LinkFault, PeerAddress};
 use crate::runtime::postponed::Postponed;
+use crate::runtime::readmission::{Admission, Seeking};
 use crate::runtime::router::Router;
 use crate::runtime::services::Services;
 use crate::runtime::shard_actor::ShardMessage;
+use crate::runtime::starts::Starts;
 use crate::shard::io::{Freshness, Input, Query, Reply as ShardReply};
 use crate::shard::lead_view::LeadView;
 use crate::shard::question::{Fitness, Question};
@@ -35,11 +37,11 @@ use crate::time::{Span, Timestamp};
 const ROUND: Duration = Duration::from_millis(200);
 /// Rounds between plans.
 const ROUNDS_PER_PLAN: u32 = 5;
+/// Rounds between questions at others' doors while nobody is heard of.
+const LONELY_ROUNDS: u32 = 25;
 /// A peer that was not heard of for so long leads nothing by plan.
 const SILENT_AFTER: Duration = Duration::from_secs(3);
 const COMMAND_PATIENCE: Span = Span::from_secs(5);
-/// The level at which a cluster begins that this program founds.
-pub(crate) const LEVEL: u32 = 1;
 
 /// How the cluster is kept.
 #[derive(Clone, Copy, Debug)]
@@ -48,11 +50,17 @@ pub struct PlacementRule {
     pub moves_at_once: usize,
     /// A node that was silent for so long is replaced for good.
     pub replace_after: Duration,
+    /// How often a running node's folder is counted: an older copy of it is recognized from then on.
+    pub count_every: Duration,
 }
 
 impl Default for PlacementRule {
     fn default() -> Self {
-        Self { moves_at_once: 8, replace_after: Duration::from_secs(300) }
+        Self {
+            moves_at_once: 8,
+            replace_after: Duration::from_secs(300),
+            count_every: Duration::from_secs(60),
+        }
     }
 }
 
@@ -101,6 +109,10 @@ impl ClusterHandle {
         }
     }
 
+    pub(crate) fn leader_of_meta(&self) -> Known {
+        self.services.leaders.of(ShardId::META)
+    }
+
     pub async fn execute(&self, command: Command) -> Result<Reply, ClusterError> {
         let now = Timestamp::from_micros(clock::wall_micros());
         let envelope = Envelope {
@@ -130,19 +142,17 @@ pub(crate) struct Membership {
     pub(crate) map: ShardMap,
     pub(crate) rule: PlacementRule,
     pub(crate) began: Instant,
-    /// Who this node is, until the cluster has taken note of this start.
-    pub(crate) unannounced: Option<Announcement>,
     /// What the peers were told last, and how often they are still to be told.
     pub(crate) told: Fitness,
     pub(crate) tell_again: u8,
-}
-
-/// What a node says about itself at every start.
-#[derive(Clone)]
-pub(crate) struct Announcement {
-    pub(crate) me: Candidate,
+    pub(crate) starts: Arc<Starts>,
+    /// Who this node is, as it asks to take part and says at every count of its folder.
+    pub(crate) seeking: Seeking,
     /// Whether the cluster began with this node's folder.
     pub(crate) founds: bool,
+    /// Whether the cluster has taken note of the last count.
+    pub(crate) is_announced: bool,
+    pub(crate) counted: Instant,
 }
 
 impl Membership {
@@ -191,6 +201,22 @@ impl Membership {
     async fn look(&mut self, round: u32) -> Result<(), Postponed> {
         self.tell_fitness(round);
         self.learn().await?;
+        match self.admission() {
+            Admission::Awaited => {
+                self.seeking.ask_around(&self.services, self.founds).await;
+                return Ok(());
+            }
+            // It may have been paused for so long that its place was taken: those it does not hear any
+            // more say so at the door.
+            Admission::Granted
+                if self.services.is_lonely() && round.is_multiple_of(LONELY_ROUNDS) =>
+            {
+                self.seeking.ask_around(&self.services, self.founds).await;
+            }
+            Admission::Refused { .. } => return Ok(()),
+            Admission::Granted => {}
+        }
+        self.count().await?;
         self.announce().await;
         for group in self.map.groups() {
             if self.services.leaders.of(group) == Known::Here {
@@ -200,6 +226,39 @@ impl Membership {
         let leads_meta = self.services.leaders.of(ShardId::META) == Known::Here;
         if leads_meta && round.is_multiple_of(ROUNDS_PER_PLAN) {
             self.plan().await;
+        }
+        Ok(())
+    }
+
+    fn admission(&self) -> Admission {
+        self.services.admission.borrow().clone()
+    }
+
+    /// Counts the folder once more when that is due.
+    async fn count(&mut self) -> Result<(), Postponed> {
+        if !self.is_announced || self.counted.elapsed() < self.rule.count_every {
+            return Ok(());
+        }
+        self.counted = clock::monotonic();
+        let starts = Arc::clone(&self.starts);
+        match blocking(move || starts.count()).await? {
+            Ok(start) => {
+                self.seeking.me.start = start;
+                self.is_announced = false;
+            }
+            Err(error) => tracing::warn!(%error, "the data folder could not be counted"),
+        }
+        Ok(())
+    }
+
+    /// The cluster works at a level; the folder is to say so before anything of that level is in it.
+    async fn see_level(&self, level: u32) -> Result<(), Postponed> {
+        if level <= self.starts.level() {
+            return Ok(());
+        }
+        let starts = Arc::clone(&self.starts);
+        if let Err(error) = blocking(move || starts.see_level(level)).await? {
+            tracing::warn!(%error, level, "the cluster's level could not be noted in the folder");
         }
         Ok(())
     }
@@ -222,6 +281,7 @@ impl Membership {
         if cluster.version() <= self.services.cluster.borrow().version() {
             return Ok(());
         }
+        self.see_level(cluster.level()).await?;
         self.link(&cluster);
         self.services.cluster.send_replace(Arc::new(cluster));
         Ok(())
@@ -231,6 +291,7 @@ impl Membership {
     fn link(&self, cluster: &Cluster) {
         let Some(network) = self.services.network.get() else { return };
         network.mesh.set_map_version(cluster.version());
+        network.mesh.set_level(u16::try_from(cluster.level()).unwrap_or(u16::MAX));
         for (node, member) in cluster.members() {
             match member.standing {
                 Standing::Active | Standing::Draining | Standing::Leaving => {
@@ -245,17 +306,26 @@ impl Membership {
         if self.services.leaders.of(ShardId::META) == Known::NotHeld(None) {
             return;
         }
-        let Some(Announcement { me, founds }) = self.unannounced.clone() else { return };
+        if self.is_announced {
+            return;
+        }
+        let me = self.seeking.me.clone();
         let is_founded = self.services.cluster.borrow().version() > 0;
-        let command = if founds && !is_founded {
-            Command::Found { first: me, shards: self.map.groups().collect(), level: LEVEL }
+        let command = if self.founds && !is_founded {
+            let level = me.levels.highest;
+            Command::Found { first: me, shards: self.map.groups().collect(), level }
         } else {
             Command::Join(me)
         };
         match self.handle.execute(command).await {
-            Ok(_) => self.unannounced = None,
+            Ok(_) => self.is_announced = true,
             // What was founded long ago is known in the next round.
             Err(ClusterError::Rejected(Rejection::AlreadyFounded)) => {}
+            Err(ClusterError::Rejected(
+                why @ (Rejection::OldCopy { .. }
+                | Rejection::GivenUp { .. }
+                | Rejection::LevelUnknown { .. }),
+            )) => self.services.refuse(why.to_string()),
             Err(error) => tracing::warn!(%error, "the cluster does not hear of this node yet"),
         }
     }
@@ -306,8 +376,21 @@ impl Membership {
         }
     }
 
+    /// Raises the cluster's level once every member can work at a higher one.
+    async fn raise_level(&self, cluster: &Cluster) {
+        let to = cluster.level_of_all();
+        if to <= cluster.level() {
+            return;
+        }
+        tracing::info!(from = cluster.level(), to, "every node can work at a higher level");
+        if let Err(error) = self.handle.execute(Command::RaiseLevel { to }).await {
+            tracing::warn!(%error, to, "the level was not raised");
+        }
+    }
+
     async fn plan(&self) {
         let cluster = self.handle.known();
+        self.raise_level(&cluster).await;
         let silence = self.silence(&cluster);
         let long = |(_, since): &(&NodeId, &Duration)| **since >= self.rule.replace_after;
         for (node, _) in silence.iter().filter(long) {

@@ -28,7 +28,7 @@ mod socket;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -159,6 +159,8 @@ struct Shared {
     metrics: MeshMetrics,
     address: SocketAddr,
     map_version: AtomicU64,
+    /// Of the cluster; zero until it is known.
+    level: AtomicU16,
     connections: AtomicU64,
     /// A running number for what is left to chance: jitter and loss.
     chance: AtomicU64,
@@ -194,6 +196,7 @@ impl Mesh {
             metrics,
             address,
             map_version: AtomicU64::new(0),
+            level: AtomicU16::new(0),
             connections: AtomicU64::new(0),
             chance: AtomicU64::new(identity.boot.0 ^ identity.node.0.rotate_left(32)),
             handler: OnceLock::new(),
@@ -238,6 +241,11 @@ impl Mesh {
     /// From this moment frames carry this version of the shard map.
     pub fn set_map_version(&self, version: u64) {
         self.0.map_version.store(version, Ordering::Release);
+    }
+
+    /// The cluster works at this level: a peer that cannot is refused from now on.
+    pub fn set_level(&self, level: u16) {
+        self.0.level.store(level, Ordering::Release);
     }
 
     /// What is open to every peer, and every change of it.
@@ -332,6 +340,12 @@ impl Shared {
 
     fn map_version(&self) -> u64 {
         self.map_version.load(Ordering::Acquire)
+    }
+
+    /// What this node can do, from the cluster's level on.
+    fn levels(&self) -> Levels {
+        let Levels { min, max } = self.identity.levels;
+        Levels { min: self.level.load(Ordering::Acquire).clamp(min, max), max }
     }
 
     fn next_connection(&self) -> ConnectionId {

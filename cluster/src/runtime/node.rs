@@ -43,11 +43,13 @@ use crate::runtime::opening::{INDEX_DIR, Opened, Past};
 use crate::runtime::peering::Peering;
 use crate::runtime::ports::{PortAdapter, Ports};
 use crate::runtime::pulse::Pulse;
+use crate::runtime::readmission::Admission;
 use crate::runtime::restore::RestoreError;
 use crate::runtime::router::Router;
 use crate::runtime::services::{Services, Shards, ShardsOfLog};
 use crate::runtime::shard_actor::{ShardActor, ShardMessage};
 use crate::runtime::snapshotting::shard_hash;
+use crate::runtime::starts::Starts;
 use crate::runtime::transfers::Transfers;
 use crate::shard::core::{ShardCore, ShardStatus};
 use crate::shard::io::Input;
@@ -174,7 +176,7 @@ impl Node {
     pub async fn start(config: NodeConfig, registry: &mut Registry) -> Result<Self, StartError> {
         let newcomer = newcomer(&config).await?;
         let opened = Opened::open(&config, newcomer)?;
-        let Begun { services, cores, current, identity, lock, log_thread } =
+        let Begun { services, cores, current, identity, starts, lock, log_thread } =
             begin(&config, opened, registry)?;
         let supervisor = supervise(cores, &services, config.catalogue.as_ref()).await?;
         let random = random_u64().map_err(|error| start_error("the router", &error))?;
@@ -199,7 +201,7 @@ impl Node {
         if let Some(settings) = config.mesh {
             let metrics = MeshMetrics::register(registry);
             let handle = ClusterHandle::new(router, Arc::clone(&services));
-            let peering = Peering { settings, identity, metrics };
+            let peering = Peering { settings, identity, starts, metrics };
             background.extend(peering.begin(&services, &handle).await?);
             cluster = Some(handle);
         }
@@ -242,6 +244,17 @@ impl Node {
         let mut unsettled = self.services.leaders.unsettled();
         // The sender lives as long as this node.
         unsettled.wait_for(|n| *n == 0).await.ok();
+    }
+
+    /// Resolves, with the reason, when the cluster refuses this node: it takes no part from then on.
+    pub async fn refused(&self) -> String {
+        let mut admission = self.services.admission.subscribe();
+        let refused = admission.wait_for(|now| matches!(now, Admission::Refused { .. })).await;
+        match refused.as_deref() {
+            Ok(Admission::Refused { why }) => why.clone(),
+            // The sender lives as long as this node.
+            Ok(Admission::Awaited | Admission::Granted) | Err(_) => std::future::pending().await,
+        }
     }
 
     /// The numbers of every shard, in order.
@@ -354,6 +367,7 @@ struct Begun {
     cores: Vec<(ShardId, ShardCore)>,
     current: BTreeMap<ShardId, CurrentSnapshot>,
     identity: Identity,
+    starts: Arc<Starts>,
     lock: DirLock,
     log_thread: JoinHandle<()>,
 }
@@ -364,10 +378,13 @@ fn begin(
     opened: Opened,
     registry: &mut Registry,
 ) -> Result<Begun, StartError> {
-    let Opened { lock, disk, seal, identity, map, log, index, past } = opened;
+    let Opened { lock, disk, seal, identity, starts, map, log, index, past } = opened;
     let Past { cores, progress, current } = past;
     let storage_metrics = StorageMetrics::register(registry);
     let shards = Arc::new(Shards::default());
+    // In its first run a folder has nothing to have forgotten.
+    let asks = config.mesh.is_some() && starts.current().epoch > 1;
+    let admission = if asks { Admission::Awaited } else { Admission::Granted };
     let started = |what| move |error: std::io::Error| start_error(what, &error);
     let events = Arc::new(ShardsOfLog::new(Arc::clone(&shards)));
     let (log, log_thread) =
@@ -392,6 +409,7 @@ fn begin(
         courier: Courier::default(),
         unfit: Mutex::default(),
         reluctant: Reluctant::default(),
+        admission: watch::Sender::new(admission),
         snapshot_folder: SnapshotFolder {
             disk,
             seal,
@@ -402,7 +420,7 @@ fn begin(
         progress,
         shards,
     });
-    Ok(Begun { services, cores, current, identity, lock, log_thread })
+    Ok(Begun { services, cores, current, identity, starts: Arc::new(starts), lock, log_thread })
 }
 
 /// The identity of a folder that is new and belongs to somebody else's cluster.

@@ -20,12 +20,13 @@ use storage::snapshot::{self, Leftovers};
 use storage::state::{IndexFault, IndexOptions, StateIndex, set_aside};
 
 use crate::ids::ShardId;
+use crate::placement::member::Levels;
 use crate::placement::shard_map::ShardMap;
 use crate::replication::group::group_of;
 use crate::replication::members::GroupMembers;
 use crate::replication::recovery::{RecoveredGroup, Recovering};
 use crate::replication::transfer::offer_of;
-use crate::runtime::identity::{Identity, Origin, Wish};
+use crate::runtime::identity::{Identity, Origin, Wish, random};
 use crate::runtime::maintenance::CurrentSnapshot;
 use crate::runtime::node::{NodeConfig, StartError, start_error};
 use crate::runtime::restore::{
@@ -33,6 +34,7 @@ use crate::runtime::restore::{
 };
 use crate::runtime::services::Progress;
 use crate::runtime::snapshotting::SNAPSHOT_DIR;
+use crate::runtime::starts::Starts;
 use crate::shard::core::{Base, ShardConfig, ShardCore};
 use crate::shard::entry::ENTRY_BYTES_MAX;
 
@@ -47,6 +49,7 @@ pub(crate) struct Opened {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) seal: Option<Arc<dyn Seal>>,
     pub(crate) identity: Identity,
+    pub(crate) starts: Starts,
     pub(crate) map: ShardMap,
     pub(crate) log: Log,
     pub(crate) index: StateIndex,
@@ -74,12 +77,16 @@ impl Opened {
         let vault = config.vault.as_deref();
         let wish = Wish { n_shards: config.n_shards, number, newcomer };
         let identity = Identity::read_or_create(disk.as_ref(), vault, wish)?;
+        let levels = config.mesh.as_ref().map_or(Levels::OWN, |mesh| mesh.levels);
+        let run = u64::from_be_bytes(random()?);
+        let starts = Starts::read(&disk, run, levels.highest)?;
         let map = ShardMap::even(identity.n_shards)?;
         let seal = config.vault.clone().map(|vault| vault as Arc<dyn Seal>);
         let folder = Folder { config, disk: &disk, seal: seal.as_ref(), identity: &identity, map };
         let Restored { log, groups, index, bases } = folder.restore()?;
         let past = past(config, &disk, &identity, map, groups, bases)?;
-        Ok(Self { lock, disk, seal, identity, map, log, index, past })
+        starts.count()?;
+        Ok(Self { lock, disk, seal, identity, starts, map, log, index, past })
     }
 }
 

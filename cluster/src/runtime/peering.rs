@@ -8,15 +8,18 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::metrics::MeshMetrics;
+use crate::placement::cluster::Candidate;
 use crate::runtime::detector::Watch;
 use crate::runtime::identity::{Identity, Origin};
 use crate::runtime::joining::{JoinError, MeshSettings, keep_the_door};
-use crate::runtime::membership::{Announcement, ClusterHandle, Membership};
+use crate::runtime::membership::{ClusterHandle, Membership};
 use crate::runtime::mesh::calls::Calls;
 use crate::runtime::mesh::{Mesh, PeerAddress};
 use crate::runtime::network::Network;
+use crate::runtime::readmission::Seeking;
 use crate::runtime::reception::{KNOCKS_MAX, Reception};
 use crate::runtime::services::Services;
+use crate::runtime::starts::Starts;
 use crate::shard::question::Fitness;
 use crate::wire::Lane;
 use crate::wire::greeting::ClusterId;
@@ -27,6 +30,7 @@ const SEARCH_PAUSE: Duration = Duration::from_secs(1);
 pub(crate) struct Peering {
     pub(crate) settings: MeshSettings,
     pub(crate) identity: Identity,
+    pub(crate) starts: Arc<Starts>,
     pub(crate) metrics: MeshMetrics,
 }
 
@@ -37,7 +41,7 @@ impl Peering {
         services: &Arc<Services>,
         handle: &ClusterHandle,
     ) -> Result<Vec<JoinHandle<()>>, JoinError> {
-        let Self { settings, identity, metrics } = self;
+        let Self { settings, identity, starts, metrics } = self;
         let disk = Arc::clone(&services.snapshot_folder.disk);
         let config = settings.mesh(ClusterId(identity.cluster), identity.node)?;
         let (mesh, listening) = Mesh::bind(config, metrics).await?;
@@ -54,22 +58,23 @@ impl Peering {
             mesh.address = %mesh.address(),
             "part of a cluster"
         );
-        let announcement = Announcement {
-            me: settings.candidate(identity.folder),
-            founds: identity.origin == Origin::Founded,
-        };
+        let me = settings.candidate(identity.folder, starts.current());
         let membership = Membership {
             services: Arc::clone(services),
             handle: handle.clone(),
             map: services.map,
             rule: settings.placement,
             began: clock::monotonic(),
-            unannounced: Some(announcement),
             told: Fitness::Fit,
             tell_again: 0,
+            starts,
+            seeking: Seeking::new(settings.clone(), me.clone()),
+            founds: identity.origin == Origin::Founded,
+            is_announced: false,
+            counted: clock::monotonic(),
         };
         let door = keep_the_door(knocks, handle.clone(), identity.clone());
-        let search = search(settings, identity, mesh, Arc::clone(services));
+        let search = search(settings, me, mesh, Arc::clone(services));
         let watch = Watch::new(services).run();
         Ok(vec![
             tokio::spawn(membership.run()),
@@ -81,10 +86,10 @@ impl Peering {
 }
 
 /// Asks members where the others are, until this node's own copy of the cluster says so.
-async fn search(settings: MeshSettings, identity: Identity, mesh: Mesh, services: Arc<Services>) {
+async fn search(settings: MeshSettings, me: Candidate, mesh: Mesh, services: Arc<Services>) {
     while services.cluster.borrow().version() == 0 {
         for seed in &settings.join {
-            let members = settings.members_known_to(&mesh, seed, identity.folder).await;
+            let members = settings.members_known_to(&mesh, seed, &me).await;
             for (node, address) in members.into_iter().flatten() {
                 mesh.set_peer(node, PeerAddress(address));
             }

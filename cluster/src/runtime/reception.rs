@@ -162,6 +162,7 @@ impl MeshHandler for Reception {
     fn frame(&self, frame: Frame) {
         let Some(services) = self.services.upgrade() else { return };
         match frame.lane {
+            Lane::Raft if !services.is_admitted() => {}
             Lane::Raft => services.pulse.receive(&frame, &services.shards),
             Lane::Calls => self.received(&services, Lane::Calls, self.calls.received(frame)),
             Lane::Bulk => self.received(&services, Lane::Bulk, self.bulk.received(frame)),

@@ -28,6 +28,7 @@ use crate::runtime::network::Network;
 use crate::runtime::ports::Ports;
 use crate::runtime::postponed::explained;
 use crate::runtime::pulse::Pulse;
+use crate::runtime::readmission::Admission;
 use crate::runtime::shard_actor::{ShardMessage, Waiter};
 use crate::runtime::transfers::Transfers;
 use crate::shard::io::{Input, Reply, Space};
@@ -60,6 +61,8 @@ pub(crate) struct Services {
     /// Nodes that said they may not lead, and the run of theirs that did.
     pub(crate) unfit: Mutex<BTreeMap<NodeId, Option<BootId>>>,
     pub(crate) reluctant: Reluctant,
+    /// Whether this node may take part; one that is alone always may.
+    pub(crate) admission: watch::Sender<Admission>,
     pub(crate) snapshot_folder: SnapshotFolder,
     pub(crate) transfers: Transfers,
     pub(crate) progress: Vec<Progress>,

@@ -46,6 +46,8 @@ pub(crate) enum ShardMessage {
     Start {
         catalogue: Option<Catalogue>,
     },
+    /// The node may take part: what it alone votes in, it leads.
+    Admitted,
     Flush,
     Status(oneshot::Sender<ShardStatus>),
     /// Whether everything decided or noted so far is recorded.
@@ -138,6 +140,8 @@ impl Actor for ShardActor {
                 let token = state.wait(waiter);
                 state.step(Input::Query { token, query });
             }
+            // Time stands still for a node that may take no part.
+            ShardMessage::Input(Input::Tick) if !state.services.is_admitted() => return Ok(()),
             ShardMessage::Input(input) => state.step(input),
             ShardMessage::ChangeMembers(change, waiter) => {
                 let token = state.wait(waiter);
@@ -145,8 +149,11 @@ impl Actor for ShardActor {
             }
             ShardMessage::Start { catalogue } => {
                 state.step(Input::Catalogue(catalogue));
-                state.core.start(now(), &mut state.out);
+                if state.services.is_admitted() {
+                    state.core.start(now(), &mut state.out);
+                }
             }
+            ShardMessage::Admitted => state.core.start(now(), &mut state.out),
             ShardMessage::Flush => {
                 state.flush_is_due = false;
                 state.core.flush(now(), &mut state.out);
@@ -243,7 +250,7 @@ impl ShardState {
             }
             Output::AppendLazily(record) => services.log.append_lazily(record),
             Output::Send { to, message } => {
-                if services.network.get().is_some() {
+                if services.network.get().is_some() && services.is_admitted() {
                     services.pulse.send(self.id, to, &message);
                 }
             }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cluster::ids::{NodeId, ShardId};
-use cluster::placement::member::NodeNumber;
+use cluster::placement::member::{Levels, NodeNumber};
 use cluster::runtime::joining::MeshSettings;
 use cluster::runtime::membership::PlacementRule;
 use cluster::runtime::node::{Node, NodeConfig};
@@ -26,6 +26,8 @@ pub(crate) struct Member {
     pub(crate) elsewhere: Option<PathBuf>,
     pub(crate) address: SocketAddr,
     pub(crate) number: u64,
+    pub(crate) placement: PlacementRule,
+    pub(crate) levels: Levels,
     node: Option<Node>,
     /// What the last run counted.
     registry: Registry,
@@ -40,9 +42,16 @@ fn free_address() -> SocketAddr {
 impl Member {
     pub(crate) fn new(number: u64) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let registry = Registry::default();
-        let (elsewhere, address, node) = (None, free_address(), None);
-        Self { folder, elsewhere, address, number, node, registry }
+        Self {
+            folder,
+            elsewhere: None,
+            address: free_address(),
+            number,
+            placement: PlacementRule::default(),
+            levels: Levels::OWN,
+            node: None,
+            registry: Registry::default(),
+        }
     }
 
     pub(crate) fn config(&self, join: &[SocketAddr]) -> NodeConfig {
@@ -53,7 +62,8 @@ impl Member {
             zone: "here".to_owned(),
             certificates: None,
             join: join.iter().map(SocketAddr::to_string).collect(),
-            placement: PlacementRule::default(),
+            placement: self.placement,
+            levels: self.levels,
         };
         let folder: &Path = self.elsewhere.as_deref().unwrap_or(self.folder.path());
         NodeConfig { mesh: Some(mesh), ..config(folder) }

@@ -28,7 +28,7 @@ fn set_links(members: &[Member], nth: usize, fault: LinkFault) {
     }
 }
 
-async fn until(what: &str, condition: impl AsyncFn() -> bool) {
+pub(crate) async fn until(what: &str, condition: impl AsyncFn() -> bool) {
     let waited = tokio::time::timeout(PATIENCE, async {
         while !condition().await {
             tokio::time::sleep(STEP).await;

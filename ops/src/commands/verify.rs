@@ -76,9 +76,10 @@ impl Verifier<'_> {
                 let file = match &error {
                     IdentityError::Io { file, .. } => *file,
                     IdentityError::Key(KeyCheckError::Damaged(_)) => "KEYCHECK",
-                    IdentityError::Damaged { .. } => "IDENTITY",
+                    IdentityError::Damaged { file, .. } => file,
                     IdentityError::Foreign { .. }
                     | IdentityError::Newer { .. }
+                    | IdentityError::Level { .. }
                     | IdentityError::OtherShards { .. }
                     | IdentityError::OtherNumber { .. }
                     | IdentityError::Key(_)

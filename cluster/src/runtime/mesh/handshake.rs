@@ -129,7 +129,7 @@ pub(super) async fn dial(
         from: shared.identity.node,
         to,
         boot: shared.identity.boot,
-        levels: shared.identity.levels,
+        levels: shared.levels(),
         purpose,
         window: shared.limits.window(purpose),
     };
@@ -215,7 +215,7 @@ pub(super) async fn accept(
             cluster: identity.cluster,
             node: identity.node,
             boot: identity.boot,
-            levels: identity.levels,
+            levels: shared.levels(),
             window: shared.limits.window(said.purpose),
         }),
     };
@@ -259,7 +259,7 @@ fn refusal(shared: &Shared, proven: &Proven, hello: &Hello) -> Option<Refusal> {
 fn misfit(shared: &Shared, cluster: ClusterId, levels: Levels, window: u64) -> Option<Refusal> {
     if cluster != shared.identity.cluster {
         Some(Refusal::OtherCluster)
-    } else if !levels.overlap(shared.identity.levels) {
+    } else if !levels.overlap(shared.levels()) {
         Some(Refusal::OtherLevels)
     } else if window < WINDOW_BYTES_MIN {
         Some(Refusal::SmallWindow)
