@@ -160,34 +160,19 @@ impl Actor for ShardActor {
                 state.carry_out(&myself);
                 return Ok(());
             }
-            // Whoever asked one of these may have gone.
-            ShardMessage::Status(reply) => {
-                reply.send(state.core.status()).ok();
-                return Ok(());
-            }
-            ShardMessage::IsSettled(reply) => {
-                reply.send(state.core.is_settled()).ok();
-                return Ok(());
-            }
+            ShardMessage::Status(reply) => return answered(reply, state.core.status()),
+            ShardMessage::IsSettled(reply) => return answered(reply, state.core.is_settled()),
             ShardMessage::Cursor { consumer, reply } => {
-                reply.send(state.core.cursor(consumer)).ok();
-                return Ok(());
+                return answered(reply, state.core.cursor(consumer));
             }
-            ShardMessage::LeadView(reply) => {
-                reply.send(state.core.lead_view()).ok();
-                return Ok(());
-            }
+            ShardMessage::LeadView(reply) => return answered(reply, state.core.lead_view()),
             ShardMessage::Point { start, pointer, reply } => {
                 state.point(start, pointer, reply);
                 return Ok(());
             }
-            ShardMessage::WalkStart(reply) => {
-                reply.send(state.core.walk_start()).ok();
-                return Ok(());
-            }
+            ShardMessage::WalkStart(reply) => return answered(reply, state.core.walk_start()),
             ShardMessage::WalkStep { walk, after, reply } => {
-                reply.send(state.core.walk_step(walk, after.as_ref())).ok();
-                return Ok(());
+                return answered(reply, state.core.walk_step(walk, after.as_ref()));
             }
             ShardMessage::SetFloor { position, reply } => {
                 state.set_floor(position, reply);
@@ -452,6 +437,12 @@ impl ShardState {
         });
         self.services.submit(IndexJob::Write { writes: vec![write], done });
     }
+}
+
+/// Whoever asked may have gone.
+fn answered<T>(reply: oneshot::Sender<T>, answer: T) -> Result<(), ActorProcessingErr> {
+    reply.send(answer).ok();
+    Ok(())
 }
 
 fn now() -> Timestamp {
