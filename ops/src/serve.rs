@@ -87,9 +87,10 @@ async fn serve(config: &Config) -> Result<(), Failure> {
             () = stop.asked() => false,
         };
         if is_prepared {
-            log_ready(&node, address, config, started.elapsed()).await;
             let app = app(&node, config, operator_token, default_currency, edge_metrics, registry);
             connections.replace(router(app));
+            // Whoever waits for this line meets the shop, not the answer of a node that starts.
+            log_ready(&node, address, config, started.elapsed()).await;
             stop.asked().await;
         }
     };
