@@ -19,6 +19,7 @@ pub struct ClusterMetrics {
     pub(crate) loads: Counter,
     pub(crate) passivations: Counter,
     pub(crate) shards_led: Gauge,
+    pub(crate) shards_moving: Gauge,
     pub(crate) shards_fenced: Gauge,
     pub(crate) lonely: Gauge,
     pub(crate) apply_lag: Gauge,
@@ -37,6 +38,7 @@ impl ClusterMetrics {
             loads: Counter::default(),
             passivations: Counter::default(),
             shards_led: Gauge::default(),
+            shards_moving: Gauge::default(),
             shards_fenced: Gauge::default(),
             lonely: Gauge::default(),
             apply_lag: Gauge::default(),
@@ -62,6 +64,11 @@ impl ClusterMetrics {
             "omnicart_cluster_shards_led",
             "Shards this node leads and serves",
             self.shards_led.clone(),
+        );
+        registry.register(
+            "omnicart_cluster_shards_moving",
+            "Shards on their way to other nodes, the group of the cluster itself included",
+            self.shards_moving.clone(),
         );
         registry.register(
             "omnicart_cluster_shards_fenced",

@@ -283,6 +283,8 @@ impl Membership {
         }
         self.see_level(cluster.level()).await?;
         self.link(&cluster);
+        let moving = cluster.places().filter(|(_, place)| place.is_moving()).count();
+        self.services.metrics.shards_moving.set(i64::try_from(moving).unwrap_or(i64::MAX));
         self.services.cluster.send_replace(Arc::new(cluster));
         Ok(())
     }
