@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::scenarios::chaos::fault::Fault;
+
 /// Load for OmniCart, each scenario against its yardstick in the same run. The last line printed is
 /// one JSON object.
 ///
@@ -124,6 +126,32 @@ pub(crate) enum Scenario {
     /// The exit code is 3 when any of lost, doubled, changed_replies, stock_errors is not 0.
     #[command(verbatim_doc_comment)]
     Crash(Crash),
+    /// Faults at several real nodes under load, then what clients saw is judged.
+    ///
+    /// Faults come one after another and in pairs, drawn from the seed: kill, pause, cut (one node
+    /// off from all others), cut_one_way, slow, full_disk (needs the right to mount), failing_fsync
+    /// (needs strace), wipe, delete_index, rolling_restart, join (once), drain.
+    ///
+    ///   acknowledged         writes answered with 2xx
+    ///   lost, doubled        pieces that carts hold fewer or more than acknowledged
+    ///   oversold             pieces promised beyond the stock
+    ///   violations           everything wrong: each of these, an answer that should not have come,
+    ///                        a repeat answered otherwise, a history that is not linearizable
+    ///   faults               faults that were seen to take effect
+    ///   fault_counts         {fault: {begun, seen}}
+    ///   leader_changes       shards that a node began to lead
+    ///   stock_errors         stocks that are not what acknowledged changes make them
+    ///   not_linearizable, undecided  entities whose history no order explains, or none was found
+    ///   unknown              writes without a key whose answer was lost; they may have taken effect
+    ///   unanswered           keyed requests that nobody answered until the end
+    ///   troubles             attempts that failed, by how
+    ///   unexpected_ends      processes that ended by themselves
+    ///   ended_full           processes that a full disk made end, their state index unwritten
+    ///   broken_off           why no more faults were brought about before the time was over
+    /// The exit code is 3 when anything is wrong, when a fault never took effect, and when the nodes
+    /// were not whole again in time.
+    #[command(verbatim_doc_comment)]
+    Chaos(Chaos),
     /// A part of a scenario, in a process of its own.
     #[command(subcommand, hide = true)]
     Task(Task),
@@ -137,6 +165,7 @@ impl Scenario {
             Self::Memory(_) => "memory",
             Self::Recovery(_) => "recovery",
             Self::Crash(_) => "crash",
+            Self::Chaos(_) => "chaos",
             Self::Task(_) => "task",
         }
     }
@@ -189,6 +218,28 @@ pub(crate) struct Crash {
     /// Draws the moments and the requests [default: the clock].
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Chaos {
+    /// How many nodes there are in the beginning.
+    #[arg(long, value_name = "N", default_value = "3")]
+    pub(crate) nodes: NonZero<u16>,
+    /// What is done to them [default: all that is possible].
+    #[arg(long, value_delimiter = ',', value_name = "FAULT,…")]
+    pub(crate) faults: Vec<Fault>,
+    /// How many clients, three at each entity.
+    #[arg(long, value_name = "N", default_value = "24")]
+    pub(crate) clients: NonZero<u16>,
+    /// How long a client waits between an answer and its next request.
+    #[arg(long, value_name = "N", default_value = "20")]
+    pub(crate) pause_ms: u64,
+    /// Draws the faults and the requests [default: the clock].
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Where the nodes' logs and all violations are kept [default: gone with the run].
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) logs: Option<PathBuf>,
 }
 
 /// Parts that need a process of their own.

@@ -25,7 +25,7 @@ use crate::arguments::{Arguments, Common, Scenario, Task};
 use crate::peers::omnicart::SERVER_TASK;
 use crate::peers::{bare, folder::Folder};
 use crate::report::{Report, Verbosity, Verdict};
-use crate::scenarios::{cart_write, crash, hot_sku, memory, recovery};
+use crate::scenarios::{cart_write, chaos, crash, hot_sku, memory, recovery};
 
 /// For a run that finished and found a promise broken.
 const EXIT_BROKEN: u8 = 3;
@@ -78,6 +78,9 @@ async fn measured(scenario: Scenario, common: &Common) -> anyhow::Result<ExitCod
         Scenario::Recovery(asked) => recovery::run(&asked, &folder, &mut report)?,
         Scenario::Crash(asked) => {
             Box::pin(crash::run(common, &asked, &folder, &mut report)).await?;
+        }
+        Scenario::Chaos(asked) => {
+            Box::pin(chaos::run(common, &asked, &folder, &mut report)).await?;
         }
         Scenario::Task(_) => unreachable!("a task is not measured"),
     }

@@ -31,8 +31,8 @@ impl LogCounters {
     }
 }
 
-/// The value of a counter without labels.
-fn counter(exposition: &str, name: &str) -> Option<u64> {
+/// The value of a counter or a gauge without labels.
+pub(crate) fn counter(exposition: &str, name: &str) -> Option<u64> {
     let line = exposition.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
     line.split_whitespace().next()?.parse().ok()
 }

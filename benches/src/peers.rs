@@ -4,7 +4,10 @@
 //! loopback; every file is in a folder of the run.
 
 pub(crate) mod bare;
+pub(crate) mod cluster;
+pub(crate) mod fault_proxy;
 pub(crate) mod folder;
 pub(crate) mod omnicart;
 pub(crate) mod part;
 pub(crate) mod process;
+pub(crate) mod small_disk;

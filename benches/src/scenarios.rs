@@ -1,7 +1,9 @@
 //! What is measured, one scenario a file.
 
 pub(crate) mod cart_write;
+pub(crate) mod chaos;
 pub(crate) mod crash;
 pub(crate) mod hot_sku;
 pub(crate) mod memory;
+pub(crate) mod random;
 pub(crate) mod recovery;

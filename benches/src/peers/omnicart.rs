@@ -18,16 +18,40 @@ use crate::shop;
 pub(crate) const SERVER_TASK: &str = "omnicart";
 const SERVER_ARGUMENTS: &[&str] = &[SERVER_TASK];
 const NO_ARGUMENTS: &[&str] = &[];
-const READY_PATH: &str = "/readyz";
+pub(crate) const READY_PATH: &str = "/readyz";
 const OPERATOR_TOKEN: &str = "operator-token-of-a-bench-run-0123456789";
 const CART_TOKEN_HEADER: &str = "omni-cart-token";
 const KEY_HEADER: &str = "idempotency-key";
 
-/// How to start the binary on one data folder, again and again.
-pub(crate) struct Omnicart {
-    program: PathBuf,
+/// What is under test: the binary asked for, or the server in this program.
+pub(crate) struct Program {
+    file: PathBuf,
     /// What comes before the program's own command line.
     arguments: &'static [&'static str],
+}
+
+impl Program {
+    pub(crate) fn asked_for(asked: Option<&Path>) -> anyhow::Result<Self> {
+        // By default the server is part of this program, so that what is measured is never older.
+        let (file, arguments) = match asked {
+            Some(file) => (file.to_owned(), NO_ARGUMENTS),
+            None => (own_program()?, SERVER_ARGUMENTS),
+        };
+        anyhow::ensure!(file.is_file(), "there is no {}", file.display());
+        Ok(Self { file, arguments })
+    }
+
+    /// The beginning of a command that serves.
+    pub(crate) fn serve(&self) -> Command {
+        let mut command = Command::new(&self.file);
+        command.args(self.arguments).arg("serve").env("OMNICART_OPERATOR_TOKEN", OPERATOR_TOKEN);
+        command
+    }
+}
+
+/// How to start the binary on one data folder, again and again.
+pub(crate) struct Omnicart {
+    program: Program,
     data: PathBuf,
     catalogue: PathBuf,
     log: PathBuf,
@@ -61,17 +85,9 @@ impl Sizes {
 
 impl Omnicart {
     pub(crate) fn in_folder(program: Option<&Path>, folder: &Folder) -> anyhow::Result<Self> {
-        // By default the server is part of this program, so that what is measured is never older.
-        let (program, arguments) = match program {
-            Some(program) => (program.to_owned(), NO_ARGUMENTS),
-            None => (own_program()?, SERVER_ARGUMENTS),
-        };
-        anyhow::ensure!(program.is_file(), "there is no {}", program.display());
-        let catalogue = folder.join("catalogue.json");
-        std::fs::write(&catalogue, shop::catalogue_json().to_string())
-            .context("cannot write the catalogue")?;
+        let (program, catalogue) = (Program::asked_for(program)?, write_catalogue(folder)?);
         let (data, log) = (folder.join("data"), folder.join("omnicart.log"));
-        Ok(Self { program, arguments, data, catalogue, log, sizes: Sizes::Default })
+        Ok(Self { program, data, catalogue, log, sizes: Sizes::Default })
     }
 
     pub(crate) fn with_sizes(self, sizes: Sizes) -> Self {
@@ -91,10 +107,8 @@ impl Omnicart {
     }
 
     fn command(&self, address: SocketAddr) -> Command {
-        let mut command = Command::new(&self.program);
+        let mut command = self.program.serve();
         command
-            .args(self.arguments)
-            .arg("serve")
             .args(["--listen", &address.to_string(), "--log-level", "warn"])
             // All load comes from one address.
             .arg("--cart-creation-rate=0")
@@ -102,10 +116,16 @@ impl Omnicart {
             .arg(&self.data)
             .arg("--catalogue")
             .arg(&self.catalogue)
-            .args(self.sizes.flags())
-            .env("OMNICART_OPERATOR_TOKEN", OPERATOR_TOKEN);
+            .args(self.sizes.flags());
         command
     }
+}
+
+pub(crate) fn write_catalogue(folder: &Folder) -> anyhow::Result<PathBuf> {
+    let catalogue = folder.join("catalogue.json");
+    std::fs::write(&catalogue, shop::catalogue_json().to_string())
+        .context("cannot write the catalogue")?;
+    Ok(catalogue)
 }
 
 /// A cart that its holder can change.

@@ -5,7 +5,8 @@
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -59,7 +60,7 @@ impl Process {
         Ok(Self { child, address, log: log.to_owned() })
     }
 
-    async fn wait_until_ready(&mut self, path: &str) -> anyhow::Result<()> {
+    pub(crate) async fn wait_until_ready(&mut self, path: &str) -> anyhow::Result<()> {
         let started = clock::monotonic();
         let mut caller = Caller::new(self.address);
         let call = Call::new(Method::GET, path);
@@ -80,11 +81,38 @@ impl Process {
         self.address
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn is_running(&mut self) -> anyhow::Result<bool> {
+        Ok(self.child.try_wait().context("cannot look at the server")?.is_none())
+    }
+
     /// kill -9, and gone when this returns.
-    pub(crate) fn kill(mut self) -> anyhow::Result<()> {
+    pub(crate) fn kill(mut self) -> anyhow::Result<ExitStatus> {
         self.child.kill().context("cannot kill the server")?;
-        self.child.wait().context("cannot wait for the server")?;
+        self.child.wait().context("cannot wait for the server")
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        // The shell's own command: the program of that name is not everywhere.
+        let script = format!("kill -{} {}", signal.name(), self.child.id());
+        let sent = Command::new("sh").args(["-c", &script]).status().context("cannot run sh")?;
+        anyhow::ensure!(sent.success(), "cannot send {} to the server", signal.name());
         Ok(())
+    }
+
+    /// Waits for the server to end by itself.
+    pub(crate) async fn ended(&mut self, within: Duration) -> anyhow::Result<ExitStatus> {
+        let started = clock::monotonic();
+        while started.elapsed() < within {
+            if let Some(status) = self.child.try_wait().context("cannot wait for the server")? {
+                return Ok(status);
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        anyhow::bail!("the server has not ended after {within:?}: {}", self.last_words())
     }
 
     fn last_words(&self) -> String {
@@ -92,6 +120,24 @@ impl Process {
         let mut lines: Vec<_> = text.lines().rev().take(5).collect();
         lines.reverse();
         lines.join(" | ")
+    }
+}
+
+/// What a process can be asked besides requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signal {
+    Terminate,
+    Stop,
+    Continue,
+}
+
+impl Signal {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Terminate => "TERM",
+            Self::Stop => "STOP",
+            Self::Continue => "CONT",
+        }
     }
 }
 
@@ -107,6 +153,24 @@ impl Drop for Process {
 pub(crate) fn free_address() -> anyhow::Result<SocketAddr> {
     let probe = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no port is free")?;
     Ok(probe.local_addr()?)
+}
+
+/// A port of the loopback to come back to: outside the range from which the system takes ports for
+/// connections, so that none has it while its server is away.
+pub(crate) fn lasting_address() -> anyhow::Result<SocketAddr> {
+    const FIRST: u16 = 18_000;
+    const PORTS: u16 = 14_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Runs that go on at the same time look in different places first.
+    let own = u16::try_from(std::process::id() % u32::from(PORTS)).unwrap_or(0);
+    for _ in 0..PORTS {
+        let nth = own.wrapping_mul(37).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, FIRST + nth % PORTS));
+        if TcpListener::bind(address).is_ok() {
+            return Ok(address);
+        }
+    }
+    anyhow::bail!("no port from {FIRST} on is free")
 }
 
 pub(crate) fn own_program() -> anyhow::Result<PathBuf> {

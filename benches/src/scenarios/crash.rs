@@ -7,7 +7,6 @@
 
 mod line;
 mod mover;
-mod random;
 mod shopper;
 
 use std::net::SocketAddr;
@@ -25,8 +24,8 @@ use crate::peers::folder::Folder;
 use crate::peers::omnicart::{Omnicart, Sizes};
 use crate::peers::process::Process;
 use crate::report::{Report, progress};
+use crate::scenarios::random::Random;
 use mover::Mover;
-use random::Random;
 use shopper::Shopper;
 
 /// How long the process lives under load before it is killed.

@@ -11,8 +11,8 @@ use hyper::StatusCode;
 use serde::Deserialize;
 
 use super::Findings;
-use super::random::Random;
 use crate::load::client::{Answer, Call, Caller};
+use crate::scenarios::random::Random;
 
 /// Latest answers that are asked for again after every restart.
 const RECENT_MAX: usize = 48;

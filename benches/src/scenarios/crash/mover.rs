@@ -8,10 +8,10 @@ use std::net::SocketAddr;
 use hyper::{Method, StatusCode};
 
 use super::line::{Asked, Line};
-use super::random::Random;
 use super::{Client, Findings, Scope, Step};
 use crate::load::client::{Answer, Call};
 use crate::peers::omnicart::{self, StockLevel};
+use crate::scenarios::random::Random;
 
 /// What the first SKU of a pair begins with.
 const STOCK: u64 = 10_000;

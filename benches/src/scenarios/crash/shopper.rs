@@ -9,10 +9,10 @@ use hyper::StatusCode;
 use serde::Deserialize;
 
 use super::line::{Asked, Line, code_of};
-use super::random::Random;
 use super::{Client, Findings, Scope, Step};
 use crate::load::client::{Answer, Call};
 use crate::peers::omnicart::{self, CartHandle};
+use crate::scenarios::random::Random;
 use crate::shop::PRODUCTS;
 
 /// A resource remembers 256 keys.
