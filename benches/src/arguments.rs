@@ -1,5 +1,7 @@
 //! The command line: every scenario and what its figures mean.
 
+mod clusters;
+
 use std::net::SocketAddr;
 use std::num::NonZero;
 use std::path::PathBuf;
@@ -7,7 +9,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::scenarios::chaos::fault::Fault;
+pub(crate) use clusters::{Chaos, Failover, Rebalance, Scale};
 
 /// Load for OmniCart, each scenario against its yardstick in the same run. The last line printed is
 /// one JSON object.
@@ -152,6 +154,51 @@ pub(crate) enum Scenario {
     /// were not whole again in time.
     #[command(verbatim_doc_comment)]
     Chaos(Chaos),
+    /// What clients see while a leader of three real nodes is killed or drained.
+    ///
+    /// Writes come at fixed times, at 30 % of what the cluster can do; most go to two shards, whose
+    /// leader is the victim. Each has ten seconds and is asked of other nodes, under the same key,
+    /// when one fails. A gap is the longest that a write due in it took, one for each event.
+    ///
+    ///   saturation_per_second, writes_per_second  what 64 clients reach, and the load from then on
+    ///   kill_p50_ms, kill_p99_ms    gaps after kill -9, in shards that the node led
+    ///   drain_p50_ms, drain_p99_ms  the same for SIGTERM, until the process has ended
+    ///   kill, drain          the same with {events, max_ms, others_…: shards led elsewhere, failed}
+    ///   calm_p50_ms, calm_p99_ms    writes before any event
+    ///   fdatasync_p99_ms     of the disk, under this load
+    ///   failed_requests      writes without their outcome in ten seconds; 0 is expected
+    ///   lost, doubled        pieces that stocks hold fewer or more than acknowledged; must be 0
+    /// `--seconds` is the time of the measurement before.
+    #[command(verbatim_doc_comment)]
+    Failover(Failover),
+    /// What more real nodes bring, and what a request costs that comes to the wrong one.
+    ///
+    /// Every node may have the same share of a core, by a control group, or where that is refused
+    /// by being bound to one core.
+    ///
+    ///   cap, cap_percent     cgroup or affinity; how much of a core a node may have
+    ///   sizes.NODES          {per_second, cores_used, per_second_per_node_core, failed}: writes of
+    ///                        64 clients, asked of any node
+    ///   remote_over_local    processor time of all nodes for a write that is asked of a node that
+    ///                        does not lead its shard / of the one that does; the median turn
+    ///   ways                 {asked_per_second, local_…, remote_cpu_seconds_per_1000, turns}: both at
+    ///                        half of what three nodes can do
+    ///   failed_requests      writes without their outcome in ten seconds; 0 is expected
+    #[command(verbatim_doc_comment)]
+    Scale(Scale),
+    /// What clients see while a fourth real node joins under load.
+    ///
+    /// Writes come at fixed times, at 30 % of what three nodes can do.
+    ///
+    ///   baseline_p99_ms, join_p99_ms  latency before, and from the start of the fourth until all lead
+    ///                        their share; p50 and max beside them
+    ///   join_over_baseline   join_p99_ms / baseline_p99_ms
+    ///   leaders              shards that each node leads in the end
+    ///   serves_after_seconds, even_after_seconds  since the start of the fourth
+    ///   failed_requests      writes without their outcome in ten seconds; must be 0
+    ///   lost, doubled        pieces that stocks hold fewer or more than acknowledged; must be 0
+    #[command(verbatim_doc_comment)]
+    Rebalance(Rebalance),
     /// A part of a scenario, in a process of its own.
     #[command(subcommand, hide = true)]
     Task(Task),
@@ -166,6 +213,9 @@ impl Scenario {
             Self::Recovery(_) => "recovery",
             Self::Crash(_) => "crash",
             Self::Chaos(_) => "chaos",
+            Self::Failover(_) => "failover",
+            Self::Scale(_) => "scale",
+            Self::Rebalance(_) => "rebalance",
             Self::Task(_) => "task",
         }
     }
@@ -218,28 +268,6 @@ pub(crate) struct Crash {
     /// Draws the moments and the requests [default: the clock].
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct Chaos {
-    /// How many nodes there are in the beginning.
-    #[arg(long, value_name = "N", default_value = "3")]
-    pub(crate) nodes: NonZero<u16>,
-    /// What is done to them [default: all that is possible].
-    #[arg(long, value_delimiter = ',', value_name = "FAULT,…")]
-    pub(crate) faults: Vec<Fault>,
-    /// How many clients, three at each entity.
-    #[arg(long, value_name = "N", default_value = "24")]
-    pub(crate) clients: NonZero<u16>,
-    /// How long a client waits between an answer and its next request.
-    #[arg(long, value_name = "N", default_value = "20")]
-    pub(crate) pause_ms: u64,
-    /// Draws the faults and the requests [default: the clock].
-    #[arg(long, value_name = "N")]
-    pub(crate) seed: Option<u64>,
-    /// Where the nodes' logs and all violations are kept [default: gone with the run].
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) logs: Option<PathBuf>,
 }
 
 /// Parts that need a process of their own.

@@ -8,6 +8,12 @@ pub(crate) fn per_second(count: u64, took: Duration) -> f64 {
     rounded(count as f64 / took.as_secs_f64())
 }
 
+/// So many percent of a rate, as a rate to ask for: at least one.
+pub(crate) fn share(per_second: f64, percent: u64) -> u64 {
+    let share = Duration::from_secs_f64((per_second * percent as f64 / 100.0).max(1.0));
+    share.as_secs()
+}
+
 /// Zero where there is nothing to compare with: JSON has no infinity.
 pub(crate) fn ratio(ours: f64, theirs: f64) -> f64 {
     rounded(ours / theirs)
@@ -22,6 +28,18 @@ pub(crate) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
     sorted.get(sorted.len().saturating_sub(1) / 2).copied().unwrap_or(0.0)
+}
+
+/// The smallest value that so many percent are not above.
+pub(crate) fn percentile(values: &[u64], percent: usize) -> u64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable();
+    let rank = (sorted.len() * percent).div_ceil(100).max(1);
+    sorted.get(rank - 1).copied().unwrap_or(0)
+}
+
+pub(crate) fn millis(micros: u64) -> f64 {
+    rounded(micros as f64 / 1_000.0)
 }
 
 pub(crate) fn seconds(took: Duration) -> f64 {
@@ -49,6 +67,15 @@ mod tests {
         assert_eq!(per_second(10, Duration::ZERO).to_string(), "0");
         assert_eq!(ratio(1.0, 3.0).to_string(), "0.333");
         assert_eq!(ratio_of(1_000_000, 3).to_string(), "333333");
+        assert_eq!([share(1_000.0, 30), share(0.5, 30)], [300, 1]);
+    }
+
+    #[test]
+    fn percentiles_are_values_that_were_seen() {
+        let values: Vec<_> = (1..=50).collect();
+        assert_eq!([50, 99, 100].map(|nth| percentile(&values, nth)), [25, 50, 50]);
+        assert_eq!((percentile(&[7], 1), percentile(&[], 99)), (7, 0));
+        assert_eq!(millis(1_234).to_string(), "1.234");
     }
 
     #[test]

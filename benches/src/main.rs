@@ -25,7 +25,9 @@ use crate::arguments::{Arguments, Common, Scenario, Task};
 use crate::peers::omnicart::SERVER_TASK;
 use crate::peers::{bare, folder::Folder};
 use crate::report::{Report, Verbosity, Verdict};
-use crate::scenarios::{cart_write, chaos, crash, hot_sku, memory, recovery};
+use crate::scenarios::{
+    cart_write, chaos, crash, failover, hot_sku, memory, rebalance, recovery, scale,
+};
 
 /// For a run that finished and found a promise broken.
 const EXIT_BROKEN: u8 = 3;
@@ -81,6 +83,15 @@ async fn measured(scenario: Scenario, common: &Common) -> anyhow::Result<ExitCod
         }
         Scenario::Chaos(asked) => {
             Box::pin(chaos::run(common, &asked, &folder, &mut report)).await?;
+        }
+        Scenario::Failover(asked) => {
+            Box::pin(failover::run(common, &asked, &folder, &mut report)).await?;
+        }
+        Scenario::Scale(asked) => {
+            Box::pin(scale::run(common, &asked, &folder, &mut report)).await?;
+        }
+        Scenario::Rebalance(asked) => {
+            Box::pin(rebalance::run(common, &asked, &folder, &mut report)).await?;
         }
         Scenario::Task(_) => unreachable!("a task is not measured"),
     }

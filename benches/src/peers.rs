@@ -5,6 +5,7 @@
 
 pub(crate) mod bare;
 pub(crate) mod cluster;
+pub(crate) mod cpu;
 pub(crate) mod fault_proxy;
 pub(crate) mod folder;
 pub(crate) mod omnicart;

@@ -3,7 +3,11 @@
 pub(crate) mod cart_write;
 pub(crate) mod chaos;
 pub(crate) mod crash;
+pub(crate) mod failover;
 pub(crate) mod hot_sku;
 pub(crate) mod memory;
 pub(crate) mod random;
+pub(crate) mod rebalance;
 pub(crate) mod recovery;
+pub(crate) mod scale;
+pub(crate) mod traffic;

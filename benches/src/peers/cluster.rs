@@ -3,6 +3,8 @@
 //! **Invariants:** a node keeps its number, its addresses and, unless it is wiped, its folder from
 //! start to start; every process ends with its handle.
 
+pub(crate) mod leaders;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -114,6 +116,19 @@ impl Cluster {
 
     /// Adds a node that is not started yet; returns its place.
     pub(crate) async fn add(&mut self) -> anyhow::Result<usize> {
+        let nth = self.add_unlisted().await?;
+        self.list(nth)?;
+        Ok(nth)
+    }
+
+    /// Tells those who ask of a node.
+    pub(crate) fn list(&self, nth: usize) -> anyhow::Result<()> {
+        self.addresses.add(self.node(nth)?.http);
+        Ok(())
+    }
+
+    /// Adds a node that nobody asks yet.
+    pub(crate) async fn add_unlisted(&mut self) -> anyhow::Result<usize> {
         let number = u16::try_from(self.nodes.len() + 1).context("too many nodes")?;
         let (http, mesh) = (lasting_address()?, lasting_address()?);
         let door = match &self.links {
@@ -126,7 +141,6 @@ impl Cluster {
             Some(mib) => (at.join("data"), Some(SmallDisk::mount(at, mib)?)),
         };
         self.nodes.push(ClusterNode { number, http, data, mesh, door, process: None, disk });
-        self.addresses.add(http);
         Ok(self.nodes.len() - 1)
     }
 
@@ -138,6 +152,11 @@ impl Cluster {
             self.ready(nth).await?;
         }
         self.settled(within).await
+    }
+
+    /// Where a node's log goes.
+    pub(crate) fn log_of(&self, node: &ClusterNode) -> PathBuf {
+        self.logs.join(format!("node-{}.log", node.number))
     }
 
     pub(crate) fn node(&self, nth: usize) -> anyhow::Result<&ClusterNode> {
@@ -158,7 +177,7 @@ impl Cluster {
             .args(["--advertise", &node.heard_at().to_string()])
             .args(["--node-number", &node.number.to_string()])
             // All load comes from one address.
-            .args(["--log-level", "info", "--cart-creation-rate=0"])
+            .args(["--log-level=info", "--cart-creation-rate=0"])
             .arg("--data")
             .arg(&node.data)
             .arg("--catalogue")
@@ -169,8 +188,7 @@ impl Cluster {
         for other in others.filter(|other| other.process.is_some() || other.data.exists()) {
             command.args(["--join", &other.heard_at().to_string()]);
         }
-        let log = self.logs.join(format!("node-{}.log", node.number));
-        let process = Process::launch(command, node.http, &log)?;
+        let process = Process::launch(command, node.http, &self.log_of(node))?;
         self.node_mut(nth)?.process = Some(process);
         Ok(())
     }
