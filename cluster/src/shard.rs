@@ -24,6 +24,7 @@ pub(crate) mod reads;
 pub(crate) mod record;
 pub(crate) mod reluctance;
 pub(crate) mod residents;
+pub mod retry;
 pub(crate) mod speculate;
 pub(crate) mod timers;
 pub(crate) mod turn;

@@ -7,6 +7,7 @@ mod folders;
 pub mod history;
 pub mod log;
 pub mod metrics;
+pub mod mutants;
 pub mod seal;
 pub mod sim_disk;
 pub mod snapshot;

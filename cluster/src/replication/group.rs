@@ -284,7 +284,11 @@ impl Group {
         }
         let change = MemberChange::decode(&entry.payload).map_err(|error| error.to_string())?;
         let conf = self.node.apply_conf_change(&change.to_raft());
-        let conf = conf.map_err(|error| error.to_string())?;
+        let mut conf = conf.map_err(|error| error.to_string())?;
+        if Mutant::JointChangeShortcut.is_planted() && !conf.voters_outgoing.is_empty() {
+            let end = MemberChange::default().to_raft();
+            conf = self.node.apply_conf_change(&end).map_err(|error| error.to_string())?;
+        }
         self.members = GroupMembers::from_conf_state(&conf, entry.index);
         self.node.mut_store().set_conf_state(conf);
         self.follow_members();

@@ -17,6 +17,7 @@ use storage::log::{GroupId, LogEntry, Record, VisitError};
 
 use crate::entity::DecodeError;
 use crate::ids::ShardId;
+use crate::mutants::Mutant;
 use crate::replication::group::{GroupState, group_of};
 use crate::replication::members::{GroupMembers, MEMBERS_VERSION, Unversioned, is_unversioned};
 use crate::replication::offer::SnapshotOffer;
@@ -133,11 +134,17 @@ impl Recovering {
             Record::HardState { group, term, vote, commit } => {
                 let group = self.groups.entry(group).or_default();
                 (group.term, group.vote) = (term, vote);
+                if Mutant::VoteForgotten.is_planted() {
+                    group.vote = 0;
+                }
                 group.commit = commit.max(group.commit);
             }
             Record::Truncate { group, from } => {
                 let group = self.groups.entry(group).or_default();
-                while group.entries.pop_back_if(|entry| entry.index >= from).is_some() {}
+                while !Mutant::TruncationForgotten.is_planted()
+                    && group.entries.pop_back_if(|entry| entry.index >= from).is_some()
+                {
+                }
                 group.passed.void(from);
                 group.terms.truncate(from);
             }
@@ -168,6 +175,10 @@ impl Recovering {
         Ok(())
     }
 
+    pub(crate) fn get(&self, group: GroupId) -> Option<&RecoveredGroup> {
+        self.groups.get(&group)
+    }
+
     pub(crate) fn take(&mut self, group: GroupId) -> Option<RecoveredGroup> {
         self.groups.remove(&group)
     }
@@ -189,6 +200,30 @@ impl RecoveredGroup {
     /// Whether a base that holds everything up to `applied` would need entries that were not kept.
     pub(crate) fn lacks_entries_after(&self, applied: u64) -> bool {
         self.passed.voided || (!self.passed.sizes.is_empty() && self.passed.last.0 > applied)
+    }
+
+    /// Whether the log was read with expectations of the index that turned out wrong, so that
+    /// entries are missing which this shard is to be made from. `inside` is the floor that the index
+    /// itself holds.
+    pub(crate) fn needs_more_of_the_log(&self, inside: Option<u64>) -> bool {
+        let from_snapshot = || self.snapshot.as_ref().map_or(0, |snapshot| snapshot.start);
+        let applied = self.usable_floor(inside).map_or_else(from_snapshot, |(index, _)| index);
+        self.lacks_entries_after(applied)
+    }
+
+    /// How far the index is complete, if the log continues from there; as index and term.
+    pub(crate) fn usable_floor(&self, inside: Option<u64>) -> Option<(u64, u64)> {
+        let floor = match Mutant::IndexUsedAboveFloor.is_planted() {
+            true => inside.map(|_| self.commit)?,
+            false => inside?.min(self.index_floor),
+        };
+        let (start, start_term) =
+            self.snapshot.as_ref().map_or((0, 0), |snapshot| (snapshot.start, snapshot.start_term));
+        if floor == 0 || floor < start || floor > self.commit.max(start) {
+            return None;
+        }
+        let term = if floor == start { Some(start_term) } else { self.term(floor) };
+        term.map(|term| (floor, term))
     }
 
     /// The term of an entry that was kept, or of the last one that was not.
@@ -231,7 +266,10 @@ impl RecoveredGroup {
             vote: self.vote,
             // A snapshot of another replica may hold more than this log does, and a torn write may
             // have left a commit index without its entries.
-            commit: self.commit.min(last),
+            commit: match Mutant::AllEntriesCommitted.is_planted() {
+                true => last,
+                false => self.commit.min(last),
+            },
             members,
             applied: before,
             entries: self.entries,

@@ -29,9 +29,7 @@ use crate::replication::transfer::offer_of;
 use crate::runtime::identity::{Identity, Origin, Wish, random};
 use crate::runtime::maintenance::CurrentSnapshot;
 use crate::runtime::node::{NodeConfig, StartError, start_error};
-use crate::runtime::restore::{
-    IndexPast, RestoreError, Restorer, floors, needs_more_of_the_log, read_base,
-};
+use crate::runtime::restore::{IndexPast, RestoreError, Restorer, floors, read_base};
 use crate::runtime::services::Progress;
 use crate::runtime::snapshotting::SNAPSHOT_DIR;
 use crate::runtime::starts::Starts;
@@ -119,7 +117,7 @@ impl Folder<'_> {
         let (read, mut past) = self.read_log_beside(index.as_mut());
         let (mut log, mut groups) = read?;
         let lacking = |(shard, group, _): &(ShardId, RecoveredGroup, GroupMembers)| {
-            needs_more_of_the_log(group, past.floors.get(shard).copied())
+            group.needs_more_of_the_log(past.floors.get(shard).copied())
         };
         if groups.iter().any(lacking) {
             tracing::info!("the log is read again, as the state index is not as far as it says");

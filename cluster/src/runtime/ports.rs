@@ -20,7 +20,9 @@ use crate::ids::{EntityRef, Incarnation, ShardId};
 use crate::runtime::services::Shards;
 use crate::shard::entry::Cursor;
 use crate::shard::io::{Input, Invocation};
-use crate::time::{Span, Timestamp};
+use crate::time::Timestamp;
+
+pub use crate::shard::retry::RetryRule;
 
 /// Attempts of one port at the same time; the others wait their turn. A port whose other side is
 /// dead holds up no other.
@@ -49,15 +51,6 @@ impl fmt::Display for InvocationId {
 #[derive(Debug, thiserror::Error)]
 #[error("in doubt: {0}")]
 pub struct InDoubt(pub String);
-
-/// When an attempt may simply be repeated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RetryRule {
-    /// The other side recognises the id for this long after the first attempt.
-    Idempotent { horizon: Span },
-    /// It does not: ask what became of the id before sending it again.
-    AskFirst,
-}
 
 pub type PortFuture<T> = Pin<Box<dyn Future<Output = Result<T, InDoubt>> + Send>>;
 
@@ -168,10 +161,7 @@ async fn attempt(
     sent_before: bool,
 ) -> Result<Answer, InDoubt> {
     let now = Timestamp::from_micros(clock::wall_micros());
-    let may_send = match adapter.retry_rule() {
-        RetryRule::Idempotent { horizon } => now <= invocation.asked_at.plus(horizon),
-        RetryRule::AskFirst => !sent_before,
-    };
+    let may_send = adapter.retry_rule().may_send(now, invocation.asked_at, sent_before);
     if !may_send && let Some(answer) = adapter.ask(id, invocation.request.clone()).await? {
         return Ok(answer);
     }

@@ -70,7 +70,7 @@ impl Restorer<'_> {
         index: &mut StateIndex,
     ) -> Result<(Base, (u64, u64)), RestoreError> {
         let failed = |source| RestoreError::Index { shard, source };
-        if let Some(applied) = usable_floor(group, past.floors.get(&shard).copied()) {
+        if let Some(applied) = group.usable_floor(past.floors.get(&shard).copied()) {
             let base = past.bases.remove(&shard).unwrap_or_else(|| read_base(shard, index))?;
             return Ok((base, applied));
         }
@@ -155,24 +155,4 @@ pub(crate) fn read_base(shard: ShardId, index: &mut StateIndex) -> Result<Base, 
         base.restore_cold(entity, record.position, &body).map_err(unreadable)?;
     }
     Ok(base)
-}
-
-/// Whether the log was read with expectations of the index that turned out wrong, so that entries
-/// are missing which this shard is to be made from.
-pub(crate) fn needs_more_of_the_log(group: &RecoveredGroup, inside: Option<u64>) -> bool {
-    let from_snapshot = || group.snapshot.as_ref().map_or(0, |snapshot| snapshot.start);
-    let applied = usable_floor(group, inside).map_or_else(from_snapshot, |(index, _)| index);
-    group.lacks_entries_after(applied)
-}
-
-/// How far the index is complete, if the log continues from there; as index and term.
-fn usable_floor(group: &RecoveredGroup, inside: Option<u64>) -> Option<(u64, u64)> {
-    let floor = inside?.min(group.index_floor);
-    let (start, start_term) =
-        group.snapshot.as_ref().map_or((0, 0), |snapshot| (snapshot.start, snapshot.start_term));
-    if floor == 0 || floor < start || floor > group.commit.max(start) {
-        return None;
-    }
-    let term = if floor == start { Some(start_term) } else { group.term(floor) };
-    term.map(|term| (floor, term))
 }

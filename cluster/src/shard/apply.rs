@@ -77,7 +77,8 @@ impl ShardCore {
         out: &mut Vec<Output>,
     ) -> Result<(), String> {
         let mut acks = BTreeMap::new();
-        if index > self.header.position {
+        let is_new = index > self.header.position || Mutant::HeaderAppliedTwice.is_planted();
+        if is_new {
             for item in &entry.items {
                 self.apply_to_header(item, &mut acks);
             }
@@ -86,12 +87,12 @@ impl ShardCore {
         let mut published = false;
         for (outcome, first_effect) in outcomes(&entry.items) {
             let place = Place { index, first_effect, time: entry.time };
-            if index > self.header.position {
+            if is_new {
                 published |= self.send_effects(outcome, place, out);
             }
             self.apply_to_record(outcome, place, out)?;
         }
-        if index > self.header.position {
+        if is_new {
             self.header.position = index;
             self.header.time = entry.time;
             self.header.sessions.forget_before(entry.time);
@@ -147,9 +148,12 @@ impl ShardCore {
     fn send_effects(&mut self, outcome: &Outcome, place: Place, out: &mut Vec<Output>) -> bool {
         self.forget_tells(outcome);
         let Verdict::Accepted { effects, .. } = &outcome.verdict else { return false };
-        let leads = self.leads_started();
+        let leads = self.leads_started() || Mutant::EffectsByFollowers.is_planted();
         let mut published = false;
-        for (nth, effect) in effects.iter().enumerate() {
+        if leads {
+            out.extend(invocations(outcome, place));
+        }
+        for effect in effects {
             match effect {
                 Effect::Tell { to, command } => {
                     let target = self.shards.shard_of(to.key.slot());
@@ -160,16 +164,6 @@ impl ShardCore {
                         out.push(Output::Tell { target, tell: tell.clone() });
                     }
                 }
-                Effect::Invoke { port, request } if leads => out.push(Output::Invoke {
-                    entity: outcome.entity.clone(),
-                    invocation: Invocation {
-                        at: place.effect(nth),
-                        port: *port,
-                        request: request.clone(),
-                        asked_at: place.time,
-                        offered_again: false,
-                    },
-                }),
                 Effect::Publish { .. } => published = true,
                 Effect::Invoke { .. } | Effect::SetTimer { .. } | Effect::CancelTimer { .. } => {}
             }
@@ -282,6 +276,25 @@ impl ShardCore {
             self.residents.measure(entity);
         }
     }
+}
+
+/// What an outcome asks of the outside world.
+pub(crate) fn invocations(outcome: &Outcome, place: Place) -> impl Iterator<Item = Output> {
+    let effects = match &outcome.verdict {
+        Verdict::Accepted { effects, .. } => effects.as_slice(),
+        Verdict::Rejected(_) | Verdict::PreconditionFailed | Verdict::Quarantined => &[],
+    };
+    effects.iter().enumerate().filter_map(move |(nth, effect)| {
+        let Effect::Invoke { port, request } = effect else { return None };
+        let invocation = Invocation {
+            at: place.effect(nth),
+            port: *port,
+            request: request.clone(),
+            asked_at: place.time,
+            offered_again: false,
+        };
+        Some(Output::Invoke { entity: outcome.entity.clone(), invocation })
+    })
 }
 
 /// The timers an outcome may set, replace, cancel or use up.

@@ -323,6 +323,10 @@ impl ShardCore {
                     self.offer_invocations(out);
                 }
             }
+        } else if self.ticks.is_multiple_of(TICKS_PER_OFFER)
+            && Mutant::OffersByDeposedLeader.is_planted()
+        {
+            self.offer_invocations(out);
         }
         out.extend(self.group.take_unlogged_commit().map(Output::AppendLazily));
         if self.ticks.is_multiple_of(TICKS_PER_OFFER) && self.group.take_snapshot_wanted() {
@@ -392,7 +396,8 @@ impl ShardCore {
     /// under the last leader are this one's now.
     fn start_lead(&mut self, out: &mut Vec<Output>) {
         let Some(lead) = &mut self.lead else { return };
-        if lead.started || self.applied.0 < lead.starts_after || self.joining.is_installing() {
+        let is_behind = self.applied.0 < lead.starts_after && !Mutant::LeadStartsEarly.is_planted();
+        if lead.started || is_behind || self.joining.is_installing() {
             return;
         }
         lead.started = true;
@@ -413,7 +418,9 @@ impl ShardCore {
         let abandoned = lead.abandoned(self.group.other_leader());
         out.extend(abandoned.map(|h| Output::Reply { token: h.token, reply: h.reply }));
         self.abandon_reads(out);
-        self.residents.drop_speculation();
+        if !Mutant::SpeculationKept.is_planted() {
+            self.residents.drop_speculation();
+        }
         if self.group.is_leader() {
             self.lead = Some(Lead::new(self.group.term(), self.group.last_index()));
         }

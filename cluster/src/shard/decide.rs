@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::entity::{Context, Effect};
 use crate::fabric::Precondition;
 use crate::ids::EntityRef;
+use crate::mutants::Mutant;
 use crate::shard::core::ShardCore;
 use crate::shard::dedupe::{KeyedAnswer, Recall};
 use crate::shard::entry::{Bytes, Cause, Outcome, Routed, Verdict};
@@ -170,6 +171,9 @@ impl ShardCore {
         };
         let (verdict, reply) = match self.judge(turn, &command, out) {
             Ok(judged) => judged,
+            Err(reply @ Reply::Rejected { .. }) if Mutant::RefusalSentEarly.is_planted() => {
+                return out.push(Output::Reply { token, reply });
+            }
             Err(reply) => return turn.hold(token, reply),
         };
         let cause = match command.key {

@@ -93,7 +93,10 @@ impl ShardCore {
         match query.freshness {
             Freshness::Position => {
                 // Between a snapshot's start and its end, records are of different moments.
-                let required = required.max(self.whole_at);
+                let required = match Mutant::FuzzyRead.is_planted() {
+                    true => required,
+                    false => required.max(self.whole_at),
+                };
                 let waiting = self.reads.confirmed.entry(required).or_default();
                 waiting.push(Read { token, query, required });
             }
@@ -131,7 +134,10 @@ impl ShardCore {
             return;
         };
         for read in question.reads {
-            let required = read.required.max(index);
+            let required = match Mutant::FollowerReadsBehind.is_planted() {
+                true => read.required,
+                false => read.required.max(index),
+            };
             self.reads.confirmed.entry(required).or_default().push(read);
         }
         out.extend(question.replies.into_iter().map(Output::from));

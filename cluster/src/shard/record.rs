@@ -90,13 +90,18 @@ impl Record {
     pub(crate) fn apply(&mut self, outcome: &Outcome, place: Place) -> Result<(), DecodeError> {
         self.position = place.index;
         match &outcome.cause {
-            Cause::TimerFired { name, .. } => {
+            Cause::TimerFired { name, .. } if !Mutant::TimerNotUsedUp.is_planted() => {
                 self.extra_mut().timers.remove(name);
             }
-            Cause::Answered { invocation } => {
+            Cause::Answered { invocation } if !Mutant::AnswerTakenTwice.is_planted() => {
                 self.extra_mut().invocations.remove(invocation);
             }
-            Cause::Routed(_) | Cause::Keyed { .. } | Cause::Told { .. } | Cause::Nested => {}
+            Cause::Routed(_)
+            | Cause::Keyed { .. }
+            | Cause::Told { .. }
+            | Cause::Nested
+            | Cause::TimerFired { .. }
+            | Cause::Answered { .. } => {}
         }
         if let Verdict::Accepted { events, effects, .. } = &outcome.verdict {
             for event in events {

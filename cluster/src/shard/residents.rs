@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use crate::ids::EntityRef;
+use crate::mutants::Mutant;
 use crate::shard::cold::ColdEntities;
 use crate::shard::record::Record;
 
@@ -234,7 +235,8 @@ impl Resident {
         let position = self.committed.position;
         let is_stored = self.indexed_at == position;
         let must_stay = !is_stored && unstored == Unstored::Stay;
-        if used || self.wanted || self.speculative.is_some() || must_stay {
+        let undecided = self.speculative.is_some() && !Mutant::LetGoUndecided.is_planted();
+        if used || self.wanted || undecided || must_stay {
             return None;
         }
         let unstored = (!is_stored).then(|| self.committed.encode());

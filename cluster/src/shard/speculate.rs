@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::entity::Effect;
 use crate::ids::{EntityRef, ShardId};
+use crate::mutants::Mutant;
 use crate::shard::core::ShardCore;
 use crate::shard::decide::Decided;
 use crate::shard::entry::{Bytes, Cause, Outcome, Verdict};
@@ -133,8 +134,9 @@ impl ShardCore {
             return Vec::new();
         }
         let mut channel_is_idle = depth < NESTED_DEPTH_MAX
-            && !self.header.channels.waits_for(self.id)
-            && self.lead.as_ref().is_some_and(|lead| lead.speculation.own_tells == 0);
+            && (Mutant::TellOvertakes.is_planted()
+                || !self.header.channels.waits_for(self.id)
+                    && self.lead.as_ref().is_some_and(|lead| lead.speculation.own_tells == 0));
         let mut direct = Vec::new();
         let mut kept = Vec::new();
         for effect in std::mem::take(effects) {

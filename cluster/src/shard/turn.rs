@@ -8,6 +8,7 @@
 //! `speculate`.
 
 use crate::mutants::Mutant;
+use crate::shard::apply::invocations;
 use crate::shard::core::ShardCore;
 use crate::shard::entry::{Entry, Item, Outcome, Verdict};
 use crate::shard::io::{Output, Reply, Space, Token};
@@ -136,6 +137,12 @@ impl ShardCore {
             time: turn.time,
             items: turn.items,
         };
+        if Mutant::InvokedBeforeCommit.is_planted() {
+            for (outcome, first_effect) in outcomes(&entry.items) {
+                let place = Place { index: turn.index, first_effect, time: entry.time };
+                out.extend(invocations(outcome, place));
+            }
+        }
         let encoded = entry.encode().filter(|encoded| encoded.len() <= self.entry_bytes_max);
         let mut replies = turn.held;
         if Mutant::ReplyBeforeCommit.is_planted() {

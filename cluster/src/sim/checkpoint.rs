@@ -77,10 +77,10 @@ impl SimNode {
             let (entity, position, bytes) = match walked {
                 Walked::Record { entity, stored } => (entity, stored.position, stored.bytes),
                 Walked::InIndex { entity } => {
-                    let Some((position, bytes)) = self.index.get(&entity).cloned() else {
+                    let Some(stored) = self.index.latest(&entity, shard).cloned() else {
                         return Err(fault(&format!("{entity} is in no index")));
                     };
-                    (entity, position, bytes)
+                    (entity, stored.position, stored.bytes)
                 }
             };
             let key = encode_ref(&entity);
@@ -103,8 +103,7 @@ impl SimNode {
         let Ok(file) = writer.finish(end) else { return Ok(()) };
         let members = start.members;
         let offer = SnapshotOffer { meta: file.meta, end: file.end, bytes: file.bytes, members };
-        self.append(&[offer.pointer(&file.path)])?;
-        self.log_mut().sync().map_err(|error| died(&error))?;
+        self.append_durably(&[offer.pointer(&file.path)])?;
         self.stats.snapshots += 1;
         self.covered.insert(shard, start.index);
         self.files.insert(shard, (offer.clone(), file.path));

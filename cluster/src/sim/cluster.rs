@@ -13,17 +13,18 @@ use storage::sim_disk::SplitMix64;
 use crate::ids::{EntityRef, NodeId, ShardId};
 use crate::placement::shard_map::ShardMap;
 use crate::replication::transfer::Transfer;
-use crate::shard::io::{Input, Reply, Token};
+use crate::shard::io::{Reply, Token};
 use crate::sim::client::{Act, Client, Finished, Wish};
 use crate::sim::clock::SimClock;
 use crate::sim::coverage::Coverage;
-use crate::sim::net::{Packet, SimNet};
+use crate::sim::events::Event;
+use crate::sim::net::SimNet;
 use crate::sim::node::{End, SimNode, WorldOptions, fault};
+use crate::sim::port::SimPort;
+use crate::sim::witness::Witness;
 use crate::time::{Span, Timestamp};
 
 pub(crate) const TICK: Span = Span::from_millis(100);
-/// One tick in so many begins a snapshot.
-const CHECKPOINT_ONE_IN: u64 = 10;
 const CLIENT_STEP: Span = Span::from_millis(4);
 /// Clients have addresses of their own.
 pub(crate) const CLIENTS_FROM: u64 = 1_000_000;
@@ -47,6 +48,8 @@ pub struct Cluster {
     pub(crate) now: Timestamp,
     pub(crate) nodes: BTreeMap<NodeId, Slot>,
     pub(crate) net: SimNet,
+    pub(crate) port: SimPort,
+    pub(crate) witness: Witness,
     clients: Vec<Client>,
     finished: Vec<Finished>,
     events: BTreeMap<(Timestamp, u64), Event>,
@@ -67,44 +70,9 @@ pub(crate) struct Slot {
     pub(crate) is_up: bool,
     pub(crate) paused_until: Timestamp,
     pub(crate) sync_micros_max: u64,
-    turn_is_due: bool,
+    pub(crate) turn_is_due: bool,
+    pub(crate) index_is_due: bool,
     pub(crate) transfers: BTreeMap<ShardId, (NodeId, Transfer)>,
-}
-
-pub(crate) enum Event {
-    Arrive {
-        from: NodeId,
-        to: NodeId,
-        packet: Packet,
-    },
-    Turn {
-        node: NodeId,
-        life: u64,
-    },
-    Synced {
-        node: NodeId,
-        life: u64,
-    },
-    Tick {
-        node: NodeId,
-        life: u64,
-    },
-    Answer {
-        node: NodeId,
-        life: u64,
-        shard: ShardId,
-        input: Box<Input>,
-    },
-    Client {
-        nth: usize,
-    },
-    Restart {
-        node: NodeId,
-    },
-    /// Somebody made room on a disk.
-    FreeDisk {
-        node: NodeId,
-    },
 }
 
 impl Cluster {
@@ -117,6 +85,8 @@ impl Cluster {
             now: Timestamp::from_micros(1_000_000_000),
             nodes: BTreeMap::new(),
             net: SimNet::new(seed ^ 0x4e7),
+            port: SimPort::default(),
+            witness: Witness::default(),
             clients: (0..options.n_clients).map(Client::new).collect(),
             finished: Vec::new(),
             events: BTreeMap::new(),
@@ -149,6 +119,7 @@ impl Cluster {
             paused_until: Timestamp::ZERO,
             sync_micros_max: 2_000,
             turn_is_due: false,
+            index_is_due: false,
             transfers: BTreeMap::new(),
         };
         self.nodes.insert(id, slot);
@@ -187,6 +158,9 @@ impl Cluster {
             coverage.log_reads += stats.log_reads;
             coverage.stores += stats.stores;
             coverage.loads += stats.loads;
+            coverage.floors += stats.floors;
+            coverage.index_starts += stats.index_starts;
+            coverage.index_rebuilds += stats.index_rebuilds;
         }
         coverage
     }
@@ -251,86 +225,13 @@ impl Cluster {
         self.trace = SplitMix64::new(mixed).next_u64();
     }
 
-    /// What happens inside a paused node happens when it goes on.
-    fn put_off(&mut self, event: Event) -> Option<Event> {
-        let node = match &event {
-            Event::Turn { node, .. } | Event::Synced { node, .. } | Event::Answer { node, .. } => {
-                *node
-            }
-            Event::Arrive { .. }
-            | Event::Tick { .. }
-            | Event::Client { .. }
-            | Event::Restart { .. }
-            | Event::FreeDisk { .. } => return Some(event),
-        };
-        let until = self.nodes.get(&node).map_or(Timestamp::ZERO, |slot| slot.paused_until);
-        if until <= self.now {
-            return Some(event);
-        }
-        self.after(until.since(self.now), event);
-        None
-    }
-
-    fn handle(&mut self, event: Event) -> Result<(), End> {
-        let Some(event) = self.put_off(event) else { return Ok(()) };
-        match event {
-            Event::Arrive { from, to, packet } => self.arrive(from, to, packet)?,
-            Event::Turn { node, life } => {
-                if let Some(slot) = self.awake(node, life) {
-                    slot.turn_is_due = false;
-                    self.turn(node)?;
-                }
-            }
-            Event::Synced { node, life } => {
-                if let Some(slot) = self.awake(node, life) {
-                    let synced = slot.node.finish_write();
-                    self.survive(node, synced)?;
-                    self.want_turn(node);
-                }
-            }
-            Event::Tick { node, life } => {
-                if self.slot(node, life).is_some() {
-                    self.after(TICK, Event::Tick { node, life });
-                }
-                if let Some(slot) = self.awake(node, life) {
-                    slot.node.tick_all();
-                    let begins = self.random.one_in(CHECKPOINT_ONE_IN);
-                    self.checkpoint(node, begins)?;
-                    self.ask_chunks(node);
-                    self.want_turn(node);
-                }
-            }
-            Event::Answer { node, life, shard, input } => {
-                if let Some(slot) = self.awake(node, life) {
-                    slot.node.send(shard, *input);
-                    self.want_turn(node);
-                }
-            }
-            Event::Client { nth } => self.act(nth),
-            Event::Restart { node } => self.restart(node)?,
-            Event::FreeDisk { node } => self.free_disk(node),
-        }
-        Ok(())
-    }
-
-    /// Takes a snapshot a step further, or begins one.
-    fn checkpoint(&mut self, node: NodeId, begins: bool) -> Result<(), End> {
-        let Some(slot) = self.nodes.get_mut(&node) else { return Ok(()) };
-        let wanted = !slot.node.wanted.is_empty();
-        if !begins && !wanted && slot.node.checkpoint.is_none() {
-            return Ok(());
-        }
-        let kept = slot.node.advance_checkpoint();
-        self.survive(node, kept)
-    }
-
     /// A node whose process is the one meant.
-    fn slot(&mut self, node: NodeId, life: u64) -> Option<&mut Slot> {
+    pub(crate) fn slot(&mut self, node: NodeId, life: u64) -> Option<&mut Slot> {
         self.nodes.get_mut(&node).filter(|slot| slot.is_up && slot.life == life)
     }
 
     /// As [`Self::slot`], with its clock read, unless it is paused.
-    fn awake(&mut self, node: NodeId, life: u64) -> Option<&mut Slot> {
+    pub(crate) fn awake(&mut self, node: NodeId, life: u64) -> Option<&mut Slot> {
         let now = self.now;
         let slot = self.slot(node, life).filter(|slot| slot.paused_until <= now)?;
         slot.node.now = slot.clock.read(now);
@@ -341,6 +242,7 @@ impl Cluster {
         let Some(slot) = self.nodes.get_mut(&node) else { return };
         slot.is_up = true;
         slot.turn_is_due = false;
+        slot.index_is_due = false;
         slot.transfers.clear();
         let life = slot.life;
         let first = Span::from_micros(self.random.below(TICK.as_micros()));
@@ -359,47 +261,6 @@ impl Cluster {
         self.after(pause.plus(Span::from_micros(micros)), Event::Turn { node, life });
     }
 
-    /// Gives every shard of a node its inputs, and carries on what comes out.
-    fn turn(&mut self, node: NodeId) -> Result<(), End> {
-        for shard in self.map.shards() {
-            let Some(slot) = self.nodes.get_mut(&node) else { return Ok(()) };
-            let mut worked = false;
-            let mut done = Ok(());
-            while done.is_ok() && slot.node.inbox_of(shard).is_some_and(|inbox| !inbox.is_empty()) {
-                worked = true;
-                done = slot.node.deliver(shard);
-            }
-            if !worked {
-                continue;
-            }
-            let done = done.and_then(|()| slot.node.flush(shard));
-            self.survive(node, done)?;
-            self.check_leader(node, shard)?;
-        }
-        self.carry_away(node);
-        self.write(node)
-    }
-
-    /// One write under way at a time, as production does it.
-    fn write(&mut self, node: NodeId) -> Result<(), End> {
-        let micros = {
-            let Some(slot) = self.nodes.get_mut(&node).filter(|slot| slot.is_up) else {
-                return Ok(());
-            };
-            if slot.node.is_writing() || slot.node.appends_waiting() == 0 {
-                return Ok(());
-            }
-            let begun = slot.node.begin_write(usize::MAX);
-            let micros = slot.sync_micros_max;
-            self.survive(node, begun)?;
-            micros
-        };
-        let Some(life) = self.nodes.get(&node).map(|slot| slot.life) else { return Ok(()) };
-        let took = Span::from_micros(100 + self.random.below(micros));
-        self.after(took, Event::Synced { node, life });
-        Ok(())
-    }
-
     /// A process that its log failed is gone, and starts again; anything else ends the run.
     pub(crate) fn survive(&mut self, node: NodeId, done: Result<(), End>) -> Result<(), End> {
         match done {
@@ -415,7 +276,18 @@ impl Cluster {
         }
     }
 
-    fn check_leader(&mut self, node: NodeId, shard: ShardId) -> Result<(), End> {
+    /// A replica that starts again must not be of a time before what it said.
+    pub(crate) fn check_start(&self, node: NodeId) -> Result<(), End> {
+        let Some(slot) = self.nodes.get(&node) else { return Ok(()) };
+        let mut cores = self.map.shards().zip(&slot.node.cores);
+        cores.try_for_each(|(shard, core)| {
+            let (term, last) = (core.group.term(), core.group.last_index());
+            let checked = self.witness.check_start(node, shard, term, last);
+            checked.map_err(|why| fault(&why))
+        })
+    }
+
+    pub(crate) fn check_leader(&mut self, node: NodeId, shard: ShardId) -> Result<(), End> {
         let core = self.nodes.get(&node).filter(|slot| slot.is_up);
         let Some(core) = core.and_then(|slot| slot.node.core(shard)) else { return Ok(()) };
         let status = core.status();
@@ -450,7 +322,7 @@ impl Cluster {
         self.finished.push(finished);
     }
 
-    fn act(&mut self, nth: usize) {
+    pub(crate) fn act(&mut self, nth: usize) {
         self.after(CLIENT_STEP, Event::Client { nth });
         let elsewhere = self.any_node();
         let now = self.now;

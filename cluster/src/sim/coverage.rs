@@ -33,6 +33,13 @@ pub struct Coverage {
     pub joined: u64,
     pub tells: u64,
     pub invocations: u64,
+    /// Times in which the world outside did not answer.
+    pub silences: u64,
+    /// Floors of state indexes that were raised, shards that started from their index, and shards
+    /// that had to do without.
+    pub floors: u64,
+    pub index_starts: u64,
+    pub index_rebuilds: u64,
     /// Pairs of replicas at the same place that were compared.
     pub compared: u64,
 }
@@ -72,6 +79,10 @@ counts!(
     joined,
     tells,
     invocations,
+    silences,
+    floors,
+    index_starts,
+    index_rebuilds,
     compared
 );
 

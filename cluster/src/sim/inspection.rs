@@ -78,8 +78,8 @@ fn state_hash(node: &SimNode, shard: ShardId) -> Option<(u64, [u8; 32])> {
             let (entity, position, bytes) = match walked {
                 Walked::Record { entity, stored } => (entity, stored.position, stored.bytes),
                 Walked::InIndex { entity } => {
-                    let (position, bytes) = node.index.get(&entity).cloned()?;
-                    (entity, position, bytes)
+                    let stored = node.index.latest(&entity, shard).cloned()?;
+                    (entity, stored.position, stored.bytes)
                 }
             };
             hasher.update(encode_ref(&entity));

@@ -37,6 +37,10 @@ enum Deed {
     Add {
         tells: Vec<String>,
     },
+    /// Adds its amount unless another operation has added its own.
+    Unless {
+        other: u64,
+    },
     /// Adds a round number when its timer fires.
     Later,
     /// Adds its amount when a port has answered.
@@ -94,7 +98,11 @@ impl Workload for Ledger {
         let plain = format!("w{}", random.below(PLAIN));
         let telling = format!("e{}", random.below(TELLING));
         let (name, deed) = match random.below(20) {
-            0..6 => (plain, Deed::Add { tells: vec![] }),
+            0..3 => (plain, Deed::Add { tells: vec![] }),
+            3..6 => match self.last_added_to(&plain) {
+                Some(other) => (plain, Deed::Unless { other }),
+                None => (plain, Deed::Add { tells: vec![] }),
+            },
             6..9 => (telling, Deed::Add { tells: vec![] }),
             9..12 => {
                 let told: BTreeSet<_> =
@@ -143,6 +151,7 @@ impl Workload for Ledger {
         }
         match &finished.reply {
             None | Some(Reply::Accepted { .. } | Reply::Viewed { .. }) => {}
+            Some(Reply::Rejected { .. }) if matches!(op.deed, Deed::Unless { .. }) => {}
             Some(other) => return Err(format!("operation {} got {other:?}", finished.op)),
         }
         op.end = Some(finished);
@@ -159,6 +168,12 @@ impl Workload for Ledger {
 }
 
 impl Ledger {
+    /// The newest operation that adds to an entity, done or not.
+    fn last_added_to(&self, name: &str) -> Option<u64> {
+        let adds = |op: &Op| op.name == name && matches!(op.deed, Deed::Add { .. });
+        self.ops.iter().rev().find(|(_, op)| adds(op)).map(|(id, _)| *id)
+    }
+
     /// An operation that was done under a key that is still good.
     fn draw_again(
         &self,
@@ -199,6 +214,10 @@ impl Ledger {
         };
         let wish = match first.map_or(&deed, |first| &first.deed) {
             Deed::Add { tells } => add(tells),
+            Deed::Unless { other } => {
+                let unless = amount(*other);
+                command(TallyCommand::AddUnless { amount: amount(id), unless })
+            }
             Deed::Later => command(TallyCommand::AddLater { after_ms: 700 }),
             Deed::Ask => command(TallyCommand::Ask(amount(id))),
             Deed::Read { freshness, at_least } => {
@@ -231,13 +250,17 @@ impl Ledger {
             let (here, there) = match &op.deed {
                 Deed::Read { .. } | Deed::Again { .. } => continue,
                 Deed::Later => (count(finals, &op.name, PLANNED), vec![]),
-                Deed::Ask => (count(finals, &op.name, amount(*id)), vec![]),
+                Deed::Ask | Deed::Unless { .. } => (count(finals, &op.name, amount(*id)), vec![]),
                 Deed::Add { tells } => {
                     let there = tells.iter().map(|name| count(finals, name, amount(*id)));
                     (count(finals, &op.name, amount(*id)), there.collect())
                 }
             };
-            let right = if op.reply().is_some() { here == 1 } else { here <= 1 };
+            let right = match op.reply() {
+                Some(Reply::Rejected { .. }) => here == 0,
+                Some(_) => here == 1,
+                None => here <= 1,
+            };
             if !right || there.iter().any(|n| *n != here) {
                 return Err(format!("operation {id} {op:?}: {here} times here, {there:?} there"));
             }
@@ -257,7 +280,8 @@ impl Ledger {
                 self.check_freshness(*id, op, end, held.get(..view.len()).unwrap_or(held), index)?;
             }
             match (&op.deed, op.sum()?) {
-                (Deed::Add { .. }, Some(sum)) => {
+                (Deed::Unless { other }, None) => self.check_refusal(*id, *other, held)?,
+                (Deed::Add { .. } | Deed::Unless { .. }, Some(sum)) => {
                     let at = held.iter().position(|held| *held == amount(*id));
                     let at = at.ok_or("an answer to what is not there")?;
                     let was: i64 = held.iter().take(at + 1).sum();
@@ -270,6 +294,15 @@ impl Ledger {
             }
         }
         Ok(())
+    }
+
+    /// What an operation was refused for is there for good.
+    fn check_refusal(&self, id: u64, other: u64, held: &[i64]) -> Result<(), String> {
+        let refused = matches!(self.ops.get(&id).and_then(Op::reply), Some(Reply::Rejected { .. }));
+        if !refused || held.contains(&amount(other)) {
+            return Ok(());
+        }
+        Err(format!("operation {id} was refused for {other}, which is not there"))
     }
 
     /// A repeat under a key gets the first answer, byte for byte.
@@ -302,12 +335,16 @@ impl Ledger {
         for (other_id, other) in self.ops.iter().filter(|(_, other)| other.name == read.name) {
             let Some(before) = &other.end else { continue };
             let Some(Reply::Accepted { index: at, .. }) = &before.reply else { continue };
-            let Deed::Add { .. } = other.deed else { continue };
+            let (Deed::Add { .. } | Deed::Unless { .. }) = other.deed else { continue };
+            let sees = seen.contains(&amount(*other_id));
+            if sees && *at > index && !before.retried {
+                return Err(format!("operation {id} sees {other_id} of {at} already at {index}"));
+            }
             let must = match freshness {
                 Freshness::Latest => before.done_at < end.invoked_at,
                 Freshness::Position => *at <= *at_least && !before.retried,
             };
-            if must && !seen.contains(&amount(*other_id)) {
+            if must && !sees {
                 return Err(format!("operation {id} {read:?} does not see {other_id} {other:?}"));
             }
         }
@@ -354,7 +391,10 @@ impl Ledger {
             for (id, op) in self.ops.iter().filter(|(_, op)| op.name == name) {
                 let Some(end) = &op.end else { continue };
                 let (adds, sum) = match &op.deed {
-                    Deed::Add { .. } => (amount(*id), op.sum()?),
+                    Deed::Unless { .. } if matches!(end.reply, Some(Reply::Rejected { .. })) => {
+                        continue;
+                    }
+                    Deed::Add { .. } | Deed::Unless { .. } => (amount(*id), op.sum()?),
                     Deed::Read { freshness: Freshness::Latest, .. } => {
                         (0, op.view()?.map(|(view, _)| view.iter().sum()))
                     }

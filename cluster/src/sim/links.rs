@@ -6,12 +6,13 @@
 use std::sync::Arc;
 
 use crate::entity::Answer;
-use crate::ids::{NodeId, ShardId};
+use crate::ids::{EntityRef, NodeId, ShardId};
 use crate::replication::offer::SnapshotOffer;
 use crate::replication::transfer::{ChunkWanted, Transfer, read_chunk};
-use crate::shard::io::{Input, Output};
+use crate::shard::io::{Input, Invocation, Output};
 use crate::sim::client::Client;
-use crate::sim::cluster::{CLIENTS_FROM, Cluster, Event};
+use crate::sim::cluster::{CLIENTS_FROM, Cluster};
+use crate::sim::events::Event;
 use crate::sim::net::Packet;
 use crate::sim::node::{Away, End, fault};
 use crate::time::Span;
@@ -21,21 +22,25 @@ const CHUNK_BYTES: usize = 700;
 const SNAPSHOT_DIR: &str = "snapshots";
 
 impl Cluster {
-    pub(crate) fn carry_away(&mut self, node: NodeId) {
+    pub(crate) fn carry_away(&mut self, node: NodeId) -> Result<(), End> {
         let away = match self.nodes.get_mut(&node) {
             Some(slot) if slot.is_up => slot.node.take_away(),
-            Some(_) | None => return,
+            Some(_) | None => return Ok(()),
         };
-        for (shard, output) in away {
-            self.carry(node, (shard, output));
+        for (shard, said) in
+            self.nodes.get_mut(&node).map(|s| s.node.take_said()).into_iter().flatten()
+        {
+            self.witness.hear(node, shard, said).map_err(|why| fault(&why))?;
         }
+        away.into_iter().try_for_each(|away| self.carry(node, away))?;
         let frames = self.nodes.get_mut(&node).map(|slot| slot.node.around.take_frames());
         for (to, frame) in frames.unwrap_or_default() {
             self.send(node, to, Packet::Raft(frame));
         }
+        Ok(())
     }
 
-    fn carry(&mut self, node: NodeId, (shard, output): Away) {
+    fn carry(&mut self, node: NodeId, (shard, output): Away) -> Result<(), End> {
         match output {
             Output::Reply { token, reply } => {
                 let client = NodeId(CLIENTS_FROM + Client::of(token));
@@ -52,15 +57,7 @@ impl Cluster {
             }
             Output::Fetch { from, offer } => self.begin_transfer(node, shard, from, offer),
             Output::Invoke { entity, invocation } => {
-                self.coverage.invocations += 1;
-                // A port that echoes; its answer may get lost, and is asked for again.
-                let Some(life) = self.nodes.get(&node).map(|slot| slot.life) else { return };
-                let answer = Answer::Done(invocation.request);
-                let input = Box::new(Input::Answered { entity, invocation: invocation.at, answer });
-                if self.random.below(5) > 0 {
-                    let took = Span::from_millis(1 + self.random.below(40));
-                    self.after(took, Event::Answer { node, life, shard, input });
-                }
+                self.invoke(node, shard, entity, invocation)?
             }
             Output::Members(members) => {
                 self.coverage.member_changes += 1;
@@ -82,6 +79,28 @@ impl Cluster {
             | Output::IndexDamaged { .. }
             | Output::Fenced { .. } => {}
         }
+        Ok(())
+    }
+
+    /// Asks the world outside, which echoes. Its answer may get lost, and is asked for again.
+    fn invoke(
+        &mut self,
+        node: NodeId,
+        shard: ShardId,
+        entity: EntityRef,
+        invocation: Invocation,
+    ) -> Result<(), End> {
+        self.coverage.invocations += 1;
+        let Some(slot) = self.nodes.get(&node) else { return Ok(()) };
+        let (life, clock, now) = (slot.life, slot.node.now, self.now);
+        let heard = self.port.attempt(shard, &invocation, clock, now);
+        if heard.map_err(|why| fault(&why))? && self.random.below(5) > 0 {
+            let answer = Answer::Done(invocation.request);
+            let input = Box::new(Input::Answered { entity, invocation: invocation.at, answer });
+            let took = Span::from_millis(1 + self.random.below(40));
+            self.after(took, Event::Answer { node, life, shard, input });
+        }
+        Ok(())
     }
 
     /// Where a node would send what is for the leader of a shard: by its own replica, which may have

@@ -6,12 +6,15 @@
 use crate::ids::{NodeId, ShardId};
 use crate::replication::members::{GroupMembers, MemberChange, MemberStep};
 use crate::shard::io::Input;
-use crate::sim::cluster::{Cluster, Event, Slot};
+use crate::sim::cluster::{Cluster, Slot};
+use crate::sim::events::Event;
 use crate::sim::node::End;
 use crate::time::Span;
 
 /// Tokens of changes nobody waits for.
 const NOBODY: u64 = 1 << 60;
+/// One restart in so many finds no state index.
+const INDEX_WIPED_ONE_IN: u64 = 6;
 
 impl Cluster {
     /// Does one thing to the cluster. Leaves a majority of machines running.
@@ -27,7 +30,8 @@ impl Cluster {
             68..74 => self.set_clock(node),
             74..79 => self.slow_disk(node),
             79..81 => self.fill_disk(node),
-            81..88 => self.transfer(),
+            81..86 => self.transfer(),
+            86..88 => self.silence_port(),
             88..90 => self.cut_power(),
             _ => self.change_members()?,
         }
@@ -37,6 +41,7 @@ impl Cluster {
     /// Ends every fault, except that `broken` stays as it is.
     pub fn heal(&mut self, broken: Option<NodeId>) {
         self.net.heal();
+        self.port.be_silent(self.now);
         if let Some(broken) = broken {
             self.isolate(broken);
         }
@@ -90,18 +95,22 @@ impl Cluster {
         let Some(slot) = self.nodes.get_mut(&node) else { return };
         slot.life += 1;
         slot.is_up = false;
-        slot.node.disk.crash();
-        slot.node.stats.crashes += 1;
+        slot.node.lose_power();
     }
 
     pub(crate) fn restart(&mut self, node: NodeId) -> Result<(), End> {
         let now = self.now;
+        let wipes = self.random.one_in(INDEX_WIPED_ONE_IN);
         let Some(slot) = self.nodes.get_mut(&node).filter(|slot| !slot.is_up) else {
             return Ok(());
         };
         slot.paused_until = now;
         slot.node.now = slot.clock.read(now);
+        if wipes {
+            slot.node.index.wipe();
+        }
         slot.node.restart()?;
+        self.check_start(node)?;
         self.say(|| format!("node {} starts again", node.0));
         self.began(node);
         Ok(())
@@ -165,6 +174,14 @@ impl Cluster {
         if let Some(slot) = self.nodes.get_mut(&node) {
             slot.sync_micros_max = micros;
         }
+    }
+
+    /// The world outside does what it is asked for, and nobody hears of it.
+    fn silence_port(&mut self) {
+        let until = self.now.plus(Span::from_millis(2_000 + self.random.below(20_000)));
+        self.coverage.silences += 1;
+        self.say(|| format!("the world outside is silent until {}", until.as_micros()));
+        self.port.be_silent(until);
     }
 
     /// Leaves next to nothing free for a while.
@@ -232,7 +249,7 @@ impl Cluster {
     /// Takes one step of moving a replica: a learner comes, becomes a voter in place of another,
     /// and the other one goes. Now and then a whole machine is replaced.
     fn change_members(&mut self) -> Result<(), End> {
-        let shard = self.any_shard();
+        let shard = self.shard_to_change();
         let Some(leader) = self.leader_of(shard) else { return Ok(()) };
         let Some(members) = self.members_of(leader, shard) else { return Ok(()) };
         if members.is_changing() {
@@ -259,9 +276,54 @@ impl Cluster {
                 return self.add_node(NodeId(next), &[]);
             }
         };
+        let joins = members.learners.first().copied().map(NodeId);
         let change = MemberChange { steps };
         self.tell_core(leader, shard, Input::ChangeMembers { token: NOBODY, change });
+        if let Some(learner) = joins {
+            self.part_soon(leader, learner);
+        }
         Ok(())
+    }
+
+    /// While members change, their leader is cut off with some of them: as each side could take
+    /// itself for a majority then.
+    fn part_soon(&mut self, leader: NodeId, learner: NodeId) {
+        if self.random.one_in(3) {
+            return;
+        }
+        let mut with = vec![leader, learner];
+        if self.random.one_in(3) {
+            with.push(self.any_node());
+        }
+        let pause = Span::from_micros(self.random.below(6_000));
+        self.after(pause, Event::Part { with });
+    }
+
+    pub(crate) fn part_in_two(&mut self, with: &[NodeId]) {
+        let all = self.nodes.keys().copied();
+        let without: Vec<_> = all.filter(|node| !with.contains(node)).collect();
+        self.coverage.cuts += 1;
+        self.say(|| format!("{with:?} are cut off from {without:?}"));
+        for one in with {
+            for other in &without {
+                self.net.cut(*one, *other);
+                self.net.cut(*other, *one);
+            }
+        }
+    }
+
+    /// Rather one that has a learner, so that it becomes a voter some day.
+    fn shard_to_change(&mut self) -> ShardId {
+        let any = self.any_shard();
+        if self.random.one_in(3) {
+            return any;
+        }
+        let has_learner = |shard: &ShardId| {
+            let leader = self.leader_of(*shard);
+            let members = leader.and_then(|leader| self.members_of(leader, *shard));
+            members.is_some_and(|members| !members.learners.is_empty())
+        };
+        self.map.shards().find(has_learner).unwrap_or(any)
     }
 
     fn members_of(&self, node: NodeId, shard: ShardId) -> Option<GroupMembers> {

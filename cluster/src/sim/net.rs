@@ -9,7 +9,7 @@ use storage::sim_disk::SplitMix64;
 use storage::snapshot::SnapshotMeta;
 
 use crate::ids::{NodeId, ShardId};
-use crate::replication::codec;
+use crate::node::bundle::Unpacking;
 use crate::replication::transfer::ChunkWanted;
 use crate::shard::io::{Command, Query, Reply, Token};
 use crate::shard::outbox::Tell;
@@ -58,12 +58,12 @@ pub(crate) enum Packet {
 impl fmt::Display for Packet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Raft(bytes) => match codec::decode(bytes) {
-                Ok((shard, message)) => {
+            Self::Raft(frame) => match Unpacking::of(frame) {
+                Ok(messages) => messages.flatten().try_for_each(|(shard, message)| {
                     let (kind, term) = (message.get_msg_type(), message.term);
                     let (index, n) = (message.index, message.get_entries().len());
-                    write!(f, "shard {shard} {kind:?} term {term} index {index} entries {n}")
-                }
+                    write!(f, "[shard {shard} {kind:?} term {term} index {index} entries {n}]")
+                }),
                 Err(error) => write!(f, "{error}"),
             },
             Self::Tell { target, tell } => {

@@ -10,26 +10,29 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use storage::disk::Disk;
-use storage::log::{AppendError, Class, Log, LogError, LogOptions, Record};
+use storage::log::{AppendError, Class, Log, LogOptions, Record};
 use storage::sim_disk::{SimDisk, SplitMix64};
 
 use crate::entity::Catalogue;
-use crate::ids::{EntityRef, Incarnation, NodeId, ShardId};
+use crate::ids::{Incarnation, NodeId, ShardId};
 use crate::node::core::NodeCore;
 use crate::placement::shard_map::ShardMap;
 use crate::replication::group::group_of;
 use crate::replication::members::GroupMembers;
 use crate::replication::offer::SnapshotOffer;
-use crate::replication::recovery::Recovering;
 use crate::replication::transfer::offer_of;
 use crate::shard::core::{ShardConfig, ShardCore};
 use crate::shard::io::{Input, Output, Space};
 use crate::shard::kind::Kinds;
-use crate::sim::checkpoint::{Checkpoint, end_of, read_snapshot, restore};
+use crate::shard::walk::Stored;
+use crate::sim::checkpoint::{Checkpoint, end_of, read_snapshot};
+use crate::sim::indexing::Raising;
+use crate::sim::state_index::{IndexJob, SimIndex};
+use crate::sim::witness::Said;
 use crate::time::Timestamp;
 
 pub(crate) const FIRST: Incarnation = Incarnation(1);
-const LOG_DIR: &str = "log";
+pub(crate) const LOG_DIR: &str = "log";
 /// Small, so that followers need what only the log holds.
 const LOG_CACHE_BYTES_MAX: usize = 1 << 10;
 /// What one read of the log gives at most.
@@ -63,14 +66,14 @@ pub(crate) type Away = (ShardId, Output);
 
 pub(crate) struct SimNode {
     pub(crate) id: NodeId,
-    options: WorldOptions,
+    pub(crate) options: WorldOptions,
     map: ShardMap,
     pub(crate) disk: SimDisk,
     random: SplitMix64,
     pub(crate) now: Timestamp,
     seed: u64,
     starts: u64,
-    log: Log,
+    pub(crate) log: Log,
     pub(crate) cores: Vec<ShardCore>,
     /// Inputs on their way, per shard in order.
     inbox: Vec<VecDeque<Input>>,
@@ -79,7 +82,10 @@ pub(crate) struct SimNode {
     lazy: Vec<Record>,
     /// Written and not synced yet.
     writing: Vec<(ShardId, u64)>,
-    pub(crate) index: BTreeMap<EntityRef, (u64, Vec<u8>)>,
+    pub(crate) index: SimIndex,
+    pub(crate) raising: Option<Raising>,
+    /// Up to where the index is complete.
+    pub(crate) floors: BTreeMap<ShardId, u64>,
     pub(crate) checkpoint: Option<Checkpoint>,
     pub(crate) covered: BTreeMap<ShardId, u64>,
     /// The snapshot of each shard, for others to fetch.
@@ -88,6 +94,8 @@ pub(crate) struct SimNode {
     pub(crate) wanted: BTreeSet<ShardId>,
     away: Vec<Away>,
     pub(crate) around: NodeCore,
+    /// What was said since somebody listened.
+    said: Vec<(ShardId, Said)>,
     space: Space,
     pub(crate) stats: WorldStats,
 }
@@ -107,6 +115,10 @@ pub struct WorldStats {
     pub installs: u64,
     /// Entries read back for followers.
     pub log_reads: u64,
+    pub floors: u64,
+    /// Shards that started from the state index, and that had to do without.
+    pub index_starts: u64,
+    pub index_rebuilds: u64,
 }
 
 impl SimNode {
@@ -119,7 +131,7 @@ impl SimNode {
     ) -> Result<Self, End> {
         let disk = SimDisk::new(seed);
         let map = ShardMap::even(options.n_shards).map_err(|error| fault(&error))?;
-        let (log, _) = open_log(&disk, &options)?;
+        let log = new_log(&disk, &options)?;
         let mut node = Self {
             id,
             map,
@@ -134,13 +146,16 @@ impl SimNode {
             appends: VecDeque::new(),
             lazy: Vec::new(),
             writing: Vec::new(),
-            index: BTreeMap::new(),
+            index: SimIndex::default(),
+            raising: None,
+            floors: BTreeMap::new(),
             checkpoint: None,
             covered: BTreeMap::new(),
             files: BTreeMap::new(),
             wanted: BTreeSet::new(),
             away: Vec::new(),
             around: NodeCore::new(map.shards()),
+            said: Vec::new(),
             space: Space::Free,
             stats: WorldStats::default(),
             options,
@@ -159,6 +174,13 @@ impl SimNode {
         self.random.below(bound)
     }
 
+    /// Cuts the power: what was not synced is there in part.
+    pub(crate) fn lose_power(&mut self) {
+        self.stats.crashes += 1;
+        self.disk.crash();
+        self.index.crash(&mut self.random);
+    }
+
     /// Starts again as a new process on the same disk.
     pub(crate) fn restart(&mut self) -> Result<(), End> {
         self.starts += 1;
@@ -168,13 +190,14 @@ impl SimNode {
         self.writing.clear();
         self.away.clear();
         self.around = NodeCore::new(self.map.shards());
+        self.said.clear();
         self.files.clear();
         self.wanted.clear();
-        self.index.clear();
+        self.index.end_process();
+        self.raising = None;
+        self.floors.clear();
         self.space = Space::Free;
-        let mut recovering = Recovering::default();
-        let (log, _) = open_log_into(&self.disk, &self.options, &mut recovering)?;
-        self.log = log;
+        let mut recovering = self.read_log()?;
         self.cores.clear();
         self.covered.clear();
         self.inbox = self.map.shards().map(|_| VecDeque::new()).collect();
@@ -183,8 +206,9 @@ impl SimNode {
             let group = recovering.take(group_of(shard)).unwrap_or_default();
             let lost = || End::Refused { why: format!("{LOG_DIR}/ holds nothing of {shard}") };
             let members = group.members.clone().ok_or_else(lost)?;
-            let (base, applied) = restore(&self.disk, shard, &group, &self.options.kinds)?;
-            self.covered.insert(shard, applied.0);
+            let (base, applied) = self.base_of(shard, &group)?;
+            let start = group.snapshot.as_ref().map_or(0, |at| at.start);
+            self.covered.insert(shard, start);
             let offer = group.snapshot.as_ref().map(|at| {
                 let offer = offer_of(&self.disk, at).map_err(|error| end_of(&error))?;
                 self.files.insert(shard, (offer.clone(), at.file.clone()));
@@ -230,21 +254,31 @@ impl SimNode {
     pub(crate) fn deliver(&mut self, shard: ShardId) -> Result<(), End> {
         let input = self.inbox_mut(shard).and_then(VecDeque::pop_front);
         let Some(input) = input else { return Ok(()) };
+        self.work(shard, |core, now, out| core.step(now, input, out))
+    }
+
+    /// Lets a core do something, and carries out what it wants done.
+    fn work(
+        &mut self,
+        shard: ShardId,
+        work: impl FnOnce(&mut ShardCore, Timestamp, &mut Vec<Output>),
+    ) -> Result<(), End> {
         let now = self.now;
         let mut out = Vec::new();
-        if let Some(core) = self.core_mut(shard) {
-            core.step(now, input, &mut out);
+        let Some(core) = self.core_mut(shard) else { return Ok(()) };
+        let led = core.leads();
+        work(core, now, &mut out);
+        let is_effect = |out: &Output| matches!(out, Output::Tell { .. } | Output::Invoke { .. });
+        // One that was elected may find in the same step that it was removed.
+        let leads = led || core.leads() || out.iter().any(|out| matches!(out, Output::Leads(true)));
+        if !leads && out.iter().any(is_effect) {
+            return Err(fault(&format!("shard {shard} has effects where it does not lead")));
         }
         self.carry_out(shard, &mut out)
     }
 
     pub(crate) fn flush(&mut self, shard: ShardId) -> Result<(), End> {
-        let now = self.now;
-        let mut out = Vec::new();
-        if let Some(core) = self.core_mut(shard) {
-            core.flush(now, &mut out);
-        }
-        self.carry_out(shard, &mut out)
+        self.work(shard, ShardCore::flush)
     }
 
     pub(crate) fn tick_all(&mut self) {
@@ -280,6 +314,14 @@ impl SimNode {
         Ok(())
     }
 
+    /// Logs and syncs, after everything that came before.
+    pub(crate) fn append_durably(&mut self, records: &[Record]) -> Result<(), End> {
+        self.begin_write(usize::MAX)?;
+        self.append(records)?;
+        self.log.sync().map_err(|error| died(&error))?;
+        self.finish_write()
+    }
+
     pub(crate) fn appends_waiting(&self) -> usize {
         self.appends.len()
     }
@@ -288,7 +330,7 @@ impl SimNode {
         !self.writing.is_empty()
     }
 
-    pub(crate) fn append(&mut self, records: &[Record]) -> Result<(), End> {
+    fn append(&mut self, records: &[Record]) -> Result<(), End> {
         let appended = match self.log.append(records, Class::Client) {
             Err(AppendError::NoSpace) => {
                 self.set_space(Space::Full);
@@ -334,15 +376,12 @@ impl SimNode {
                 }
                 Output::AppendLazily(record) => self.lazy.push(record),
                 Output::Load { entity } => {
-                    self.stats.loads += 1;
-                    let stored = self.index.get(&entity).cloned();
-                    self.send(shard, Input::Loaded { entity, stored });
+                    self.index.push(IndexJob::Load { shard, entity });
                 }
                 Output::Store { entity, position, record } => {
-                    self.stats.stores += 1;
                     let bytes = record.len();
-                    self.index.insert(entity.clone(), (position, record));
-                    self.send(shard, Input::Indexed { entity, position, bytes });
+                    let stored = Stored { position, bytes: record };
+                    self.index.push(IndexJob::Store { shard, entity, stored, bytes });
                 }
                 Output::Fenced { why } | Output::IndexDamaged { why } => {
                     return Err(End::Fault { why });
@@ -358,6 +397,7 @@ impl SimNode {
                 }
                 Output::Install { offer, file } => self.install(shard, offer, file)?,
                 Output::Send { to, message } => {
+                    self.said.push((shard, Said::of(&message)));
                     self.around.send(shard, to, &message).map_err(|error| fault(&error))?;
                 }
                 Output::Reply { .. }
@@ -379,8 +419,10 @@ impl SimNode {
     /// Goes on from another node's snapshot: what was begun on the old state is void.
     fn install(&mut self, shard: ShardId, offer: SnapshotOffer, file: String) -> Result<(), End> {
         self.checkpoint.take_if(|checkpoint| checkpoint.shard() == shard);
-        let map = self.map;
-        self.index.retain(|entity, _| map.shard_of(entity.key.slot()) != shard);
+        self.raising.take_if(|raising| raising.shard() == shard);
+        self.index.forget_jobs(shard);
+        self.index.remove_shard(shard);
+        self.floors.remove(&shard);
         let base = read_snapshot(&self.disk, shard, &file, &self.options.kinds)?;
         self.covered.insert(shard, offer.meta.start);
         self.files.insert(shard, (offer, file));
@@ -391,6 +433,10 @@ impl SimNode {
 
     pub(crate) fn take_away(&mut self) -> Vec<Away> {
         std::mem::take(&mut self.away)
+    }
+
+    pub(crate) fn take_said(&mut self) -> Vec<(ShardId, Said)> {
+        std::mem::take(&mut self.said)
     }
 
     pub(crate) fn map(&self) -> ShardMap {
@@ -425,23 +471,13 @@ impl SimNode {
     }
 }
 
-fn open_log(disk: &SimDisk, options: &WorldOptions) -> Result<(Log, u64), End> {
-    open_log_into(disk, options, &mut Recovering::default())
-}
-
-fn open_log_into(
-    disk: &SimDisk,
-    options: &WorldOptions,
-    recovering: &mut Recovering,
-) -> Result<(Log, u64), End> {
+/// The log of an empty disk.
+fn new_log(disk: &SimDisk, options: &WorldOptions) -> Result<Log, End> {
     let disk: Arc<dyn Disk> = Arc::new(disk.clone());
     let segment_bytes = options.segment_bytes;
     let options = LogOptions { segment_bytes, ..LogOptions::default() };
-    match Log::open(disk, LOG_DIR, options, &mut |record| recovering.visit(record)) {
-        Ok((log, recovery)) => Ok((log, recovery.records)),
-        Err(error @ LogError::Damaged { .. }) => Err(End::Refused { why: error.to_string() }),
-        Err(error) => Err(fault(&error)),
-    }
+    let opened = Log::open(disk, LOG_DIR, options, &mut |_| Ok(()));
+    opened.map(|(log, _)| log).map_err(|error| fault(&error))
 }
 
 pub(crate) fn fault(why: &impl std::fmt::Display) -> End {

@@ -32,6 +32,11 @@ pub(crate) enum TallyCommand {
         amount: i64,
         tell: Vec<String>,
     },
+    /// Adds unless something else was added before.
+    AddUnless {
+        amount: i64,
+        unless: i64,
+    },
     /// Adds [`PLANNED`] when that time has passed.
     AddLater {
         after_ms: u64,
@@ -50,7 +55,11 @@ pub(crate) struct Added(i64);
 pub(crate) struct Sum(pub(crate) i64);
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct SumOverflows;
+pub(crate) enum Refused {
+    Overflows,
+    /// What was not to be there is there.
+    IsThere,
+}
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Look;
@@ -74,15 +83,15 @@ macro_rules! wire {
         }
     )*};
 }
-wire!(TallyCommand, Added, Sum, SumOverflows, Look, Seen);
+wire!(TallyCommand, Added, Sum, Refused, Look, Seen);
 
 impl Tally {
     pub(crate) fn address(name: &str) -> EntityRef {
         EntityRef { kind: Self::KIND, key: EntityKey::Name(name.into()) }
     }
 
-    fn add(&self, amount: i64, effects: Vec<Effect>) -> Result<Decision<Self>, SumOverflows> {
-        let sum = self.sum.checked_add(amount).ok_or(SumOverflows)?;
+    fn add(&self, amount: i64, effects: Vec<Effect>) -> Result<Decision<Self>, Refused> {
+        let sum = self.sum.checked_add(amount).ok_or(Refused::Overflows)?;
         Ok(Decision { events: vec![Added(amount)], effects, reply: Sum(sum) })
     }
 
@@ -97,15 +106,11 @@ impl Entity for Tally {
     type Command = TallyCommand;
     type Event = Added;
     type Reply = Sum;
-    type Rejection = SumOverflows;
+    type Rejection = Refused;
     type Query = Look;
     type View = Seen;
 
-    fn decide(
-        &self,
-        command: TallyCommand,
-        ctx: &Context<'_>,
-    ) -> Result<Decision<Self>, SumOverflows> {
+    fn decide(&self, command: TallyCommand, ctx: &Context<'_>) -> Result<Decision<Self>, Refused> {
         match command {
             TallyCommand::Add { amount, tell } => {
                 let command = TallyCommand::Add { amount, tell: vec![] }.to_bytes();
@@ -113,6 +118,10 @@ impl Entity for Tally {
                 let tells = told.map(|to| Effect::Tell { to, command: command.clone() });
                 self.add(amount, tells.collect())
             }
+            TallyCommand::AddUnless { unless, .. } if self.added.contains(&unless) => {
+                Err(Refused::IsThere)
+            }
+            TallyCommand::AddUnless { amount, .. } => self.add(amount, vec![]),
             TallyCommand::AddLater { after_ms } => {
                 let at = ctx.now.plus(Span::from_millis(after_ms));
                 Ok(self.want(Effect::SetTimer { name: LATER, at }))
@@ -129,7 +138,7 @@ impl Entity for Tally {
         }
     }
 
-    fn is_momentary(SumOverflows: &SumOverflows) -> bool {
+    fn is_momentary(_: &Refused) -> bool {
         false
     }
 

@@ -27,7 +27,7 @@ impl World {
         let only = NodeId(1);
         let node = SimNode::new(only, seed, &[only], options)?;
         let mut world = Self { node, replies: Vec::new(), last_token: 0, lossy: true };
-        world.carry_on();
+        world.carry_on()?;
         Ok(world)
     }
 
@@ -86,10 +86,10 @@ impl World {
             }
             75..90 => self.write_batch()?,
             90..94 => self.tick(),
+            94 => self.node.advance_floor(),
             _ => self.node.advance_checkpoint()?,
         }
-        self.carry_on();
-        Ok(())
+        self.carry_on()
     }
 
     /// Runs until nothing is on its way any more. Nothing is lost meanwhile.
@@ -110,10 +110,10 @@ impl World {
             for shard in self.node.map().shards() {
                 while self.node.inbox_of(shard).is_some_and(|inbox| !inbox.is_empty()) {
                     self.node.deliver(shard)?;
-                    self.carry_on();
+                    self.carry_on()?;
                 }
                 self.node.flush(shard)?;
-                self.carry_on();
+                self.carry_on()?;
             }
             self.write_batch()?;
         }
@@ -122,8 +122,7 @@ impl World {
 
     /// Cuts the power and starts again from what the disk kept.
     pub fn crash(&mut self) -> Result<(), End> {
-        self.node.stats.crashes += 1;
-        self.node.disk.crash();
+        self.node.lose_power();
         self.reopen()
     }
 
@@ -131,8 +130,7 @@ impl World {
     pub fn reopen(&mut self) -> Result<(), End> {
         self.replies.clear();
         self.node.restart()?;
-        self.carry_on();
-        Ok(())
+        self.carry_on()
     }
 
     fn tick(&mut self) {
@@ -148,7 +146,8 @@ impl World {
     }
 
     /// Everything stays on this node, if it arrives.
-    fn carry_on(&mut self) {
+    fn carry_on(&mut self) -> Result<(), End> {
+        self.node.work_index(usize::MAX)?;
         for (shard, output) in self.node.take_away() {
             match output {
                 Output::Reply { token, reply } => self.replies.push((token, reply)),
@@ -185,5 +184,6 @@ impl World {
                 | Output::Fenced { .. } => {}
             }
         }
+        Ok(())
     }
 }

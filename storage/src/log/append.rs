@@ -12,6 +12,7 @@ use super::index::{Gap, Place};
 use super::record::{GroupId, Kind, Label, Record};
 use super::segment::{HEADER_BYTES, Header, Segment};
 use super::{Class, Log, Tail};
+use crate::mutants::Mutant;
 use crate::seal::Seal;
 use bytes::Bytes;
 use std::io;
@@ -142,6 +143,7 @@ impl Log {
                 Fatal::NotContiguous { group, expected, found }
             })?;
         }
+        let mut rolled = false;
         for chunk in plan.chunks {
             let next = chunk.next.map(|header| self.next_segment(header)).transpose()?;
             let Some(current) = self.segments.back() else {
@@ -153,13 +155,16 @@ impl Log {
                 .write_at(chunk.at as u64, bytes)
                 .map_err(|source| Fatal::Write { file: current.path.clone(), source })?;
             if let Some(next) = next {
-                sync_segment(current)?;
+                if !Mutant::TailLostOnRoll.is_planted() {
+                    sync_segment(current)?;
+                }
+                rolled = true;
                 self.stats.syncs += 1;
                 self.segments.push_back(next);
             }
         }
         self.tail = plan.tail;
-        self.unsynced = true;
+        self.unsynced = !(rolled && Mutant::RollCountsAsSync.is_planted());
         self.stats.records += records.len() as u64;
         self.stats.record_bytes += buffer.len() as u64;
         Ok(())

@@ -6,6 +6,7 @@
 //!   recovery the oldest ones may be gone.
 
 use super::record::{GroupId, Record};
+use crate::mutants::Mutant;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
@@ -103,8 +104,8 @@ impl Group {
 
     /// The latest metadata records that lie in segments up to `segment`.
     pub(super) fn metadata_up_to(&self, segment: u64) -> impl Iterator<Item = &Record> {
-        let old = self.latest.values().filter(move |latest| latest.segment <= segment);
-        old.map(|latest| &latest.record)
+        let old = self.latest.iter().filter(move |(_, latest)| latest.segment <= segment);
+        old.filter(|(slot, _)| !is_forgotten(**slot)).map(|(_, latest)| &latest.record)
     }
 
     /// The oldest segment with an entry that is `needed` or that no snapshot covers.
@@ -193,6 +194,12 @@ impl Group {
             self.base = Some((start, term));
         }
     }
+}
+
+/// What a planted bug lets go with its segment.
+fn is_forgotten(slot: Slot) -> bool {
+    (slot == Slot::HardState && Mutant::HardStateLostWithSegment.is_planted())
+        || (slot == Slot::GroupMeta && Mutant::MembersLostWithSegment.is_planted())
 }
 
 /// All groups of the node.

@@ -8,6 +8,7 @@ use raft::{Progress, ProgressState, SnapshotStatus};
 use storage::log::{LogEntry, Record};
 
 use crate::ids::NodeId;
+use crate::mutants::Mutant;
 use crate::replication::group::{Group, raft_entry};
 use crate::replication::offer::SnapshotOffer;
 
@@ -111,7 +112,9 @@ impl Group {
         let (offer, file) = self.fetched.take()?;
         records.push(offer.pointer(&file));
         records.push(offer.members.record(self.id));
-        self.members = offer.members.clone();
+        if !Mutant::SnapshotWithoutMembers.is_planted() {
+            self.members = offer.members.clone();
+        }
         self.node.mut_store().install(offer.clone());
         self.follow_members();
         Some((offer, file))

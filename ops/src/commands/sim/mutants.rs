@@ -22,7 +22,7 @@ pub(super) use finding::find;
 mod finding {
     use std::panic;
 
-    use cluster::mutants::{Mutant, plant};
+    use cluster::mutants::{Planted, plant};
     use cluster::sim::run::{Failed, run};
     use serde_json::{Value, json};
 
@@ -39,10 +39,13 @@ mod finding {
         let hook = panic::take_hook();
         panic::set_hook(Box::new(|_| {}));
         let mut found = Vec::new();
-        let jobs = 0..u64::try_from(Mutant::ALL.len()).unwrap_or(0);
-        let look = |nth| Ok(after_seeds(request, mutant(nth)));
+        let all = Planted::all();
+        let planted = |nth: u64| usize::try_from(nth).ok().and_then(|nth| all.get(nth)).copied();
+        let jobs = 0..u64::try_from(all.len()).unwrap_or(0);
+        let look = |nth| Ok(planted(nth).and_then(|planted| after_seeds(request, planted)));
         let looked = run_all(jobs, request.threads, look, &mut |nth, after: Result<_, Failed>| {
-            let (name, after) = (format!("{:?}", mutant(nth)), after.unwrap_or(None));
+            let name = planted(nth).map_or(String::new(), |planted| planted.to_string());
+            let after = after.unwrap_or(None);
             let told = after.as_ref().map_or_else(
                 || format!("{name}: not found"),
                 |(n, why): &(u64, String)| format!("{name}: found after {n} seeds: {why}"),
@@ -69,15 +72,10 @@ mod finding {
         Ok(if survived.is_empty() { ExitCode::SUCCESS } else { Exit::Failed.into() })
     }
 
-    fn mutant(nth: u64) -> Mutant {
-        let nth = usize::try_from(nth).unwrap_or(0);
-        Mutant::ALL.get(nth).copied().unwrap_or_else(|| unreachable!("{nth} is below their number"))
-    }
-
     /// After how many seeds a bug is found, and by what.
-    fn after_seeds(request: &Request, mutant: Mutant) -> Option<(u64, String)> {
+    fn after_seeds(request: &Request, planted: Planted) -> Option<(u64, String)> {
         (1..).zip(request.seeds.clone()).find_map(|(n, seed)| {
-            plant(Some(mutant));
+            plant(Some(planted));
             let ended = contained(|| run(seed, request.options, workloads(), None));
             plant(None);
             match ended {

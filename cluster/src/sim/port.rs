@@ -1,0 +1,70 @@
+//! The world outside: it does what it is asked for and says so, unless its answer gets lost or it is
+//! silent for a while.
+//!
+//! **Invariants:** it knows a request again by its id for as long as it says, and a little longer,
+//! as clocks differ; asked what became of an id, it knows for ever. What it does twice is a fault of
+//! whoever asked: a request is different from every other one.
+
+use std::collections::BTreeMap;
+
+use crate::ids::ShardId;
+use crate::shard::entry::Cursor;
+use crate::shard::io::Invocation;
+use crate::shard::retry::RetryRule;
+use crate::time::{Span, Timestamp};
+
+/// How long an id is known, as those who ask are told.
+const HORIZON: Span = Span::from_secs(2);
+/// How far the clocks of two nodes may be apart, and a little more.
+const CLOCKS_APART: Span = Span::from_secs(10);
+
+#[derive(Default)]
+pub(crate) struct SimPort {
+    done: BTreeMap<(ShardId, Cursor), Timestamp>,
+    requests: BTreeMap<(ShardId, Vec<u8>), Cursor>,
+    silent_until: Timestamp,
+}
+
+impl SimPort {
+    pub(crate) fn be_silent(&mut self, until: Timestamp) {
+        self.silent_until = until;
+    }
+
+    /// What a node does with an invocation; its clock may be wrong. Whether there is an answer.
+    pub(crate) fn attempt(
+        &mut self,
+        shard: ShardId,
+        invocation: &Invocation,
+        clock: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, String> {
+        let id = (shard, invocation.at);
+        let rule = RetryRule::Idempotent { horizon: HORIZON };
+        let known = self.done.get(&id).copied();
+        let may_send = rule.may_send(clock, invocation.asked_at, invocation.offered_again);
+        if may_send || known.is_none() {
+            self.carry_out(shard, invocation, known, now)?;
+        }
+        Ok(now >= self.silent_until)
+    }
+
+    fn carry_out(
+        &mut self,
+        shard: ShardId,
+        invocation: &Invocation,
+        known: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<(), String> {
+        let at = invocation.at;
+        if known.is_some_and(|first| now > first.plus(HORIZON).plus(CLOCKS_APART)) {
+            return Err(format!("a port did {at:?} of shard {shard} twice: it was sent too late"));
+        }
+        let request = (shard, invocation.request.clone());
+        let first = *self.requests.entry(request).or_insert(at);
+        if first != at {
+            return Err(format!("a port did one request of shard {shard} as {first:?} and {at:?}"));
+        }
+        self.done.entry((shard, at)).or_insert(now);
+        Ok(())
+    }
+}
