@@ -300,9 +300,18 @@ impl Cluster {
         self.places.iter().map(|(shard, place)| (*shard, place))
     }
 
-    /// Nodes that are to hold a replica of an everywhere group without a vote.
+    /// Nodes that are to hold a replica of an everywhere group without a vote. One that leaves needs
+    /// it until it has handed over the last shard: what it leads it moves by what the group says.
     pub fn learners_everywhere(&self, place: &Place) -> BTreeSet<NodeId> {
-        let held = self.members().filter(|(_, member)| member.standing.may_hold());
+        let others = self.places.values().filter(|other| *other != place);
+        let parts = others.flat_map(|other| other.wanted.iter().chain(&other.voters));
+        let parts: BTreeSet<NodeId> = parts.copied().collect();
+        let hands_over = |node: &NodeId, member: &Member| {
+            member.standing == Standing::Leaving && parts.contains(node)
+        };
+        let held = self
+            .members()
+            .filter(|(node, member)| member.standing.may_hold() || hands_over(node, member));
         held.map(|(node, _)| node).filter(|node| !place.wanted.contains(node)).collect()
     }
 

@@ -332,6 +332,24 @@ proptest! {
     }
 }
 
+#[test]
+fn a_node_that_leaves_hears_of_the_cluster_until_its_last_shard_is_moved() {
+    let mut world = World::founded();
+    for number in 2..=4 {
+        world.join(number);
+    }
+    world.settle();
+    let fourth = NodeId(4);
+    world.set_standing(fourth, Standing::Leaving).expect("three are left");
+    let hears = |world: &World| {
+        let meta = world.cluster.place(META).expect("the meta group");
+        world.cluster.learners_everywhere(meta).contains(&fourth) || meta.wanted.contains(&fourth)
+    };
+    assert!(world.held().contains_key(&fourth) && hears(&world));
+    world.settle();
+    assert!(!world.held().contains_key(&fourth) && !hears(&world));
+}
+
 fn started(number: u16, folder: u8, epoch: u64, run: u64) -> Command {
     Command::Join(Candidate { start: Start { epoch, run }, ..candidate(number, folder) })
 }
