@@ -23,6 +23,7 @@ pub struct ClusterMetrics {
     pub(crate) shards_fenced: Gauge,
     pub(crate) lonely: Gauge,
     pub(crate) apply_lag: Gauge,
+    pub(crate) level: Gauge,
     pub(crate) clock_ahead: Gauge,
 }
 
@@ -42,6 +43,7 @@ impl ClusterMetrics {
             shards_fenced: Gauge::default(),
             lonely: Gauge::default(),
             apply_lag: Gauge::default(),
+            level: Gauge::default(),
             clock_ahead: Gauge::default(),
         };
         metrics.describe(registry);
@@ -79,6 +81,11 @@ impl ClusterMetrics {
             "omnicart_cluster_lonely",
             "1 while no other node of the cluster is heard of and this one therefore does not serve",
             self.lonely.clone(),
+        );
+        registry.register(
+            "omnicart_cluster_level",
+            "The feature level that the cluster works at; 0 while it is not known",
+            self.level.clone(),
         );
         registry.register(
             "omnicart_cluster_apply_lag_entries",
@@ -173,6 +180,7 @@ struct HandshakeLabels {
 #[derive(Clone, Default)]
 pub struct MeshMetrics {
     pub(crate) lanes_up: Gauge,
+    pub(crate) certificate_expires: Gauge,
     pub(crate) redials: Counter,
     calls_waiting: Family<CallsLabels, Gauge>,
     pub(crate) answers_late: Counter,
@@ -200,6 +208,11 @@ impl MeshMetrics {
             "omnicart_cluster_mesh_lanes_up",
             "Connections to peers that are open",
             metrics.lanes_up.clone(),
+        );
+        registry.register(
+            "omnicart_cluster_mesh_certificate_expiry_timestamp_seconds",
+            "Until when this node's certificate is valid; 0 without certificates",
+            metrics.certificate_expires.clone(),
         );
         registry.register(
             "omnicart_cluster_mesh_calls_waiting",

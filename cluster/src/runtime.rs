@@ -26,6 +26,7 @@ pub(crate) mod postponed;
 pub(crate) mod pulse;
 pub(crate) mod readmission;
 pub(crate) mod reception;
+pub(crate) mod removal;
 pub(crate) mod restore;
 pub(crate) mod router;
 pub(crate) mod services;

@@ -10,6 +10,7 @@ pub(crate) mod decide;
 mod decoding_tests;
 pub(crate) mod dedupe;
 pub mod entry;
+pub(crate) mod forgetting;
 pub(crate) mod header;
 pub mod io;
 pub(crate) mod joining;

@@ -221,6 +221,11 @@ impl Group {
         self.node.raft.term
     }
 
+    /// The term, and who has this replica's vote in it.
+    pub(crate) fn promised(&self) -> (u64, u64) {
+        (self.node.raft.term, self.node.raft.vote)
+    }
+
     pub(crate) fn last_index(&self) -> u64 {
         self.node.raft.raft_log.last_index()
     }

@@ -157,7 +157,8 @@ impl Recovering {
                 // What was applied was committed, whether or not a hard state says so yet.
                 group.commit = group.commit.max(end);
                 let at = SnapshotAt { start, start_term, end, file, members, history_to };
-                group.snapshot = Some(at);
+                // Of nothing: the replica let go of everything it held.
+                group.snapshot = Some(at).filter(|at| at.start > 0);
             }
             Record::GroupMeta { group, payload } => {
                 let members = GroupMembers::decode(&payload)?;

@@ -56,6 +56,7 @@ impl Services {
             | Question::Fitness(_)
             | Question::Clock
             | Question::Declines { .. }
+            | Question::Part { .. }
             | Question::Piece { .. } => {
                 debug_assert!(false, "only what needs no reply is brought");
             }

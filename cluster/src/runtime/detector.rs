@@ -93,6 +93,7 @@ impl Progress {
     /// Takes note of what a replica's state says after a step.
     pub(crate) fn learn(&self, shard: ShardId, core: &ShardCore) {
         self.is_sole_voter.store(core.is_sole_voter(), Ordering::Relaxed);
+        self.has_past.store(core.has_past(), Ordering::Relaxed);
         self.apply_lag.store(core.apply_lag(), Ordering::Relaxed);
         let is_stuck = core.is_stuck();
         let was_stuck = self.is_stuck.swap(is_stuck, Ordering::Relaxed);
@@ -186,7 +187,9 @@ impl Watch {
                 let question = Question::Declines { group: *group };
                 let deadline = tokio::time::Instant::from_std(clock::monotonic()) + LOOK_EVERY;
                 // A peer that is away hands nothing back.
-                network.ask(peer, &question, deadline).await.ok();
+                if network.ask(peer, &question, deadline).await.is_err() {
+                    break;
+                }
             }
         }
     }

@@ -50,13 +50,13 @@ pub(crate) struct MaintenanceRule {
 }
 
 pub(crate) struct Maintenance {
-    services: Arc<Services>,
-    disk: Arc<dyn Disk>,
+    pub(crate) services: Arc<Services>,
+    pub(crate) disk: Arc<dyn Disk>,
     seal: Option<Arc<dyn Seal>>,
     rule: MaintenanceRule,
-    shards: Vec<ShardId>,
+    pub(crate) shards: Vec<ShardId>,
     /// The snapshot each shard's log goes on from.
-    current: BTreeMap<ShardId, CurrentSnapshot>,
+    pub(crate) current: BTreeMap<ShardId, CurrentSnapshot>,
     /// When it was last said that a fenced shard keeps its log.
     fenced_was_told: BTreeMap<ShardId, Instant>,
     floors: Floors,
@@ -119,6 +119,7 @@ impl Maintenance {
     }
 
     async fn look(&mut self) -> Result<(), Postponed> {
+        self.forget_removed().await?;
         let due = self.due_shards().await?;
         let trims = !due.is_empty();
         for shard in due {
@@ -246,7 +247,7 @@ impl Maintenance {
         Ok(())
     }
 
-    fn actor(&self, shard: ShardId) -> Result<&ActorRef<ShardMessage>, Postponed> {
+    pub(crate) fn actor(&self, shard: ShardId) -> Result<&ActorRef<ShardMessage>, Postponed> {
         self.services.shards.get(shard).ok_or(Postponed::Stopping)
     }
 }
@@ -267,6 +268,15 @@ impl Services {
     /// The snapshot of another replica that this one went on from since this was last asked.
     fn take_installed(&self, shard: ShardId) -> Option<CurrentSnapshot> {
         self.progress_of(shard)?.installed.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// A shard's replica holds nothing any more.
+    pub(crate) fn begin_anew(&self, shard: ShardId) {
+        drop(self.take_installed(shard));
+        if let Some(progress) = self.progress_of(shard) {
+            progress.appended_bytes.store(0, Ordering::Relaxed);
+            progress.index_floor.store(0, Ordering::Relaxed);
+        }
     }
 
     fn take_snapshot_wanted(&self, shard: ShardId) -> bool {

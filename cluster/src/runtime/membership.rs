@@ -22,6 +22,7 @@ use crate::placement::steps::{self, Step, Target};
 use crate::replication::members::{MemberChange, MemberStep};
 use crate::runtime::asking::{ask, blocking, finished};
 use crate::runtime::leaders::Known;
+use crate::runtime::mesh::credentials::{CertificateError, Rotation};
 use crate::runtime::mesh::{LinkFault, PeerAddress};
 use crate::runtime::postponed::Postponed;
 use crate::runtime::readmission::{Admission, Seeking};
@@ -37,6 +38,8 @@ use crate::time::{Span, Timestamp};
 const ROUND: Duration = Duration::from_millis(200);
 /// Rounds between plans.
 const ROUNDS_PER_PLAN: u32 = 5;
+/// Rounds between questions about replicas that seem to have been moved away.
+const ROUNDS_PER_REMOVAL: u32 = 5;
 /// Rounds between questions at others' doors while nobody is heard of.
 const LONELY_ROUNDS: u32 = 25;
 /// A peer that was not heard of for so long leads nothing by plan.
@@ -100,6 +103,14 @@ impl ClusterHandle {
     /// How many groups this node leads.
     pub fn n_led_here(&self) -> usize {
         *self.services.leaders.led_here().borrow()
+    }
+
+    /// Reads the certificate files again; they are read from time to time anyway.
+    pub async fn reload_certificates(&self) -> Result<Rotation, CertificateError> {
+        match self.services.network.get() {
+            Some(network) => network.mesh.reload_certificates().await,
+            None => Ok(Rotation::Unchanged),
+        }
     }
 
     /// Spoils the link to another node, or mends it: for tests of what a cluster does then.
@@ -223,6 +234,10 @@ impl Membership {
                 self.tend(group).await?;
             }
         }
+        if round.is_multiple_of(ROUNDS_PER_REMOVAL) {
+            let nth = usize::try_from(round / ROUNDS_PER_REMOVAL).unwrap_or(0);
+            self.services.ask_about_parts(nth).await;
+        }
         let leads_meta = self.services.leaders.of(ShardId::META) == Known::Here;
         if leads_meta && round.is_multiple_of(ROUNDS_PER_PLAN) {
             self.plan().await;
@@ -282,6 +297,7 @@ impl Membership {
             return Ok(());
         }
         self.see_level(cluster.level()).await?;
+        self.services.metrics.level.set(i64::from(cluster.level()));
         self.link(&cluster);
         let moving = cluster.places().filter(|(_, place)| place.is_moving()).count();
         self.services.metrics.shards_moving.set(i64::try_from(moving).unwrap_or(i64::MAX));

@@ -73,11 +73,12 @@ pub(crate) struct Seeking {
     pub(crate) me: Candidate,
     /// Those that remember nothing against this node and know no leader of `meta` to ask.
     unled: BTreeSet<NodeId>,
+    has_asked: bool,
 }
 
 impl Seeking {
     pub(crate) fn new(settings: MeshSettings, me: Candidate) -> Self {
-        Self { settings, me, unled: BTreeSet::new() }
+        Self { settings, me, unled: BTreeSet::new(), has_asked: false }
     }
 
     /// Asks everybody once.
@@ -86,6 +87,9 @@ impl Seeking {
         let others = self.others(services.node, &cluster);
         if others.is_empty() && (founded || cluster.version() > 0) {
             return services.admit();
+        }
+        if !std::mem::replace(&mut self.has_asked, true) {
+            tracing::info!("waits for other nodes to say whether this folder is the latest");
         }
         let mut asked = JoinSet::new();
         for address in others.into_values() {

@@ -103,6 +103,7 @@ impl Reception {
                 services.hears_fitness(asked.from, fitness);
                 respond(asked, &Answer::Taken);
             }
+            Question::Part { group } => part(services, group, asked),
             Question::Clock => {
                 respond(asked, &Answer::Clock { micros: clock::wall_micros() });
             }
@@ -196,6 +197,21 @@ fn pass_on(services: &Services, group: ShardId, input: Input, asked: Asked) {
             respond(asked, &Answer::Reply(Reply::NotLeader { hint: None }));
         }
     }
+}
+
+/// Says whether the asking node has a part in a group that is held here.
+fn part(services: &Services, group: ShardId, asked: Asked) {
+    let Some(actor) = services.shards.get(group) else { return asked.refuse(Refused::Gone) };
+    let (reply, part) = oneshot::channel();
+    if actor.cast(ShardMessage::PartOf { node: asked.from, reply }).is_err() {
+        return asked.refuse(Refused::Gone);
+    }
+    tokio::spawn(async move {
+        match part.await.ok().flatten() {
+            Some((as_of, has_part)) => respond(asked, &Answer::Part { as_of, has_part }),
+            None => asked.refuse(Refused::Gone),
+        }
+    });
 }
 
 fn respond(asked: Asked, answer: &Answer) {

@@ -28,6 +28,8 @@ use crate::time::{Span, Timestamp};
 
 /// Between attempts while a shard has no leader.
 const RETRY_PAUSE: Duration = Duration::from_millis(20);
+/// How long a request waits for a node to hear others again.
+const CUT_OFF_PATIENCE: Duration = Duration::from_secs(1);
 const RETRY_AFTER_BUSY: Span = Span::from_secs(1);
 /// Bytes in the log's queue past which the disk is plainly not keeping up.
 const LOG_QUEUE_BYTES_MAX: usize = 256 << 20;
@@ -100,7 +102,7 @@ impl Router {
     ) -> Result<Reply, Unavailable> {
         self.services.metrics.commands.inc();
         let _visit = self.visits.enter();
-        let door = self.open_door(group)?;
+        let door = self.open_door(group, envelope.deadline).await?;
         if self.services.log.is_full() && self.leads(group) {
             return Err(Unavailable::StorageFull);
         }
@@ -135,7 +137,7 @@ impl Router {
     ) -> Result<Reply, Unavailable> {
         self.services.metrics.queries.inc();
         let _visit = self.visits.enter();
-        let door = self.open_door(group)?;
+        let door = self.open_door(group, deadline).await?;
         let request = |not_after| {
             Request::Query(Query {
                 entity: entity.clone(),
@@ -212,10 +214,16 @@ impl Router {
         door.ok_or(Unavailable::ShuttingDown)
     }
 
-    /// The door to a shard that requests may be brought to.
-    fn open_door(&self, group: ShardId) -> Result<&Door, Unavailable> {
-        if !self.services.may_serve(group) {
-            return Err(Unavailable::CutOff);
+    /// The door to a shard that requests may be brought to. A node that cannot tell what others decide
+    /// may be about to hear of them: it was paused, or has just started.
+    async fn open_door(&self, group: ShardId, deadline: Timestamp) -> Result<&Door, Unavailable> {
+        let patience = Instant::from_std(clock::monotonic()) + CUT_OFF_PATIENCE;
+        let until = instant_of(deadline).min(patience);
+        while !self.services.may_serve(group) && !self.shards.is_stopping() {
+            if Instant::from_std(clock::monotonic()) >= until {
+                return Err(Unavailable::CutOff);
+            }
+            tokio::time::sleep(RETRY_PAUSE).await;
         }
         self.door(group)
     }
@@ -269,11 +277,15 @@ impl Router {
                 self.services.leaders.hear(group, Some(node));
                 reply
             }
-            Ok(Answer::Taken | Answer::Piece(_) | Answer::Gone | Answer::Clock { .. }) => {
-                Reply::Unknown
-            }
+            Ok(
+                Answer::Taken
+                | Answer::Piece(_)
+                | Answer::Gone
+                | Answer::Clock { .. }
+                | Answer::Part { .. },
+            )
+            | Err(Unanswered::Unknown) => Reply::Unknown,
             Err(Unanswered::NotAsked) => Reply::NotLeader { hint: None },
-            Err(Unanswered::Unknown) => Reply::Unknown,
             Err(Unanswered::TooLarge) => Reply::RecordFull,
         }
     }

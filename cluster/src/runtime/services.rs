@@ -82,6 +82,10 @@ pub(crate) struct Progress {
     /// Committed entries that its records lack.
     pub(crate) apply_lag: AtomicU64,
     pub(crate) is_stuck: AtomicBool,
+    /// The replica holds something of its group.
+    pub(crate) has_past: AtomicBool,
+    /// As of this index another replica knows that this one has no part in the group; zero for none.
+    pub(crate) removed_as_of: AtomicU64,
     /// Another replica's snapshot that this one goes on from, until maintenance knows of it.
     pub(crate) installed: Mutex<Option<CurrentSnapshot>>,
 }

@@ -67,6 +67,17 @@ pub(crate) enum ShardMessage {
     ChangeMembers(MemberChange, Waiter),
     /// The group as its leader sees it, if it is this replica.
     LeadView(oneshot::Sender<Option<LeadView>>),
+    /// Whether a node has a part in the group as of an index, if this replica can tell.
+    PartOf {
+        node: NodeId,
+        reply: oneshot::Sender<Option<(u64, bool)>>,
+    },
+    /// Lets go of everything, if this replica holds nothing past the index. Dropped when it stays;
+    /// else resolves when the log says so durably.
+    Forget {
+        as_of: u64,
+        reply: oneshot::Sender<oneshot::Receiver<()>>,
+    },
     /// Points the log to a snapshot of this replica, unless the replica goes on from a newer one.
     Point {
         start: u64,
@@ -166,6 +177,14 @@ impl Actor for ShardActor {
                 return answered(reply, state.core.cursor(consumer));
             }
             ShardMessage::LeadView(reply) => return answered(reply, state.core.lead_view()),
+            ShardMessage::PartOf { node, reply } => {
+                return answered(reply, state.core.part_of(node));
+            }
+            ShardMessage::Forget { as_of, reply } => {
+                if let Some(records) = state.core.forget(as_of, &mut state.out) {
+                    reply.send(state.services.log.append_durably(records)).ok();
+                }
+            }
             ShardMessage::Point { start, pointer, reply } => {
                 state.point(start, pointer, reply);
                 return Ok(());

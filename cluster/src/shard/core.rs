@@ -52,6 +52,7 @@ pub struct ShardCore {
     pub(crate) kinds: Kinds,
     pub(crate) resident_bytes_max: usize,
     pub(crate) entry_bytes_max: usize,
+    log_cache_bytes_max: usize,
     pub(crate) group: Group,
     pub(crate) header: Header,
     /// Index and term of the last applied entry.
@@ -134,6 +135,7 @@ impl ShardCore {
             kinds,
             resident_bytes_max,
             entry_bytes_max,
+            log_cache_bytes_max,
             group: Group::restart(
                 GroupConfig {
                     node,
@@ -162,6 +164,16 @@ impl ShardCore {
             clock: BelievedClock::default(),
             reluctance: Reluctance::default(),
         })
+    }
+
+    /// For another group of this replica.
+    pub(crate) fn group_config(&self) -> GroupConfig {
+        GroupConfig {
+            node: self.node,
+            shard: self.id,
+            seed: u64::from_be_bytes(asker_of(&self.seed, self.node)),
+            log_cache_bytes_max: self.log_cache_bytes_max,
+        }
     }
 
     /// Takes one input. Outputs are to be carried out in order.
@@ -222,6 +234,7 @@ impl ShardCore {
                 self.pump(now, out);
             }
             Input::ClockIsOff(is_off) => self.set_clock_is_off(is_off),
+            Input::Forgotten => self.joining.forgotten(),
             Input::Covered(offer) => self.group.cover(offer),
             Input::Fetched { offer, file } => self.take_fetched(&offer, file, now, out),
             Input::FetchFailed(offer) => self.joining.give_up(&offer),
@@ -582,6 +595,7 @@ fn refuse_fenced(input: Input, out: &mut Vec<Output>) {
         | Input::LogRead { .. }
         | Input::TransferLead { .. }
         | Input::StepDown
+        | Input::Forgotten
         | Input::ClockIsOff(_)
         | Input::Covered(_)
         | Input::Fetched { .. }

@@ -85,6 +85,8 @@ pub enum Input {
     StepDown,
     /// Whether this node's clock is far from what its peers agree on.
     ClockIsOff(bool),
+    /// What this replica let go of is gone from the disk.
+    Forgotten,
     /// The node's log points to this snapshot of this replica, durably.
     Covered(SnapshotOffer),
     /// The answer to [`Output::Fetch`]: the file is here, verified, synced and under its name.

@@ -29,11 +29,22 @@ pub(crate) struct Joining {
     fetching: Option<(SnapshotOffer, Message)>,
     /// The state is being read from a file; these entries are committed and wait for it.
     installing: Option<VecDeque<LogEntry>>,
+    /// What was held before is still on the disk.
+    forgetting: bool,
 }
 
 impl Joining {
     pub(crate) fn is_installing(&self) -> bool {
         self.installing.is_some()
+    }
+
+    /// Of a replica that holds nothing any more.
+    pub(crate) fn forgetting() -> Self {
+        Self { forgetting: true, ..Self::default() }
+    }
+
+    pub(crate) fn forgotten(&mut self) {
+        self.forgetting = false;
     }
 
     pub(crate) fn give_up(&mut self, offer: &SnapshotOffer) {
@@ -77,7 +88,7 @@ impl ShardCore {
     /// A snapshot is offered: its file comes first. What is out of date anyway, Raft answers.
     fn take_offer(&mut self, message: Message, now: Timestamp, out: &mut Vec<Output>) {
         let Ok(offer) = SnapshotOffer::from_raft(message.get_snapshot()) else { return };
-        if offer.shard() != self.id {
+        if offer.shard() != self.id || self.joining.forgetting {
             return;
         }
         let is_old = message.term < self.group.term() || offer.meta.start <= self.group.commit();

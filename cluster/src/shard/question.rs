@@ -53,6 +53,10 @@ pub(crate) enum Question {
     Declines {
         group: Option<ShardId>,
     },
+    /// Whether the asking node has a part in this group.
+    Part {
+        group: ShardId,
+    },
 }
 
 /// Whether a node is fit to lead: one that stops, or whose disk is full, is not.
@@ -75,6 +79,11 @@ pub(crate) enum Answer {
     Clock {
         micros: u64,
     },
+    /// As of this index of the group's log.
+    Part {
+        as_of: u64,
+        has_part: bool,
+    },
 }
 
 impl Question {
@@ -87,7 +96,8 @@ impl Question {
             | Self::TellsAcked { .. }
             | Self::Fitness(_)
             | Self::Clock
-            | Self::Declines { .. } => Lane::Calls,
+            | Self::Declines { .. }
+            | Self::Part { .. } => Lane::Calls,
             Self::Piece { .. } => Lane::Bulk,
         }
     }
@@ -135,6 +145,7 @@ mod tests {
             Answer::Taken,
             Answer::Gone,
             Answer::Clock { micros: 9 },
+            Answer::Part { as_of: 7, has_part: false },
         ] {
             let bytes = answer.encode().expect("small");
             assert_eq!(Answer::decode(&bytes), Ok(answer));

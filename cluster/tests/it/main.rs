@@ -26,5 +26,6 @@ mod partitions;
 mod persistence;
 mod ports;
 mod reluctance;
+mod removal;
 mod tally;
 mod waiting_tells;

@@ -40,7 +40,8 @@ impl Groups {
                 Ok(())
             }
             Record::SnapshotPointer { start, file, .. } => {
-                group.snapshot = Some(file.clone());
+                // Of nothing: the replica let go of everything it held.
+                group.snapshot = Some(file.clone()).filter(|_| *start > 0);
                 let beyond = start.saturating_add(1);
                 group.next = group.next.map(|next| next.max(beyond));
                 Ok(())
