@@ -15,6 +15,8 @@ use std::time::Duration;
 use actors::{Cart, Currency, PriceBook, Sku};
 use anyhow::Context;
 use cluster::entity::Catalogue;
+use cluster::runtime::membership::ClusterHandle;
+use cluster::runtime::mesh::credentials::Rotation;
 use cluster::runtime::node::{Node, NodeConfig, StartError};
 use cluster::shard::kind::Kinds;
 use cluster::time::Span;
@@ -81,6 +83,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         started = start_node(config, book, &mut registry) => started?,
         () = stop.asked() => return Ok(()),
     };
+    let rereading = tokio::spawn(reread_certificates(node.cluster().cloned(), hangups()?));
     let asked_to_stop = async {
         let is_prepared = tokio::select! {
             () = prepare(&node, config) => true,
@@ -101,6 +104,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     stopping.notify_one();
     serving.await.context("the server").map_err(|error| Failure::new(Exit::Failed, error))?;
     tracing::info!("no more requests, the node stops");
+    rereading.abort();
     node.stop().await;
     tracing::info!("stopped");
     refused.map_or(Ok(()), |why| Err(not_admitted(config, why)))
@@ -242,6 +246,30 @@ fn operator_token(config: &Config) -> Result<Option<OperatorToken>, Failure> {
     eprintln!("operator token of this run: {text}");
     let token = OperatorToken::try_from(text);
     Ok(Some(token.map_err(|error| Failure::new(Exit::Failed, error))?))
+}
+
+fn hangups() -> Result<Signal, Failure> {
+    signal(SignalKind::hangup())
+        .context("cannot listen for signals")
+        .map_err(|error| Failure::new(Exit::Failed, error))
+}
+
+/// On each SIGHUP, uses the certificates that lie in their folder by then.
+async fn reread_certificates(cluster: Option<ClusterHandle>, mut hangups: Signal) {
+    while hangups.recv().await.is_some() {
+        let Some(cluster) = &cluster else {
+            tracing::info!("SIGHUP: there are no certificates to read again");
+            continue;
+        };
+        match cluster.reload_certificates().await {
+            Ok(Rotation::Changed) => tracing::info!("SIGHUP: new certificates are in use"),
+            Ok(Rotation::Unchanged) => tracing::info!("SIGHUP: the certificates are the same"),
+            Err(error) => {
+                let error = anyhow::Error::new(error);
+                tracing::error!("SIGHUP: the old certificates stay in use: {error:#}");
+            }
+        }
+    }
 }
 
 /// The signals that ask the process to end.

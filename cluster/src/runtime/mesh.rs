@@ -25,6 +25,7 @@ mod lane_queue;
 pub mod names;
 mod peers;
 mod socket;
+mod validity;
 
 use std::io;
 use std::net::SocketAddr;
@@ -33,6 +34,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use storage::clock;
 use storage::disk::Disk;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -142,6 +144,9 @@ pub enum MeshError {
     Certificates(#[from] CertificateError),
 }
 
+/// A certificate that ends before is warned of.
+const SOON_DAYS: u64 = 14;
+
 enum Security {
     Certificates(Arc<Keyring>),
     PlainOnLoopback,
@@ -202,6 +207,7 @@ impl Mesh {
             handler: OnceLock::new(),
             tasks: Mutex::new(Some(JoinSet::new())),
         }));
+        mesh.0.tell_expiry();
         let listening = Listening::new(mesh.clone(), listener);
         Ok((mesh, listening))
     }
@@ -278,11 +284,15 @@ impl Mesh {
             return Ok(Rotation::Unchanged);
         };
         let keyring = Arc::clone(keyring);
-        match tokio::task::spawn_blocking(move || keyring.reload()).await {
+        let reloaded = match tokio::task::spawn_blocking(move || keyring.reload()).await {
             Ok(rotation) => rotation,
             // A reload that was cut short changed nothing.
             Err(_) => Ok(Rotation::Unchanged),
+        };
+        if matches!(reloaded, Ok(Rotation::Changed)) {
+            self.0.tell_expiry();
         }
+        reloaded
     }
 
     /// Asks whoever of this cluster listens at an address: how a newcomer introduces itself.
@@ -336,6 +346,20 @@ impl Shared {
             self.metrics.dropped(lane, Direction::Out);
         }
         pushed
+    }
+
+    /// Says until when the certificate in use is valid.
+    fn tell_expiry(&self) {
+        let Security::Certificates(keyring) = &self.security else { return };
+        let Some(expires) = keyring.current().expires else { return };
+        self.metrics.certificate_expires.set(i64::try_from(expires).unwrap_or(i64::MAX));
+        let left = expires.saturating_sub(clock::wall_micros() / 1_000_000);
+        let days_left = left / (24 * 60 * 60);
+        if days_left < SOON_DAYS {
+            tracing::warn!(days_left, "the node's certificate expires soon");
+        } else {
+            tracing::info!(days_left, "the node's certificate is valid");
+        }
     }
 
     fn map_version(&self) -> u64 {

@@ -22,6 +22,7 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 /// How a server is started.
 #[derive(Clone)]
 pub(crate) struct Setup {
+    program: PathBuf,
     folder: PathBuf,
     arguments: Vec<String>,
     /// A program that runs the server, such as a tracer.
@@ -39,11 +40,23 @@ impl Setup {
         let fixed = "--listen 127.0.0.1:0 --log-format json --segment-size 4MiB --shards 4 \
                      --entity-memory 64MiB --index-cache 1MiB --cart-creation-rate 0";
         let arguments = fixed.split_whitespace().map(str::to_owned).collect();
-        Self { folder: folder.to_owned(), arguments, wrapper: Vec::new(), token: Some(TOKEN) }
+        Self {
+            program: BINARY.into(),
+            folder: folder.to_owned(),
+            arguments,
+            wrapper: Vec::new(),
+            token: Some(TOKEN),
+        }
     }
 
     pub(crate) fn with(mut self, arguments: &[&str]) -> Self {
         self.arguments.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+        self
+    }
+
+    /// As a program that can do more than this one.
+    pub(crate) fn of_next_version(mut self) -> Self {
+        self.program = next_version().expect("it was built");
         self
     }
 
@@ -58,7 +71,8 @@ impl Setup {
     }
 
     fn command(&self) -> Command {
-        let mut words = self.wrapper.iter().map(String::as_str).chain([BINARY]);
+        let program = self.program.to_str().expect("a readable path");
+        let mut words = self.wrapper.iter().map(String::as_str).chain([program]);
         let mut command = clean(words.next().expect("a program"));
         command.args(words).arg("serve").arg("--data").arg(&self.folder).args(&self.arguments);
         if let Some(token) = self.token {
@@ -140,6 +154,14 @@ impl Server {
         Self { child, address, log }
     }
 
+    /// Starts a server that will not get ready.
+    pub(crate) fn start_without_waiting(setup: &Setup) -> Self {
+        let quiet = || Stdio::null();
+        let child = setup.command().stdout(quiet()).stderr(quiet()).spawn().expect("it starts");
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self { child, address, log: Arc::default() }
+    }
+
     pub(crate) fn log(&self) -> String {
         self.log.lock().expect("no panic").join("\n")
     }
@@ -150,7 +172,11 @@ impl Server {
 
     /// Asks it to stop, without waiting.
     pub(crate) fn ask_to_stop(&self) {
-        let script = format!("kill -TERM {}", self.child.id());
+        self.signal("TERM");
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let script = format!("kill -{name} {}", self.child.id());
         let sent = Command::new("sh").args(["-c", &script]).status().expect("sh runs");
         assert!(sent.success());
     }
@@ -232,6 +258,13 @@ fn clean(program: &str) -> Command {
 /// Runs one of the operator's commands to its end.
 pub(crate) fn omnicart(arguments: &[&str]) -> Output {
     clean(BINARY).args(arguments).output().expect("it runs")
+}
+
+/// The stand-in for the next version, which is built with the tests; a test that is built alone does
+/// without.
+pub(crate) fn next_version() -> Option<PathBuf> {
+    let program = Path::new(BINARY).parent()?.join("examples/next_version");
+    available("the example `next_version`", program.is_file()).then_some(program)
 }
 
 /// Whether a test that needs a tool of the machine may run; in CI it must.

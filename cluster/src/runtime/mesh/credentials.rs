@@ -25,6 +25,7 @@ use storage::disk::Disk;
 
 use crate::ids::NodeId;
 use crate::runtime::mesh::names::{ClusterName, Holder, Named, named};
+use crate::runtime::mesh::validity;
 
 /// The authorities' certificates, one or several.
 pub const AUTHORITY_FILE: &str = "ca.pem";
@@ -65,6 +66,8 @@ pub(super) struct Credentials {
     pub(super) cluster: ClusterName,
     pub(super) server: Arc<ServerConfig>,
     pub(super) client: Arc<ClientConfig>,
+    /// Since the Unix epoch, in seconds.
+    pub(super) expires: Option<u64>,
     digest: [u8; 32],
 }
 
@@ -163,6 +166,7 @@ impl Credentials {
             .map_err(|error| CertificateError::Pem { file: KEY_FILE, why: error.to_string() })?;
         let verifier = verifier(&roots, &provider)?;
         let cluster = own_name(&chain, node, &*verifier)?;
+        let expires = chain.first().and_then(|own| validity::end_of(own));
         let mut server = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&[&TLS13])
             .map_err(CertificateError::Key)?
@@ -181,7 +185,7 @@ impl Credentials {
         client.alpn_protocols = vec![PROTOCOL.to_vec()];
         client.resumption = Resumption::disabled();
         let (server, client) = (Arc::new(server), Arc::new(client));
-        Ok(Self { cluster, server, client, digest: files.digest() })
+        Ok(Self { cluster, server, client, expires, digest: files.digest() })
     }
 }
 
