@@ -18,3 +18,4 @@ mod rotation;
 mod server;
 mod sim;
 mod tidy;
+mod upgrade;
