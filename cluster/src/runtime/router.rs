@@ -273,8 +273,16 @@ impl Router {
                 self.services.leaders.hear(group, hint);
                 Reply::NotLeader { hint }
             }
+            // That replica serves nothing any more; another one may.
+            Ok(Answer::Reply(Reply::Fenced)) => {
+                self.services.leaders.hear(group, None);
+                Reply::NotLeader { hint: None }
+            }
             Ok(Answer::Reply(reply)) => {
-                self.services.leaders.hear(group, Some(node));
+                // A replica that lost its lead says so with this too.
+                if reply != Reply::Unknown {
+                    self.services.leaders.hear(group, Some(node));
+                }
                 reply
             }
             Ok(

@@ -274,14 +274,15 @@ impl ShardCore {
     fn enqueue(&mut self, token: u64, command: Command, out: &mut Vec<Output>) {
         let memory_full = self.is_memory_full();
         let reply = match (&mut self.lead, self.space) {
-            (_, Space::Full) => Reply::StorageFull,
+            // Whether there is space counts where the shard is led, and that may be elsewhere.
+            (None, _) => self.not_leader(),
+            (Some(_), Space::Full) => Reply::StorageFull,
             (Some(_), Space::Free) if memory_full => {
                 Reply::Busy { retry_after: Span::from_secs(1) }
             }
             (Some(lead), Space::Free) => {
                 return lead.inbox.push_back(Work::Command { token, command });
             }
-            (None, Space::Free) => self.not_leader(),
         };
         out.push(Output::Reply { token, reply });
     }

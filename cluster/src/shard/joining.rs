@@ -69,6 +69,11 @@ impl ShardCore {
         if let Some(answer) = self.group.ask_for_snapshot(&message) {
             return out.push(sent(answer));
         }
+        // One whose state is not whole could win, and then serve nobody until it is.
+        let is_to_lead = message.get_msg_type() == MessageType::MsgTimeoutNow;
+        if is_to_lead && !self.is_whole() {
+            return;
+        }
         // A replica without space keeps what is left of it for votes. Entries are sent again.
         let brings_entries =
             message.get_msg_type() == MessageType::MsgAppend && !message.entries.is_empty();
