@@ -7,6 +7,7 @@ mod bytes;
 pub mod cluster;
 #[cfg(test)]
 mod cluster_tests;
+pub mod giving_up;
 pub mod member;
 pub mod planner;
 pub mod shard_map;

@@ -10,6 +10,7 @@ mod draining;
 pub mod feed;
 pub(crate) mod fetching;
 pub(crate) mod floors;
+pub(crate) mod handovers;
 pub mod identity;
 pub mod joining;
 pub(crate) mod leaders;

@@ -1,12 +1,16 @@
 //! The cluster entity and the planner together: whole lives of a cluster, without a network.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use proptest::prelude::*;
 
 use crate::entity::{Context, Entity, Wire};
 use crate::ids::{EntityKey, EntityRef, NodeId, ShardId, Slot};
-use crate::placement::cluster::{Candidate, Cluster, Command, Event, Fewer, Rejection, Reply};
+use crate::placement::cluster::{
+    Candidate, Cluster, Command, Event, Fewer, Place, Rejection, Reply,
+};
+use crate::placement::giving_up::given_up;
 use crate::placement::member::{FolderId, Levels, NodeNumber, Standing, Start};
 use crate::placement::planner::{Rule, plan};
 use crate::time::Timestamp;
@@ -83,7 +87,11 @@ impl World {
             }
             for shard in moving {
                 self.index += 1;
-                let wanted = &self.cluster.place(shard).expect("a shard").wanted;
+                let Place { wanted, voters, .. } = self.cluster.place(shard).expect("a shard");
+                // A node that is not there takes no copy.
+                if wanted.iter().any(|n| self.silent.contains(n) && !voters.contains(n)) {
+                    continue;
+                }
                 let voters = wanted.iter().copied().collect();
                 let report = Command::Report { shard, voters, at: self.index };
                 self.run(report).expect("a report is taken");
@@ -388,4 +396,73 @@ fn the_level_of_all_is_that_of_the_least_able_member() {
     assert_eq!(world.cluster.level_of_all(), 1);
     world.set_standing(node, Standing::Lost).expect("it was lost");
     assert_eq!(world.cluster.level_of_all(), 2);
+}
+
+#[test]
+fn a_move_whose_target_is_gone_ends_elsewhere() {
+    let mut world = World::founded();
+    for number in 2..=3 {
+        world.join(number);
+    }
+    world.settle();
+    let fourth = world.join(4);
+    let wanted = plan(&world.cluster, &world.silent, &rule());
+    let seen = world.cluster.version();
+    world.run(Command::Arrange { seen, wanted }).expect("a fresh plan is taken");
+    assert!(world.cluster.places().any(|(_, place)| place.is_moving()));
+    world.silent.insert(fourth);
+    world.settle();
+    assert_eq!(world.held().into_values().collect::<Vec<_>>(), [16, 16, 16]);
+    world.silent.clear();
+    world.settle();
+    assert_even(&world.held(), 4);
+}
+
+/// Five nodes, some of which are silent for long; who is given up.
+#[track_caller]
+fn check_given_up(n_nodes: u16, silent: &[u64], then: Option<u64>) {
+    let mut world = World::founded();
+    for number in 2..=n_nodes {
+        world.join(number);
+    }
+    world.settle();
+    let after = Duration::from_secs(300);
+    let silence = silent.iter().map(|node| (NodeId(*node), after)).collect();
+    assert_eq!(given_up(&world.cluster, &silence, after), then.map(NodeId));
+    let shorter = silent.iter().map(|node| (NodeId(*node), after / 2)).collect();
+    assert_eq!(given_up(&world.cluster, &shorter, after), None);
+}
+
+#[test]
+fn a_silent_node_is_given_up_where_others_can_take_its_place() {
+    check_given_up(4, &[4], Some(4));
+    check_given_up(5, &[2], Some(2));
+    check_given_up(4, &[], None);
+    // Nobody could take its place.
+    check_given_up(3, &[3], None);
+    check_given_up(4, &[3, 4], None);
+}
+
+#[test]
+fn nodes_are_not_given_up_together_when_a_shard_needs_one_of_them() {
+    check_given_up(5, &[4, 5], None);
+}
+
+#[test]
+fn the_next_one_is_given_up_when_nothing_counts_on_the_last() {
+    let mut world = World::founded();
+    for number in 2..=5 {
+        world.join(number);
+    }
+    world.settle();
+    let after = Duration::from_secs(300);
+    let mut silence = BTreeMap::from([(NodeId(5), after)]);
+    world.silent.insert(NodeId(5));
+    assert_eq!(given_up(&world.cluster, &silence, after), Some(NodeId(5)));
+    let lost = Command::SetStanding { node: NodeId(5), to: Standing::Lost, fewer: Fewer::Accept };
+    world.run(lost).expect("it is given up");
+    silence.insert(NodeId(4), after);
+    assert_eq!(given_up(&world.cluster, &silence, after), None, "its replicas are not made anew");
+    world.settle();
+    assert_eq!(given_up(&world.cluster, &silence, after), Some(NodeId(4)));
 }

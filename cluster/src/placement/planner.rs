@@ -47,6 +47,7 @@ struct Planning<'a> {
     rule: &'a Rule,
     /// Nodes that may hold replicas.
     holders: BTreeMap<NodeId, &'a Member>,
+    silent: &'a BTreeSet<NodeId>,
     /// Nodes that may lead and are heard of.
     leaders: BTreeSet<NodeId>,
     wanted: BTreeMap<ShardId, Vec<NodeId>>,
@@ -55,7 +56,7 @@ struct Planning<'a> {
 }
 
 impl<'a> Planning<'a> {
-    fn new(cluster: &'a Cluster, silent: &BTreeSet<NodeId>, rule: &'a Rule) -> Self {
+    fn new(cluster: &'a Cluster, silent: &'a BTreeSet<NodeId>, rule: &'a Rule) -> Self {
         let holders: BTreeMap<_, _> =
             cluster.members().filter(|(_, member)| member.standing.may_hold()).collect();
         let leads = |(node, member): (&NodeId, &&Member)| {
@@ -65,14 +66,15 @@ impl<'a> Planning<'a> {
         let wanted = cluster.places().map(|(shard, place)| (shard, place.wanted.clone())).collect();
         let moving = cluster.places().filter(|(_, place)| place.is_moving()).count();
         let moves_left = rule.moves_at_once.saturating_sub(moving);
-        Self { cluster, rule, holders, leaders, wanted, moves_left }
+        Self { cluster, rule, holders, silent, leaders, wanted, moves_left }
     }
 
     /// Gives a shard the voters it lacks and takes it off nodes that may not hold it any more.
     fn fill(&mut self, shard: ShardId) {
-        let Some(place) = self.cluster.place(shard).filter(|place| !place.is_moving()) else {
-            return;
-        };
+        let Some(place) = self.cluster.place(shard) else { return };
+        if place.is_moving() {
+            return self.rescue(shard, place);
+        }
         if self.moves_left == 0 {
             return;
         }
@@ -82,6 +84,31 @@ impl<'a> Planning<'a> {
             self.moves_left -= 1;
             self.wanted.insert(shard, voters);
         }
+    }
+
+    /// Finds another goal for a move whose target is gone: it would never end.
+    fn rescue(&mut self, shard: ShardId, place: &Place) {
+        let is_gone = |node: &NodeId| !place.voters.contains(node) && !self.is_there(*node);
+        if !place.wanted.iter().any(is_gone) {
+            return;
+        }
+        let n_voters = place.wanted.len();
+        let mut voters: Vec<_> =
+            place.wanted.iter().copied().filter(|node| !is_gone(node)).collect();
+        // Where it came from first: those copies are whole.
+        let before = place.voters.iter().copied().filter(|node| self.holders.contains_key(node));
+        let others = self.holders.keys().copied().filter(|node| self.is_there(*node));
+        for node in before.chain(others).chain(place.voters.iter().copied()) {
+            if voters.len() < n_voters && !voters.contains(&node) {
+                voters.push(node);
+            }
+        }
+        self.wanted.insert(shard, voters);
+    }
+
+    /// Whether a node may hold replicas and is heard of.
+    fn is_there(&self, node: NodeId) -> bool {
+        self.holders.contains_key(&node) && !self.silent.contains(&node)
     }
 
     fn filled(&self, mut voters: Vec<NodeId>, n_voters: usize) -> Vec<NodeId> {
@@ -134,6 +161,8 @@ impl<'a> Planning<'a> {
             zones.filter(|member| member.zone == zone).count()
         };
         let free = self.holders.iter().filter(|(node, _)| !others.contains(node));
+        // A copy cannot be made on a node that is not heard of.
+        let free = free.filter(|(node, _)| self.is_there(**node));
         let cost = |node: NodeId, member: &Member| {
             (in_zone(&member.zone), !self.leaders.contains(&node), self.held(node), node)
         };

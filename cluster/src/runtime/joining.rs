@@ -229,6 +229,10 @@ async fn answer(knock: &Knock, handle: &ClusterHandle, identity: &Identity) -> W
         Ok(candidate) => candidate,
         Err(error) => return Welcome::Refused { why: error.to_string() },
     };
+    if let Some(running) = handle.running_under(&candidate) {
+        let why = format!("node {} runs with another folder", running.0);
+        return Welcome::NotNow { why };
+    }
     if knock.from.number() != Some(candidate.number) {
         let why = format!("its certificate is not for node {}", candidate.number);
         return Welcome::Refused { why };

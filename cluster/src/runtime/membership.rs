@@ -14,13 +14,15 @@ use tokio::sync::oneshot;
 use crate::entity::{Entity, Wire};
 use crate::fabric::{Envelope, Precondition, Unavailable};
 use crate::ids::{EntityKey, EntityRef, NodeId, ShardId, Slot};
-use crate::placement::cluster::{Cluster, Command, Fewer, Rejection, Reply};
-use crate::placement::member::Standing;
+use crate::placement::cluster::{Candidate, Cluster, Command, Fewer, Rejection, Reply};
+use crate::placement::giving_up::given_up;
+use crate::placement::member::{Member, Standing};
 use crate::placement::planner::{Rule, plan};
 use crate::placement::shard_map::ShardMap;
 use crate::placement::steps::{self, Step, Target};
 use crate::replication::members::{MemberChange, MemberStep};
 use crate::runtime::asking::{ask, blocking, finished};
+use crate::runtime::handovers::{Handovers, Reports};
 use crate::runtime::leaders::Known;
 use crate::runtime::mesh::credentials::{CertificateError, Rotation};
 use crate::runtime::mesh::{LinkFault, PeerAddress};
@@ -100,6 +102,21 @@ impl ClusterHandle {
         Arc::clone(&self.services.cluster.borrow())
     }
 
+    /// The node that runs under a candidate's number with another folder, by what is heard of it: a
+    /// second process with the same number must not take the place of one that is well.
+    pub(crate) fn running_under(&self, candidate: &Candidate) -> Option<NodeId> {
+        let cluster = self.known();
+        let of_number = |(node, _): &(NodeId, &Member)| node.number() == Some(candidate.number);
+        let (node, known) = cluster.members().filter(of_number).last()?;
+        if known.folder == candidate.folder || known.standing == Standing::Lost {
+            return None;
+        }
+        let heard = self.services.network.get()?.mesh.last_heard(node);
+        let is_me = node == self.services.node;
+        let runs = is_me || heard.is_some_and(|heard| heard.elapsed() < SILENT_AFTER);
+        runs.then_some(node)
+    }
+
     /// How many groups this node leads.
     pub fn n_led_here(&self) -> usize {
         *self.services.leaders.led_here().borrow()
@@ -152,7 +169,12 @@ pub(crate) struct Membership {
     pub(crate) handle: ClusterHandle,
     pub(crate) map: ShardMap,
     pub(crate) rule: PlacementRule,
-    pub(crate) began: Instant,
+    /// When this node first read of each member.
+    pub(crate) known_since: BTreeMap<NodeId, Instant>,
+    /// Handovers that were tried, and may not have come about.
+    pub(crate) handovers: Handovers,
+    /// Groups whose voters are on their way to `meta`.
+    pub(crate) reports: Reports,
     /// What the peers were told last, and how often they are still to be told.
     pub(crate) told: Fitness,
     pub(crate) tell_again: u8,
@@ -232,6 +254,8 @@ impl Membership {
         for group in self.map.groups() {
             if self.services.leaders.of(group) == Known::Here {
                 self.tend(group).await?;
+            } else {
+                self.handovers.forget(group);
             }
         }
         if round.is_multiple_of(ROUNDS_PER_REMOVAL) {
@@ -279,7 +303,7 @@ impl Membership {
     }
 
     /// Reads what this node's replica of `meta` holds.
-    async fn learn(&self) -> Result<(), Postponed> {
+    async fn learn(&mut self) -> Result<(), Postponed> {
         let actor = self.services.shards.get(ShardId::META).ok_or(Postponed::Stopping)?;
         let now = Timestamp::from_micros(clock::wall_micros());
         let query = Query {
@@ -299,6 +323,10 @@ impl Membership {
         self.see_level(cluster.level()).await?;
         self.services.metrics.level.set(i64::from(cluster.level()));
         self.link(&cluster);
+        let now = clock::monotonic();
+        for (node, _) in cluster.members() {
+            self.known_since.entry(node).or_insert(now);
+        }
         let moving = cluster.places().filter(|(_, place)| place.is_moving()).count();
         self.services.metrics.shards_moving.set(i64::try_from(moving).unwrap_or(i64::MAX));
         self.services.cluster.send_replace(Arc::new(cluster));
@@ -349,7 +377,7 @@ impl Membership {
     }
 
     /// Moves a group that this node leads one step nearer to where it is wanted.
-    async fn tend(&self, group: ShardId) -> Result<(), Postponed> {
+    async fn tend(&mut self, group: ShardId) -> Result<(), Postponed> {
         let cluster = self.handle.known();
         let Some(place) = cluster.place(group) else { return Ok(()) };
         let actor = self.services.shards.get(group).ok_or(Postponed::Stopping)?;
@@ -370,11 +398,10 @@ impl Membership {
         if !configuration.is_joint && configuration.voters != place.voters {
             let voters = configuration.voters.clone();
             let report = Command::Report { shard: group, voters, at: *changed_at };
-            if let Err(error) = self.handle.execute(report).await {
-                tracing::debug!(shard.id = %group, %error, "a report was not taken");
-            }
+            self.reports.send(group, report, &self.handle);
         }
         match steps::next(self.services.node, configuration, &target, followers) {
+            Some(Step::TransferLead(to)) if !self.handovers.may_try(group, to) => Ok(()),
             Some(Step::TransferLead(to)) => {
                 tracing::info!(shard.id = %group, to = to.0, "leadership is handed over");
                 ask(actor, ShardMessage::Input(Input::TransferLead { to }))
@@ -410,11 +437,10 @@ impl Membership {
         let cluster = self.handle.known();
         self.raise_level(&cluster).await;
         let silence = self.silence(&cluster);
-        let long = |(_, since): &(&NodeId, &Duration)| **since >= self.rule.replace_after;
-        for (node, _) in silence.iter().filter(long) {
+        if let Some(node) = given_up(&cluster, &silence, self.rule.replace_after) {
             tracing::warn!(node.id = node.0, "a node was silent for too long and is replaced");
             let (to, fewer) = (Standing::Lost, Fewer::Accept);
-            let lost = Command::SetStanding { node: *node, to, fewer };
+            let lost = Command::SetStanding { node, to, fewer };
             if let Err(error) = self.handle.execute(lost).await {
                 tracing::warn!(%error, "a silent node is not given up");
             }
@@ -442,7 +468,9 @@ impl Membership {
             *node != self.services.node && member.standing != Standing::Lost
         });
         let since = |node: NodeId| {
-            let heard = network.mesh.last_heard(node).unwrap_or(self.began);
+            // One that came lately had no time to say anything.
+            let known = self.known_since.get(&node).copied().unwrap_or(now);
+            let heard = network.mesh.last_heard(node).map_or(known, |heard| heard.max(known));
             now.saturating_duration_since(heard)
         };
         peers

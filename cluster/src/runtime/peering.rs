@@ -1,5 +1,6 @@
 //! A node among others: the mesh, the door for newcomers, and its part in the cluster.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use tokio::task::JoinHandle;
 use crate::metrics::MeshMetrics;
 use crate::placement::cluster::Candidate;
 use crate::runtime::detector::Watch;
+use crate::runtime::handovers::{Handovers, Reports};
 use crate::runtime::identity::{Identity, Origin};
 use crate::runtime::joining::{JoinError, MeshSettings, keep_the_door};
 use crate::runtime::membership::{ClusterHandle, Membership};
@@ -64,7 +66,9 @@ impl Peering {
             handle: handle.clone(),
             map: services.map,
             rule: settings.placement,
-            began: clock::monotonic(),
+            known_since: BTreeMap::new(),
+            handovers: Handovers::default(),
+            reports: Reports::default(),
             told: Fitness::Fit,
             tell_again: 0,
             starts,
