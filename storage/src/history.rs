@@ -17,6 +17,7 @@
 mod entry;
 mod file;
 mod format;
+mod reach;
 mod reader;
 mod writer;
 
@@ -29,6 +30,7 @@ use crate::seal::SealError;
 
 pub use entry::ENTRY_BYTES_MAX;
 pub use format::HISTORY_VERSION;
+pub use reach::{Before, Reach, remove_behind};
 pub use reader::{HistoryReader, HistoryScan};
 pub use writer::{HistoryOptions, HistoryWriter};
 
@@ -43,6 +45,31 @@ pub struct HistoryEntry {
     pub entities: Vec<Vec<u8>>,
     /// The entry itself, encoded by its owner.
     pub payload: Bytes,
+}
+
+/// Which files of a shard are meant, by the index they begin with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stretch {
+    after: u64,
+    to: u64,
+}
+
+impl Stretch {
+    pub const ALL: Self = Self { after: 0, to: u64::MAX };
+
+    /// What begins at an index or before it.
+    pub const fn up_to(to: u64) -> Self {
+        Self { after: 0, to }
+    }
+
+    /// What begins after an index.
+    pub const fn behind(after: u64) -> Self {
+        Self { after, to: u64::MAX }
+    }
+
+    const fn holds(self, index: u64) -> bool {
+        (index > self.after || self.after == 0) && index <= self.to
+    }
 }
 
 /// Why history could not be written or read.
@@ -87,6 +114,8 @@ pub enum HistoryError {
         "the history of shard {shard} ends at {last:?}, the log was trimmed by it up to {reaches}"
     )]
     TooShort { shard: u32, reaches: u64, last: Option<u64> },
+    #[error("entry {index} of shard {shard} belongs to another part of its history")]
+    Elsewhere { shard: u32, index: u64 },
     #[error("the history of shard {shard} failed before and must be opened again")]
     Failed { shard: u32 },
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use storage::history::{HistoryEntry, HistoryError, HistoryOptions, HistoryReader, HistoryWriter};
+use storage::history::{HistoryEntry, HistoryError, HistoryOptions, HistoryReader, HistoryWriter, Stretch};
 use storage::seal::Seal;
 use storage::sim_disk::SimDisk;
 
@@ -54,7 +54,7 @@ fn path(first_index: u64) -> String {
 }
 
 fn open(disk: &SimDisk, seal: Option<Arc<dyn Seal>>) -> Result<HistoryWriter, HistoryError> {
-    let options = HistoryOptions { file_bytes: 4_096, reaches: None };
+    let options = HistoryOptions { file_bytes: 4_096, reaches: None, stretch: Stretch::ALL };
     HistoryWriter::open(Arc::new(disk.clone()), DIR, SHARD, seal, options)
 }
 

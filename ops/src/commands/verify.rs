@@ -310,6 +310,7 @@ fn history_place(error: &HistoryError) -> (&str, Option<u64>) {
         | HistoryError::Sealed { file } => (file, None),
         HistoryError::OutOfOrder { .. }
         | HistoryError::EntryTooLarge { .. }
+        | HistoryError::Elsewhere { .. }
         | HistoryError::TooShort { .. }
         | HistoryError::Failed { .. } => (HISTORY_DIR, None),
     }

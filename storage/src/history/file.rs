@@ -2,19 +2,20 @@
 
 use std::sync::Arc;
 
-use super::HistoryError;
 use super::format::{
     self, BLOCK_HEAD_BYTES, BLOCK_MAGIC, BlockHead, FILE_HEADER_BYTES, FileHeader, Place, Sealing,
 };
+use super::{HistoryError, Stretch};
 use crate::disk::{Disk, DiskFile};
 use crate::seal::Seal;
 
-/// The files of a shard in order of their first index, with their paths. A folder that does not
-/// exist has none.
+/// The files of a shard within a stretch in order of their first index, with their paths. A folder
+/// that does not exist has none.
 pub(super) fn list(
     disk: &dyn Disk,
     dir: &str,
     shard: u32,
+    stretch: Stretch,
 ) -> Result<Vec<(u64, String)>, HistoryError> {
     let names = match disk.list(dir) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -22,7 +23,7 @@ pub(super) fn list(
     };
     let ours = names.iter().filter_map(|name| {
         let (of, first) = format::parse_name(name)?;
-        (of == shard).then(|| (first, format!("{dir}/{name}")))
+        (of == shard && stretch.holds(first)).then(|| (first, format!("{dir}/{name}")))
     });
     let mut files: Vec<_> = ours.collect();
     files.sort_unstable();

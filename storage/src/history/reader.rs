@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::entry;
 use super::file::{self, Block, HistoryFile, Opened};
 use super::format::{self, BlockHead, FILE_HEADER_BYTES};
-use super::{HistoryEntry, HistoryError};
+use super::{HistoryEntry, HistoryError, Stretch};
 use crate::codec::stable_hash;
 use crate::disk::Disk;
 use crate::seal::Seal;
@@ -19,6 +19,7 @@ pub struct HistoryReader {
     dir: String,
     shard: u32,
     seal: Option<Arc<dyn Seal>>,
+    stretch: Stretch,
 }
 
 impl fmt::Debug for HistoryReader {
@@ -33,17 +34,26 @@ impl fmt::Debug for HistoryReader {
 impl HistoryReader {
     /// A reader of a shard's history; nothing is opened before a scan.
     pub fn new(disk: Arc<dyn Disk>, dir: &str, shard: u32, seal: Option<Arc<dyn Seal>>) -> Self {
-        Self { disk, dir: dir.to_owned(), shard, seal }
+        Self { disk, dir: dir.to_owned(), shard, seal, stretch: Stretch::ALL }
+    }
+
+    /// Reads only the files of one part.
+    pub fn within(self, stretch: Stretch) -> Self {
+        Self { stretch, ..self }
+    }
+
+    fn files(&self) -> Result<Vec<(u64, String)>, HistoryError> {
+        file::list(&*self.disk, &self.dir, self.shard, self.stretch)
     }
 
     /// The index the oldest file begins with. What lies before has expired or never was.
     pub fn first_index(&self) -> Result<Option<u64>, HistoryError> {
-        Ok(file::list(&*self.disk, &self.dir, self.shard)?.first().map(|(first, _)| *first))
+        Ok(self.files()?.first().map(|(first, _)| *first))
     }
 
     /// The last index in the files, from the heads of their blocks.
     pub fn last_index(&self) -> Result<Option<u64>, HistoryError> {
-        for (_, path) in file::list(&*self.disk, &self.dir, self.shard)?.iter().rev() {
+        for (_, path) in self.files()?.iter().rev() {
             let opened = HistoryFile::open(&*self.disk, path, self.shard, self.seal.clone())?;
             let Opened::Whole(file) = opened else { continue };
             let mut offset = FILE_HEADER_BYTES as u64;
@@ -71,7 +81,7 @@ impl HistoryReader {
     }
 
     fn scan_for(&self, entity: Option<Vec<u8>>, from: u64) -> Result<HistoryScan, HistoryError> {
-        let files = file::list(&*self.disk, &self.dir, self.shard)?;
+        let files = self.files()?;
         let before = files.partition_point(|(first, _)| *first <= from).saturating_sub(1);
         let files = files.into_iter().skip(before).map(|(_, path)| path).collect();
         let entity = entity.map(|key| (stable_hash(&key), key));

@@ -9,7 +9,7 @@ use super::format::{
     self, BLOCK_BYTES, BlockEntries, FILE_HEADER_BYTES, FILTER_HASHES_MAX, FileHeader, Place,
     Sealing, Span,
 };
-use super::{HistoryEntry, HistoryError};
+use super::{HistoryEntry, HistoryError, Stretch};
 use crate::codec::stable_hash;
 use crate::disk::{Disk, DiskFile};
 use crate::folders;
@@ -23,11 +23,13 @@ pub struct HistoryOptions {
     /// The [`HistoryWriter::synced_index`] that the owner's log was trimmed by. Opening fails when
     /// history ends before it, instead of cutting what only looks like a torn tail.
     pub reaches: Option<u64>,
+    /// The part that is written. Files of the other parts are as good as not there.
+    pub stretch: Stretch,
 }
 
 impl Default for HistoryOptions {
     fn default() -> Self {
-        Self { file_bytes: 32 * 1024 * 1024, reaches: None }
+        Self { file_bytes: 32 * 1024 * 1024, reaches: None, stretch: Stretch::ALL }
     }
 }
 
@@ -106,7 +108,7 @@ impl HistoryWriter {
             synced_index: None,
             health: Health::Sound,
         };
-        let mut files = file::list(&*writer.disk, dir, shard)?;
+        let mut files = file::list(&*writer.disk, dir, shard, options.stretch)?;
         let mut tail = Tail::MayBeTorn;
         while let Some((first, path)) = files.pop() {
             match HistoryFile::open(&*writer.disk, &path, shard, writer.seal.clone())? {
@@ -154,6 +156,9 @@ impl HistoryWriter {
             if let Some(after) = after.filter(|after| index <= *after) {
                 return Err(HistoryError::OutOfOrder { shard, index, after });
             }
+            if !self.options.stretch.holds(index) {
+                return Err(HistoryError::Elsewhere { shard, index });
+            }
             let bytes = entry::bytes_of(entry);
             if bytes > entry::ENTRY_BYTES_MAX {
                 return Err(HistoryError::EntryTooLarge { shard, index, bytes });
@@ -184,7 +189,7 @@ impl HistoryWriter {
     /// is appended to always stays. Returns how many went.
     pub fn retain_after(&mut self, time_micros: u64) -> Result<u64, HistoryError> {
         self.check_health()?;
-        let files = file::list(&*self.disk, &self.dir, self.shard)?;
+        let files = file::list(&*self.disk, &self.dir, self.shard, self.options.stretch)?;
         let mut removed = 0;
         for (_, path) in files.iter().take(files.len().saturating_sub(1)) {
             let opened = HistoryFile::open(&*self.disk, path, self.shard, self.seal.clone())?;

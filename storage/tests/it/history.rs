@@ -1,6 +1,7 @@
 //! History keeps what was synced, in order, and says where it is damaged.
 
 mod damage;
+mod parts;
 
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use storage::disk::Disk;
 use storage::history::{
     ENTRY_BYTES_MAX, HistoryEntry, HistoryError, HistoryOptions, HistoryReader, HistoryWriter,
+    Stretch,
 };
 use storage::seal::Seal;
 use storage::sim_disk::{SimDisk, SplitMix64};
@@ -15,7 +17,8 @@ use storage::vault::Vault;
 
 const DIR: &str = "data/history";
 const SHARD: u32 = 9;
-const SMALL_FILES: HistoryOptions = HistoryOptions { file_bytes: 20_000, reaches: None };
+const SMALL_FILES: HistoryOptions =
+    HistoryOptions { file_bytes: 20_000, reaches: None, stretch: Stretch::ALL };
 
 type SealRef = Option<Arc<dyn Seal>>;
 
