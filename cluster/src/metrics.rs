@@ -104,6 +104,7 @@ impl ClusterMetrics {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Bulk {
     Snapshot,
+    History,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -116,6 +117,7 @@ struct BulkLabels {
 pub(crate) struct TransferMetrics {
     fetched: Family<BulkLabels, Counter>,
     pub(crate) snapshot_bytes_remaining: Gauge,
+    pub(crate) history_missing: Gauge,
 }
 
 impl TransferMetrics {
@@ -131,12 +133,18 @@ impl TransferMetrics {
             "Bytes of snapshots that are being fetched and not here yet",
             metrics.snapshot_bytes_remaining.clone(),
         );
+        registry.register(
+            "omnicart_cluster_history_missing_entries",
+            "Log positions of before this node's replicas whose history is not here yet",
+            metrics.history_missing.clone(),
+        );
         metrics
     }
 
     pub(crate) fn fetched(&self, what: Bulk, bytes: usize) {
         let what = match what {
             Bulk::Snapshot => "snapshot",
+            Bulk::History => "history",
         };
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         self.fetched.get_or_create(&BulkLabels { what }).inc_by(bytes);

@@ -6,6 +6,7 @@ pub mod group;
 pub(crate) mod group_log;
 pub mod members;
 pub mod offer;
+pub(crate) mod reached;
 pub(crate) mod recovery;
 pub mod term_runs;
 pub mod transfer;

@@ -1,8 +1,12 @@
-//! History files: bytes as one file or as two, scanned, opened for writing and continued.
+//! History files: bytes as one file or as two, scanned, opened for writing and continued; and as the
+//! statement of what history there is.
 
 use std::sync::Arc;
 
-use storage::history::{HistoryEntry, HistoryError, HistoryOptions, HistoryReader, HistoryWriter, Stretch};
+use storage::history::{
+    Before, HistoryEntry, HistoryError, HistoryOptions, HistoryReader, HistoryWriter, Reach,
+    Stretch,
+};
 use storage::seal::Seal;
 use storage::sim_disk::SimDisk;
 
@@ -33,6 +37,8 @@ pub fn check(bytes: &[u8]) {
         _ => vec![(path(FIRST), bytes)],
     };
     let disk = disk_with(DIR, files);
+    let stated = disk_with(DIR, [(stated_path(), bytes)]);
+    bounded(bytes.len(), FIXED_BYTES, || drop(Reach::read(&stated, DIR, SHARD)));
     let reader = HistoryReader::new(Arc::new(disk.clone()), DIR, SHARD, seal.clone());
     bounded(bytes.len(), FIXED_BYTES, || drop(reader.last_index()));
     bounded(bytes.len(), FIXED_BYTES, || {
@@ -51,6 +57,10 @@ pub fn check(bytes: &[u8]) {
 
 fn path(first_index: u64) -> String {
     format!("{DIR}/history-{SHARD:010}-{first_index:020}")
+}
+
+fn stated_path() -> String {
+    format!("{DIR}/reach-{SHARD:010}")
 }
 
 fn open(disk: &SimDisk, seal: Option<Arc<dyn Seal>>) -> Result<HistoryWriter, HistoryError> {
@@ -122,5 +132,9 @@ pub fn seeds() -> Vec<Vec<u8>> {
         seeds.push(choosing(choice, two_blocks.get(..two_blocks.len() - 9).expect("longer")));
         seeds.push(choosing(choice | 2, &both));
     }
+    let disk = SimDisk::new(1);
+    let stated = Reach { since: SECOND, before: Before::Partial };
+    stated.write(&disk, DIR, SHARD).expect("space");
+    seeds.push(choosing(0, &read(&disk, &stated_path())));
     seeds
 }

@@ -57,7 +57,12 @@ impl SnapshotOffer {
             start_term: self.meta.start_term,
             end: self.end,
             file: file.to_owned(),
-            conf: CoveredBy { members: self.members.clone(), history_to: None }.encode(),
+            conf: CoveredBy {
+                members: self.members.clone(),
+                history_to: None,
+                since: self.meta.start,
+            }
+            .encode(),
         }
     }
 

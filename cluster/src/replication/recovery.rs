@@ -19,7 +19,7 @@ use crate::entity::DecodeError;
 use crate::ids::ShardId;
 use crate::mutants::Mutant;
 use crate::replication::group::{GroupState, group_of};
-use crate::replication::members::{GroupMembers, MEMBERS_VERSION, Unversioned, is_unversioned};
+use crate::replication::members::{GroupMembers, Unversioned, is_unversioned};
 use crate::replication::offer::SnapshotOffer;
 use crate::replication::term_runs::TermRuns;
 use crate::shard::versioned;
@@ -90,29 +90,54 @@ pub(crate) struct SnapshotAt {
     pub(crate) members: GroupMembers,
     /// The last index that history held when the log was let go up to `start`.
     pub(crate) history_to: Option<u64>,
+    /// What this replica itself wrote into history begins after this index.
+    pub(crate) since: u64,
 }
+
+impl SnapshotAt {
+    pub(crate) fn covered_by(&self) -> CoveredBy {
+        let Self { members, history_to, since, .. } = self;
+        CoveredBy { members: members.clone(), history_to: *history_to, since: *since }
+    }
+}
+
+const COVERED_VERSION: u16 = 3;
 
 /// What a snapshot pointer says besides the place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct CoveredBy {
     pub(crate) members: GroupMembers,
     pub(crate) history_to: Option<u64>,
+    pub(crate) since: u64,
+}
+
+/// As the second format has it.
+#[derive(Serialize, Deserialize)]
+struct CoveredByV2 {
+    members: GroupMembers,
+    history_to: Option<u64>,
 }
 
 impl CoveredBy {
     pub(crate) fn encode(&self) -> Bytes {
-        Bytes::from(codec::encode_versioned(MEMBERS_VERSION, self))
+        Bytes::from(codec::encode_versioned(COVERED_VERSION, self))
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        const WHAT: &str = "snapshot pointer";
+        let damaged = |why: String| DecodeError { what: WHAT, why };
         if is_unversioned(bytes) {
-            let damaged = |why: String| DecodeError { what: "snapshot pointer", why };
             let (Unversioned { voters }, history_to) =
                 codec::decode(bytes).map_err(|error| damaged(error.to_string()))?;
             let members = GroupMembers { voters, ..GroupMembers::default() };
-            return Ok(Self { members, history_to });
+            return Ok(Self { members, history_to, since: 0 });
         }
-        versioned::decode("snapshot pointer", MEMBERS_VERSION, bytes)
+        if let Ok((2, body)) = codec::split_version(bytes) {
+            let CoveredByV2 { members, history_to } =
+                codec::decode(body).map_err(|error| damaged(error.to_string()))?;
+            return Ok(Self { members, history_to, since: 0 });
+        }
+        versioned::decode(WHAT, COVERED_VERSION, bytes)
     }
 }
 
@@ -149,14 +174,14 @@ impl Recovering {
                 group.terms.truncate(from);
             }
             Record::SnapshotPointer { group, start, start_term, end, file, conf } => {
-                let CoveredBy { members, history_to } = CoveredBy::decode(&conf)?;
+                let CoveredBy { members, history_to, since } = CoveredBy::decode(&conf)?;
                 let group = self.groups.entry(group).or_default();
                 while group.entries.pop_front_if(|entry| entry.index <= start).is_some() {}
                 group.passed.cover(start);
                 group.terms.forget(start);
                 // What was applied was committed, whether or not a hard state says so yet.
                 group.commit = group.commit.max(end);
-                let at = SnapshotAt { start, start_term, end, file, members, history_to };
+                let at = SnapshotAt { start, start_term, end, file, members, history_to, since };
                 // Of nothing: the replica let go of everything it held.
                 group.snapshot = Some(at).filter(|at| at.start > 0);
             }
@@ -299,7 +324,7 @@ mod tests {
 
     fn pointer(start: u64) -> Record {
         let members = GroupMembers::only(NodeId(1));
-        let conf = CoveredBy { members, history_to: None }.encode();
+        let conf = CoveredBy { members, history_to: None, since: 0 }.encode();
         let (group, file) = (group_of(SHARD), String::new());
         Record::SnapshotPointer { group, start, start_term: 7, end: start, file, conf }
     }
@@ -311,6 +336,24 @@ mod tests {
             recovering.visit(record).unwrap();
         }
         recovering.take(group_of(SHARD)).unwrap()
+    }
+
+    #[test]
+    fn a_pointer_of_every_format_is_read() {
+        let members = GroupMembers::only(NodeId(1));
+        let covered = |since| CoveredBy { members: members.clone(), history_to: Some(7), since };
+        let now = covered(5).encode();
+        let mut golden = b"\x03\0\x01\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0".to_vec();
+        // No learners, no others, no leaving by itself, and so since the group's birth.
+        golden.extend([0; 33]);
+        golden.extend(b"\x01\x07\0\0\0\0\0\0\0\x05\0\0\0\0\0\0\0");
+        assert_eq!(now, golden);
+        assert_eq!(CoveredBy::decode(&now), Ok(covered(5)));
+        let second = CoveredByV2 { members: members.clone(), history_to: Some(7) };
+        let second = codec::encode_versioned(2, &second);
+        assert_eq!(CoveredBy::decode(&second), Ok(covered(0)));
+        let first = codec::encode(&(&members.voters, Some(7_u64)));
+        assert_eq!(CoveredBy::decode(&first), Ok(covered(0)));
     }
 
     #[test]

@@ -57,7 +57,8 @@ impl Services {
             | Question::Clock
             | Question::Declines { .. }
             | Question::Part { .. }
-            | Question::Piece { .. } => {
+            | Question::Piece { .. }
+            | Question::History { .. } => {
                 debug_assert!(false, "only what needs no reply is brought");
             }
         }

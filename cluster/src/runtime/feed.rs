@@ -2,28 +2,23 @@
 //!
 //! **Invariants:** a consumer's cursor moves only after it kept what came before, and is replicated,
 //! so a new leader goes on from there; what a crash leaves between the two is delivered again under
-//! the same id. A slow consumer costs disk, never memory: events are read from the log, and from
-//! history where the log let go of them.
+//! the same id. A slow consumer costs disk, never memory: events are read from the log, from history
+//! where the log let go of them, and from other nodes where this one was not there yet. What is
+//! nowhere to be had is waited for: an event is late, never left out.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use storage::disk::Disk;
-use storage::history::HistoryReader;
-use storage::log::{EntryKind, LogError};
-use storage::seal::Seal;
+use storage::clock;
 use tokio::sync::{Notify, oneshot};
 
 use crate::entity::{Effect, Topic};
 use crate::ids::{EntityRef, Incarnation, ShardId};
-use crate::replication::group::group_of;
-use crate::runtime::archive::HISTORY_DIR;
-use crate::runtime::asking::{ask, blocking, finished};
-use crate::runtime::fetching::SnapshotFolder;
+use crate::runtime::asking::{ask, finished};
 use crate::runtime::postponed::{Postponed, explained};
 use crate::runtime::services::Services;
 use crate::runtime::shard_actor::ShardMessage;
@@ -32,12 +27,12 @@ use crate::shard::io::Input;
 use crate::shard::turn::outcomes;
 use crate::time::Timestamp;
 
-/// Entries taken from history at once.
-const HISTORY_ENTRIES_MAX: usize = 256;
 /// Entries without events after which the cursor moves all the same.
 const QUIET_STRETCH: u64 = 1_000;
 /// After a consumer failed.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// Between reminders that what comes next is on no node that answers.
+const MISSED_TOLD_EVERY: Duration = Duration::from_secs(60);
 
 /// The id of a published event: the same on every delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -106,12 +101,12 @@ impl FeedSignals {
 /// Follows the feed of all shards for one consumer.
 pub(crate) struct Follower {
     services: Arc<Services>,
-    disk: Arc<dyn Disk>,
-    seal: Option<Arc<dyn Seal>>,
     incarnation: Incarnation,
     consumer: Arc<dyn FeedConsumer>,
     /// The last entry each shard's events were consumed of.
     consumed: BTreeMap<ShardId, u64>,
+    /// When it was last said that what comes next is nowhere to be had.
+    missed_was_told: Option<Instant>,
 }
 
 /// The published events of some entries, and how far they reach.
@@ -126,9 +121,8 @@ impl Follower {
         incarnation: Incarnation,
         consumer: Arc<dyn FeedConsumer>,
     ) -> Self {
-        let SnapshotFolder { disk, seal, .. } = services.snapshot_folder.clone();
         let (services, consumed) = (Arc::clone(services), BTreeMap::new());
-        Self { services, disk, seal, incarnation, consumer, consumed }
+        Self { services, incarnation, consumer, consumed, missed_was_told: None }
     }
 
     pub(crate) async fn run(mut self) {
@@ -142,11 +136,23 @@ impl Follower {
                 Ok(()) => changed.await,
                 Err(Postponed::Stopping) => return,
                 Err(error) => {
-                    tracing::warn!(error = %explained(&error), "the feed is behind");
+                    self.tell(&error);
                     tokio::time::sleep(RETRY_PAUSE).await;
                 }
             }
         }
+    }
+
+    /// Says what holds the feed up, but for what may last, seldom.
+    fn tell(&mut self, error: &Postponed) {
+        if let Postponed::Elsewhere { .. } = error {
+            let told = self.missed_was_told.is_some_and(|at| at.elapsed() < MISSED_TOLD_EVERY);
+            if told {
+                return;
+            }
+            self.missed_was_told = Some(clock::monotonic());
+        }
+        tracing::warn!(error = %explained(error), "the feed is behind");
     }
 
     /// Follows every shard as far as it goes. What holds one up holds up no other.
@@ -166,7 +172,7 @@ impl Follower {
     async fn follow(&mut self, shard: ShardId, published: u64) -> Result<(), Postponed> {
         let mut after = self.consumed_of(shard).await?;
         while after < published {
-            let batch = self.read(shard, after + 1, published).await?;
+            let batch = self.read(shard, after, published).await?;
             let last = batch.events.last().map(|event| event.id.at);
             if !batch.events.is_empty() {
                 self.consumer.consume(batch.events).await?;
@@ -195,53 +201,20 @@ impl Follower {
         Ok(finished(cursor).await?.index)
     }
 
-    async fn read(&self, shard: ShardId, from: u64, to: u64) -> Result<Batch, Postponed> {
-        match finished(self.services.log.read(group_of(shard), from, to)).await? {
-            Ok(entries) => {
-                let mut batch = Batch { events: Vec::new(), to };
-                for entry in &entries {
-                    batch.to = entry.index;
-                    if entry.kind == EntryKind::Normal && !entry.payload.is_empty() {
-                        let decoded = Entry::decode(&entry.payload)?;
-                        if decoded.term == entry.term {
-                            self.collect(shard, entry.index, decoded, &mut batch.events);
-                        }
-                    }
-                }
-                Ok(batch)
-            }
-            Err(LogError::Compacted { first, .. }) => {
-                self.read_history(shard, from, to.min(first.saturating_sub(1))).await
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    async fn read_history(&self, shard: ShardId, from: u64, to: u64) -> Result<Batch, Postponed> {
-        let (disk, seal) = (Arc::clone(&self.disk), self.seal.clone());
-        let entries = blocking(move || {
-            let reader = HistoryReader::new(disk, HISTORY_DIR, shard.0, seal);
-            let scan = reader.scan(from)?;
-            let within = scan.take_while(|entry| entry.as_ref().map_or(true, |e| e.index <= to));
-            within.take(HISTORY_ENTRIES_MAX).collect::<Result<Vec<_>, _>>()
-        })
-        .await??;
-        let mut batch = Batch { events: Vec::new(), to };
-        for entry in &entries {
-            let decoded = Entry::decode(&entry.payload)?;
-            self.collect(shard, entry.index, decoded, &mut batch.events);
-        }
-        if let Some(last) = entries.last().filter(|_| entries.len() == HISTORY_ENTRIES_MAX) {
-            batch.to = last.index;
+    /// What happened next, from wherever it is kept: never something later.
+    async fn read(&self, shard: ShardId, after: u64, to: u64) -> Result<Batch, Postponed> {
+        let past = match self.services.past_here(shard, after, to).await? {
+            Some(past) => past,
+            None => self.services.past_elsewhere(shard, after, to).await?,
+        };
+        let mut batch = Batch { events: Vec::new(), to: past.to };
+        for (index, _, entry) in past.entries {
+            self.collect(shard, index, entry, &mut batch.events);
         }
         Ok(batch)
     }
 
     fn collect(&self, shard: ShardId, index: u64, entry: Entry, events: &mut Vec<PublishedEvent>) {
-        // A void entry never happened.
-        if entry.after_index + 1 != index {
-            return;
-        }
         for (outcome, first_effect) in outcomes(&entry.items) {
             let Verdict::Accepted { effects, .. } = &outcome.verdict else { continue };
             for (ordinal, effect) in (first_effect..).zip(effects) {

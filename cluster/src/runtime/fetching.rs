@@ -17,7 +17,7 @@ use crate::ids::NodeId;
 use crate::replication::offer::SnapshotOffer;
 use crate::replication::recovery::SnapshotAt;
 use crate::replication::transfer::Transfer;
-use crate::runtime::asking::{blocking, callback};
+use crate::runtime::asking::{blocking, callback, finished};
 use crate::runtime::maintenance::CurrentSnapshot;
 use crate::runtime::network::Unanswered;
 use crate::runtime::postponed::Postponed;
@@ -125,6 +125,12 @@ impl Services {
     ) -> Result<Base, RestoreError> {
         let group = offer.shard();
         let failed = |source| RestoreError::Index { shard: group, source };
+        let lost = || IndexFault::ThreadLost { doing: "a snapshot was installed" };
+        // Files are told apart by what the log says, so it says it first; and before maintenance learns
+        // of the snapshot and writes what comes after it.
+        let pointed = self.log.append_durably(vec![offer.pointer(&file)]);
+        finished(pointed).await.map_err(|_| failed(lost()))?;
+        self.restart_history(group, offer.meta.start).await.map_err(|_| failed(lost()))?;
         if let Some(progress) = self.progress_of(group) {
             progress.restarted(CurrentSnapshot {
                 at: SnapshotAt {
@@ -134,6 +140,7 @@ impl Services {
                     file: file.clone(),
                     members: offer.members,
                     history_to: None,
+                    since: offer.meta.start,
                 },
                 bytes: offer.bytes,
             });

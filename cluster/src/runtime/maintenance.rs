@@ -20,8 +20,8 @@ use tokio::sync::oneshot;
 use crate::ids::ShardId;
 use crate::replication::group::group_of;
 use crate::replication::offer::SnapshotOffer;
-use crate::replication::recovery::{CoveredBy, SnapshotAt};
-use crate::runtime::archive::Archive;
+use crate::replication::recovery::SnapshotAt;
+use crate::runtime::archive::Archived;
 use crate::runtime::asking::{ask, finished};
 use crate::runtime::fetching::SnapshotFolder;
 use crate::runtime::floors::Floors;
@@ -178,15 +178,9 @@ impl Maintenance {
         if self.current.get(&shard).is_some_and(|current| current.at.start >= start.index) {
             return Ok(());
         }
-        let archive = Archive {
-            log: self.services.log.clone(),
-            disk: Arc::clone(&self.disk),
-            seal: self.seal.clone(),
-        };
-        let last = self.current.get(&shard).map(|current| &current.at);
-        let reaches = last.and_then(|at| at.history_to);
-        let after = last.map_or(0, |at| at.start);
-        let history_to = archive.keep(shard, after, start.index, reaches).await?;
+        let last = self.current.get(&shard).map(|current| Archived::of(&current.at));
+        let last = last.unwrap_or_default();
+        let history_to = self.services.archive(shard, last, start.index).await?;
         let snapshotting = Snapshotting {
             services: &self.services,
             disk: &self.disk,
@@ -203,6 +197,7 @@ impl Maintenance {
             file: file.path.clone(),
             members: start.members.clone(),
             history_to,
+            since: last.since,
         };
         let pointer = Record::SnapshotPointer {
             group: group_of(shard),
@@ -210,7 +205,7 @@ impl Maintenance {
             start_term: at.start_term,
             end: at.end,
             file: at.file.clone(),
-            conf: CoveredBy { members: start.members.clone(), history_to }.encode(),
+            conf: at.covered_by().encode(),
         };
         let (reply, pointed) = oneshot::channel();
         ask(&actor, ShardMessage::Point { start: at.start, pointer, reply })?;

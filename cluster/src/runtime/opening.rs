@@ -24,8 +24,10 @@ use crate::placement::member::Levels;
 use crate::placement::shard_map::ShardMap;
 use crate::replication::group::group_of;
 use crate::replication::members::GroupMembers;
-use crate::replication::recovery::{RecoveredGroup, Recovering};
+use crate::replication::reached::Reached;
+use crate::replication::recovery::{RecoveredGroup, Recovering, SnapshotAt};
 use crate::replication::transfer::offer_of;
+use crate::runtime::histories::{History, HistoryParts};
 use crate::runtime::identity::{Identity, Origin, Wish, random};
 use crate::runtime::maintenance::CurrentSnapshot;
 use crate::runtime::node::{NodeConfig, StartError, start_error};
@@ -150,6 +152,7 @@ impl Folder<'_> {
             }
             Err(
                 error @ (RestoreError::Index { .. }
+                | RestoreError::History { .. }
                 | RestoreError::Snapshot { .. }
                 | RestoreError::Record { .. }),
             ) => Err(error.into()),
@@ -281,6 +284,22 @@ fn entry_bytes_max(segment_bytes: u64) -> usize {
     usize::try_from(segment_bytes / 2).map_or(ENTRY_BYTES_MAX, |half| half.min(ENTRY_BYTES_MAX))
 }
 
+/// How far a shard's history reaches, as its log and what lies in the folder say.
+fn history_of(
+    disk: &Arc<dyn Disk>,
+    config: &NodeConfig,
+    shard: ShardId,
+    at: Option<&SnapshotAt>,
+) -> Result<Reached, RestoreError> {
+    let seal = config.vault.clone().map(|vault| vault as Arc<dyn Seal>);
+    let parts = HistoryParts { disk: Arc::clone(disk), seal, shard };
+    let found = match at {
+        Some(SnapshotAt { start, since, .. }) => parts.find(*since, *start),
+        None => parts.archived(),
+    };
+    found.map_err(|source| RestoreError::History { shard, source })
+}
+
 fn past(
     config: &NodeConfig,
     disk: &Arc<dyn Disk>,
@@ -292,7 +311,9 @@ fn past(
     let n_shards = groups.len().max(1);
     let mut past = Past { cores: Vec::new(), progress: Vec::new(), current: BTreeMap::new() };
     for ((shard, group, members), (base, applied)) in groups.into_iter().zip(bases) {
+        let history = history_of(disk, config, shard, group.snapshot.as_ref())?;
         past.progress.push(Progress {
+            history: History::reaching(history),
             appended_bytes: AtomicU64::new(group.appended_bytes()),
             index_floor: AtomicU64::new(applied.0),
             ..Progress::default()

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 
 use crate::metrics::MeshMetrics;
 use crate::placement::cluster::Candidate;
+use crate::runtime::backfill::Backfill;
 use crate::runtime::detector::Watch;
 use crate::runtime::handovers::{Handovers, Reports};
 use crate::runtime::identity::{Identity, Origin};
@@ -80,11 +81,13 @@ impl Peering {
         let door = keep_the_door(knocks, handle.clone(), identity.clone());
         let search = search(settings, me, mesh, Arc::clone(services));
         let watch = Watch::new(services).run();
+        let backfill = Backfill::new(services).run();
         Ok(vec![
             tokio::spawn(membership.run()),
             tokio::spawn(door),
             tokio::spawn(search),
             tokio::spawn(watch),
+            tokio::spawn(backfill),
         ])
     }
 }

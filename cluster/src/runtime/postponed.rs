@@ -6,6 +6,7 @@ use storage::snapshot::SnapshotError;
 use storage::state::IndexFault;
 
 use crate::entity::DecodeError;
+use crate::ids::ShardId;
 use crate::runtime::feed::NotConsumed;
 
 /// Why something was put off; it is tried again.
@@ -13,7 +14,7 @@ use crate::runtime::feed::NotConsumed;
 pub(crate) enum Postponed {
     #[error("cannot write a snapshot")]
     Snapshot(#[from] SnapshotError),
-    #[error("cannot write history")]
+    #[error("cannot read or write history")]
     History(#[from] HistoryError),
     #[error("cannot read the log")]
     Log(#[from] LogError),
@@ -25,6 +26,10 @@ pub(crate) enum Postponed {
     Entry(#[from] DecodeError),
     #[error(transparent)]
     Consumer(#[from] NotConsumed),
+    #[error("the replica went on from another one's snapshot meanwhile")]
+    Restarted,
+    #[error("shard {shard}: what happened after entry {after} is on no node that answers")]
+    Elsewhere { shard: ShardId, after: u64 },
     #[error("the node is stopping")]
     Stopping,
 }

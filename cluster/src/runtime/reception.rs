@@ -20,6 +20,7 @@ use crate::runtime::asking::blocking;
 use crate::runtime::leaders::Known;
 use crate::runtime::mesh::calls::{Asked, Calls, Received};
 use crate::runtime::mesh::{Frame, Knock, LostLane, MeshHandler};
+use crate::runtime::postponed::explained;
 use crate::runtime::services::Services;
 use crate::runtime::shard_actor::{ShardMessage, Waiter};
 use crate::runtime::snapshotting::SNAPSHOT_DIR;
@@ -114,6 +115,9 @@ impl Reception {
             Question::Piece { group, start, id, offset, .. } => {
                 self.piece(group, start, id, offset, asked);
             }
+            Question::History { group, after, to } => {
+                self.history(services, group, (after, to), asked);
+            }
         }
     }
 
@@ -155,6 +159,30 @@ impl Reception {
             let Ok(Ok(_turn)) = turn.await else { return };
             let Ok(read) = blocking(read).await else { return };
             respond(asked, &read.map_or(Answer::Gone, Answer::Piece));
+        });
+    }
+
+    fn history(
+        &self,
+        services: &Arc<Services>,
+        group: ShardId,
+        (after, to): (u64, u64),
+        asked: Asked,
+    ) {
+        let services = Arc::clone(services);
+        let readings = Arc::clone(&self.readings);
+        tokio::spawn(async move {
+            let turn = tokio::time::timeout_at(asked.deadline.into(), readings.acquire());
+            // As above.
+            let Ok(Ok(_turn)) = turn.await else { return };
+            match services.past_for_peer(group, after, to).await {
+                Ok(piece) => respond(asked, &piece.map_or(Answer::Gone, Answer::History)),
+                Err(error) => {
+                    let error = explained(&error);
+                    tracing::warn!(shard.id = %group, %error, "history cannot be given to a peer");
+                    respond(asked, &Answer::Gone);
+                }
+            }
         });
     }
 }

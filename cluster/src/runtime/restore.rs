@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use storage::disk::Disk;
+use storage::history::HistoryError;
 use storage::seal::Seal;
 use storage::snapshot::{SnapshotError, SnapshotReader};
 use storage::state::{IndexFault, IndexWrite, StateIndex};
@@ -36,6 +37,12 @@ pub enum RestoreError {
         shard: ShardId,
         #[source]
         source: DecodeError,
+    },
+    #[error("cannot go on with the history of shard {shard}")]
+    History {
+        shard: ShardId,
+        #[source]
+        source: HistoryError,
     },
     #[error("the state index failed while shard {shard} was restored")]
     Index {

@@ -290,7 +290,8 @@ impl Router {
                 | Answer::Piece(_)
                 | Answer::Gone
                 | Answer::Clock { .. }
-                | Answer::Part { .. },
+                | Answer::Part { .. }
+                | Answer::History(_),
             )
             | Err(Unanswered::Unknown) => Reply::Unknown,
             Err(Unanswered::NotAsked) => Reply::NotLeader { hint: None },

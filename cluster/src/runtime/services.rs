@@ -21,6 +21,7 @@ use crate::runtime::courier::Courier;
 use crate::runtime::detector::Reluctant;
 use crate::runtime::feed::FeedSignals;
 use crate::runtime::fetching::SnapshotFolder;
+use crate::runtime::histories::History;
 use crate::runtime::leaders::{Known, Leaders};
 use crate::runtime::log_writer::{LogEvents, LogWriter};
 use crate::runtime::maintenance::CurrentSnapshot;
@@ -86,6 +87,7 @@ pub(crate) struct Progress {
     pub(crate) has_past: AtomicBool,
     /// As of this index another replica knows that this one has no part in the group; zero for none.
     pub(crate) removed_as_of: AtomicU64,
+    pub(crate) history: History,
     /// Another replica's snapshot that this one goes on from, until maintenance knows of it.
     pub(crate) installed: Mutex<Option<CurrentSnapshot>>,
 }

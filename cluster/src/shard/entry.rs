@@ -130,6 +130,11 @@ impl Entry {
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         versioned::decode("log entry", VERSION, bytes)
     }
+
+    /// Whether it was decided for this place in the log. Elsewhere it is void.
+    pub(crate) fn follows(&self, index: u64) -> bool {
+        self.after_index.checked_add(1) == Some(index)
+    }
 }
 
 impl Outcome {

@@ -63,7 +63,7 @@ impl ShardCore {
         self.joining = Joining::forgetting();
         let group = group_of(self.id);
         let members = GroupMembers::default();
-        let covered = CoveredBy { members: members.clone(), history_to: None };
+        let covered = CoveredBy { members: members.clone(), history_to: None, since: 0 };
         Some(vec![
             Record::Truncate { group, from: 1 },
             // Of no file: the log goes on from nothing.

@@ -57,6 +57,27 @@ pub(crate) enum Question {
     Part {
         group: ShardId,
     },
+    /// What happened after an index, up to another that is committed.
+    History {
+        group: ShardId,
+        after: u64,
+        to: u64,
+    },
+}
+
+/// Entries that happened one after the other, without any left out.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct HistoryPiece {
+    /// Up to here there are no others.
+    pub(crate) to: u64,
+    pub(crate) entries: Vec<HistoryItem>,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct HistoryItem {
+    pub(crate) index: u64,
+    #[serde(with = "crate::blob")]
+    pub(crate) payload: Vec<u8>,
 }
 
 /// Whether a node is fit to lead: one that stops, or whose disk is full, is not.
@@ -73,7 +94,7 @@ pub(crate) enum Answer {
     Taken,
     /// Empty at the end of the file.
     Piece(#[serde(with = "crate::blob")] Vec<u8>),
-    /// That snapshot is here no more.
+    /// That snapshot is here no more, or what happened then is not here.
     Gone,
     /// Since the Unix epoch.
     Clock {
@@ -84,6 +105,7 @@ pub(crate) enum Answer {
         as_of: u64,
         has_part: bool,
     },
+    History(HistoryPiece),
 }
 
 impl Question {
@@ -98,7 +120,7 @@ impl Question {
             | Self::Clock
             | Self::Declines { .. }
             | Self::Part { .. } => Lane::Calls,
-            Self::Piece { .. } => Lane::Bulk,
+            Self::Piece { .. } | Self::History { .. } => Lane::Bulk,
         }
     }
 
@@ -137,8 +159,12 @@ mod tests {
     fn questions_and_answers_survive_the_way() {
         let meta = SnapshotMeta { shard: 3, start: 9, start_term: 2, id: 77 };
         let piece = Question::piece(meta, 4_096);
-        let bytes = piece.encode().expect("small");
-        assert_eq!(Question::decode(&bytes), Ok(piece));
+        let history = Question::History { group: ShardId(3), after: 7, to: 90 };
+        for question in [piece, history] {
+            assert_eq!(question.lane(), Lane::Bulk);
+            let bytes = question.encode().expect("small");
+            assert_eq!(Question::decode(&bytes), Ok(question));
+        }
         for answer in [
             Answer::Reply(Reply::NotLeader { hint: Some(NodeId(3)) }),
             Answer::Piece(vec![7; 1_000]),
@@ -146,6 +172,10 @@ mod tests {
             Answer::Gone,
             Answer::Clock { micros: 9 },
             Answer::Part { as_of: 7, has_part: false },
+            Answer::History(HistoryPiece {
+                to: 9,
+                entries: vec![HistoryItem { index: 7, payload: vec![1; 1_000] }],
+            }),
         ] {
             let bytes = answer.encode().expect("small");
             assert_eq!(Answer::decode(&bytes), Ok(answer));

@@ -1,11 +1,15 @@
 //! Several nodes of one cluster in this process, over real sockets and folders.
 
+mod history;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use cluster::ids::{NodeId, ShardId};
 use cluster::placement::member::{Levels, NodeNumber};
+use cluster::runtime::feed::FeedConsumer;
 use cluster::runtime::joining::MeshSettings;
 use cluster::runtime::membership::PlacementRule;
 use cluster::runtime::node::{Node, NodeConfig};
@@ -31,6 +35,8 @@ pub(crate) struct Member {
     node: Option<Node>,
     /// What the last run counted.
     registry: Registry,
+    adjust: fn(NodeConfig) -> NodeConfig,
+    consumers: Vec<Arc<dyn FeedConsumer>>,
 }
 
 /// A free port: taken and given back, so that a node that restarts can have it again.
@@ -51,6 +57,8 @@ impl Member {
             levels: Levels::OWN,
             node: None,
             registry: Registry::default(),
+            adjust: |config| config,
+            consumers: Vec::new(),
         }
     }
 
@@ -66,7 +74,8 @@ impl Member {
             levels: self.levels,
         };
         let folder: &Path = self.elsewhere.as_deref().unwrap_or(self.folder.path());
-        NodeConfig { mesh: Some(mesh), ..config(folder) }
+        let consumers = self.consumers.clone();
+        (self.adjust)(NodeConfig { mesh: Some(mesh), consumers, ..config(folder) })
     }
 
     pub(crate) async fn start(&mut self, join: &[SocketAddr]) {
@@ -106,13 +115,14 @@ pub(crate) async fn add_one(node: &Node, name: &str) -> i64 {
 
 /// Nodes 1 to `n`, each shard with three voters once there are three nodes.
 pub(crate) async fn cluster(n: u64) -> Vec<Member> {
-    let mut members = vec![Member::new(1)];
-    members[0].start(&[]).await;
-    let seed = members[0].address;
-    for number in 2..=n {
-        let mut member = Member::new(number);
-        member.start(&[seed]).await;
-        members.push(member);
+    cluster_of((1..=n).map(Member::new).collect()).await
+}
+
+async fn cluster_of(mut members: Vec<Member>) -> Vec<Member> {
+    let (n, seed) = (members.len(), members[0].address);
+    for member in &mut members {
+        let join = if member.address == seed { vec![] } else { vec![seed] };
+        member.start(&join).await;
     }
     let n_voters = if n < 3 { 1 } else { 3 };
     for member in &members {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use storage::disk::{Disk, RealDisk};
-use storage::history::{HistoryEntry, HistoryOptions, HistoryWriter};
+use storage::history::{Before, HistoryEntry, HistoryOptions, HistoryWriter, Reach, Stretch};
 use storage::snapshot::{SnapshotItem, SnapshotMeta, SnapshotWriter};
 
 use crate::client::{Ask, Client, Guest, Who};
@@ -232,6 +232,39 @@ fn archive(folder: &Path) -> (String, String) {
     let names = disk.list("history").unwrap();
     let history = names.iter().rfind(|name| name.contains("-0000000003-")).unwrap();
     (snapshot.path, format!("history/{history}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn history_that_is_still_fetched_is_noted_and_no_damage() {
+    const SINCE: u64 = 1_000_000;
+    let folder = tempfile::tempdir().unwrap();
+    filled(&Setup::demo(folder.path())).await;
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk::open(folder.path()).unwrap());
+    let entry = |index| {
+        let entities = vec![b"someone".to_vec()];
+        HistoryEntry { index, time_micros: index, entities, payload: Bytes::from(vec![b'y'; 200]) }
+    };
+    for (stretch, first) in [(Stretch::up_to(SINCE), 1), (Stretch::behind(SINCE), SINCE + 1)] {
+        let options = HistoryOptions { stretch, ..HistoryOptions::default() };
+        let mut writer =
+            HistoryWriter::open(Arc::clone(&disk), "history", 2, None, options).unwrap();
+        writer.append(&(first..first + 20).map(entry).collect::<Vec<_>>()).unwrap();
+        writer.sync().unwrap();
+    }
+    let reach = Reach { since: SINCE, before: Before::Partial };
+    reach.write(disk.as_ref(), "history", 2).unwrap();
+    let report = verify(folder.path(), &[], 0);
+    let noted: Vec<_> = of(&report, "note").collect();
+    assert!(noted[0]["reason"].as_str().unwrap().contains("1000000"), "{noted:?}");
+    assert_eq!(report.last().unwrap()["history_entries"], 40);
+    let shown = inspect(folder.path(), "history", &["--shard", "2"]);
+    let parts: Vec<_> = of(&shown, "history_shard").map(|line| &line["first_index"]).collect();
+    assert_eq!(parts, [1, SINCE + 1]);
+    assert_eq!(of(&shown, "history_missing").count(), 1);
+
+    flip(&folder.path().join("history/reach-0000000002"), 20);
+    let report = verify(folder.path(), &[], 1);
+    assert_eq!(of(&report, "damage").count(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

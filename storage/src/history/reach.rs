@@ -39,6 +39,14 @@ impl Reach {
     /// History that was never brought from elsewhere.
     pub const OWN: Self = Self { since: 0, before: Before::Whole };
 
+    /// The parts within which there is no hole.
+    pub fn parts(self) -> Vec<Stretch> {
+        match self.before {
+            Before::Whole => vec![Stretch::ALL],
+            Before::Partial => vec![Stretch::up_to(self.since), Stretch::behind(self.since)],
+        }
+    }
+
     /// Reads what was written last.
     pub fn read(disk: &dyn Disk, dir: &str, shard: u32) -> Result<Self, HistoryError> {
         let path = path(dir, shard);
