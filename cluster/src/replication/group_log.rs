@@ -150,9 +150,12 @@ impl GroupLog {
         }
     }
 
-    /// The log goes on from a snapshot of another replica, whatever was here.
-    pub(crate) fn install(&mut self, offer: SnapshotOffer) {
+    /// The log goes on from a snapshot of another replica, whatever was here. Gives from where on the
+    /// node's log holds what is void: entries beyond the snapshot that never came to be committed.
+    pub(crate) fn install(&mut self, offer: SnapshotOffer) -> Option<u64> {
         let start = (offer.meta.start, offer.meta.start_term);
+        let last = self.entries.back().map_or(self.before.0, |entry| entry.index);
+        let void = (last > start.0).then_some(start.0 + 1);
         self.entries.clear();
         self.terms.clear();
         self.cached_bytes = 0;
@@ -162,6 +165,7 @@ impl GroupLog {
         self.conf_state = offer.members.to_conf_state();
         self.offer = Some(offer);
         *self.fetching.borrow_mut() = Fetching::default();
+        void
     }
 
     /// The entries (first, last) to be read from the node's log.

@@ -110,12 +110,14 @@ impl Group {
     /// Sets the log to the fetched snapshot, and says so in the node's log.
     pub(super) fn install(&mut self, records: &mut Vec<Record>) -> Option<(SnapshotOffer, String)> {
         let (offer, file) = self.fetched.take()?;
+        let void = self.node.mut_store().install(offer.clone());
         records.push(offer.pointer(&file));
+        // Behind the pointer: a torn write must not take what this replica acknowledged.
+        records.extend(void.map(|from| Record::Truncate { group: self.id, from }));
         records.push(offer.members.record(self.id));
         if !Mutant::SnapshotWithoutMembers.is_planted() {
             self.members = offer.members.clone();
         }
-        self.node.mut_store().install(offer.clone());
         self.follow_members();
         Some((offer, file))
     }
@@ -129,5 +131,52 @@ impl Group {
         for id in stuck {
             self.node.report_snapshot(id, SnapshotStatus::Failure);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use storage::log::EntryKind;
+    use storage::snapshot::SnapshotMeta;
+
+    use super::*;
+    use crate::ids::ShardId;
+    use crate::replication::group::{GroupConfig, GroupState, group_of};
+    use crate::replication::members::GroupMembers;
+    use crate::replication::term_runs::TermRuns;
+
+    const SHARD: ShardId = ShardId(3);
+
+    #[test]
+    fn what_goes_on_beyond_a_snapshot_and_is_not_of_its_log_is_void() {
+        let nodes = [1, 2, 3].map(NodeId);
+        let entry = |index| {
+            let (kind, payload) = (EntryKind::Normal, "tea".into());
+            LogEntry { group: group_of(SHARD), term: 2, index, kind, payload }
+        };
+        let mut terms = TermRuns::default();
+        (1..=9).for_each(|index| terms.push(index, 2));
+        let (applied, entries) = ((2, 2), (3..=9).map(entry).collect());
+        let blank = GroupState::new(&nodes);
+        let state = GroupState { term: 2, commit: 2, applied, entries, terms, ..blank };
+        let config = GroupConfig { node: nodes[0], shard: SHARD, seed: 1, log_cache_bytes_max: 0 };
+        let mut group = Group::restart(config, state).expect("a sound past");
+        let offer = SnapshotOffer {
+            meta: SnapshotMeta { shard: SHARD.0, start: 5, start_term: 3, id: 7 },
+            end: 5,
+            bytes: 100,
+            members: GroupMembers::voters(&nodes),
+        };
+        let mut message = Message { from: 2, to: 1, term: 3, ..Message::default() };
+        message.set_msg_type(MessageType::MsgSnapshot);
+        message.set_snapshot(offer.to_raft());
+        group.take_fetched(message, offer, "snapshots/5".to_owned()).expect("taken");
+        let mut records = Vec::new();
+        while let Some(polled) = group.poll() {
+            records.extend(polled.append.into_iter().flat_map(|(_, records)| records));
+        }
+        let void = records.iter().position(|r| matches!(r, Record::Truncate { from: 6, .. }));
+        let pointer = records.iter().position(|r| matches!(r, Record::SnapshotPointer { .. }));
+        assert!(pointer.is_some() && void > pointer, "{records:?}");
     }
 }
