@@ -1,11 +1,17 @@
 //! What the fabric counts, for Prometheus.
 
+use std::collections::BTreeSet;
+
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use crate::ids::NodeId;
+use crate::placement::cluster::Cluster;
+use crate::placement::member::Standing;
+use crate::placement::tolerance::risk;
 use crate::wire::Lane;
 
 /// All metrics of this crate.
@@ -25,6 +31,16 @@ pub struct ClusterMetrics {
     pub(crate) apply_lag: Gauge,
     pub(crate) level: Gauge,
     pub(crate) clock_ahead: Gauge,
+    shards_moving: Gauge,
+    not_fault_tolerant: Gauge,
+    nodes: Family<StandingLabels, Gauge>,
+    nodes_silent: Gauge,
+    level: Gauge,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StandingLabels {
+    standing: &'static str,
 }
 
 impl ClusterMetrics {
@@ -45,9 +61,58 @@ impl ClusterMetrics {
             apply_lag: Gauge::default(),
             level: Gauge::default(),
             clock_ahead: Gauge::default(),
+            shards_moving: Gauge::default(),
+            not_fault_tolerant: Gauge::default(),
+            nodes: Family::default(),
+            nodes_silent: Gauge::default(),
+            level: Gauge::default(),
         };
         metrics.describe(registry);
+        metrics.describe_cluster(registry);
+        metrics.cluster_stands(&Cluster::default(), &BTreeSet::new());
         metrics
+    }
+
+    /// What is known of the cluster; of a node that is alone, nothing.
+    pub(crate) fn cluster_stands(&self, cluster: &Cluster, silent: &BTreeSet<NodeId>) {
+        let moving = cluster.places().filter(|(_, place)| place.is_moving()).count();
+        self.shards_moving.set(as_gauge(moving));
+        self.not_fault_tolerant.set(i64::from(risk(cluster, silent).is_some()));
+        self.nodes_silent.set(as_gauge(silent.len()));
+        self.level.set(i64::from(cluster.level()));
+        for standing in Standing::ALL {
+            let n = cluster.members().filter(|(_, member)| member.standing == standing).count();
+            let labels = StandingLabels { standing: standing.name() };
+            self.nodes.get_or_create(&labels).set(as_gauge(n));
+        }
+    }
+
+    fn describe_cluster(&self, registry: &mut Registry) {
+        registry.register(
+            "omnicart_cluster_not_fault_tolerant",
+            "Whether the loss of one more node would stop some shard: 1 if so",
+            self.not_fault_tolerant.clone(),
+        );
+        registry.register(
+            "omnicart_cluster_nodes",
+            "Nodes the cluster knows, by what is wanted of them",
+            self.nodes.clone(),
+        );
+        registry.register(
+            "omnicart_cluster_nodes_silent",
+            "Nodes of the cluster that this node has not heard of for some seconds",
+            self.nodes_silent.clone(),
+        );
+        registry.register(
+            "omnicart_cluster_shards_moving",
+            "Shards on their way to other nodes, the group of the cluster itself included",
+            self.shards_moving.clone(),
+        );
+        registry.register(
+            "omnicart_cluster_level",
+            "The feature level that the cluster works at; 0 for a node that is alone",
+            self.level.clone(),
+        );
     }
 
     fn describe(&self, registry: &mut Registry) {
@@ -149,6 +214,10 @@ impl TransferMetrics {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         self.fetched.get_or_create(&BulkLabels { what }).inc_by(bytes);
     }
+}
+
+fn as_gauge(n: usize) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
 }
 
 /// Which way a frame went.

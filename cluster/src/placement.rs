@@ -12,3 +12,4 @@ pub mod member;
 pub mod planner;
 pub mod shard_map;
 pub mod steps;
+pub mod tolerance;

@@ -96,6 +96,11 @@ pub enum Command {
     RaiseLevel {
         to: u32,
     },
+    /// An operator's: another of a shard's nodes is to lead, until there is reason to plan anew.
+    Transfer {
+        shard: ShardId,
+        to: NodeId,
+    },
 }
 
 /// Whether shards may be left with fewer replicas than three.
@@ -155,6 +160,18 @@ pub enum Rejection {
          empty one, which the other nodes fill", .node.0
     )]
     GivenUp { node: NodeId },
+    #[error("node {} was removed: with an empty folder it may join again, as another", .node.0)]
+    Removed { node: NodeId },
+    #[error("node {} was given up; it may join again with an empty folder", .node.0)]
+    Lost { node: NodeId },
+    #[error("{shards} shards are still on node {}", .node.0)]
+    StillHolds { node: NodeId, shards: u64 },
+    #[error("node {} is to hold no replica of shard {shard}", .node.0)]
+    HoldsNoReplica { shard: ShardId, node: NodeId },
+    #[error("node {} is not active, so it may not lead", .node.0)]
+    MayNotLead { node: NodeId },
+    #[error("shard {shard} is pinned to node {}", .to.0)]
+    Pinned { shard: ShardId, to: NodeId },
 }
 
 /// What has a length that can be wrong.
@@ -204,6 +221,7 @@ impl Entity for Cluster {
             Command::Arrange { seen, wanted } => self.arrange(seen, wanted)?,
             Command::Report { shard, voters, at } => self.report(shard, voters, at)?,
             Command::RaiseLevel { to } => self.raise_level(to)?,
+            Command::Transfer { shard, to } => self.transfer(shard, to)?,
         };
         Ok(decided(events, Reply::Done))
     }
@@ -315,6 +333,18 @@ impl Cluster {
         held.map(|(node, _)| node).filter(|node| !place.wanted.contains(node)).collect()
     }
 
+    /// How many shards are on a node, or are to be.
+    pub fn n_held(&self, node: NodeId) -> usize {
+        let holds = |place: &&Place| place.voters.contains(&node) || place.wanted.contains(&node);
+        self.places.values().filter(holds).count()
+    }
+
+    /// Nodes that were to leave and hold nothing any more.
+    pub fn departed(&self) -> Vec<NodeId> {
+        let leaving = self.members().filter(|(_, member)| member.standing == Standing::Leaving);
+        leaving.map(|(node, _)| node).filter(|node| self.n_held(*node) == 0).collect()
+    }
+
     fn join(&self, candidate: Candidate) -> Result<Decision<Self>, Rejection> {
         let Levels { lowest, highest } = candidate.levels;
         if !(lowest..=highest).contains(&self.level) {
@@ -325,8 +355,9 @@ impl Cluster {
         let latest = self.members().filter(|(node, _)| node.number() == Some(number)).last();
         let (node, superseded, standing) = match latest {
             Some((node, known)) if known.folder == candidate.folder => (node, None, known.standing),
-            Some((node, _)) => {
-                (NodeId::of(number, node.generation() + 1), Some(node), Standing::Active)
+            Some((node, known)) => {
+                let superseded = (known.standing != Standing::Removed).then_some(node);
+                (NodeId::of(number, node.generation() + 1), superseded, Standing::Active)
             }
             None => (NodeId::of(number, 0), None, Standing::Active),
         };
@@ -345,8 +376,10 @@ impl Cluster {
     pub fn recall(&self, candidate: &Candidate) -> Result<(), Rejection> {
         let of_folder = |(_, member): &(NodeId, &Member)| member.folder == candidate.folder;
         let Some((node, known)) = self.members().find(of_folder) else { return Ok(()) };
-        if known.standing == Standing::Lost {
-            return Err(Rejection::GivenUp { node });
+        match known.standing {
+            Standing::Active | Standing::Draining | Standing::Leaving => {}
+            Standing::Lost => return Err(Rejection::GivenUp { node }),
+            Standing::Removed => return Err(Rejection::Removed { node }),
         }
         if !candidate.start.follows(known.start) {
             let (known, came) = (known.start.epoch, candidate.start.epoch);
@@ -357,7 +390,7 @@ impl Cluster {
 
     /// The highest level that every member can work at.
     pub fn level_of_all(&self) -> u32 {
-        let there = self.members().filter(|(_, member)| member.standing != Standing::Lost);
+        let there = self.members().filter(|(_, member)| member.standing.takes_part());
         there.map(|(_, member)| member.levels.highest).min().unwrap_or(self.level)
     }
 
@@ -367,19 +400,39 @@ impl Cluster {
         to: Standing,
         fewer: Fewer,
     ) -> Result<Vec<Event>, Rejection> {
-        let known = self.members.get(&node).ok_or(Rejection::UnknownNode { node })?;
-        if known.standing.may_hold() && to == Standing::Leaving {
-            let left = self.members().filter(|(_, m)| m.standing.may_hold()).count() - 1;
-            let least = match fewer {
-                Fewer::Refuse => NODES_FOR_THREE,
-                Fewer::Accept => 1,
-            };
-            if left < least {
-                let left = u64::try_from(left).unwrap_or(u64::MAX);
-                return Err(Rejection::TooFewRemain { left });
+        let known = self.members.get(&node).ok_or(Rejection::UnknownNode { node })?.standing;
+        match (known, to) {
+            (known, to) if known == to => {}
+            (Standing::Removed, _) => return Err(Rejection::Removed { node }),
+            (Standing::Lost, Standing::Active | Standing::Draining) => {
+                return Err(Rejection::Lost { node });
             }
+            (_, Standing::Leaving) => self.check_enough_remain(node, fewer)?,
+            (_, Standing::Removed) => {
+                let shards = u64::try_from(self.n_held(node)).unwrap_or(u64::MAX);
+                if known != Standing::Leaving || shards > 0 {
+                    return Err(Rejection::StillHolds { node, shards });
+                }
+            }
+            (_, Standing::Active | Standing::Draining | Standing::Lost) => {}
         }
         Ok(self.standing_changed(node, to).into_iter().collect())
+    }
+
+    fn check_enough_remain(&self, leaving: NodeId, fewer: Fewer) -> Result<(), Rejection> {
+        let stays = |(node, member): &(NodeId, &Member)| {
+            *node != leaving && member.standing.may_hold()
+        };
+        let left = self.members().filter(stays).count();
+        let least = match fewer {
+            Fewer::Refuse => NODES_FOR_THREE,
+            Fewer::Accept => 1,
+        };
+        if left < least {
+            let left = u64::try_from(left).unwrap_or(u64::MAX);
+            return Err(Rejection::TooFewRemain { left });
+        }
+        Ok(())
     }
 
     fn standing_changed(&self, node: NodeId, standing: Standing) -> Option<Event> {
@@ -389,10 +442,33 @@ impl Cluster {
 
     fn pin(&self, shard: ShardId, to: Option<NodeId>) -> Result<Vec<Event>, Rejection> {
         let place = self.places.get(&shard).ok_or(Rejection::UnknownShard { shard })?;
-        if let Some(node) = to.filter(|node| !self.members.contains_key(node)) {
-            return Err(Rejection::UnknownNode { node });
+        if let Some(node) = to {
+            if !self.members.contains_key(&node) {
+                return Err(Rejection::UnknownNode { node });
+            }
+            if !place.wanted.contains(&node) {
+                return Err(Rejection::HoldsNoReplica { shard, node });
+            }
         }
         let changed = (place.pin != to).then_some(Event::Pinned { shard, to });
+        Ok(changed.into_iter().collect())
+    }
+
+    fn transfer(&self, shard: ShardId, to: NodeId) -> Result<Vec<Event>, Rejection> {
+        let place = self.places.get(&shard).ok_or(Rejection::UnknownShard { shard })?;
+        let member = self.members.get(&to).ok_or(Rejection::UnknownNode { node: to })?;
+        if !place.wanted.contains(&to) {
+            return Err(Rejection::HoldsNoReplica { shard, node: to });
+        }
+        if !member.standing.may_lead() {
+            return Err(Rejection::MayNotLead { node: to });
+        }
+        if let Some(pin) = place.pin.filter(|pin| *pin != to) {
+            return Err(Rejection::Pinned { shard, to: pin });
+        }
+        let rest = place.wanted.iter().copied().filter(|node| *node != to);
+        let wanted: Vec<_> = std::iter::once(to).chain(rest).collect();
+        let changed = (place.wanted != wanted).then_some(Event::Arranged { shard, wanted });
         Ok(changed.into_iter().collect())
     }
 
@@ -432,8 +508,8 @@ impl Cluster {
     }
 
     fn raise_level(&self, to: u32) -> Result<Vec<Event>, Rejection> {
-        let held = self.members().filter(|(_, member)| member.standing != Standing::Lost);
-        for (node, member) in held {
+        let there = self.members().filter(|(_, member)| member.standing.takes_part());
+        for (node, member) in there {
             let highest = member.levels.highest;
             if highest < to {
                 return Err(Rejection::LevelTooHigh { node, highest });

@@ -229,6 +229,125 @@ fn three_nodes_become_fewer_only_by_a_clear_word() {
 }
 
 #[test]
+fn what_is_lost_for_good_needs_a_clear_word_too() {
+    let mut world = World::founded();
+    for number in 2..=3 {
+        world.join(number);
+    }
+    world.settle();
+    world.set_standing(NodeId(3), Standing::Lost).expect("a member");
+    world.settle();
+    let refused = world.set_standing(NodeId(3), Standing::Leaving);
+    assert_eq!(refused, Err(Rejection::TooFewRemain { left: 2 }));
+    assert!(world.cluster.places().all(|(_, place)| place.voters.len() == 3));
+    let resumed = world.set_standing(NodeId(3), Standing::Active);
+    assert_eq!(resumed, Err(Rejection::Lost { node: NodeId(3) }), "nobody has heard of it");
+}
+
+#[test]
+fn a_removed_node_is_dropped_once_it_is_empty_and_never_comes_back_as_itself() {
+    let mut world = World::founded();
+    for number in 2..=4 {
+        world.join(number);
+    }
+    world.settle();
+    world.set_standing(NodeId(4), Standing::Leaving).expect("three remain");
+    let early = world.set_standing(NodeId(4), Standing::Removed);
+    assert!(matches!(early, Err(Rejection::StillHolds { node: NodeId(4), .. })), "{early:?}");
+    assert_eq!(world.cluster.departed(), []);
+    world.settle();
+    assert_eq!(world.held().get(&NodeId(4)), None);
+    assert_eq!(world.cluster.departed(), [NodeId(4)]);
+    world.set_standing(NodeId(4), Standing::Removed).expect("nothing is left on it");
+    let removed = Err(Rejection::Removed { node: NodeId(4) });
+    for to in [Standing::Active, Standing::Draining, Standing::Leaving, Standing::Lost] {
+        assert_eq!(world.set_standing(NodeId(4), to), removed);
+    }
+    assert_eq!(world.run(Command::Join(candidate(4, 4))), removed);
+    let next = NodeId::of(NodeNumber::try_from(4).expect("a number"), 1);
+    assert_eq!(world.run(Command::Join(candidate(4, 40))), Ok(Reply::Member(next)));
+    assert_eq!(world.cluster.member(NodeId(4)).expect("known").standing, Standing::Removed);
+}
+
+#[test]
+fn a_removal_can_be_called_off_while_it_lasts() {
+    let mut world = World::founded();
+    for number in 2..=4 {
+        world.join(number);
+    }
+    world.settle();
+    world.set_standing(NodeId(4), Standing::Leaving).expect("three remain");
+    world.set_standing(NodeId(4), Standing::Active).expect("it is still there");
+    world.settle();
+    assert_even(&world.held(), 4);
+}
+
+#[test]
+fn the_first_of_two_nodes_can_hand_everything_over_and_leave() {
+    let mut world = World::founded();
+    world.join(2);
+    world.settle();
+    let leave =
+        Command::SetStanding { node: NodeId(1), to: Standing::Leaving, fewer: Fewer::Accept };
+    world.run(leave).expect("accepted");
+    world.settle();
+    assert_eq!(world.held(), BTreeMap::from([(NodeId(2), 16)]));
+    assert_eq!(world.cluster.departed(), [NodeId(1)]);
+    let last =
+        Command::SetStanding { node: NodeId(2), to: Standing::Leaving, fewer: Fewer::Accept };
+    assert_eq!(world.run(last), Err(Rejection::TooFewRemain { left: 0 }));
+}
+
+#[test]
+fn the_lead_is_transferred_to_a_node_that_may_take_it() {
+    let mut world = World::founded();
+    for number in 2..=4 {
+        world.join(number);
+    }
+    world.settle();
+    let shard = ShardId(0);
+    let wanted = world.cluster.place(shard).expect("a shard").wanted.clone();
+    let (second, third) = (wanted[1], wanted[2]);
+    world.run(Command::Transfer { shard, to: second }).expect("it holds a replica");
+    let place = world.cluster.place(shard).expect("a shard");
+    assert_eq!((place.wanted[0], place.is_moving()), (second, false));
+    let outside = (1..=4).map(NodeId).find(|node| !wanted.contains(node)).expect("a fourth");
+    assert_eq!(
+        world.run(Command::Transfer { shard, to: outside }),
+        Err(Rejection::HoldsNoReplica { shard, node: outside })
+    );
+    assert_eq!(
+        world.run(Command::Pin { shard, to: Some(outside) }),
+        Err(Rejection::HoldsNoReplica { shard, node: outside })
+    );
+    world.set_standing(third, Standing::Draining).expect("a member");
+    assert_eq!(
+        world.run(Command::Transfer { shard, to: third }),
+        Err(Rejection::MayNotLead { node: third })
+    );
+    world.run(Command::Pin { shard, to: Some(second) }).expect("it holds a replica");
+    assert_eq!(
+        world.run(Command::Transfer { shard, to: wanted[0] }),
+        Err(Rejection::Pinned { shard, to: second })
+    );
+}
+
+#[test]
+fn a_replica_stays_where_its_shard_is_pinned() {
+    let mut world = World::founded();
+    for number in 2..=3 {
+        world.join(number);
+    }
+    world.settle();
+    for shard in (0..SHARDS).map(ShardId) {
+        world.run(Command::Pin { shard, to: Some(NodeId(2)) }).expect("known");
+    }
+    world.join(4);
+    world.settle();
+    assert_eq!(world.led(), BTreeMap::from([(NodeId(2), 16)]));
+}
+
+#[test]
 fn copies_go_to_different_zones() {
     let mut world = World::founded();
     for (number, zone) in [(2, "one"), (3, "two"), (4, "three"), (5, "three")] {

@@ -37,7 +37,8 @@ pub fn given_up(
     };
     let long = silence.iter().filter(|(_, silent)| **silent >= after).map(|(node, _)| *node);
     let mut known = long.filter(|node| {
-        cluster.member(*node).is_some_and(|member| member.standing != Standing::Lost)
+        // One that leaves is replaced already.
+        cluster.member(*node).is_some_and(|member| member.standing.may_hold())
     });
     known.find(|node| is_spare(*node))
 }

@@ -112,15 +112,35 @@ pub enum Standing {
     Leaving,
     /// It was silent for too long, or came back with an empty disk under its next id.
     Lost,
+    /// It left, with nothing on it, and does not come back as who it was.
+    Removed,
 }
 
 impl Standing {
+    pub const ALL: [Self; 5] =
+        [Self::Active, Self::Draining, Self::Leaving, Self::Lost, Self::Removed];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Draining => "draining",
+            Self::Leaving => "leaving",
+            Self::Lost => "lost",
+            Self::Removed => "removed",
+        }
+    }
+
     pub const fn may_hold(self) -> bool {
         matches!(self, Self::Active | Self::Draining)
     }
 
     pub const fn may_lead(self) -> bool {
         matches!(self, Self::Active)
+    }
+
+    /// Whether the others know such a node and talk to it.
+    pub const fn takes_part(self) -> bool {
+        matches!(self, Self::Active | Self::Draining | Self::Leaving)
     }
 }
 

@@ -202,8 +202,11 @@ impl<'a> Planning<'a> {
                 && (zone(most) == zone(fewest) || others.all(|node| zone(*node) != zone(fewest)))
         };
         let movable = |shard: &ShardId| {
-            let place = self.cluster.place(*shard);
-            place.is_some_and(|place| !place.is_moving() && is_same(&place.wanted, self.at(*shard)))
+            self.cluster.place(*shard).is_some_and(|place| {
+                let is_settled = !place.is_moving() && is_same(&place.wanted, self.at(*shard));
+                // Without its replica the node could not lead by an operator's word.
+                is_settled && place.pin != Some(most)
+            })
         };
         let found = self.sharded().find(|(shard, voters)| fits(voters) && movable(shard));
         let Some((shard, voters)) = found else { return false };

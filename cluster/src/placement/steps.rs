@@ -75,10 +75,10 @@ pub fn next(
     let is_ready = |node: &NodeId| {
         now.voters.contains(node) || followers.get(node).is_some_and(|f| f.is_caught_up())
     };
-    let learners: BTreeSet<_> = target.learners.difference(&wanted).copied().collect();
     // A leader votes until it has handed over: the next one lets it go.
     let mut voters = wanted;
     voters.insert(me);
+    let learners: BTreeSet<_> = target.learners.difference(&voters).copied().collect();
     if voters != now.voters || learners != now.learners {
         return voters.iter().all(is_ready).then_some(Step::Become { voters, learners });
     }
@@ -143,6 +143,16 @@ mod tests {
         check(&now, &[2], &[], &[(2, LIVE)], Some(both));
         let hand_over = Some(Step::TransferLead(NodeId(2)));
         check(&configuration(&[1, 2], &[]), &[2], &[], &[(2, LIVE)], hand_over);
+    }
+
+    #[test]
+    fn a_leader_that_is_to_learn_votes_until_it_has_handed_over() {
+        let now = configuration(&[1, 2, 3], &[]);
+        let fewer = Step::Become { voters: nodes(&[1, 2]), learners: nodes(&[3]) };
+        check(&now, &[2], &[1, 3], &[(2, LIVE), (3, LIVE)], Some(fewer));
+        let now = configuration(&[1, 2], &[3]);
+        let hand_over = Some(Step::TransferLead(NodeId(2)));
+        check(&now, &[2], &[1, 3], &[(2, LIVE), (3, LIVE)], hand_over);
     }
 
     #[test]

@@ -48,7 +48,7 @@ impl Services {
     fn has_others(&self) -> bool {
         let cluster = self.cluster.borrow();
         let mut others = cluster.members().filter(|(node, _)| *node != self.node);
-        others.any(|(_, member)| member.standing != Standing::Lost)
+        others.any(|(_, member)| member.standing.takes_part())
     }
 
     /// Whether a request about a group may be answered here, or passed on from here.

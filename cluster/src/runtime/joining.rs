@@ -18,7 +18,7 @@ use crate::entity::DecodeError;
 use crate::ids::{Incarnation, NodeId};
 use crate::metrics::MeshMetrics;
 use crate::placement::cluster::{Candidate, Command, Rejection, Reply};
-use crate::placement::member::{FolderId, Levels, NodeNumber, Standing, Start};
+use crate::placement::member::{FolderId, Levels, NodeNumber, Start};
 use crate::runtime::identity::{Identity, IdentityError, Origin, random};
 use crate::runtime::membership::{ClusterError, ClusterHandle, PlacementRule};
 use crate::runtime::mesh::{
@@ -260,7 +260,7 @@ async fn answer(knock: &Knock, handle: &ClusterHandle, identity: &Identity) -> W
 
 fn facts(node: NodeId, handle: &ClusterHandle, identity: &Identity) -> Facts {
     let cluster = handle.known();
-    let there = cluster.members().filter(|(_, member)| member.standing != Standing::Lost);
+    let there = cluster.members().filter(|(_, member)| member.standing.takes_part());
     Facts {
         node,
         cluster: identity.cluster,

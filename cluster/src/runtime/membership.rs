@@ -46,6 +46,8 @@ const ROUNDS_PER_REMOVAL: u32 = 5;
 const LONELY_ROUNDS: u32 = 25;
 /// A peer that was not heard of for so long leads nothing by plan.
 const SILENT_AFTER: Duration = Duration::from_secs(3);
+/// How long a node that was removed is still talked to.
+const PARTING: Duration = Duration::from_secs(60);
 const COMMAND_PATIENCE: Span = Span::from_secs(5);
 
 /// How the cluster is kept.
@@ -185,6 +187,8 @@ pub(crate) struct Membership {
     pub(crate) founds: bool,
     /// Whether the cluster has taken note of the last count.
     pub(crate) is_announced: bool,
+    /// Since when nodes are known to be removed.
+    pub(crate) parted: BTreeMap<NodeId, Instant>,
     pub(crate) counted: Instant,
 }
 
@@ -251,6 +255,10 @@ impl Membership {
         }
         self.count().await?;
         self.announce().await;
+        self.part();
+        if round.is_multiple_of(ROUNDS_PER_PLAN) {
+            self.show();
+        }
         for group in self.map.groups() {
             if self.services.leaders.of(group) == Known::Here {
                 self.tend(group).await?;
@@ -344,6 +352,8 @@ impl Membership {
                     network.mesh.set_peer(node, PeerAddress(member.address.clone()));
                 }
                 Standing::Lost => network.mesh.remove_peer(node),
+                // See `part`.
+                Standing::Removed => {}
             }
         }
     }
@@ -370,6 +380,7 @@ impl Membership {
             Err(ClusterError::Rejected(
                 why @ (Rejection::OldCopy { .. }
                 | Rejection::GivenUp { .. }
+                | Rejection::Removed { .. }
                 | Rejection::LevelUnknown { .. }),
             )) => self.services.refuse(why.to_string()),
             Err(error) => tracing::warn!(%error, "the cluster does not hear of this node yet"),
@@ -433,6 +444,27 @@ impl Membership {
         }
     }
 
+    /// Ends the links with nodes that were removed, some time after: until then they learn what they
+    /// may let go of, and answer the requests they were asked before.
+    fn part(&mut self) {
+        let Some(network) = self.services.network.get() else { return };
+        let cluster = self.handle.known();
+        let removed = cluster.members().filter(|(_, m)| m.standing == Standing::Removed);
+        for (node, _) in removed {
+            let since = self.parted.entry(node).or_insert_with(clock::monotonic);
+            if since.elapsed() >= PARTING {
+                network.mesh.remove_peer(node);
+            }
+        }
+    }
+
+    /// Keeps the gauges that tell of the cluster as this node sees it.
+    fn show(&self) {
+        let cluster = self.handle.known();
+        let silent = self.silence(&cluster).into_keys().collect();
+        self.services.metrics.cluster_stands(&cluster, &silent);
+    }
+
     async fn plan(&self) {
         let cluster = self.handle.known();
         self.raise_level(&cluster).await;
@@ -443,6 +475,14 @@ impl Membership {
             let lost = Command::SetStanding { node, to, fewer };
             if let Err(error) = self.handle.execute(lost).await {
                 tracing::warn!(%error, "a silent node is not given up");
+            }
+        }
+        for node in cluster.departed() {
+            tracing::info!(node.id = node.0, "a node holds nothing any more and is dropped");
+            let (to, fewer) = (Standing::Removed, Fewer::Refuse);
+            let removed = Command::SetStanding { node, to, fewer };
+            if let Err(error) = self.handle.execute(removed).await {
+                tracing::warn!(%error, "a node that left is not dropped yet");
             }
         }
         let silent = silence.into_keys().collect();
@@ -465,7 +505,7 @@ impl Membership {
         let Some(network) = self.services.network.get() else { return BTreeMap::new() };
         let now = clock::monotonic();
         let peers = cluster.members().filter(|(node, member)| {
-            *node != self.services.node && member.standing != Standing::Lost
+            *node != self.services.node && member.standing.takes_part()
         });
         let since = |node: NodeId| {
             // One that came lately had no time to say anything.

@@ -76,6 +76,7 @@ impl Peering {
             seeking: Seeking::new(settings.clone(), me.clone()),
             founds: identity.origin == Origin::Founded,
             is_announced: false,
+            parted: BTreeMap::new(),
             counted: clock::monotonic(),
         };
         let door = keep_the_door(knocks, handle.clone(), identity.clone());

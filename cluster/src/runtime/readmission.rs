@@ -121,7 +121,7 @@ impl Seeking {
     fn others(&self, me: NodeId, cluster: &Cluster) -> BTreeMap<String, String> {
         let there = cluster
             .members()
-            .filter(|(node, member)| *node != me && member.standing != Standing::Lost);
+            .filter(|(node, member)| *node != me && member.standing.takes_part());
         let known = there.map(|(_, member)| member.address.clone());
         let seeds = self.settings.join.iter().cloned();
         let own = &self.settings.advertise;
