@@ -149,8 +149,19 @@ impl Fabric {
     ) -> Result<Executed<E::Reply>, CommandError<E::Rejection>> {
         let entity = EntityRef { kind: E::KIND, key };
         let shard = self.router.map.shard_of(entity.key.slot());
+        self.execute_in::<E>(shard, &entity, &envelope, command).await
+    }
+
+    /// As [`Self::execute`], in the group given.
+    pub(crate) async fn execute_in<E: Entity>(
+        &self,
+        shard: ShardId,
+        entity: &EntityRef,
+        envelope: &Envelope,
+        command: E::Command,
+    ) -> Result<Executed<E::Reply>, CommandError<E::Rejection>> {
         let body = command.to_bytes();
-        let reply = self.router.command(shard, &entity, &envelope, body).await?;
+        let reply = self.router.command(shard, entity, envelope, body).await?;
         match reply {
             Reply::Accepted { reply, seq, index, replayed } => Ok(Executed {
                 reply: reply.as_deref().map(decoded::<E::Reply>).transpose()?,
@@ -196,13 +207,25 @@ impl Fabric {
     ) -> Result<Viewed<E::View>, QueryError> {
         let entity = EntityRef { kind: E::KIND, key };
         let shard = self.router.map.shard_of(entity.key.slot());
+        self.query_in::<E>(shard, &entity, at_least, deadline, query).await
+    }
+
+    /// As [`Self::query`], in the group given.
+    pub(crate) async fn query_in<E: Entity>(
+        &self,
+        shard: ShardId,
+        entity: &EntityRef,
+        at_least: &[Position],
+        deadline: Timestamp,
+        query: E::Query,
+    ) -> Result<Viewed<E::View>, QueryError> {
         if at_least.iter().any(|position| position.incarnation != self.incarnation) {
             return Err(QueryError::Unavailable(Unavailable::UnknownPosition));
         }
         let own = at_least.iter().filter(|position| position.shard == shard);
         let index = own.map(|position| position.index).max().unwrap_or(0);
         let body = query.to_bytes();
-        let reply = self.router.query(shard, &entity, index, deadline, body).await?;
+        let reply = self.router.query(shard, entity, index, deadline, body).await?;
         let Reply::Viewed { view, seq, index } = reply else {
             tracing::error!(entity.kind = E::NAME, ?reply, "a query was not understood");
             return Err(QueryError::Undecodable);

@@ -12,4 +12,5 @@ pub mod member;
 pub mod planner;
 pub mod shard_map;
 pub mod steps;
+pub mod survey;
 pub mod tolerance;

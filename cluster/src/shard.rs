@@ -24,6 +24,7 @@ pub(crate) mod question;
 pub(crate) mod reads;
 pub(crate) mod record;
 pub(crate) mod reluctance;
+pub mod report;
 pub(crate) mod residents;
 pub mod retry;
 pub(crate) mod speculate;

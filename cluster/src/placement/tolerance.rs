@@ -63,7 +63,7 @@ pub fn risk(cluster: &Cluster, silent: &BTreeSet<NodeId>) -> Option<Risk> {
 mod tests {
     use super::*;
     use crate::ids::ShardId;
-    use crate::placement::member::{FolderId, Levels, Member, Standing};
+    use crate::placement::member::{FolderId, Levels, Member, Standing, Start};
 
     fn cluster(standings: &[Standing], voters: &[&[u64]]) -> Cluster {
         let mut cluster = Cluster::default();
@@ -73,6 +73,7 @@ mod tests {
                 zone: "one".to_owned(),
                 levels: Levels { lowest: 1, highest: 1 },
                 folder: FolderId([0; 16]),
+                start: Start::default(),
                 standing: *standing,
             };
             cluster.members.insert(NodeId(nth), member);

@@ -58,7 +58,8 @@ impl Services {
             | Question::Declines { .. }
             | Question::Part { .. }
             | Question::Piece { .. }
-            | Question::History { .. } => {
+            | Question::History { .. }
+            | Question::Report { .. } => {
                 debug_assert!(false, "only what needs no reply is brought");
             }
         }

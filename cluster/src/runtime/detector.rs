@@ -19,7 +19,6 @@ use std::time::{Duration, Instant};
 use storage::clock;
 
 use crate::ids::{NodeId, ShardId};
-use crate::placement::member::Standing;
 use crate::runtime::clocks;
 use crate::runtime::leaders::Known;
 use crate::runtime::services::{Progress, Services};

@@ -88,6 +88,9 @@ impl Maintenance {
         floors: Floors,
     ) -> Self {
         let SnapshotFolder { disk, seal, .. } = services.snapshot_folder.clone();
+        for (shard, current) in &current {
+            services.covered_by(*shard, current.bytes);
+        }
         Self {
             services: Arc::clone(services),
             disk,
@@ -224,6 +227,7 @@ impl Maintenance {
         self.services.forget_appended(shard, appended);
         snapshotting.remove_older(&at)?;
         tracing::info!(shard.id = %shard, start = at.start, bytes = file.bytes, "snapshot written");
+        self.services.covered_by(shard, file.bytes);
         self.current.insert(shard, CurrentSnapshot { at, bytes: file.bytes });
         Ok(())
     }
@@ -251,6 +255,12 @@ impl Services {
     /// Log bytes of a shard since its last snapshot.
     pub(crate) fn appended_bytes(&self, shard: ShardId) -> u64 {
         self.progress_of(shard).map_or(0, |p| p.appended_bytes.load(Ordering::Relaxed))
+    }
+
+    fn covered_by(&self, shard: ShardId, snapshot_bytes: u64) {
+        if let Some(progress) = self.progress_of(shard) {
+            progress.snapshot_bytes.store(snapshot_bytes, Ordering::Relaxed);
+        }
     }
 
     /// A follower of this shard can only go on from a snapshot.

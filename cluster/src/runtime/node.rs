@@ -40,6 +40,7 @@ use crate::runtime::log_writer::LogWriter;
 use crate::runtime::maintenance::{CurrentSnapshot, Maintenance, watch_storage};
 use crate::runtime::membership::ClusterHandle;
 use crate::runtime::opening::{INDEX_DIR, Opened, Past};
+use crate::runtime::operations::Operations;
 use crate::runtime::peering::Peering;
 use crate::runtime::ports::{PortAdapter, Ports};
 use crate::runtime::pulse::Pulse;
@@ -158,6 +159,7 @@ pub enum StartError {
 /// A running node.
 pub struct Node {
     fabric: Fabric,
+    operations: Operations,
     services: Arc<Services>,
     cluster: Option<ClusterHandle>,
     supervisor: ActorRef<()>,
@@ -206,8 +208,10 @@ impl Node {
             cluster = Some(handle);
         }
         let pulse = Pulse::begin(&services);
+        let operations = Operations::new(fabric.clone(), Arc::clone(&services));
         Ok(Self {
             fabric,
+            operations,
             services,
             cluster,
             supervisor,
@@ -221,6 +225,11 @@ impl Node {
 
     pub fn fabric(&self) -> Fabric {
         self.fabric.clone()
+    }
+
+    /// What operators see of the cluster and do to it, from this node.
+    pub fn operations(&self) -> Operations {
+        self.operations.clone()
     }
 
     /// The cluster this node belongs to; none when it is alone.
@@ -401,6 +410,7 @@ fn begin(
         metrics: Arc::new(ClusterMetrics::register(registry)),
         storage_metrics,
         node: identity.node,
+        began: clock::monotonic(),
         map,
         leaders: Leaders::unknown(map),
         cluster: watch::Sender::new(Arc::default()),

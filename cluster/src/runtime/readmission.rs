@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::ids::{NodeId, ShardId};
 use crate::placement::cluster::{Candidate, Cluster};
-use crate::placement::member::{Member, Standing};
+use crate::placement::member::Member;
 use crate::runtime::joining::{MeshSettings, Welcome};
 use crate::runtime::leaders::Known;
 use crate::runtime::membership::ClusterHandle;
@@ -119,9 +119,8 @@ impl Seeking {
 
     /// Where to ask, by a name of each place.
     fn others(&self, me: NodeId, cluster: &Cluster) -> BTreeMap<String, String> {
-        let there = cluster
-            .members()
-            .filter(|(node, member)| *node != me && member.standing.takes_part());
+        let there =
+            cluster.members().filter(|(node, member)| *node != me && member.standing.takes_part());
         let known = there.map(|(_, member)| member.address.clone());
         let seeds = self.settings.join.iter().cloned();
         let own = &self.settings.advertise;

@@ -118,6 +118,13 @@ impl Reception {
             Question::History { group, after, to } => {
                 self.history(services, group, (after, to), asked);
             }
+            Question::Report { from } => {
+                let services = Arc::clone(services);
+                tokio::spawn(async move {
+                    let report = services.report(from, asked.deadline.into()).await;
+                    respond(asked, &Answer::Report(report.encode()));
+                });
+            }
         }
     }
 

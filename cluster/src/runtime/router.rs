@@ -291,7 +291,8 @@ impl Router {
                 | Answer::Gone
                 | Answer::Clock { .. }
                 | Answer::Part { .. }
-                | Answer::History(_),
+                | Answer::History(_)
+                | Answer::Report(_),
             )
             | Err(Unanswered::Unknown) => Reply::Unknown,
             Err(Unanswered::NotAsked) => Reply::NotLeader { hint: None },

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ractor::ActorRef;
 use storage::metrics::StorageMetrics;
@@ -51,6 +51,8 @@ pub(crate) struct Services {
     pub(crate) metrics: Arc<ClusterMetrics>,
     pub(crate) storage_metrics: StorageMetrics,
     pub(crate) node: NodeId,
+    /// When this run of the node began.
+    pub(crate) began: Instant,
     pub(crate) map: ShardMap,
     pub(crate) leaders: Leaders,
     /// The cluster as this node's replica of `meta` has it.
@@ -76,6 +78,8 @@ pub(crate) struct Progress {
     pub(crate) appended_bytes: AtomicU64,
     /// What the state index holds everything up to.
     pub(crate) index_floor: AtomicU64,
+    /// The size of the snapshot that the log goes on from.
+    pub(crate) snapshot_bytes: AtomicU64,
     /// A follower waits for a snapshot.
     pub(crate) snapshot_wanted: AtomicBool,
     /// No other node votes in the group.
@@ -95,6 +99,7 @@ pub(crate) struct Progress {
 impl Progress {
     /// The group goes on from another replica's snapshot.
     pub(crate) fn restarted(&self, from: CurrentSnapshot) {
+        self.snapshot_bytes.store(from.bytes, Ordering::Relaxed);
         *self.installed.lock().unwrap_or_else(PoisonError::into_inner) = Some(from);
         self.appended_bytes.store(0, Ordering::Relaxed);
         self.index_floor.store(0, Ordering::Relaxed);

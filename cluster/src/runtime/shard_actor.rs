@@ -29,6 +29,7 @@ use crate::shard::io::{Command, Input, Output, Query, Reply, Token};
 use crate::shard::lead_view::LeadView;
 use crate::shard::question::Question;
 use crate::shard::record::{HEADER_KEY, encode_ref};
+use crate::shard::report::ReplicaReport;
 use crate::shard::walk::{Stored, Walk, WalkStart, WalkStep, Walked};
 use crate::time::Timestamp;
 
@@ -50,6 +51,8 @@ pub(crate) enum ShardMessage {
     Admitted,
     Flush,
     Status(oneshot::Sender<ShardStatus>),
+    /// What an operator wants to know; none where this node holds no replica.
+    Report(oneshot::Sender<Option<ReplicaReport>>),
     /// Whether everything decided or noted so far is recorded.
     IsSettled(oneshot::Sender<bool>),
     /// How far a consumer of the feed has come.
@@ -172,6 +175,7 @@ impl Actor for ShardActor {
                 return Ok(());
             }
             ShardMessage::Status(reply) => return answered(reply, state.core.status()),
+            ShardMessage::Report(reply) => return answered(reply, state.core.report()),
             ShardMessage::IsSettled(reply) => return answered(reply, state.core.is_settled()),
             ShardMessage::Cursor { consumer, reply } => {
                 return answered(reply, state.core.cursor(consumer));

@@ -31,6 +31,11 @@ impl BelievedClock {
         (now.minus(self.doubt), jumped.then_some(step))
     }
 
+    /// How far the clock is ahead of what is believed.
+    pub(crate) fn doubt(&self) -> Span {
+        self.doubt
+    }
+
     pub(crate) fn tick(&mut self) {
         self.doubt = self.doubt.minus(CATCH_UP_PER_TICK);
     }

@@ -498,6 +498,10 @@ impl ShardCore {
         }
     }
 
+    pub(crate) fn clock_doubt(&self) -> Span {
+        self.clock.doubt()
+    }
+
     pub(crate) fn leads_started(&self) -> bool {
         self.lead.as_ref().is_some_and(|lead| lead.started)
     }

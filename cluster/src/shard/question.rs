@@ -63,6 +63,10 @@ pub(crate) enum Question {
         after: u64,
         to: u64,
     },
+    /// What the asked node knows of itself, and of its replicas from this group on.
+    Report {
+        from: ShardId,
+    },
 }
 
 /// Entries that happened one after the other, without any left out.
@@ -106,6 +110,8 @@ pub(crate) enum Answer {
         has_part: bool,
     },
     History(HistoryPiece),
+    /// A `NodeReport`, which has a version of its own.
+    Report(#[serde(with = "crate::blob")] Vec<u8>),
 }
 
 impl Question {
@@ -119,7 +125,8 @@ impl Question {
             | Self::Fitness(_)
             | Self::Clock
             | Self::Declines { .. }
-            | Self::Part { .. } => Lane::Calls,
+            | Self::Part { .. }
+            | Self::Report { .. } => Lane::Calls,
             Self::Piece { .. } | Self::History { .. } => Lane::Bulk,
         }
     }
@@ -153,6 +160,7 @@ impl Answer {
 mod tests {
     use super::*;
     use crate::ids::NodeId;
+    use crate::shard::report::NodeReport;
     use proptest::prelude::*;
 
     #[test]
@@ -176,6 +184,7 @@ mod tests {
                 to: 9,
                 entries: vec![HistoryItem { index: 7, payload: vec![1; 1_000] }],
             }),
+            Answer::Report(NodeReport::default().encode()),
         ] {
             let bytes = answer.encode().expect("small");
             assert_eq!(Answer::decode(&bytes), Ok(answer));
@@ -190,6 +199,7 @@ mod tests {
             let versioned = [&[1, 0], bytes.as_slice()].concat();
             Question::decode(&versioned).ok();
             Answer::decode(&versioned).ok();
+            NodeReport::decode(&versioned).ok();
         }
     }
 }

@@ -20,6 +20,7 @@ mod memory_pressure;
 mod mesh;
 mod node;
 mod old_copies;
+mod operations;
 mod overload;
 mod oversized_turns;
 mod partitions;
