@@ -25,5 +25,6 @@ mod rfc3339;
 pub mod router;
 mod routes;
 pub mod starting;
+pub mod topology;
 
 pub(crate) use endpoint::{Class, Endpoint, Verb};

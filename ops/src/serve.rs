@@ -131,7 +131,8 @@ fn app(
         carts_per_second_max: config.cart_creation_rate,
         ..Settings::new(default_currency)
     };
-    App::new(node.fabric(), settings, signals, metrics, Arc::new(registry))
+    let (fabric, operations) = (node.fabric(), node.operations());
+    App::new(fabric, operations, settings, signals, metrics, Arc::new(registry))
 }
 
 fn not_admitted(config: &Config, why: String) -> Failure {

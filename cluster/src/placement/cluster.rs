@@ -420,9 +420,8 @@ impl Cluster {
     }
 
     fn check_enough_remain(&self, leaving: NodeId, fewer: Fewer) -> Result<(), Rejection> {
-        let stays = |(node, member): &(NodeId, &Member)| {
-            *node != leaving && member.standing.may_hold()
-        };
+        let stays =
+            |(node, member): &(NodeId, &Member)| *node != leaving && member.standing.may_hold();
         let left = self.members().filter(stays).count();
         let least = match fewer {
             Fewer::Refuse => NODES_FOR_THREE,

@@ -147,13 +147,14 @@ impl Survey {
         let claims = said.iter().filter(|(_, r)| matches!(r.role, Role::Leads | Role::Begins));
         let claim = claims.max_by_key(|(_, replica)| (replica.term, replica.role == Role::Leads));
         let claim = claim.map(|(node, replica)| (*node, *replica));
-        let rank = |replica: &&ReplicaReport| {
-            (replica.term, replica.leader.is_some(), replica.commit)
-        };
+        let rank =
+            |replica: &&ReplicaReport| (replica.term, replica.leader.is_some(), replica.commit);
         let foremost = said.values().copied().max_by_key(rank);
         let (leader, serving) = match (claim, foremost.and_then(|replica| replica.leader)) {
             // One that a newer term has deposed may not know yet.
-            (Some((_, claimed)), Some(other)) if foremost.is_some_and(|f| f.term > claimed.term) => {
+            (Some((_, claimed)), Some(other))
+                if foremost.is_some_and(|f| f.term > claimed.term) =>
+            {
                 (Some(other), self.serving_by_hearsay(other))
             }
             (Some((node, claimed)), _) => {
@@ -170,8 +171,7 @@ impl Survey {
         let agreed = place.map(|place| place.voters.clone()).unwrap_or_default();
         let voters = members.map_or(agreed, |replica| replica.voters.clone());
         let learners = members.map(|replica| replica.learners.clone()).unwrap_or_default();
-        let nodes: BTreeSet<_> =
-            said.keys().chain(&voters).chain(&learners).copied().collect();
+        let nodes: BTreeSet<_> = said.keys().chain(&voters).chain(&learners).copied().collect();
         let progress = |node: NodeId| {
             let (_, replica) = claim?;
             replica.followers.iter().find(|follower| follower.node == node).copied()
@@ -328,7 +328,10 @@ mod tests {
 
     #[test]
     fn a_silent_node_is_shown_by_what_others_know() {
-        let survey = survey(vec![(1, replica(Role::Leads, Some(1), 5)), (2, replica(Role::Votes, Some(1), 5))]);
+        let survey = survey(vec![
+            (1, replica(Role::Leads, Some(1), 5)),
+            (2, replica(Role::Votes, Some(1), 5)),
+        ]);
         assert_eq!(survey.unanswered(), BTreeSet::from([NodeId(3)]));
         let nodes = survey.nodes();
         let [first, second, third] = nodes.as_slice() else { panic!("{nodes:?}") };
@@ -350,7 +353,8 @@ mod tests {
 
     #[test]
     fn a_node_that_is_alone_is_a_cluster_of_one() {
-        let alone = ReplicaReport { voters: [NodeId(1)].into(), ..replica(Role::Leads, Some(1), 5) };
+        let alone =
+            ReplicaReport { voters: [NodeId(1)].into(), ..replica(Role::Leads, Some(1), 5) };
         let survey = Survey { cluster: Cluster::default(), ..survey(vec![(1, alone)]) };
         assert_eq!(survey.nodes().len(), 1);
         assert_eq!(survey.shards().first().expect("the shard").serving, Serving::Yes);

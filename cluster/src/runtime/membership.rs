@@ -504,9 +504,9 @@ impl Membership {
     fn silence(&self, cluster: &Cluster) -> BTreeMap<NodeId, Duration> {
         let Some(network) = self.services.network.get() else { return BTreeMap::new() };
         let now = clock::monotonic();
-        let peers = cluster.members().filter(|(node, member)| {
-            *node != self.services.node && member.standing.takes_part()
-        });
+        let peers = cluster
+            .members()
+            .filter(|(node, member)| *node != self.services.node && member.standing.takes_part());
         let since = |node: NodeId| {
             // One that came lately had no time to say anything.
             let known = self.known_since.get(&node).copied().unwrap_or(now);

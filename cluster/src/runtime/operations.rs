@@ -11,7 +11,9 @@ use storage::clock;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::fabric::{CommandError, Envelope, Executed, Fabric, Provenance, QueryError, Unavailable};
+use crate::fabric::{
+    CommandError, Envelope, Executed, Fabric, Provenance, QueryError, Unavailable,
+};
 use crate::ids::{NodeId, Position, ShardId};
 use crate::placement::cluster::{Cluster, Command, Query, Rejection, Reply};
 use crate::placement::survey::Survey;
@@ -66,6 +68,7 @@ impl Operations {
         let deadline = Instant::from_std(clock::monotonic()) + within;
         let until = Timestamp::from_micros(clock::wall_micros()).plus(span(within));
         let meta = cluster_ref();
+        let has_seen_meta = at_least.iter().any(|position| position.shard == ShardId::META);
         let agreed =
             self.fabric.query_in::<Cluster>(ShardId::META, &meta, at_least, until, Query::Whole);
         let (agreed, own, mut reports) =
@@ -73,14 +76,13 @@ impl Operations {
         reports.insert(self.services.node, own);
         let (cluster, agreed) = match agreed {
             Ok(viewed) => (viewed.view, Some(viewed.provenance)),
-            Err(QueryError::Unavailable(error)) if !at_least.is_empty() => return Err(error),
+            Err(QueryError::Unavailable(error)) if has_seen_meta => return Err(error),
             // Whoever looks because something is wrong is to see what can be seen.
             Err(QueryError::Unavailable(_) | QueryError::Undecodable) => {
                 (Cluster::clone(&self.services.cluster.borrow()), None)
             }
         };
-        let survey =
-            Survey { asked: self.services.node, map: self.services.map, cluster, reports };
+        let survey = Survey { asked: self.services.node, map: self.services.map, cluster, reports };
         Ok(Surveyed { survey, agreed })
     }
 

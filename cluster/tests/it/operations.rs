@@ -76,11 +76,8 @@ async fn a_node_that_is_alone_shows_itself() {
     assert_eq!(survey.risk(), Some(Risk::TooFewNodes { nodes: 1 }));
     assert_eq!((survey.nodes().len(), survey.shards().len()), (1, 5));
     assert!(all_serve(&survey), "{:#?}", survey.shards());
-    let drained = Command::SetStanding {
-        node: NodeId(1),
-        to: Standing::Draining,
-        fewer: Fewer::Refuse,
-    };
+    let drained =
+        Command::SetStanding { node: NodeId(1), to: Standing::Draining, fewer: Fewer::Refuse };
     let refused = change(&node, drained).await;
     assert!(
         matches!(refused, Err(CommandError::Rejected { rejection: Rejection::NotFounded, .. })),
@@ -180,11 +177,8 @@ async fn a_removed_node_hands_everything_over_and_is_dropped() {
         until(operator, "it is dropped", |survey| standing(survey, removed) == Standing::Removed);
     let survey = survey.await;
     assert!(survey.shards().iter().all(|shard| !shard.voters.contains(&removed)));
-    let next = Command::SetStanding {
-        node: NodeId(3),
-        to: Standing::Leaving,
-        fewer: Fewer::Refuse,
-    };
+    let next =
+        Command::SetStanding { node: NodeId(3), to: Standing::Leaving, fewer: Fewer::Refuse };
     let refused = change(operator, next).await;
     assert!(
         matches!(

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use actors::Currency;
 use cluster::fabric::Fabric;
+use cluster::runtime::operations::Operations;
 use cluster::time::{Span, Timestamp};
 use prometheus_client::registry::Registry;
 use storage::clock;
@@ -70,6 +71,7 @@ pub struct App(Arc<Shared>);
 
 pub struct Shared {
     pub(crate) fabric: Fabric,
+    pub(crate) operations: Operations,
     pub(crate) settings: Settings,
     pub(crate) signals: Signals,
     pub(crate) metrics: EdgeMetrics,
@@ -83,6 +85,7 @@ impl App {
     /// `registry` holds `metrics` and whatever else `/metrics` shows.
     pub fn new(
         fabric: Fabric,
+        operations: Operations,
         settings: Settings,
         signals: Signals,
         metrics: EdgeMetrics,
@@ -93,6 +96,7 @@ impl App {
         let cart_creations = settings.carts_per_second_max.map(RateLimit::new);
         Self(Arc::new(Shared {
             fabric,
+            operations,
             settings,
             signals,
             metrics,
@@ -101,6 +105,15 @@ impl App {
             request_ids,
             cart_creations,
         }))
+    }
+}
+
+impl Shared {
+    /// How long a look at the whole cluster waits for nodes that do not answer.
+    pub(super) fn survey_time(&self) -> Duration {
+        const SURVEY_MAX: Duration = Duration::from_secs(2);
+        let half = Duration::from_micros(self.settings.request_timeout.as_micros() / 2);
+        half.min(SURVEY_MAX)
     }
 }
 

@@ -182,6 +182,28 @@ impl Code {
     );
 }
 
+/// Rules of the cluster.
+impl Code {
+    pub(crate) const NODE_LOST: Self =
+        code("node_lost", Status::CONFLICT, "The node was given up", Never);
+    pub(crate) const NODE_MAY_NOT_LEAD: Self =
+        code("node_may_not_lead", Status::CONFLICT, "The node is not active", Never);
+    pub(crate) const NODE_NOT_FOUND: Self =
+        code("node_not_found", Status::NOT_FOUND, "There is no such node", Never);
+    pub(crate) const NODE_REMOVED: Self =
+        code("node_removed", Status::CONFLICT, "The node was removed", Never);
+    pub(crate) const NO_REPLICA: Self =
+        code("no_replica", Status::CONFLICT, "The node holds no replica of the shard", Never);
+    pub(crate) const NOT_CLUSTERED: Self =
+        code("not_clustered", Status::CONFLICT, "The node is alone", Never);
+    pub(crate) const SHARD_NOT_FOUND: Self =
+        code("shard_not_found", Status::NOT_FOUND, "There is no such shard", Never);
+    pub(crate) const SHARD_PINNED: Self =
+        code("shard_pinned", Status::CONFLICT, "The shard is pinned to another node", Never);
+    pub(crate) const TOO_FEW_NODES: Self =
+        code("too_few_nodes", Status::CONFLICT, "Too few nodes would remain", Never);
+}
+
 /// About the service.
 impl Code {
     pub(crate) const DEADLINE_EXCEEDED: Self =

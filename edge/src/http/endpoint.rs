@@ -17,6 +17,14 @@ pub(crate) enum Endpoint {
     InventoryReservationConfirm,
     InventoryReservationRelease,
     InventoryLedger,
+    Cluster,
+    NodeDrain,
+    NodeResume,
+    NodeRemove,
+    Shards,
+    ShardTransfer,
+    ShardPin,
+    ShardUnpin,
     Health,
     Readiness,
     Metrics,
@@ -44,6 +52,14 @@ impl Endpoint {
                 "/admin/v1/inventory/{sku}/reservations/{reservation}/release"
             }
             Self::InventoryLedger => "/admin/v1/inventory/{sku}/ledger",
+            Self::Cluster => "/system/v1/cluster",
+            Self::NodeDrain => "/system/v1/nodes/{id}/drain",
+            Self::NodeResume => "/system/v1/nodes/{id}/resume",
+            Self::NodeRemove => "/system/v1/nodes/{id}/remove",
+            Self::Shards => "/system/v1/shards",
+            Self::ShardTransfer => "/system/v1/shards/{id}/transfer",
+            Self::ShardPin => "/system/v1/shards/{id}/pin",
+            Self::ShardUnpin => "/system/v1/shards/{id}/unpin",
             Self::Health => "/healthz",
             Self::Readiness => "/readyz",
             Self::Metrics => "/metrics",
@@ -56,6 +72,18 @@ impl Endpoint {
         match (self, verb) {
             (Self::Health | Self::Readiness | Self::Metrics, _) => Class::Vital,
             (Self::Unmatched, _) | (_, Verb::Other) => Class::Browse,
+            // Proved to be an operator's before anything is done for them, like stock's.
+            (
+                Self::Cluster
+                | Self::NodeDrain
+                | Self::NodeResume
+                | Self::NodeRemove
+                | Self::Shards
+                | Self::ShardTransfer
+                | Self::ShardPin
+                | Self::ShardUnpin,
+                Verb::Get | Verb::Post | Verb::Put | Verb::Delete,
+            ) => Class::Stock,
             // To see one's cart is part of filling it, and operators look before they act.
             (
                 Self::Carts | Self::Cart | Self::CartItems | Self::CartItem | Self::CartMerge,

@@ -16,7 +16,7 @@ use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderMap, Method, Request};
 use bytes::Bytes;
 use cluster::fabric::{Envelope, OutcomeKey, Precondition};
-use cluster::ids::Position;
+use cluster::ids::{NodeId, Position, ShardId};
 use cluster::time::{Span, Timestamp};
 use storage::clock;
 
@@ -29,6 +29,7 @@ use super::error::ApiError;
 use super::fields::{self, Document};
 use super::keys::{self, Credential, IdempotencyKey};
 use super::{Class, conditional, positions};
+use crate::http::topology::META;
 use crate::peer::Peer;
 
 /// A cart, and the proof that the client may see it.
@@ -77,6 +78,49 @@ impl InPath for actors::ReservationId {
     const NAME: &'static str = "reservation";
     const NOT_FOUND: (Code, &'static str) =
         (Code::RESERVATION_NOT_FOUND, "this cannot be a reservation");
+}
+
+/// A node in a path, by its whole id.
+pub(super) struct NodePath(pub(super) NodeId);
+
+/// A shard in a path: its number, or `meta`.
+pub(super) struct ShardPath(pub(super) ShardId);
+
+pub(super) struct NoSuchId;
+
+impl FromStr for NodePath {
+    type Err = NoSuchId;
+
+    fn from_str(text: &str) -> Result<Self, NoSuchId> {
+        plain_number(text).map(|id| Self(NodeId(id))).ok_or(NoSuchId)
+    }
+}
+
+impl FromStr for ShardPath {
+    type Err = NoSuchId;
+
+    fn from_str(text: &str) -> Result<Self, NoSuchId> {
+        if text == META {
+            return Ok(Self(ShardId::META));
+        }
+        let number = plain_number(text).and_then(|number| u32::try_from(number).ok());
+        number.map(|number| Self(ShardId(number))).ok_or(NoSuchId)
+    }
+}
+
+/// A number as it is written by this service, so that one thing has one path.
+fn plain_number(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|number: &u64| number.to_string() == text)
+}
+
+impl InPath for NodePath {
+    const NAME: &'static str = "id";
+    const NOT_FOUND: (Code, &'static str) = (Code::NODE_NOT_FOUND, "this cannot be a node");
+}
+
+impl InPath for ShardPath {
+    const NAME: &'static str = "id";
+    const NOT_FOUND: (Code, &'static str) = (Code::SHARD_NOT_FOUND, "this cannot be a shard");
 }
 
 impl<T: InPath> FromRequestParts<App> for PathId<T> {

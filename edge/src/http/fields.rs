@@ -141,7 +141,7 @@ impl<'a> Members<'a> {
             Json::List(list) if (1..=max).contains(&list.len()) => Ok(list),
             Json::List(_) => Err(flaw("out_of_range", format!("must have 1 to {max} elements"))),
             Json::Null
-            | Json::Bool
+            | Json::Bool(_)
             | Json::Integer(_)
             | Json::HugeInteger
             | Json::Fraction
@@ -177,12 +177,25 @@ pub(super) fn text(json: Json<'_>) -> Result<Cow<'_, str>, Flaw> {
     match json {
         Json::Text(text) => Ok(text),
         Json::Null
-        | Json::Bool
+        | Json::Bool(_)
         | Json::Integer(_)
         | Json::HugeInteger
         | Json::Fraction
         | Json::List(_)
         | Json::Object(_) => Err(flaw("wrong_type", "must be a string")),
+    }
+}
+
+pub(super) fn boolean(json: Json<'_>) -> Result<bool, Flaw> {
+    match json {
+        Json::Bool(value) => Ok(value),
+        Json::Null
+        | Json::Integer(_)
+        | Json::HugeInteger
+        | Json::Fraction
+        | Json::Text(_)
+        | Json::List(_)
+        | Json::Object(_) => Err(flaw("wrong_type", "must be true or false")),
     }
 }
 
@@ -203,7 +216,7 @@ pub(super) fn integer(json: Json<'_>, min: i64, max: i64) -> Result<i64, Flaw> {
         Json::Fraction => {
             Err(flaw("wrong_type", "must be a whole number without point or exponent"))
         }
-        Json::Null | Json::Bool | Json::Text(_) | Json::List(_) | Json::Object(_) => {
+        Json::Null | Json::Bool(_) | Json::Text(_) | Json::List(_) | Json::Object(_) => {
             Err(flaw("wrong_type", "must be a number"))
         }
     }

@@ -17,7 +17,7 @@ const MEMBERS_MAX: usize = 64;
 #[derive(Debug, PartialEq)]
 pub(super) enum Json<'a> {
     Null,
-    Bool,
+    Bool(bool),
     Integer(i64),
     /// Whole, but outside of an `i64`.
     HugeInteger,
@@ -55,8 +55,8 @@ impl<'de> Visitor<'de> for JsonVisitor {
         Ok(Json::Null)
     }
 
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Json<'de>, E> {
-        Ok(Json::Bool)
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Json<'de>, E> {
+        Ok(Json::Bool(value))
     }
 
     fn visit_i64<E: Error>(self, number: i64) -> Result<Json<'de>, E> {

@@ -2,6 +2,7 @@
 
 use actors::SkuCode;
 use actors::domain::{cart, sku};
+use cluster::placement::cluster as placement;
 
 use super::code::Code;
 use super::error::{ApiError, Fault};
@@ -56,6 +57,40 @@ pub(super) fn of_stock(refusal: sku::Rejection, sku: &SkuCode) -> ApiError {
         Rejection::Expired => ApiError::new(Code::RESERVATION_EXPIRED, detail),
         Rejection::AlreadyConfirmed => ApiError::new(Code::RESERVATION_CONFIRMED, detail),
         Rejection::HeldByAnother => ApiError::new(Code::RESERVATION_HELD_BY_ANOTHER, detail),
+    }
+}
+
+pub(super) fn of_cluster(refusal: placement::Rejection) -> ApiError {
+    use placement::Rejection;
+    let detail = refusal.to_string();
+    match refusal {
+        Rejection::NotFounded => {
+            let detail = "the node is no part of a cluster, or of one that is not founded yet";
+            ApiError::new(Code::NOT_CLUSTERED, detail)
+        }
+        Rejection::UnknownNode { .. } => ApiError::new(Code::NODE_NOT_FOUND, detail),
+        Rejection::UnknownShard { .. } => ApiError::new(Code::SHARD_NOT_FOUND, detail),
+        Rejection::TooFewRemain { .. } => {
+            ApiError::new(Code::TOO_FEW_NODES, detail).about("accept_fewer")
+        }
+        Rejection::Removed { .. } => ApiError::new(Code::NODE_REMOVED, detail),
+        Rejection::Lost { .. } => ApiError::new(Code::NODE_LOST, detail),
+        Rejection::HoldsNoReplica { .. } => ApiError::new(Code::NO_REPLICA, detail).about("to"),
+        Rejection::MayNotLead { .. } => ApiError::new(Code::NODE_MAY_NOT_LEAD, detail).about("to"),
+        Rejection::Pinned { .. } => ApiError::new(Code::SHARD_PINNED, detail),
+        // Of what only nodes ask for.
+        Rejection::AlreadyFounded
+        | Rejection::TextLength { .. }
+        | Rejection::InvalidPlan
+        | Rejection::StalePlan { .. }
+        | Rejection::LevelUnknown { .. }
+        | Rejection::LevelTooHigh { .. }
+        | Rejection::OldCopy { .. }
+        | Rejection::GivenUp { .. }
+        | Rejection::StillHolds { .. } => {
+            tracing::error!(%refusal, "the cluster refused what no operator asks for");
+            ApiError::internal()
+        }
     }
 }
 

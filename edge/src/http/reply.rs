@@ -29,15 +29,21 @@ impl Reply {
         resource: &impl Serialize,
         provenance: Provenance,
     ) -> Result<Self, ApiError> {
-        // Most carts fit: growing the body step by step would copy it.
-        const BODY_BYTES_USUAL: usize = 1_024;
-        let mut body = Vec::with_capacity(BODY_BYTES_USUAL);
-        serde_json::to_writer(&mut body, resource).map_err(|error| {
-            tracing::error!(%error, "an answer could not be rendered");
-            ApiError::internal()
-        })?;
+        let body = rendered(resource)?;
         let etag_seq = Some(provenance.seq);
         Ok(Self { body: Some(body), etag_seq, ..Self::empty(status, provenance) })
+    }
+
+    /// A body that comes from no place in any history.
+    pub(super) fn unplaced(status: StatusCode, body: &impl Serialize) -> Result<Self, ApiError> {
+        Ok(Self {
+            status,
+            body: Some(rendered(body)?),
+            positions: Vec::new(),
+            etag_seq: None,
+            location: None,
+            kept: Kept::No,
+        })
     }
 
     pub(super) fn empty(status: StatusCode, provenance: Provenance) -> Self {
@@ -77,6 +83,17 @@ impl Reply {
     }
 }
 
+fn rendered(resource: &impl Serialize) -> Result<Vec<u8>, ApiError> {
+    // Most carts fit: growing the body step by step would copy it.
+    const BODY_BYTES_USUAL: usize = 1_024;
+    let mut body = Vec::with_capacity(BODY_BYTES_USUAL);
+    serde_json::to_writer(&mut body, resource).map_err(|error| {
+        tracing::error!(%error, "an answer could not be rendered");
+        ApiError::internal()
+    })?;
+    Ok(body)
+}
+
 impl IntoResponse for Reply {
     fn into_response(self) -> Response {
         let has_body = self.body.is_some();
@@ -95,7 +112,9 @@ impl IntoResponse for Reply {
         if let Some(location) = self.location {
             insert_text(headers, LOCATION, location);
         }
-        insert_text(headers, OMNI_SEQ, OmniSeq(&self.positions).to_string());
+        if !self.positions.is_empty() {
+            insert_text(headers, OMNI_SEQ, OmniSeq(&self.positions).to_string());
+        }
         if self.kept == Kept::Replayed {
             headers.insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
         }

@@ -7,7 +7,7 @@ use axum::routing::{MethodRouter, any_service, get, post, put};
 use super::Endpoint;
 use super::app::App;
 use super::middleware::rim::RimLayer;
-use super::routes::{cart, inventory, merge, system};
+use super::routes::{cart, inventory, merge, nodes, shards, system};
 
 /// The whole API.
 pub fn router(app: App) -> Router {
@@ -25,6 +25,14 @@ pub fn router(app: App) -> Router {
         (E::InventoryReservationConfirm, post(inventory::confirm)),
         (E::InventoryReservationRelease, post(inventory::release)),
         (E::InventoryLedger, get(inventory::list_ledger)),
+        (E::Cluster, get(nodes::show)),
+        (E::NodeDrain, post(nodes::drain)),
+        (E::NodeResume, post(nodes::resume)),
+        (E::NodeRemove, post(nodes::remove)),
+        (E::Shards, get(shards::list)),
+        (E::ShardTransfer, post(shards::transfer)),
+        (E::ShardPin, post(shards::pin)),
+        (E::ShardUnpin, post(shards::unpin)),
         (E::Health, get(system::health)),
         (E::Readiness, get(system::readiness)),
         (E::Metrics, get(system::metrics)),

@@ -4,4 +4,6 @@ pub(super) mod cart;
 pub(super) mod documents;
 pub(super) mod inventory;
 pub(super) mod merge;
+pub(super) mod nodes;
+pub(super) mod shards;
 pub(super) mod system;

@@ -150,7 +150,14 @@ async fn what_an_entity_took_over_is_not_an_operators_to_end() {
     let mut settings = Settings::new("EUR".parse().unwrap());
     let token = OPERATOR.strip_prefix("Bearer ").unwrap().to_owned();
     settings.operator_token = Some(OperatorToken::try_from(token).unwrap());
-    let app = router(App::new(node.fabric(), settings, signals, metrics, Arc::new(registry)));
+    let app = router(App::new(
+        node.fabric(),
+        node.operations(),
+        settings,
+        signals,
+        metrics,
+        Arc::new(registry),
+    ));
     let ask = |ask: Ask| send(app.clone(), ask);
     let set = ask(post("/set", &json!({"on_hand": 9, "reason": "count"}))).await;
     assert_eq!(set.status, 200);

@@ -16,3 +16,4 @@ mod malformed;
 mod overload;
 mod server;
 mod shop;
+mod topology;

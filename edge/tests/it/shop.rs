@@ -71,7 +71,14 @@ impl Shop {
         let token = OPERATOR.strip_prefix("Bearer ").unwrap().to_owned();
         settings.operator_token = Some(OperatorToken::try_from(token).unwrap());
         choose(&mut settings);
-        let app = App::new(node.fabric(), settings, signals, metrics.clone(), Arc::new(registry));
+        let app = App::new(
+            node.fabric(),
+            node.operations(),
+            settings,
+            signals,
+            metrics.clone(),
+            Arc::new(registry),
+        );
         Self { router: router(app), metrics, pressure, is_ready, node, _folder: folder }
     }
 

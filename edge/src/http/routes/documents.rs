@@ -2,10 +2,12 @@
 
 use actors::domain::cart::MergeStrategy;
 use actors::{Cart, CartId, Currency, Delta, Quantity, Reason, ReservationId, SkuCode, Units};
+use cluster::ids::NodeId;
+use cluster::placement::cluster::Fewer;
 
 use crate::http::card_number;
 use crate::http::code::Code;
-use crate::http::fields::{Document, Faults, Flaw, Members, flaw, integer, parsed, text};
+use crate::http::fields::{Document, Faults, Flaw, Members, boolean, flaw, integer, parsed, text};
 use crate::http::json::Json;
 
 /// `{}` or nothing.
@@ -147,6 +149,35 @@ impl Document for ReserveStock {
         let expires_in_seconds = members
             .optional("expires_in_seconds", faults, |json| small(json, 1, EXPIRES_IN_SECONDS_MAX));
         Some(Self { id: id?, quantity: quantity?, expires_in_seconds: expires_in_seconds? })
+    }
+}
+
+/// `{accept_fewer?}`
+pub(in crate::http) struct RemoveNode {
+    pub(in crate::http) fewer: Fewer,
+}
+
+impl Document for RemoveNode {
+    const MAY_BE_EMPTY: bool = true;
+
+    fn read(members: &mut Members<'_>, faults: &mut Faults) -> Option<Self> {
+        let accepts = members.optional("accept_fewer", faults, boolean)?.unwrap_or(false);
+        Some(Self { fewer: if accepts { Fewer::Accept } else { Fewer::Refuse } })
+    }
+}
+
+/// `{to}`
+pub(in crate::http) struct SendLead {
+    pub(in crate::http) to: NodeId,
+}
+
+impl Document for SendLead {
+    fn read(members: &mut Members<'_>, faults: &mut Faults) -> Option<Self> {
+        let to = members.required("to", faults, |json| {
+            let id = integer(json, 1, i64::MAX)?;
+            u64::try_from(id).map(NodeId).map_err(|error| flaw("out_of_range", error.to_string()))
+        })?;
+        Some(Self { to })
     }
 }
 
