@@ -46,6 +46,14 @@ pub struct ShardId(pub u32);
 impl ShardId {
     /// The group that agrees on the cluster itself. No slot leads to it.
     pub const META: Self = Self(ShardMap::SHARDS_MAX);
+    /// The group that holds what is for sale. No slot leads to it.
+    pub const CATALOGUE: Self = Self(ShardMap::SHARDS_MAX + 1);
+    /// The groups that every node replicates.
+    pub const EVERYWHERE: [Self; 2] = [Self::META, Self::CATALOGUE];
+
+    pub fn is_everywhere(self) -> bool {
+        Self::EVERYWHERE.contains(&self)
+    }
 }
 
 impl fmt::Display for ShardId {

@@ -4,6 +4,7 @@ pub(crate) mod admission;
 pub(crate) mod archive;
 pub(crate) mod asking;
 pub(crate) mod backfill;
+pub(crate) mod beginning;
 pub(crate) mod clocks;
 pub(crate) mod courier;
 pub(crate) mod detector;

@@ -82,7 +82,8 @@ pub enum Command {
         shard: ShardId,
         to: Option<NodeId>,
     },
-    /// The planner's; void when the cluster changed since it looked.
+    /// The planner's; void when the cluster changed since it looked. A group that every node is to
+    /// replicate may be new.
     Arrange {
         seen: u64,
         wanted: Vec<(ShardId, Vec<NodeId>)>,
@@ -481,13 +482,16 @@ impl Cluster {
         }
         let mut events = Vec::with_capacity(wanted.len());
         for (shard, wanted) in wanted {
-            let place = self.places.get(&shard).ok_or(Rejection::UnknownShard { shard })?;
+            let place = self.places.get(&shard);
+            if place.is_none() && !shard.is_everywhere() {
+                return Err(Rejection::UnknownShard { shard });
+            }
             let distinct: BTreeSet<_> = wanted.iter().collect();
             let are_members = wanted.iter().all(|node| self.members.contains_key(node));
             if wanted.is_empty() || distinct.len() != wanted.len() || !are_members {
                 return Err(Rejection::InvalidPlan);
             }
-            if place.wanted != wanted {
+            if place.is_none_or(|place| place.wanted != wanted) {
                 events.push(Event::Arranged { shard, wanted });
             }
         }

@@ -34,19 +34,19 @@ impl ShardMap {
         (0..self.n_shards).map(ShardId)
     }
 
-    /// Every group there is, in the order of [`Self::nth`]: the shards, then `meta`.
+    /// Every group there is, in the order of [`Self::nth`]: the shards, then those everywhere.
     pub fn groups(self) -> impl Iterator<Item = ShardId> {
-        self.shards().chain([ShardId::META])
+        self.shards().chain(ShardId::EVERYWHERE)
     }
 
     pub fn n_groups(self) -> usize {
-        self.shards().len() + 1
+        self.shards().len() + ShardId::EVERYWHERE.len()
     }
 
     /// A group's place in a list of all; `None` when there is no such group.
     pub fn nth(self, group: ShardId) -> Option<usize> {
-        if group == ShardId::META {
-            return Some(self.shards().len());
+        if let Some(nth) = ShardId::EVERYWHERE.iter().position(|everywhere| *everywhere == group) {
+            return Some(self.shards().len() + nth);
         }
         usize::try_from(group.0).ok().filter(|nth| *nth < self.shards().len())
     }
@@ -71,8 +71,8 @@ mod tests {
     fn every_group_has_its_place_in_the_list_of_all() {
         let map = ShardMap::even(3).expect("3 shards are possible");
         let places: Vec<_> = map.groups().map(|group| map.nth(group)).collect();
-        assert_eq!(places, [Some(0), Some(1), Some(2), Some(3)]);
-        assert_eq!((map.n_groups(), map.nth(ShardId(3))), (4, None));
+        assert_eq!(places, [Some(0), Some(1), Some(2), Some(3), Some(4)]);
+        assert_eq!((map.n_groups(), map.nth(ShardId(3))), (5, None));
     }
 
     #[test]

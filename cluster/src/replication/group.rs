@@ -21,7 +21,7 @@ use crate::placement::steps::Progress;
 use crate::replication::codec::{is_for_peers, own_payload};
 use crate::replication::election::{ELECTION_TICKS, HEARTBEAT_TICKS, Patience};
 use crate::replication::group_log::{GroupLog, LogState};
-use crate::replication::members::{GroupMembers, MemberChange};
+use crate::replication::members::{GroupMembers, MemberChange, MemberStep};
 use crate::replication::offer::SnapshotOffer;
 use crate::replication::term_runs::TermRuns;
 
@@ -280,6 +280,25 @@ impl Group {
         let proposed = self.node.propose_conf_change(change.encode(), change.to_raft());
         proposed.map_err(|_| ProposalDropped)?;
         Ok(self.last_index())
+    }
+
+    /// Makes this replica the only member of a group that has none, unless there is or was one, as
+    /// far as it knows. Gives what is to be logged in front of everything else of the group.
+    pub(crate) fn begin(&mut self) -> Option<Result<Record, String>> {
+        let is_untouched = self.term() == 0 && self.last_index() == 0;
+        if !is_untouched || self.members != GroupMembers::default() {
+            return None;
+        }
+        let only = MemberChange { steps: vec![MemberStep::AddVoter(self.me)] };
+        match self.node.apply_conf_change(&only.to_raft()) {
+            Ok(conf) => {
+                self.members = GroupMembers::from_conf_state(&conf, 0);
+                self.node.mut_store().set_conf_state(conf);
+                self.follow_members();
+                Some(Ok(self.members.record(self.id)))
+            }
+            Err(error) => Some(Err(error.to_string())),
+        }
     }
 
     /// Applies a committed change. One that is in the members already is passed over.

@@ -27,7 +27,8 @@ pub(crate) struct Leaders {
     map: ShardMap,
     known: Vec<AtomicU64>,
     n_led_here: watch::Sender<usize>,
-    /// Groups with a replica here and no known leader, and `meta` while it has no replica here.
+    /// Groups with a replica here and no known leader, and groups of all nodes while they have no
+    /// replica here.
     n_unsettled: watch::Sender<usize>,
 }
 
@@ -64,7 +65,7 @@ impl Known {
         match self {
             Self::Here | Self::There(_) | Self::Fenced => true,
             Self::Nobody => false,
-            Self::NotHeld(_) => group != ShardId::META,
+            Self::NotHeld(_) => !group.is_everywhere(),
         }
     }
 }
@@ -146,7 +147,8 @@ mod tests {
     #[test]
     fn a_node_is_settled_once_it_knows_whom_to_ask() {
         let leaders = leaders();
-        assert_eq!(*leaders.unsettled().borrow(), 3);
+        assert_eq!(*leaders.unsettled().borrow(), 4);
+        leaders.learn(ShardId::CATALOGUE, Known::There(PEER));
         leaders.learn(ShardId(0), Known::Here);
         leaders.learn(SHARD, Known::NotHeld(None));
         leaders.learn(ShardId::META, Known::NotHeld(None));

@@ -91,7 +91,7 @@ pub enum ClusterError {
 #[derive(Clone)]
 pub struct ClusterHandle {
     router: Arc<Router>,
-    services: Arc<Services>,
+    pub(crate) services: Arc<Services>,
 }
 
 impl ClusterHandle {
@@ -141,6 +141,25 @@ impl ClusterHandle {
 
     pub(crate) fn leader_of_meta(&self) -> Known {
         self.services.leaders.of(ShardId::META)
+    }
+
+    /// What this node's replica of `meta` holds, if that is newer than what is known.
+    pub(crate) async fn newer(&self) -> Result<Option<Cluster>, Postponed> {
+        let actor = self.services.shards.get(ShardId::META).ok_or(Postponed::Stopping)?;
+        let now = Timestamp::from_micros(clock::wall_micros());
+        let query = Query {
+            entity: cluster_ref(),
+            at_least: 0,
+            freshness: Freshness::Position,
+            not_after: now.plus(COMMAND_PATIENCE),
+            body: crate::placement::cluster::Query::Whole.to_bytes(),
+        };
+        let (waiter, answer) = self.services.unbounded_waiter();
+        ask(actor, ShardMessage::Query(query, waiter))?;
+        let ShardReply::Viewed { view, .. } = finished(answer).await? else { return Ok(None) };
+        let cluster = Cluster::from_bytes(&view)?;
+        let is_newer = cluster.version() > self.services.cluster.borrow().version();
+        Ok(Some(cluster).filter(|_| is_newer))
     }
 
     pub async fn execute(&self, command: Command) -> Result<Reply, ClusterError> {
@@ -237,6 +256,7 @@ impl Membership {
 
     async fn look(&mut self, round: u32) -> Result<(), Postponed> {
         self.tell_fitness(round);
+        let leads_meta = self.services.leaders.of(ShardId::META) == Known::Here;
         self.learn().await?;
         match self.admission() {
             Admission::Awaited => {
@@ -254,7 +274,11 @@ impl Membership {
             Admission::Granted => {}
         }
         self.count().await?;
-        self.announce().await;
+        let holds_everywhere = self.handle.holds_everywhere(leads_meta, self.founds).await?;
+        // What a cluster is founded with has begun.
+        if holds_everywhere || self.handle.known().version() > 0 {
+            self.announce().await;
+        }
         self.part();
         if round.is_multiple_of(ROUNDS_PER_PLAN) {
             self.show();
@@ -310,24 +334,8 @@ impl Membership {
         Ok(())
     }
 
-    /// Reads what this node's replica of `meta` holds.
     async fn learn(&mut self) -> Result<(), Postponed> {
-        let actor = self.services.shards.get(ShardId::META).ok_or(Postponed::Stopping)?;
-        let now = Timestamp::from_micros(clock::wall_micros());
-        let query = Query {
-            entity: cluster_ref(),
-            at_least: 0,
-            freshness: Freshness::Position,
-            not_after: now.plus(COMMAND_PATIENCE),
-            body: crate::placement::cluster::Query::Whole.to_bytes(),
-        };
-        let (waiter, answer) = self.services.unbounded_waiter();
-        ask(actor, ShardMessage::Query(query, waiter))?;
-        let ShardReply::Viewed { view, .. } = finished(answer).await? else { return Ok(()) };
-        let cluster = Cluster::from_bytes(&view)?;
-        if cluster.version() <= self.services.cluster.borrow().version() {
-            return Ok(());
-        }
+        let Some(cluster) = self.handle.newer().await? else { return Ok(()) };
         self.see_level(cluster.level()).await?;
         self.services.metrics.level.set(i64::from(cluster.level()));
         self.link(&cluster);
@@ -395,9 +403,10 @@ impl Membership {
         let (reply, view) = oneshot::channel();
         ask(actor, ShardMessage::LeadView(reply))?;
         let Some(view) = finished(view).await? else { return Ok(()) };
-        let learners = match group {
-            ShardId::META => cluster.learners_everywhere(place),
-            _ => BTreeSet::new(),
+        let learners = if group.is_everywhere() {
+            cluster.learners_everywhere(place)
+        } else {
+            BTreeSet::new()
         };
         let mut voters = place.wanted.clone();
         // The sort keeps the order among equals.
@@ -486,7 +495,7 @@ impl Membership {
             }
         }
         let silent = silence.into_keys().collect();
-        let everywhere = BTreeSet::from([ShardId::META]);
+        let everywhere = BTreeSet::from(ShardId::EVERYWHERE);
         let rule = Rule { everywhere, moves_at_once: self.rule.moves_at_once };
         let wanted = plan(&cluster, &silent, &rule);
         if wanted.is_empty() {

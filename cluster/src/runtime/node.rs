@@ -28,12 +28,13 @@ use crate::placement::cluster::Cluster;
 use crate::placement::shard_map::ShardCountError;
 use crate::placement::steps::Progress;
 use crate::replication::group::GroupError;
+use crate::runtime::beginning::begin_alone;
 use crate::runtime::courier::Courier;
 use crate::runtime::detector::Reluctant;
 use crate::runtime::feed::{FeedConsumer, FeedSignals, Follower};
 use crate::runtime::fetching::SnapshotFolder;
 use crate::runtime::floors::Floors;
-use crate::runtime::identity::{Identity, IdentityError};
+use crate::runtime::identity::{Identity, IdentityError, Origin};
 use crate::runtime::joining::{JoinError, MeshSettings};
 use crate::runtime::leaders::Leaders;
 use crate::runtime::log_writer::LogWriter;
@@ -200,12 +201,15 @@ impl Node {
             background.push(tokio::spawn(follower.run()));
         }
         let mut cluster = None;
+        let handle = ClusterHandle::new(router, Arc::clone(&services));
         if let Some(settings) = config.mesh {
             let metrics = MeshMetrics::register(registry);
-            let handle = ClusterHandle::new(router, Arc::clone(&services));
             let peering = Peering { settings, identity, starts, metrics };
             background.extend(peering.begin(&services, &handle).await?);
             cluster = Some(handle);
+        } else {
+            let founds = identity.origin == Origin::Founded;
+            background.push(tokio::spawn(begin_alone(handle, founds)));
         }
         let pulse = Pulse::begin(&services);
         let operations = Operations::new(fabric.clone(), Arc::clone(&services));

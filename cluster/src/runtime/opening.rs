@@ -217,6 +217,12 @@ impl Folder<'_> {
             let group = recovering.take(group_of(shard)).unwrap_or_default();
             let members = match &group.members {
                 Some(members) => members.clone(),
+                // A folder of before there was a `catalogue` group is told where that begins.
+                None if born && shard == ShardId::CATALOGUE => {
+                    let members = GroupMembers::default();
+                    created.push(members.record(group_of(shard)));
+                    members
+                }
                 // A folder of before there was a `meta` group gets one at its next start.
                 None if !born || shard == ShardId::META => {
                     let members = match identity.origin {

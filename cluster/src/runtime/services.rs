@@ -163,9 +163,10 @@ impl Services {
     /// What a replica of this node knows of its group's leader.
     pub(crate) fn learn_leader(&self, shard: ShardId, known: Known) {
         self.leaders.learn(shard, known);
-        // `meta` is no shard.
-        let meta = usize::from(self.leaders.of(ShardId::META) == Known::Here);
-        let led = self.leaders.led_here().borrow().saturating_sub(meta);
+        let led_here = |group: &ShardId| self.leaders.of(*group) == Known::Here;
+        // Groups that are everywhere are no shards.
+        let everywhere = ShardId::EVERYWHERE.iter().filter(|group| led_here(group)).count();
+        let led = self.leaders.led_here().borrow().saturating_sub(everywhere);
         self.metrics.shards_led.set(i64::try_from(led).unwrap_or(i64::MAX));
     }
 

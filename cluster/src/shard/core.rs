@@ -225,6 +225,7 @@ impl ShardCore {
                 out.push(Output::Reply { token, reply });
                 self.pump(now, out);
             }
+            Input::Begin => self.begin_group(now, out),
             Input::TransferLead { to } => {
                 self.group.transfer(to);
                 self.pump(now, out);
@@ -598,6 +599,7 @@ fn refuse_fenced(input: Input, out: &mut Vec<Output>) {
         | Input::Indexed { .. }
         | Input::Message(_)
         | Input::LogRead { .. }
+        | Input::Begin
         | Input::TransferLead { .. }
         | Input::StepDown
         | Input::Forgotten

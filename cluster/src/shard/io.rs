@@ -77,6 +77,9 @@ pub enum Input {
         token: Token,
         change: MemberChange,
     },
+    /// The group begins with this replica, which is then its only member. One that ever was a
+    /// member of it, or heard of it from others, knows better.
+    Begin,
     /// Another voter is to lead. Commands wait undecided until it does, or for an election's time.
     TransferLead {
         to: NodeId,

@@ -182,6 +182,17 @@ impl ShardCore {
         }
     }
 
+    pub(crate) fn begin_group(&mut self, now: Timestamp, out: &mut Vec<Output>) {
+        let Some(begun) = self.group.begin() else { return };
+        match begun {
+            // In front of everything that follows from it.
+            Ok(members) => out.push(Output::AppendLazily(members)),
+            Err(why) => return self.fence(why, out),
+        }
+        out.push(Output::Members(self.group.members().clone()));
+        self.start(now, out);
+    }
+
     pub(crate) fn change_members(&mut self, change: &MemberChange) -> Reply {
         if !self.leads_started() {
             return self.not_leader();

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use cluster::ids::{NodeId, ShardId};
+use cluster::ids::NodeId;
 use cluster::placement::member::{Levels, NodeNumber};
 use cluster::runtime::feed::FeedConsumer;
 use cluster::runtime::joining::MeshSettings;
@@ -136,7 +136,7 @@ pub(crate) async fn settled(node: &Node, n_voters: usize) {
     let handle = node.cluster().expect("part of a cluster");
     let is_settled = || {
         let cluster = handle.known();
-        let shards = cluster.places().filter(|(shard, _)| *shard != ShardId::META);
+        let shards = cluster.places().filter(|(shard, _)| !shard.is_everywhere());
         let mut all = shards.map(|(_, place)| place.voters.len() == n_voters && !place.is_moving());
         cluster.places().count() > 0 && all.all(|settled| settled)
     };

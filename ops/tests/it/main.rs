@@ -13,6 +13,7 @@ mod client;
 mod crash;
 mod fleet;
 mod folders;
+mod old_folders;
 mod refusals;
 mod rotation;
 mod server;
