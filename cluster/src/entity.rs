@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{EntityKind, EntityRef};
+use crate::ids::{EntityKind, EntityRef, ShardId};
 use crate::time::Timestamp;
 
 /// A value with a byte form that outlives the program: it is in the log, on disk and on the wire.
@@ -29,11 +29,22 @@ pub struct DecodeError {
     pub why: String,
 }
 
+/// Where the entities of a kind live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Home {
+    /// In the shard of their slot.
+    Shard,
+    /// In a group that every node replicates, all of them.
+    Everywhere(ShardId),
+}
+
 /// One kind of virtual actor: addressed by id, single-threaded, event-sourced.
 pub trait Entity: Default + Clone + Send + 'static {
     const KIND: EntityKind;
     /// For logs, metrics and operators.
     const NAME: &'static str;
+    /// Never changes for a kind.
+    const HOME: Home = Home::Shard;
     type Command: Wire + Send + 'static;
     type Event: Wire + Send + 'static;
     type Reply: Wire + Send + 'static;
@@ -134,8 +145,17 @@ pub struct Context<'a> {
     pub me: &'a EntityRef,
     /// Fresh random bytes for this decision alone.
     pub entropy: [u8; 32],
-    /// The node's immutable view of the catalogue, or none while the node has none.
-    pub catalogue: Option<&'a Catalogue>,
+    /// The node's immutable view of the catalogue.
+    pub catalogue: Result<&'a Catalogue, NoCatalogue>,
+}
+
+/// Why nothing can be priced at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoCatalogue {
+    /// The node has none yet.
+    Absent,
+    /// The node's copy may be too old to be believed.
+    Stale,
 }
 
 /// An immutable catalogue at one index. The fabric carries it and does not look inside.

@@ -5,9 +5,10 @@
 
 use std::sync::Arc;
 
-use crate::entity::{Entity, Wire};
+use crate::entity::{Catalogue, Entity, Wire};
 use crate::ids::{EntityKey, EntityRef, Incarnation, Position, ShardId};
-use crate::runtime::router::Router;
+use crate::runtime::router::{Router, instant_of};
+use crate::runtime::shelf::Shelf;
 use crate::shard::io::Reply;
 use crate::time::{Span, Timestamp};
 
@@ -129,6 +130,7 @@ pub struct Fabric {
     router: Arc<Router>,
     incarnation: Incarnation,
     cluster_secret: Arc<[u8; 32]>,
+    shelf: Arc<Shelf>,
 }
 
 impl Fabric {
@@ -136,8 +138,9 @@ impl Fabric {
         router: Arc<Router>,
         incarnation: Incarnation,
         cluster_secret: [u8; 32],
+        shelf: Arc<Shelf>,
     ) -> Self {
-        Self { router, incarnation, cluster_secret: Arc::new(cluster_secret) }
+        Self { router, incarnation, cluster_secret: Arc::new(cluster_secret), shelf }
     }
 
     /// Sends a command and waits for what became of it.
@@ -148,7 +151,7 @@ impl Fabric {
         command: E::Command,
     ) -> Result<Executed<E::Reply>, CommandError<E::Rejection>> {
         let entity = EntityRef { kind: E::KIND, key };
-        let shard = self.router.map.shard_of(entity.key.slot());
+        let shard = self.router.map.group_of(E::HOME, &entity.key);
         self.execute_in::<E>(shard, &entity, &envelope, command).await
     }
 
@@ -206,7 +209,7 @@ impl Fabric {
         query: E::Query,
     ) -> Result<Viewed<E::View>, QueryError> {
         let entity = EntityRef { kind: E::KIND, key };
-        let shard = self.router.map.shard_of(entity.key.slot());
+        let shard = self.router.map.group_of(E::HOME, &entity.key);
         self.query_in::<E>(shard, &entity, at_least, deadline, query).await
     }
 
@@ -234,6 +237,25 @@ impl Fabric {
             view: E::View::from_bytes(&view).map_err(|_| QueryError::Undecodable)?,
             provenance: self.provenance(shard, seq, index, false),
         })
+    }
+
+    /// The newest catalogue that this node has, whether or not it may still price with it.
+    pub fn catalogue(&self) -> Option<Catalogue> {
+        self.shelf.newest()
+    }
+
+    /// This node's catalogue, with everything in it up to a position in the catalogue's group.
+    pub async fn catalogue_at(
+        &self,
+        position: Position,
+        deadline: Timestamp,
+    ) -> Result<Option<Catalogue>, Unavailable> {
+        if position.incarnation != self.incarnation || position.shard != ShardId::CATALOGUE {
+            return Err(Unavailable::UnknownPosition);
+        }
+        let there = self.shelf.at_least(position.index);
+        let within = tokio::time::timeout_at(instant_of(deadline), there).await;
+        within.map_err(|_| Unavailable::DeadlineExceeded)
     }
 
     /// Secret of the cluster, for deriving ids that a retry on any node derives again.

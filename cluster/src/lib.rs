@@ -21,6 +21,7 @@
 //! instead of applying twice; the simulator compares live state with replay.
 
 pub(crate) mod blob;
+pub mod catalogue;
 pub mod entity;
 pub mod fabric;
 pub mod ids;

@@ -1,6 +1,7 @@
 //! A shard: a replicated state machine that hosts entities. Pure; see `core` for the way in.
 
 pub(crate) mod apply;
+pub(crate) mod changes;
 pub(crate) mod clock;
 pub(crate) mod cold;
 pub mod contents;

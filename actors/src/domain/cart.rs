@@ -192,6 +192,9 @@ pub enum Rejection {
     /// Not a rule: this node has no current catalogue. Retry.
     #[error("the catalogue is not available")]
     CatalogueUnavailable,
+    /// Not a rule: this node's catalogue may be too old to price with. Retry.
+    #[error("the catalogue may be out of date")]
+    CatalogueStale,
 }
 
 impl Entity for Cart {
@@ -237,7 +240,10 @@ impl Entity for Cart {
     }
 
     fn is_momentary(rejection: &Rejection) -> bool {
-        matches!(rejection, Rejection::CatalogueUnavailable | Rejection::Merging { .. })
+        matches!(
+            rejection,
+            Rejection::CatalogueUnavailable | Rejection::CatalogueStale | Rejection::Merging { .. }
+        )
     }
 
     fn apply(&mut self, event: &Event) {

@@ -6,7 +6,7 @@ use actors::domain::cart::{
     Cart, Command, Event, Lookup, MergeStrategy, OfferNumber, Query, Rejection,
 };
 use actors::domain::ids::CartId;
-use cluster::entity::{Catalogue, Context, Entity, Wire};
+use cluster::entity::{Catalogue, Context, Entity, NoCatalogue, Wire};
 use cluster::ids::Slot;
 use cluster::time::Timestamp;
 
@@ -43,7 +43,7 @@ pub fn check(bytes: &[u8]) {
 /// Whatever is asked of a decoded cart, its state is one that decodes.
 fn live_on(cart: &Cart) {
     let me = Cart::address(CartId::in_slot(Slot::from_bits(1), [7; 14]));
-    let ctx = Context { now: NOON, me: &me, entropy: [7; 32], catalogue: Some(&CATALOGUE) };
+    let ctx = Context { now: NOON, me: &me, entropy: [7; 32], catalogue: Ok(&CATALOGUE) };
     for query in [Query::Cart, Query::Offer { number: OfferNumber::FIRST }] {
         let view = cart.view(query, &ctx);
         assert_eq!(Lookup::from_bytes(&view.to_bytes()), Ok(view));
@@ -85,7 +85,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
         .flat_map(|choice| golden.iter().map(move |bytes| choosing(choice, bytes)))
         .collect();
     let me = Cart::address(CartId::in_slot(Slot::from_bits(1), [7; 14]));
-    let ctx = Context { now: NOON, me: &me, entropy: [7; 32], catalogue: None };
+    let ctx = Context { now: NOON, me: &me, entropy: [7; 32], catalogue: Err(NoCatalogue::Absent) };
     let views = golden.iter().filter_map(|bytes| Cart::from_record(bytes).ok());
     seeds.extend(views.map(|cart| choosing(4, &cart.view(Query::Cart, &ctx).to_bytes())));
     seeds

@@ -2,7 +2,7 @@
 
 use actors::domain::ids::ReservationId;
 use actors::domain::sku::{Command, Event, IfUnknown, Query, Rejection, Reply, Sku, View};
-use cluster::entity::{Context, Entity, Wire};
+use cluster::entity::{Context, Entity, NoCatalogue, Wire};
 use cluster::time::Timestamp;
 
 use crate::world::{choosing, chosen};
@@ -34,7 +34,7 @@ pub fn check(bytes: &[u8]) {
 /// Whatever is asked of a decoded stock, its state is one that decodes.
 fn live_on(sku: &Sku) {
     let me = Sku::address(&"tea".parse().expect("a sku"));
-    let ctx = Context { now: LATEST, me: &me, entropy: [7; 32], catalogue: None };
+    let ctx = Context { now: LATEST, me: &me, entropy: [7; 32], catalogue: Err(NoCatalogue::Absent) };
     for query in queries() {
         let view = sku.view(query, &ctx);
         assert_eq!(View::from_bytes(&view.to_bytes()), Ok(view));
@@ -79,7 +79,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
         .flat_map(|choice| golden.iter().map(move |bytes| choosing(choice, bytes)))
         .collect();
     let me = Sku::address(&"tea".parse().expect("a sku"));
-    let ctx = Context { now: LATEST, me: &me, entropy: [7; 32], catalogue: None };
+    let ctx = Context { now: LATEST, me: &me, entropy: [7; 32], catalogue: Err(NoCatalogue::Absent) };
     for sku in golden.iter().filter_map(|bytes| Sku::from_record(bytes).ok()) {
         seeds.extend(queries().map(|query| choosing(4, &sku.view(query, &ctx).to_bytes())));
         seeds.extend(queries().map(|query| choosing(3, &query.to_bytes())));

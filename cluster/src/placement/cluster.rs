@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::entity::{Answer, Context, Decision, DecodeError, Entity, Port, TimerName};
+use crate::entity::{Answer, Context, Decision, DecodeError, Entity, Home, Port, TimerName};
 use crate::ids::{EntityKind, NodeId, ShardId};
 use crate::placement::bytes;
 use crate::placement::member::{FolderId, Levels, Member, NodeNumber, Standing, Start};
@@ -199,6 +199,7 @@ pub enum Query {
 impl Entity for Cluster {
     const KIND: EntityKind = EntityKind(0);
     const NAME: &'static str = "cluster";
+    const HOME: Home = Home::Everywhere(ShardId::META);
     type Command = Command;
     type Event = Event;
     type Reply = Reply;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use crate::entity::{Context, Entity, Wire};
+use crate::entity::{Context, Entity, NoCatalogue, Wire};
 use crate::ids::{EntityKey, EntityRef, NodeId, ShardId, Slot};
 use crate::placement::cluster::{
     Candidate, Cluster, Command, Event, Fewer, Place, Rejection, Reply,
@@ -55,7 +55,12 @@ impl World {
     fn run(&mut self, command: Command) -> Result<Reply, Rejection> {
         let me =
             EntityRef { kind: Cluster::KIND, key: EntityKey::in_slot(Slot::from_bits(0), [0; 14]) };
-        let ctx = Context { now: Timestamp::ZERO, me: &me, entropy: [0; 32], catalogue: None };
+        let ctx = Context {
+            now: Timestamp::ZERO,
+            me: &me,
+            entropy: [0; 32],
+            catalogue: Err(NoCatalogue::Absent),
+        };
         let command = Command::from_bytes(&command.to_bytes()).expect("decodes");
         let decision = self.cluster.decide(command, &ctx)?;
         for event in &decision.events {

@@ -3,7 +3,8 @@
 //! **Invariants:** every slot has exactly one shard; slots are dealt in equal runs, so the map of a
 //! given number of shards is the same everywhere without being exchanged.
 
-use crate::ids::{ShardId, Slot};
+use crate::entity::Home;
+use crate::ids::{EntityKey, ShardId, Slot};
 
 const SLOTS: u32 = 1 << 16;
 
@@ -28,6 +29,14 @@ impl ShardMap {
 
     pub fn shard_of(self, slot: Slot) -> ShardId {
         ShardId(u32::from(slot.bits()) * self.n_shards / SLOTS)
+    }
+
+    /// The group of an entity, whose kind lives there.
+    pub fn group_of(self, home: Home, key: &EntityKey) -> ShardId {
+        match home {
+            Home::Shard => self.shard_of(key.slot()),
+            Home::Everywhere(group) => group,
+        }
     }
 
     pub fn shards(self) -> impl ExactSizeIterator<Item = ShardId> {

@@ -20,6 +20,7 @@ use storage::state::{IndexFault, IndexWorker};
 use storage::vault::Vault;
 use tokio::sync::{oneshot, watch};
 
+use crate::catalogue::CatalogueReader;
 use crate::entity::Catalogue;
 use crate::fabric::Fabric;
 use crate::ids::{NodeId, ShardId};
@@ -29,6 +30,7 @@ use crate::placement::shard_map::ShardCountError;
 use crate::placement::steps::Progress;
 use crate::replication::group::GroupError;
 use crate::runtime::beginning::begin_alone;
+use crate::runtime::cataloguing;
 use crate::runtime::courier::Courier;
 use crate::runtime::detector::Reluctant;
 use crate::runtime::feed::{FeedConsumer, FeedSignals, Follower};
@@ -50,6 +52,7 @@ use crate::runtime::restore::RestoreError;
 use crate::runtime::router::Router;
 use crate::runtime::services::{Services, Shards, ShardsOfLog};
 use crate::runtime::shard_actor::{ShardActor, ShardMessage};
+use crate::runtime::shelf::{CatalogueAge, Shelf};
 use crate::runtime::snapshotting::shard_hash;
 use crate::runtime::starts::Starts;
 use crate::runtime::transfers::Transfers;
@@ -81,7 +84,10 @@ pub struct NodeConfig {
     pub ports: Vec<Arc<dyn PortAdapter>>,
     /// Who follows the feed of published events.
     pub consumers: Vec<Arc<dyn FeedConsumer>>,
+    /// What commands are priced from for the life of the node, where no `reader` is given.
     pub catalogue: Option<Catalogue>,
+    /// Reads the catalogue from the group that all nodes replicate.
+    pub reader: Option<Arc<dyn CatalogueReader>>,
     /// Encrypts everything at rest.
     pub vault: Option<Arc<Vault>>,
     /// Size of one log segment; four are on disk at least.
@@ -110,6 +116,7 @@ impl NodeConfig {
             ports: Vec::new(),
             consumers: Vec::new(),
             catalogue: None,
+            reader: None,
             vault: None,
             segment_bytes: 64 << 20,
             snapshot_log_bytes_min: 16 << 20,
@@ -181,13 +188,14 @@ impl Node {
         let opened = Opened::open(&config, newcomer)?;
         let Begun { services, cores, current, identity, starts, lock, log_thread } =
             begin(&config, opened, registry)?;
-        let supervisor = supervise(cores, &services, config.catalogue.as_ref()).await?;
+        let supervisor = supervise(cores, &services).await?;
         let random = random_u64().map_err(|error| start_error("the router", &error))?;
         let queue_bytes_max = config.shard_queue_bytes_max;
         let router = Router::new(services.map, Arc::clone(&services), random, queue_bytes_max);
         let router = Arc::new(router);
         let incarnation = identity.incarnation;
-        let fabric = Fabric::new(Arc::clone(&router), incarnation, identity.cluster_secret);
+        let shelf = Arc::clone(&services.shelf);
+        let fabric = Fabric::new(Arc::clone(&router), incarnation, identity.cluster_secret, shelf);
         services.log.announce_space();
         let floors =
             Floors { services: Arc::clone(&services), shards: services.map.groups().collect() };
@@ -196,6 +204,10 @@ impl Node {
             tokio::spawn(maintenance.run()),
             tokio::spawn(watch_storage(Arc::clone(&services))),
         ];
+        if let Some(reader) = config.reader {
+            background.push(tokio::spawn(cataloguing::follow(Arc::clone(&services), reader)));
+            background.push(tokio::spawn(cataloguing::confirm(Arc::clone(&services))));
+        }
         for consumer in &config.consumers {
             let follower = Follower::new(&services, incarnation, Arc::clone(consumer));
             background.push(tokio::spawn(follower.run()));
@@ -257,6 +269,7 @@ impl Node {
         let mut unsettled = self.services.leaders.unsettled();
         // The sender lives as long as this node.
         unsettled.wait_for(|n| *n == 0).await.ok();
+        self.services.shelf.settled().await;
     }
 
     /// Resolves, with the reason, when the cluster refuses this node: it takes no part from then on.
@@ -290,15 +303,6 @@ impl Node {
             hasher.update(hash);
         }
         Some(hasher.finalize().into())
-    }
-
-    /// Gives every shard a new catalogue.
-    pub fn publish_catalogue(&self, catalogue: &Catalogue) {
-        for actor in self.services.shards.all() {
-            let input = Input::Catalogue(Some(catalogue.clone()));
-            // A shard that is gone prices nothing.
-            actor.cast(ShardMessage::Input(input)).ok();
-        }
     }
 
     /// Refuses new work, lets what is under way reach the disk, and ends.
@@ -433,8 +437,19 @@ fn begin(
         transfers: Transfers::new(TransferMetrics::register(registry)),
         progress,
         shards,
+        shelf: shelf(config, registry),
     });
     Ok(Begun { services, cores, current, identity, starts: Arc::new(starts), lock, log_thread })
+}
+
+/// Where this node's shards find the catalogue.
+fn shelf(config: &NodeConfig, registry: &mut Registry) -> Arc<Shelf> {
+    if config.reader.is_none() {
+        return Arc::new(Shelf::given(config.catalogue.clone()));
+    }
+    let shelf = Arc::new(Shelf::of_group());
+    registry.register_collector(Box::new(CatalogueAge(Arc::clone(&shelf))));
+    shelf
 }
 
 /// The identity of a folder that is new and belongs to somebody else's cluster.
@@ -459,9 +474,11 @@ pub struct Readiness {
 
 impl Readiness {
     pub fn is_ready(&self) -> bool {
-        *self.services.leaders.unsettled().borrow() == 0
-            && !self.services.shards.is_stopping()
-            && self.services.may_serve_all()
+        let services = &self.services;
+        *services.leaders.unsettled().borrow() == 0
+            && services.shelf.is_settled()
+            && !services.shards.is_stopping()
+            && services.may_serve_all()
     }
 }
 
@@ -469,7 +486,6 @@ impl Readiness {
 async fn supervise(
     cores: Vec<(ShardId, ShardCore)>,
     services: &Arc<Services>,
-    catalogue: Option<&Catalogue>,
 ) -> Result<ActorRef<()>, StartError> {
     let (supervisor, _) = Actor::spawn(None, Supervisor, ())
         .await
@@ -484,8 +500,7 @@ async fn supervise(
     }
     services.shards.install(services.map, actors);
     for actor in services.shards.all() {
-        let start = ShardMessage::Start { catalogue: catalogue.cloned() };
-        actor.cast(start).map_err(|error| start_error("a shard", &error))?;
+        actor.cast(ShardMessage::Start).map_err(|error| start_error("a shard", &error))?;
     }
     Ok(supervisor)
 }

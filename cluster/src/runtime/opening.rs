@@ -336,7 +336,11 @@ fn past(
             incarnation: identity.incarnation,
             shards: map,
             kinds: config.all_kinds(),
-            resident_bytes_max: config.resident_bytes_max / n_shards,
+            resident_bytes_max: match shard {
+                // Each node keeps a copy of all of it in memory anyway.
+                ShardId::CATALOGUE => usize::MAX,
+                _ => config.resident_bytes_max / n_shards,
+            },
             entry_bytes_max: entry_bytes_max(config.segment_bytes),
             log_cache_bytes_max: LOG_CACHE_BYTES_MAX,
             seed,

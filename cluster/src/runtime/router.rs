@@ -368,7 +368,7 @@ fn left_until(until: Instant) -> Span {
 }
 
 /// The runtime's instant for a wall-clock deadline.
-fn instant_of(deadline: Timestamp) -> Instant {
+pub(crate) fn instant_of(deadline: Timestamp) -> Instant {
     let now = Timestamp::from_micros(clock::wall_micros());
     Instant::from_std(clock::monotonic())
         + Duration::from_micros(deadline.since(now).as_micros().min(86_400_000_000))

@@ -31,6 +31,7 @@ use crate::runtime::postponed::explained;
 use crate::runtime::pulse::Pulse;
 use crate::runtime::readmission::Admission;
 use crate::runtime::shard_actor::{ShardMessage, Waiter};
+use crate::runtime::shelf::Shelf;
 use crate::runtime::transfers::Transfers;
 use crate::shard::io::{Input, Reply, Space};
 use crate::shard::question::Fitness;
@@ -69,6 +70,8 @@ pub(crate) struct Services {
     pub(crate) snapshot_folder: SnapshotFolder,
     pub(crate) transfers: Transfers,
     pub(crate) progress: Vec<Progress>,
+    /// What commands are priced from.
+    pub(crate) shelf: Arc<Shelf>,
 }
 
 /// How far a shard has come since things were last put in order.

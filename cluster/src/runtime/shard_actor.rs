@@ -14,7 +14,7 @@ use storage::state::{IndexFault, IndexJob, IndexRecord, IndexWrite};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::entity::Catalogue;
+use crate::catalogue::Changes;
 use crate::ids::{EntityRef, NodeId, ShardId};
 use crate::replication::group::group_of;
 use crate::replication::members::MemberChange;
@@ -23,6 +23,7 @@ use crate::runtime::admission::Permit;
 use crate::runtime::leaders::Known;
 use crate::runtime::postponed::explained;
 use crate::runtime::services::Services;
+use crate::runtime::shelf::Look;
 use crate::shard::core::{ShardCore, ShardStatus};
 use crate::shard::entry::Cursor;
 use crate::shard::io::{Command, Input, Output, Query, Reply, Token};
@@ -44,9 +45,7 @@ pub(crate) enum ShardMessage {
     Query(Query, Waiter),
     Input(Input),
     /// Every shard has an address: begin.
-    Start {
-        catalogue: Option<Catalogue>,
-    },
+    Start,
     /// The node may take part: what it alone votes in, it leads.
     Admitted,
     Flush,
@@ -65,6 +64,11 @@ pub(crate) enum ShardMessage {
         walk: Walk,
         after: Option<EntityRef>,
         reply: oneshot::Sender<WalkStep>,
+    },
+    /// What changed after an index; none while that cannot be told.
+    ChangesAfter {
+        index: u64,
+        reply: oneshot::Sender<Option<Changes>>,
     },
     /// Members join or leave; answered like a command.
     ChangeMembers(MemberChange, Waiter),
@@ -115,6 +119,8 @@ pub(crate) struct ShardState {
     out: Vec<Output>,
     /// A snapshot on its way from another node.
     fetching: Option<JoinHandle<()>>,
+    /// What the last look at the catalogue found.
+    looked: Look,
 }
 
 impl Actor for ShardActor {
@@ -136,6 +142,7 @@ impl Actor for ShardActor {
             flush_is_due: false,
             out: Vec::new(),
             fetching: None,
+            looked: Look::default(),
         })
     }
 
@@ -161,15 +168,19 @@ impl Actor for ShardActor {
                 let token = state.wait(waiter);
                 state.step(Input::ChangeMembers { token, change });
             }
-            ShardMessage::Start { catalogue } => {
-                state.step(Input::Catalogue(catalogue));
+            ShardMessage::Start => {
                 if state.services.is_admitted() {
                     state.core.start(now(), &mut state.out);
                 }
             }
+            ShardMessage::ChangesAfter { index, reply } => {
+                // Whoever asked may have gone.
+                reply.send(state.core.changes_after(index, &mut state.out)).ok();
+            }
             ShardMessage::Admitted => state.core.start(now(), &mut state.out),
             ShardMessage::Flush => {
                 state.flush_is_due = false;
+                state.look_at_catalogue();
                 state.core.flush(now(), &mut state.out);
                 state.carry_out(&myself);
                 return Ok(());
@@ -226,6 +237,14 @@ impl ShardState {
         self.core.step(now(), input, &mut self.out);
     }
 
+    /// Right before a turn: a process may have been stopped for long before it got here.
+    fn look_at_catalogue(&mut self) {
+        if let Some((look, catalogue)) = self.services.shelf.look(self.looked) {
+            self.looked = look;
+            self.step(Input::Catalogue(catalogue));
+        }
+    }
+
     fn carry_out(&mut self, myself: &ActorRef<ShardMessage>) {
         let mut out = std::mem::take(&mut self.out);
         for output in out.drain(..) {
@@ -236,6 +255,9 @@ impl ShardState {
             progress.learn(self.id, &self.core);
         }
         self.services.learn_leader(self.id, self.known_leader());
+        if self.id == ShardId::CATALOGUE {
+            self.services.shelf.replica_applied(self.core.applied.0);
+        }
     }
 
     fn known_leader(&self) -> Known {

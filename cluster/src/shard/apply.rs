@@ -156,7 +156,7 @@ impl ShardCore {
         for effect in effects {
             match effect {
                 Effect::Tell { to, command } => {
-                    let target = self.shards.shard_of(to.key.slot());
+                    let target = self.home_of(to);
                     let (id, incarnation) = (self.id, self.incarnation);
                     let channels = &mut self.header.channels;
                     let tell = channels.send(id, incarnation, target, to.clone(), command.clone());

@@ -12,7 +12,7 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 use storage::log::LogEntry;
 
-use crate::entity::Catalogue;
+use crate::entity::{Catalogue, NoCatalogue};
 use crate::ids::{EntityRef, Incarnation, NodeId, ShardId};
 use crate::mutants::Mutant;
 use crate::placement::shard_map::ShardMap;
@@ -67,7 +67,7 @@ pub struct ShardCore {
     /// Before this index is applied, records may be of different moments.
     pub(crate) whole_at: u64,
     pub(crate) joining: Joining,
-    pub(crate) catalogue: Option<Catalogue>,
+    pub(crate) catalogue: Result<Catalogue, NoCatalogue>,
     pub(crate) space: Space,
     pub(crate) seed: [u8; 32],
     pub(crate) fenced: Option<String>,
@@ -155,7 +155,7 @@ impl ShardCore {
             lead: None,
             whole_at,
             joining: Joining::default(),
-            catalogue: None,
+            catalogue: Err(NoCatalogue::Absent),
             space: Space::Free,
             seed,
             fenced: None,
@@ -512,8 +512,13 @@ impl ShardCore {
         Reply::NotLeader { hint: self.group.other_leader() }
     }
 
+    /// The group that an entity lives in.
+    pub(crate) fn home_of(&self, entity: &EntityRef) -> ShardId {
+        self.shards.group_of(self.kinds.home(entity.kind), &entity.key)
+    }
+
     pub(crate) fn owns(&self, entity: &EntityRef) -> bool {
-        self.shards.shard_of(entity.key.slot()) == self.id
+        self.home_of(entity) == self.id
     }
 
     /// Whether everything that was decided or noted is applied, as far as this replica leads.

@@ -264,7 +264,7 @@ impl ShardCore {
     /// Whether an effect is a tell whose channel may take no more.
     fn is_congested_for(&self, effect: &Effect) -> bool {
         let (Effect::Tell { to, .. }, Some(lead)) = (effect, &self.lead) else { return false };
-        let target = self.shards.shard_of(to.key.slot());
+        let target = self.home_of(to);
         self.header.channels.is_congested(target, &lead.speculation.tell_bytes)
     }
 
@@ -327,7 +327,7 @@ impl ShardCore {
             now: turn.time,
             me: entity,
             entropy: self.entropy(turn),
-            catalogue: self.catalogue.as_ref(),
+            catalogue: self.catalogue.as_ref().map_err(|none| *none),
         };
         let decided = catch_unwind(AssertUnwindSafe(|| match self.residents.hot(entity) {
             Some(resident) => resident.latest().state.decide(command, &ctx),

@@ -6,7 +6,7 @@ use raft::eraftpb::Message;
 use serde::{Deserialize, Serialize};
 use storage::log::{LogEntry, Record};
 
-use crate::entity::{Answer, Catalogue, Port};
+use crate::entity::{Answer, Catalogue, NoCatalogue, Port};
 use crate::fabric::{OutcomeKey, Precondition};
 use crate::ids::{EntityRef, NodeId, ShardId};
 use crate::replication::members::{GroupMembers, MemberChange};
@@ -104,7 +104,8 @@ pub enum Input {
     InstallFailed {
         why: String,
     },
-    Catalogue(Option<Catalogue>),
+    /// What commands are priced from, from now on.
+    Catalogue(Result<Catalogue, NoCatalogue>),
     /// Whether the node's log may take new work.
     Space(Space),
 }

@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use crate::entity::{
-    Answer, Context, Decision, DecodeError, Effect, Entity, Port, TimerName, Wire,
+    Answer, Context, Decision, DecodeError, Effect, Entity, Home, Port, TimerName, Wire,
 };
 use crate::ids::EntityKind;
 
@@ -32,6 +32,11 @@ impl Kinds {
         self.by_number.get(&kind).map(AsRef::as_ref)
     }
 
+    /// Where the entities of a kind live; of one that is not known, where most do.
+    pub(crate) fn home(&self, kind: EntityKind) -> Home {
+        self.find(kind).map_or(Home::Shard, Kind::home)
+    }
+
     /// The name of a kind for logs and operators.
     pub fn name(&self, kind: EntityKind) -> &'static str {
         self.find(kind).map_or("unknown", Kind::name)
@@ -41,6 +46,7 @@ impl Kinds {
 /// What a kind can do before there is an instance.
 pub(crate) trait Kind: Send + Sync {
     fn name(&self) -> &'static str;
+    fn home(&self) -> Home;
     fn blank(&self) -> Box<dyn Instance>;
     fn restore(&self, record: &[u8]) -> Result<Box<dyn Instance>, DecodeError>;
     fn timer_command(&self, name: TimerName) -> Option<Vec<u8>>;
@@ -78,6 +84,10 @@ struct KindOf<E>(PhantomData<fn() -> E>);
 impl<E: Entity> Kind for KindOf<E> {
     fn name(&self) -> &'static str {
         E::NAME
+    }
+
+    fn home(&self) -> Home {
+        E::HOME
     }
 
     fn blank(&self) -> Box<dyn Instance> {

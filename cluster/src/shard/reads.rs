@@ -166,7 +166,7 @@ impl ShardCore {
             now: now.max(self.header.time),
             me: entity,
             entropy: [0; 32],
-            catalogue: self.catalogue.as_ref(),
+            catalogue: self.catalogue.as_ref().map_err(|none| *none),
         };
         let record = self.residents.hot_mut(entity).map(|resident| &resident.committed);
         let seq = record.map_or(0, |record| record.seq);

@@ -201,6 +201,21 @@ impl Residents {
         })
     }
 
+    /// The entities in memory that changed after an index.
+    pub(crate) fn committed_after(
+        &self,
+        index: u64,
+    ) -> impl Iterator<Item = (&EntityRef, &Record)> {
+        let all = self.hot.iter().map(|(entity, resident)| (entity, &resident.committed));
+        all.filter(move |(_, record)| record.position > index)
+    }
+
+    /// Those that are not in memory.
+    pub(crate) fn cold_after(&self, index: u64) -> impl Iterator<Item = EntityRef> {
+        let all = self.cold.after(None).filter(move |(_, position)| *position > index);
+        all.map(|(entity, _)| entity)
+    }
+
     pub(crate) fn mark_indexed(&mut self, entity: &EntityRef, position: u64) {
         if let Some(resident) = self.hot.get_mut(entity) {
             resident.indexed_at = resident.indexed_at.max(position);

@@ -162,25 +162,23 @@ impl ShardCore {
 
     /// How many tells of an outcome take this shard's channel to itself.
     fn own_tells(&self, outcome: &Outcome) -> usize {
-        self.tells(outcome).filter(|(target, _)| *target == self.id).count()
+        self.tells(outcome).iter().filter(|(target, _)| *target == self.id).count()
     }
 
     /// The targets of an outcome's tells, and what each will add to its channel.
-    fn tells<'a>(&self, outcome: &'a Outcome) -> impl Iterator<Item = (ShardId, u64)> + use<'a> {
+    fn tells(&self, outcome: &Outcome) -> Vec<(ShardId, u64)> {
         let effects = match &outcome.verdict {
             Verdict::Accepted { effects, .. } => effects.as_slice(),
             Verdict::Rejected(_) | Verdict::Quarantined | Verdict::PreconditionFailed => &[],
         };
-        let shards = self.shards;
-        effects.iter().filter_map(move |effect| match effect {
-            Effect::Tell { to, command } => {
-                Some((shards.shard_of(to.key.slot()), tell_bytes(to, command)))
-            }
+        let tell = |effect: &Effect| match effect {
+            Effect::Tell { to, command } => Some((self.home_of(to), tell_bytes(to, command))),
             Effect::SetTimer { .. }
             | Effect::CancelTimer { .. }
             | Effect::Invoke { .. }
             | Effect::Publish { .. } => None,
-        })
+        };
+        effects.iter().filter_map(tell).collect()
     }
 
     /// Counts an outcome's tells as decided and not yet in their channels.

@@ -225,7 +225,7 @@ impl SimNode {
                 core.start(now, &mut out);
             }
             if let Some(catalogue) = self.options.catalogue.clone() {
-                self.send(shard, Input::Catalogue(Some(catalogue)));
+                self.send(shard, Input::Catalogue(Ok(catalogue)));
             }
             self.carry_out(shard, &mut out)?;
         }

@@ -5,7 +5,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actors::Currency;
+use actors::{Currency, PriceBook};
+use cluster::entity::Catalogue;
 use cluster::fabric::Fabric;
 use cluster::runtime::operations::Operations;
 use cluster::time::{Span, Timestamp};
@@ -21,7 +22,7 @@ use crate::metrics::EdgeMetrics;
 /// What an operator may choose.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Of carts whose shopper did not choose one.
+    /// Of carts whose shopper did not choose one, while the node has no catalogue that does.
     pub default_currency: Currency,
     /// Opens `/admin`; without it nothing does.
     pub operator_token: Option<OperatorToken>,
@@ -36,6 +37,9 @@ pub struct Settings {
     pub bodies_awaited_max: usize,
     /// How long a merge waits for the two carts to agree.
     pub merge_wait_max: Span,
+    /// How long a cart waits for prices that may be out of date, as while the nodes elect who leads
+    /// the catalogue.
+    pub prices_wait_max: Span,
     /// Carts that one address, or one IPv6 network, may create, ten seconds' worth at once; `None`
     /// is no limit.
     pub carts_per_second_max: Option<NonZeroU32>,
@@ -52,6 +56,7 @@ impl Settings {
             concurrency_max: 8_192,
             bodies_awaited_max: 4_096,
             merge_wait_max: Span::from_secs(2),
+            prices_wait_max: Span::from_secs(2),
             carts_per_second_max: NonZeroU32::new(100),
         }
     }
@@ -114,6 +119,13 @@ impl Shared {
         const SURVEY_MAX: Duration = Duration::from_secs(2);
         let half = Duration::from_micros(self.settings.request_timeout.as_micros() / 2);
         half.min(SURVEY_MAX)
+    }
+
+    /// Of carts whose shopper did not choose one.
+    pub(super) fn default_currency(&self) -> Currency {
+        let catalogue = self.fabric.catalogue();
+        let book: Option<&PriceBook> = catalogue.as_ref().and_then(Catalogue::content);
+        book.map_or(self.settings.default_currency, PriceBook::default_currency)
     }
 }
 

@@ -118,6 +118,8 @@ impl Code {
         code("cart_merging", Status::CONFLICT, "The cart is being merged", Later);
     pub(crate) const CART_NOT_FOUND: Self =
         code("cart_not_found", Status::NOT_FOUND, "There is no such cart", Never);
+    pub(crate) const CATALOGUE_STALE: Self =
+        code("catalogue_stale", Status::SERVICE_UNAVAILABLE, "Prices may be out of date", Later);
     pub(crate) const CATALOGUE_UNAVAILABLE: Self = code(
         "catalogue_unavailable",
         Status::SERVICE_UNAVAILABLE,

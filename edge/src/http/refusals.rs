@@ -31,6 +31,9 @@ pub(super) fn of_cart(refusal: cart::Rejection) -> ApiError {
         Rejection::CatalogueUnavailable => {
             ApiError::new(Code::CATALOGUE_UNAVAILABLE, "carts cannot be priced at the moment")
         }
+        Rejection::CatalogueStale => {
+            ApiError::new(Code::CATALOGUE_STALE, "prices may be out of date at the moment")
+        }
     }
 }
 
@@ -101,6 +104,15 @@ mod tests {
     use axum::response::IntoResponse;
 
     use super::*;
+
+    #[test]
+    fn prices_that_may_be_out_of_date_are_worth_another_try() {
+        let error = of_cart(cart::Rejection::CatalogueStale);
+        let mut response = error.clone().into_response();
+        error.render("/", "mine", &mut response);
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.headers().get(RETRY_AFTER).unwrap(), "1");
+    }
 
     #[test]
     fn a_stock_with_too_many_reservations_is_not_a_node_with_too_much_to_do() {

@@ -98,6 +98,7 @@ fn rejections() -> Vec<Rejection> {
         Rejection::UnknownSku { sku: sku() },
         Rejection::NotPriced { sku: sku(), currency: euro() },
         Rejection::CatalogueUnavailable,
+        Rejection::CatalogueStale,
     ]
 }
 
@@ -244,6 +245,7 @@ const REJECTIONS: &str = "
     01000b0000000300000000000000746561
     01000c0000000300000000000000746561455552
     01000d000000
+    01000e000000
 ";
 const FROZEN: &str = "
     010001acacacacacacacacacacacacacacacacacacacacacacacacacacacacacacacac45555201000000bbbb

@@ -130,6 +130,9 @@ impl Cart {
         match taken {
             Ok(events) => (events, vec![tell(from, &Command::ConfirmMerge { offer, into: me })]),
             Err(why) => {
+                // The other cart keeps the reason; to it the two are one.
+                let is_stale = why == Rejection::CatalogueStale;
+                let why = if is_stale { Rejection::CatalogueUnavailable } else { why };
                 let refused = MergeRefused { by: me, why };
                 let back = Command::TakeLinesBack { offer, attempt, refused };
                 (vec![], vec![tell(from, &back)])

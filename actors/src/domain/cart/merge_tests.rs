@@ -1,6 +1,6 @@
 //! Merging two carts: offers, their answers, and what a repeat gets.
 
-use cluster::entity::Wire;
+use cluster::entity::{NoCatalogue, Wire};
 use cluster::time::Span;
 
 use super::tests::*;
@@ -76,7 +76,8 @@ fn check_effects(given: &[Event], when: Command, then: &[Event], effects: &[Effe
 /// What became of an offer, as a reader is told.
 fn outcome(given: &[Event], number: OfferNumber) -> Option<OfferOutcome> {
     let me = Cart::address(id(1));
-    let ctx = Context { now: LATER, me: &me, entropy: [0; 32], catalogue: None };
+    let ctx =
+        Context { now: LATER, me: &me, entropy: [0; 32], catalogue: Err(NoCatalogue::Absent) };
     let view = cart(given).view(Query::Offer { number }, &ctx).0.unwrap();
     view.offer.map(|offer| offer.outcome)
 }

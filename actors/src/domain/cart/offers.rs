@@ -183,7 +183,8 @@ fn text_bytes(why: &Rejection) -> usize {
         | Rejection::CurrencyMismatch { .. }
         | Rejection::TooManyLines
         | Rejection::TotalTooLarge
-        | Rejection::CatalogueUnavailable => 0,
+        | Rejection::CatalogueUnavailable
+        | Rejection::CatalogueStale => 0,
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use cluster::entity::Context;
+use cluster::entity::{Context, NoCatalogue};
 
 use super::{Cart, Event, Existing, Line, Rejection};
 use crate::domain::catalogue::PriceBook;
@@ -39,7 +39,10 @@ impl Existing {
         wanted: BTreeMap<SkuCode, Quantity>,
         ctx: &Context<'_>,
     ) -> Result<Vec<Event>, Rejection> {
-        let catalogue = ctx.catalogue.ok_or(Rejection::CatalogueUnavailable)?;
+        let catalogue = ctx.catalogue.map_err(|none| match none {
+            NoCatalogue::Absent => Rejection::CatalogueUnavailable,
+            NoCatalogue::Stale => Rejection::CatalogueStale,
+        })?;
         let book: &PriceBook = catalogue.content().ok_or(Rejection::CatalogueUnavailable)?;
         let mut after = self.lines.clone();
         let mut events = vec![];

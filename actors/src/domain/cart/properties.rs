@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use cluster::entity::{Catalogue, Wire};
+use cluster::entity::{Catalogue, NoCatalogue, Wire};
 use proptest::prelude::*;
 
 use super::tests::{catalogue, currency, id, listing, quantity};
@@ -102,8 +102,8 @@ impl World {
         self.now = self.now.plus(cluster::time::Span::from_micros(1));
         let me = Cart::address(id(number));
         let catalogue = self.catalogues[prices].clone();
-        let ctx =
-            Context { now: self.now, me: &me, entropy: [0; 32], catalogue: catalogue.as_ref() };
+        let catalogue = catalogue.as_ref().ok_or(NoCatalogue::Absent);
+        let ctx = Context { now: self.now, me: &me, entropy: [0; 32], catalogue };
         let Ok(decision) = self.carts[at_cart].decide(command.clone(), &ctx) else { return };
         for event in &decision.events {
             self.carts[at_cart].apply(event);

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use cluster::entity::Catalogue;
+use cluster::entity::{Catalogue, NoCatalogue};
 use cluster::ids::Slot;
 
 use super::*;
@@ -114,6 +114,7 @@ pub(super) fn decide(
     catalogue: Option<&Catalogue>,
 ) -> Result<Decision<Cart>, Rejection> {
     let me = Cart::address(id(1));
+    let catalogue = catalogue.ok_or(NoCatalogue::Absent);
     let ctx = Context { now: LATER, me: &me, entropy: [0; 32], catalogue };
     cart(given).decide(when, &ctx)
 }
@@ -226,6 +227,19 @@ fn prices_come_from_the_catalogue_or_not_at_all() {
         assert_eq!(decide(&[created()], add(&[("tea", 1)]), catalogue).err(), unavailable);
         assert!(decide(&[created(), tea(1)], Command::Clear, catalogue).is_ok());
     }
+}
+
+#[test]
+fn a_catalogue_that_may_be_out_of_date_prices_nothing() {
+    let me = Cart::address(id(1));
+    let catalogue = Err(NoCatalogue::Stale);
+    let ctx = Context { now: LATER, me: &me, entropy: [0; 32], catalogue };
+    let cart = cart(&[created(), tea(1)]);
+    for prices in [add(&[("tea", 1)]), set_quantity("cup", 1)] {
+        assert_eq!(cart.decide(prices, &ctx).err(), Some(Rejection::CatalogueStale));
+    }
+    assert!(cart.decide(Command::Clear, &ctx).is_ok());
+    assert!(Cart::is_momentary(&Rejection::CatalogueStale));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cluster::entity::Wire;
+use cluster::entity::{NoCatalogue, Wire};
 use cluster::ids::EntityKey;
 use cluster::time::Span;
 use proptest::prelude::*;
@@ -127,7 +127,12 @@ impl World {
     }
 
     fn send(&mut self, command: Command) {
-        let ctx = Context { now: self.now, me: &self.me, entropy: [0; 32], catalogue: None };
+        let ctx = Context {
+            now: self.now,
+            me: &self.me,
+            entropy: [0; 32],
+            catalogue: Err(NoCatalogue::Absent),
+        };
         let Ok(decision) = self.sku.decide(command.clone(), &ctx) else { return };
         for event in &decision.events {
             self.sku.apply(event);

@@ -1,3 +1,4 @@
+use cluster::entity::NoCatalogue;
 use cluster::time::Span;
 
 use super::*;
@@ -119,7 +120,7 @@ pub(super) fn sku(given: &[Event]) -> Sku {
 
 pub(super) fn at<T>(now: Timestamp, ask: impl FnOnce(&Context<'_>) -> T) -> T {
     let me = Sku::address(&"tea".parse().unwrap());
-    ask(&Context { now, me: &me, entropy: [0; 32], catalogue: None })
+    ask(&Context { now, me: &me, entropy: [0; 32], catalogue: Err(NoCatalogue::Absent) })
 }
 
 #[track_caller]

@@ -1,19 +1,24 @@
 //! Carts of guests.
 
+use std::time::Duration;
+
 use actors::domain::cart::{Command, Lookup, Query, Rejection, Status, View};
 use actors::{Cart, CartId, SkuCode};
 use axum::extract::State;
 use axum::http::StatusCode;
-use cluster::fabric::Provenance;
+use cluster::fabric::{CommandError, Envelope, Executed, Provenance};
 
 use super::documents::{AddItems, CreateCart, SetQuantity};
-use crate::http::app::App;
+use crate::http::app::{App, now};
 use crate::http::error::{ApiError, Kept};
 use crate::http::extract::{GuestCart, JsonBody, MayCreate, PathId, ReadTerms, Terms};
 use crate::http::keys::{self, Credential};
 use crate::http::refusals;
 use crate::http::render::cart::{CartJson, CreatedJson};
 use crate::http::reply::Reply;
+
+/// Between attempts while prices may be out of date.
+const PRICES_PAUSE: Duration = Duration::from_millis(100);
 
 /// `POST /store/v1/carts`
 pub(in crate::http) async fn create(
@@ -24,7 +29,7 @@ pub(in crate::http) async fn create(
 ) -> Result<Reply, ApiError> {
     let id = new_id(&app, &terms)?;
     let token = app.secrets.cart_token(id);
-    let currency = body.document.currency.unwrap_or(app.settings.default_currency);
+    let currency = body.document.currency.unwrap_or_else(|| app.default_currency());
     let command = Command::Create { currency, access: token.access() };
     let done = execute(&app, &terms, id, Credential::Nobody, &body.bytes, command).await?;
     let json =
@@ -154,7 +159,7 @@ pub(super) async fn execute(
     command: Command,
 ) -> Result<Done, ApiError> {
     let envelope = terms.envelope(credential, body);
-    let executed = app.fabric.execute::<Cart>(id.key(), envelope, command).await;
+    let executed = priced(app, terms, id, &envelope, &command).await;
     let executed = executed.map_err(|error| {
         let resource = || path_of(id);
         ApiError::from_command::<Cart>(error, terms.is_keyed(), resource, refusals::of_cart)
@@ -172,6 +177,29 @@ pub(super) async fn execute(
     };
     let Lookup(view) = lookup;
     view.map(|view| Done { view, provenance, kept }).ok_or_else(ApiError::cart_not_found)
+}
+
+/// Executes a command, again if prices are about to be up to date. Where they are not known to be,
+/// nothing was recorded.
+async fn priced(
+    app: &App,
+    terms: &Terms,
+    id: CartId,
+    envelope: &Envelope,
+    command: &Command,
+) -> Result<Executed<Lookup>, CommandError<Rejection>> {
+    let wait_until = terms.deadline.min(terms.now().plus(app.settings.prices_wait_max));
+    loop {
+        let executed = app.fabric.execute::<Cart>(id.key(), envelope.clone(), command.clone());
+        match executed.await {
+            Err(CommandError::Rejected { rejection: Rejection::CatalogueStale, .. })
+                if now() < wait_until =>
+            {
+                tokio::time::sleep(PRICES_PAUSE).await;
+            }
+            executed => return executed,
+        }
+    }
 }
 
 pub(super) fn path_of(id: CartId) -> String {
