@@ -8,6 +8,7 @@
 //! the way in and every record checks its whole; equal values have equal bytes.
 
 pub(crate) mod cart;
+pub(crate) mod catalogue;
 #[cfg(test)]
 mod golden;
 pub(crate) mod sku;

@@ -1,4 +1,4 @@
-//! The domain: carts and stock as pure state machines, and their bytes.
+//! The domain: carts, stock and what is for sale as pure state machines, and their bytes.
 //!
 //! Everything under `domain` is pure: commands in, events and effects out. `codec` alone knows
 //! bytes. Nothing here does I/O; the fabric in `cluster` runs these entities.
@@ -7,8 +7,10 @@ mod codec;
 pub mod domain;
 
 pub use domain::cart::Cart;
-pub use domain::catalogue::{Listing, PriceBook, ProductName};
+pub use domain::catalogue::{BookReader, Listing, PriceBook, ProductName};
 pub use domain::ids::{CartAccess, CartId, ReservationId, SkuCode};
 pub use domain::money::{Currency, Money};
+pub use domain::product::Product;
 pub use domain::quantity::{Delta, PageLimit, Quantity, Units};
+pub use domain::shop::Shop;
 pub use domain::sku::{Holder, Reason, Sku};

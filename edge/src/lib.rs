@@ -20,4 +20,5 @@
 pub mod http;
 pub mod metrics;
 mod peer;
+pub mod publishing;
 pub mod server;

@@ -12,9 +12,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actors::{Cart, Currency, PriceBook, Sku};
+use actors::{BookReader, Cart, Currency, PriceBook, Product, Shop, Sku};
 use anyhow::Context;
 use cluster::entity::Catalogue;
+use cluster::fabric::Fabric;
 use cluster::runtime::membership::ClusterHandle;
 use cluster::runtime::mesh::credentials::Rotation;
 use cluster::runtime::node::{Node, NodeConfig, StartError};
@@ -24,6 +25,7 @@ use edge::http::app::{App, OperatorToken, Settings, Signals};
 use edge::http::router::router;
 use edge::http::starting;
 use edge::metrics::EdgeMetrics;
+use edge::publishing;
 use edge::server::{Connections, Limits};
 use prometheus_client::registry::Registry;
 use storage::clock;
@@ -35,8 +37,8 @@ use crate::config::{Config, Products};
 use crate::failure::{Exit, Failure};
 use crate::{catalogue, demo, folder, metrics, telemetry};
 
-/// The currency of a shop without a catalogue.
-const CURRENCY: &str = "EUR";
+/// After a catalogue could not be published.
+const PUBLISH_AGAIN: Duration = Duration::from_secs(5);
 
 /// Serves until a signal says stop.
 pub fn run(config: &Config) -> Result<(), Failure> {
@@ -70,7 +72,6 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let mut registry = Registry::default();
     metrics::register(&mut registry, clock::wall_micros());
     let edge_metrics = EdgeMetrics::register(&mut registry);
-    let default_currency = book.default_currency();
     let limits = Limits { grace: config.shutdown_grace, ..Limits::default() };
     let connections = Connections::new(starting::router(), &limits, edge_metrics.clone());
     let stopping = Arc::new(Notify::new());
@@ -80,17 +81,17 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     });
     let serving = tokio::spawn(serving);
     let node = tokio::select! {
-        started = start_node(config, book, &mut registry) => started?,
+        started = start_node(config, &mut registry) => started?,
         () = stop.asked() => return Ok(()),
     };
     let rereading = tokio::spawn(reread_certificates(node.cluster().cloned(), hangups()?));
     let asked_to_stop = async {
         let is_prepared = tokio::select! {
-            () = prepare(&node, config) => true,
+            () = prepare(&node, config, book) => true,
             () = stop.asked() => false,
         };
         if is_prepared {
-            let app = app(&node, config, operator_token, default_currency, edge_metrics, registry);
+            let app = app(&node, config, operator_token, edge_metrics, registry);
             connections.replace(router(app));
             // Whoever waits for this line meets the shop, not the answer of a node that starts.
             log_ready(&node, address, config, started.elapsed()).await;
@@ -115,7 +116,6 @@ fn app(
     node: &Node,
     config: &Config,
     operator_token: Option<OperatorToken>,
-    default_currency: Currency,
     metrics: EdgeMetrics,
     registry: Registry,
 ) -> App {
@@ -129,7 +129,7 @@ fn app(
         operator_token,
         request_timeout: Span::from_millis(timeout_ms),
         carts_per_second_max: config.cart_creation_rate,
-        ..Settings::new(default_currency)
+        ..Settings::new(Currency::EURO)
     };
     let (fabric, operations) = (node.fabric(), node.operations());
     App::new(fabric, operations, settings, signals, metrics, Arc::new(registry))
@@ -150,16 +150,12 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
     })
 }
 
-async fn start_node(
-    config: &Config,
-    book: PriceBook,
-    registry: &mut Registry,
-) -> Result<Node, Failure> {
-    let kinds = Kinds::default().with::<Cart>().with::<Sku>();
+async fn start_node(config: &Config, registry: &mut Registry) -> Result<Node, Failure> {
+    let kinds = Kinds::default().with::<Cart>().with::<Sku>().with::<Product>().with::<Shop>();
     let vault = config.key_file.as_deref().map(folder::vault).transpose()?;
     let node_config = NodeConfig {
         n_shards: config.n_shards,
-        catalogue: Some(Catalogue { index: 1, content: Arc::new(book) }),
+        reader: Some(Arc::new(BookReader)),
         vault,
         segment_bytes: config.segment_bytes,
         snapshot_log_bytes_min: config.snapshot_log_bytes_min,
@@ -175,9 +171,10 @@ async fn start_node(
     Ok(node)
 }
 
-/// Waits until every shard is led, and puts the demo's stock on its shelves.
-async fn prepare(node: &Node, config: &Config) {
+/// Waits until every shard is led, lists what is for sale, and puts the demo's stock on its shelves.
+async fn prepare(node: &Node, config: &Config, book: Option<PriceBook>) {
     node.ready().await;
+    publish(&node.fabric(), book).await;
     if config.products == Products::Demo {
         stock_up(node).await;
     }
@@ -191,6 +188,46 @@ fn start_failed(error: StartError, data: &Path) -> Failure {
         return Failure { exit, error };
     }
     Failure { exit, error: error.context(format!("data folder {}", data.display())) }
+}
+
+/// Makes the shop sell what a file says; without one it sells what it sold before. A catalogue that
+/// cannot be published now, for want of other nodes perhaps, is published later.
+async fn publish(fabric: &Fabric, book: Option<PriceBook>) {
+    let Some(book) = book else {
+        let catalogue = fabric.catalogue();
+        let book: Option<&PriceBook> = catalogue.as_ref().and_then(Catalogue::content);
+        let products = book.map_or(0, |book| book.listings().len());
+        if products == 0 {
+            tracing::warn!("no catalogue is set and none was published: nothing is for sale");
+        } else {
+            tracing::info!(products, "for sale is what was published before");
+        }
+        return;
+    };
+    if try_to_publish(fabric, &book).await {
+        return;
+    }
+    let fabric = fabric.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(PUBLISH_AGAIN).await;
+        while !try_to_publish(&fabric, &book).await {
+            tokio::time::sleep(PUBLISH_AGAIN).await;
+        }
+    });
+}
+
+async fn try_to_publish(fabric: &Fabric, book: &PriceBook) -> bool {
+    let products = book.listings().len();
+    match publishing::publish(fabric, book).await {
+        Ok(0) => tracing::info!(products, "for sale is what the catalogue says"),
+        Ok(changes) => tracing::info!(products, changes, "the catalogue was published"),
+        Err(error) => {
+            let error = anyhow::Error::new(error);
+            tracing::warn!("the catalogue is not published yet: {error:#}");
+            return false;
+        }
+    }
+    true
 }
 
 /// A shop that could not be stocked, for want of disk space perhaps, still serves its carts.
@@ -214,20 +251,17 @@ async fn log_ready(node: &Node, address: SocketAddr, config: &Config, took: Dura
     );
 }
 
-fn price_book(products: &Products) -> Result<PriceBook, Failure> {
+/// What is to be for sale, where that is said.
+fn price_book(products: &Products) -> Result<Option<PriceBook>, Failure> {
     let refused = |error| Failure::new(Exit::Usage, error);
     match products {
-        Products::Demo => demo::price_book().map_err(refused),
+        Products::Demo => demo::price_book().map(Some).map_err(refused),
         Products::File(path) => std::fs::read_to_string(path)
             .map_err(anyhow::Error::new)
-            .and_then(|text| catalogue::parse(&text))
+            .and_then(|text| catalogue::parse(&text).map(Some))
             .with_context(|| format!("catalogue {}", path.display()))
             .map_err(refused),
-        Products::None => {
-            tracing::warn!("no catalogue is set: nothing is for sale");
-            let currency = CURRENCY.parse().context("the default currency").map_err(refused)?;
-            PriceBook::new(currency, Vec::new()).map_err(|error| refused(error.into()))
-        }
+        Products::None => Ok(None),
     }
 }
 

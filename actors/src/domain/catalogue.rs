@@ -2,7 +2,16 @@
 //!
 //! **Invariants:** a book lists a SKU once; a listing has one price per currency at most; a price
 //! is between zero and [`Listing::PRICE_MAX`]. A book never changes: a new index is a new book.
+//!
+//! The entities that hold it are `product` and `shop`; `reader` makes a book of them, `publishing`
+//! finds what they lack of one.
 
+pub mod publishing;
+mod reader;
+
+use std::sync::Arc;
+
+pub use reader::BookReader;
 use serde::{Deserialize, Serialize};
 
 use super::ids::SkuCode;
@@ -40,11 +49,34 @@ impl TryFrom<String> for ProductName {
 }
 
 /// One SKU for sale.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "RawListing")]
 pub struct Listing {
     sku: SkuCode,
     name: ProductName,
+    /// In order of currency.
     prices: Box<[Money]>,
+}
+
+#[derive(Deserialize)]
+struct RawListing {
+    sku: SkuCode,
+    name: ProductName,
+    prices: Vec<Money>,
+}
+
+impl TryFrom<RawListing> for Listing {
+    type Error = ListingError;
+
+    fn try_from(raw: RawListing) -> Result<Self, ListingError> {
+        let given = raw.prices.clone();
+        let listing = Self::new(raw.sku, raw.name, raw.prices)?;
+        if *listing.prices == *given {
+            Ok(listing)
+        } else {
+            Err(ListingError::OutOfOrder { sku: listing.sku })
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -53,13 +85,29 @@ pub enum ListingError {
     PriceOutOfBounds { sku: SkuCode, price: Money },
     #[error("sku {sku} has more than one price in {currency}")]
     PricedTwice { sku: SkuCode, currency: Currency },
+    #[error("sku {sku} has {n_prices} prices, and {max} are possible", max = Listing::PRICES_MAX)]
+    TooManyPrices { sku: SkuCode, n_prices: usize },
+    /// Of bytes that this program did not write.
+    #[error("the prices of sku {sku} are not in order")]
+    OutOfOrder { sku: SkuCode },
 }
 
 impl Listing {
     /// In minor units. With it no line total and no cart total can leave an `i64`.
     pub const PRICE_MAX: i64 = 1_000_000_000_000;
 
-    pub fn new(sku: SkuCode, name: ProductName, prices: Vec<Money>) -> Result<Self, ListingError> {
+    /// More than there are currencies in use.
+    pub const PRICES_MAX: usize = 256;
+
+    pub fn new(
+        sku: SkuCode,
+        name: ProductName,
+        mut prices: Vec<Money>,
+    ) -> Result<Self, ListingError> {
+        if prices.len() > Self::PRICES_MAX {
+            return Err(ListingError::TooManyPrices { sku, n_prices: prices.len() });
+        }
+        prices.sort_unstable_by_key(|price| price.currency);
         for (price, rest) in prices.iter().zip((1..).map(|from| prices.iter().skip(from))) {
             if !(0..=Self::PRICE_MAX).contains(&price.minor) {
                 return Err(ListingError::PriceOutOfBounds { sku, price: *price });
@@ -79,6 +127,11 @@ impl Listing {
         &self.name
     }
 
+    /// Bytes on the heap.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.sku.as_str().len() + self.name.as_str().len() + size_of_val(&*self.prices)
+    }
+
     pub fn price_in(&self, currency: Currency) -> Option<Money> {
         self.prices.iter().copied().find(|price| price.currency == currency)
     }
@@ -89,7 +142,7 @@ impl Listing {
 pub struct PriceBook {
     default_currency: Currency,
     /// In order of SKU.
-    listings: Box<[Listing]>,
+    listings: Box<[Arc<Listing>]>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -109,7 +162,12 @@ impl PriceBook {
                 return Err(ListedTwice { sku: left.sku.clone() });
             }
         }
-        Ok(Self { default_currency, listings: listings.into_boxed_slice() })
+        Ok(Self { default_currency, listings: listings.into_iter().map(Arc::new).collect() })
+    }
+
+    /// Of a shop that lists nothing yet.
+    pub fn empty() -> Self {
+        Self { default_currency: Currency::EURO, listings: Box::default() }
     }
 
     /// The currency of a cart whose shopper did not choose one.
@@ -119,7 +177,12 @@ impl PriceBook {
 
     pub fn listing(&self, sku: &SkuCode) -> Option<&Listing> {
         let found = self.listings.binary_search_by(|listing| listing.sku.cmp(sku)).ok()?;
-        self.listings.get(found)
+        self.listings.get(found).map(AsRef::as_ref)
+    }
+
+    /// In order of SKU.
+    pub fn listings(&self) -> impl ExactSizeIterator<Item = &Arc<Listing>> {
+        self.listings.iter()
     }
 }
 
@@ -163,6 +226,11 @@ mod tests {
         }
         let refused = listing("tea", &[(1, "EUR"), (1, "JPY"), (2, "EUR")]);
         assert!(matches!(refused, Err(ListingError::PricedTwice { .. })));
+        let codes: Vec<_> =
+            ('A'..='Z').flat_map(|c| ('A'..='Z').map(move |d| format!("{c}{d}A"))).collect();
+        let prices: Vec<_> = codes.iter().take(257).map(|code| (1, code.as_str())).collect();
+        let refused = listing("tea", &prices);
+        assert!(matches!(refused, Err(ListingError::TooManyPrices { n_prices: 257, .. })));
         let twice = vec![listing("tea", &[]).unwrap(), listing("tea", &[]).unwrap()];
         let sku = "tea".parse().unwrap();
         assert_eq!(PriceBook::new(currency("EUR"), twice), Err(ListedTwice { sku }));

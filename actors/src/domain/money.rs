@@ -22,6 +22,8 @@ pub struct Currency([u8; 3]);
 pub struct InvalidCurrency;
 
 impl Currency {
+    pub const EURO: Self = Self(*b"EUR");
+
     /// How many decimal digits the minor unit is below the major one; two unless known otherwise.
     pub const fn minor_digits(self) -> u8 {
         match &self.0 {

@@ -7,6 +7,7 @@
 )]
 
 mod carts;
+mod catalogue;
 mod concurrency;
 mod conventions;
 mod fuzz;

@@ -117,7 +117,9 @@ impl Setting {
             Self::KeyFile => {
                 "File with 64 hexadecimal digits: the key everything on disk is encrypted with"
             }
-            Self::Catalogue => "JSON file of the products for sale and their prices",
+            Self::Catalogue => {
+                "JSON file of what is to be for sale, at all nodes; without it, what was published before"
+            }
             Self::LogFormat => "text or json, on stderr",
             Self::LogLevel => "error, warn, info, debug or trace, or target=level pairs",
             Self::ShutdownGrace => {

@@ -109,6 +109,7 @@ async fn metrics_cover_every_layer() {
         "omnicart_storage_log_sync_duration_seconds_count ",
         "omnicart_storage_log_full 0",
         "omnicart_cluster_shards_led 4",
+        "omnicart_cluster_catalogue_age_seconds ",
     ] {
         assert!(text.lines().any(|line| line.starts_with(metric)), "{metric} in\n{text}");
     }

@@ -18,5 +18,6 @@ mod refusals;
 mod rotation;
 mod server;
 mod sim;
+mod three_nodes;
 mod tidy;
 mod upgrade;
