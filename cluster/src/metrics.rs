@@ -31,6 +31,7 @@ pub struct ClusterMetrics {
     pub(crate) apply_lag: Gauge,
     pub(crate) level: Gauge,
     pub(crate) clock_ahead: Gauge,
+    pub(crate) groups_resting: Gauge,
     shards_moving: Gauge,
     not_fault_tolerant: Gauge,
     nodes: Family<StandingLabels, Gauge>,
@@ -61,6 +62,7 @@ impl ClusterMetrics {
             apply_lag: Gauge::default(),
             level: Gauge::default(),
             clock_ahead: Gauge::default(),
+            groups_resting: Gauge::default(),
             shards_moving: Gauge::default(),
             not_fault_tolerant: Gauge::default(),
             nodes: Family::default(),
@@ -161,6 +163,11 @@ impl ClusterMetrics {
             "omnicart_cluster_peers_clock_ahead_seconds",
             "How far the clock that most nodes agree on is ahead of this node's; past 5 it leads nothing",
             self.clock_ahead.clone(),
+        );
+        registry.register(
+            "omnicart_cluster_groups_resting",
+            "Groups of this node that nobody ticks because nothing happens in them",
+            self.groups_resting.clone(),
         );
     }
 }

@@ -2,3 +2,5 @@
 
 pub mod bundle;
 pub mod core;
+pub mod rest;
+pub(crate) mod roll;

@@ -27,6 +27,7 @@ pub(crate) mod record;
 pub(crate) mod reluctance;
 pub mod report;
 pub(crate) mod residents;
+pub(crate) mod rest;
 pub mod retry;
 pub(crate) mod speculate;
 pub(crate) mod timers;

@@ -16,6 +16,8 @@ pub(crate) mod nemesis;
 pub(crate) mod net;
 pub(crate) mod node;
 pub(crate) mod port;
+#[cfg(test)]
+mod resting_tests;
 pub mod run;
 pub(crate) mod state_index;
 pub(crate) mod tally;

@@ -99,6 +99,7 @@ fn busy_shard() -> (ShardCore, Vec<Vec<u8>>) {
         resident_bytes_max: 1 << 30,
         entry_bytes_max: 1 << 20,
         log_cache_bytes_max: 1 << 20,
+        rests_after: None,
         seed: [7; 32],
     };
     let state = GroupState::new(&[NodeId(1)]);

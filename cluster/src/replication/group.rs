@@ -6,6 +6,7 @@
 //! by a snapshot, because the log from its beginning does not say who was there at first.
 
 pub mod catching_up;
+pub(crate) mod stillness;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -202,6 +202,12 @@ impl GroupLog {
         self.fetching.borrow_mut().answer = None;
     }
 
+    /// Whether nothing is awaited of the node's log or of a snapshot.
+    pub(crate) fn is_still(&self) -> bool {
+        let fetching = self.fetching.borrow();
+        fetching.wanted.is_empty() && fetching.asked.is_empty() && !self.snapshot_wanted.get()
+    }
+
     /// Whether somebody waits for a snapshot newer than the one at hand. Asking takes it back.
     pub(crate) fn take_snapshot_wanted(&mut self) -> bool {
         self.snapshot_wanted.take()

@@ -343,6 +343,7 @@ fn past(
             },
             entry_bytes_max: entry_bytes_max(config.segment_bytes),
             log_cache_bytes_max: LOG_CACHE_BYTES_MAX,
+            rests_after: None,
             seed,
         };
         let offer = group.snapshot.as_ref().and_then(|at| {

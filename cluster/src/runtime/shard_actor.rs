@@ -284,6 +284,9 @@ impl ShardState {
                     services.pulse.send(self.id, to, &message);
                 }
             }
+            Output::Rests(rest) => services.pulse.rests(self.id, rest),
+            Output::Wakes => services.pulse.wakes(self.id),
+            Output::CannotRest { leader } => services.pulse.cannot_rest(self.id, leader),
             Output::SnapshotWanted => services.snapshot_wanted(self.id),
             // Who has a part is read where it matters, from the group itself.
             Output::Members(_) => {}

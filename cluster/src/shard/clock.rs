@@ -36,6 +36,11 @@ impl BelievedClock {
         self.doubt
     }
 
+    /// Whether nothing of its last reading is in doubt.
+    pub(crate) fn is_believed(&self) -> bool {
+        self.doubt == Span::default()
+    }
+
     pub(crate) fn tick(&mut self) {
         self.doubt = self.doubt.minus(CATCH_UP_PER_TICK);
     }

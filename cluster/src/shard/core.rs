@@ -31,6 +31,7 @@ use crate::shard::outbox::Tell;
 use crate::shard::reads::Reads;
 use crate::shard::reluctance::Reluctance;
 use crate::shard::residents::{Leaving, Residents, Unstored};
+use crate::shard::rest::Resting;
 use crate::shard::timers::TimerQueue;
 use crate::time::{Span, Timestamp};
 
@@ -74,7 +75,9 @@ pub struct ShardCore {
     /// Bytes handed to the state index and not yet confirmed.
     pub(crate) storing_bytes: usize,
     ticks: u64,
-    clock: BelievedClock,
+    pub(crate) clock: BelievedClock,
+    pub(crate) rests_after: Option<u32>,
+    pub(crate) resting: Resting,
     pub(crate) reluctance: Reluctance,
 }
 
@@ -92,6 +95,8 @@ pub struct ShardConfig {
     pub entry_bytes_max: usize,
     /// Applied entries kept in memory for followers that lag a little.
     pub log_cache_bytes_max: usize,
+    /// Ticks without anything to do after which the group rests; `None`: it never does.
+    pub rests_after: Option<u32>,
     /// Random bytes of this start of this replica.
     pub seed: [u8; 32],
 }
@@ -122,7 +127,7 @@ pub struct ShardStatus {
 impl ShardCore {
     /// A replica with the given past; `base` holds what is applied already.
     pub fn restart(config: ShardConfig, base: Base, state: GroupState) -> Result<Self, GroupError> {
-        let ShardConfig { id, node, incarnation, shards, kinds, seed, .. } = config;
+        let ShardConfig { id, node, incarnation, shards, kinds, seed, rests_after, .. } = config;
         let ShardConfig { resident_bytes_max, entry_bytes_max, log_cache_bytes_max, .. } = config;
         let applied = state.applied;
         let whole_at = state.whole_at;
@@ -163,6 +168,8 @@ impl ShardCore {
             ticks: 0,
             clock: BelievedClock::default(),
             reluctance: Reluctance::default(),
+            rests_after,
+            resting: Resting::default(),
         })
     }
 
@@ -183,7 +190,16 @@ impl ShardCore {
         }
         let now = self.believe(now, out);
         match input {
+            Input::Tick if self.rests() => self.repeat_rest(out),
             Input::Tick => self.tick(now, out),
+            Input::SlowTick if self.rests() => self.let_go_of_idle(out),
+            // Whoever looks after it believes that it rests.
+            Input::SlowTick => out.push(Output::Wakes),
+            Input::Wake { silent_ticks } => {
+                self.wake(silent_ticks, out);
+                self.tick(now, out);
+            }
+            Input::LeaderRests { leader, at } => self.take_leader_rests(leader, at, now, out),
             Input::Flush => {}
             Input::Command { token, command } => self.enqueue(token, command, out),
             Input::Query { token, query } => self.take_query(token, query, out),
@@ -244,6 +260,7 @@ impl ShardCore {
             Input::Catalogue(catalogue) => self.catalogue = catalogue,
             Input::Space(space) => self.set_space(space, out),
         }
+        self.wake_if_needed(now, out);
     }
 
     /// Decides what has gathered and carries the group as far as it goes without the disk. To be
@@ -349,6 +366,7 @@ impl ShardCore {
         }
         self.pump(now, out);
         self.let_go_of_idle(out);
+        self.consider_rest(now, out);
     }
 
     /// Moves the group as far as it goes without waiting for the disk.
@@ -471,6 +489,7 @@ impl ShardCore {
         }
         self.abandon_parked(&Reply::Fenced, out);
         self.abandon_reads(out);
+        self.end_rest(out);
         out.push(Output::Fenced { why: why.clone() });
         self.fenced = Some(why);
     }
@@ -594,6 +613,9 @@ fn refuse_fenced(input: Input, out: &mut Vec<Output>) {
             out.push(Output::Reply { token, reply: Reply::Fenced });
         }
         Input::Tick
+        | Input::SlowTick
+        | Input::Wake { .. }
+        | Input::LeaderRests { .. }
         | Input::Flush
         | Input::Told(_)
         | Input::TellsAcked { .. }

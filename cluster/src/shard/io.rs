@@ -9,6 +9,7 @@ use storage::log::{LogEntry, Record};
 use crate::entity::{Answer, Catalogue, NoCatalogue, Port};
 use crate::fabric::{OutcomeKey, Precondition};
 use crate::ids::{EntityRef, NodeId, ShardId};
+use crate::node::rest::{Rest, Standstill};
 use crate::replication::members::{GroupMembers, MemberChange};
 use crate::replication::offer::SnapshotOffer;
 use crate::shard::core::Base;
@@ -23,6 +24,18 @@ pub type Token = u64;
 pub enum Input {
     /// Time passes: Raft ticks, timers come due, unanswered tells are offered again.
     Tick,
+    /// Looks whether a replica that rests may go on with it.
+    SlowTick,
+    /// A rest is over: a peer is lost, a timer due, or nothing was heard of the leader for so many
+    /// ticks.
+    Wake {
+        silent_ticks: u32,
+    },
+    /// The leader's node says that the group rests there.
+    LeaderRests {
+        leader: NodeId,
+        at: Standstill,
+    },
     /// Decide what has gathered. Sent by the shell when it has nothing else at hand.
     Flush,
     Command {
@@ -230,6 +243,14 @@ pub enum Output {
     Send {
         to: NodeId,
         message: Message,
+    },
+    /// Nothing is under way: this replica needs no ticks until it wakes or is woken.
+    Rests(Rest),
+    /// It needs ticks again.
+    Wakes,
+    /// It is not where its leader's node says that it rests.
+    CannotRest {
+        leader: NodeId,
     },
     /// Entries `from..=to` of the group are wanted from the node's log, as many as fit one read;
     /// answered by [`Input::LogRead`].

@@ -47,6 +47,10 @@ impl Joining {
         self.forgetting = false;
     }
 
+    pub(crate) fn is_idle(&self) -> bool {
+        self.fetching.is_none() && self.installing.is_none() && !self.forgetting
+    }
+
     pub(crate) fn give_up(&mut self, offer: &SnapshotOffer) {
         self.fetching.take_if(|(fetching, _)| fetching == offer);
     }
@@ -63,6 +67,10 @@ impl ShardCore {
     }
 
     pub(crate) fn take_message(&mut self, message: Message, now: Timestamp, out: &mut Vec<Output>) {
+        if self.is_moot(&message) {
+            return;
+        }
+        self.end_rest(out);
         if message.get_msg_type() == MessageType::MsgSnapshot {
             return self.take_offer(message, now, out);
         }

@@ -102,6 +102,16 @@ impl Lead {
         !self.inbox.is_empty() || !self.told.is_empty() || self.marks.are_due
     }
 
+    /// Whether nothing is open that came with leading.
+    pub(crate) fn is_still(&self) -> bool {
+        self.started
+            && self.inbox.is_empty()
+            && self.told.is_empty()
+            && self.proposed.is_empty()
+            && self.firing.is_empty()
+            && !self.has_marks()
+    }
+
     /// Whether there is progress that no entry carries yet.
     pub(crate) fn has_marks(&self) -> bool {
         !self.marks.tells_acked.is_empty() || !self.marks.cursors.is_empty()

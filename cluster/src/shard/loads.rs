@@ -28,6 +28,10 @@ struct Parked {
 }
 
 impl Loads {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.parked.is_empty()
+    }
+
     /// The position before which every record has everything.
     pub(crate) fn oldest_outcome(&self) -> Option<u64> {
         let first = |parked: &Parked| parked.outcomes.first().map(|(place, _)| place.index);

@@ -63,6 +63,16 @@ impl Reads {
         Some(u64::from_be_bytes(number.try_into().ok()?))
     }
 
+    /// Whether nobody waits for anything.
+    pub(crate) fn are_done(&self) -> bool {
+        self.is_idle() && self.asked.is_empty() && self.confirmed.is_empty()
+    }
+
+    /// Questions asked so far.
+    pub(crate) fn n_asked(&self) -> u64 {
+        self.last_number
+    }
+
     fn is_idle(&self) -> bool {
         self.fresh.reads.is_empty() && self.fresh.replies.is_empty()
     }

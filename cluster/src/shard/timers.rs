@@ -39,6 +39,11 @@ impl TimerQueue {
         })
     }
 
+    /// When the first one is due.
+    pub(crate) fn next(&self) -> Option<Timestamp> {
+        self.due.first().map(|(at, ..)| *at)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.due.len()
     }

@@ -50,6 +50,7 @@ pub struct Cluster {
     pub(crate) net: SimNet,
     pub(crate) port: SimPort,
     pub(crate) witness: Witness,
+    pub(crate) lull_until: Timestamp,
     clients: Vec<Client>,
     finished: Vec<Finished>,
     events: BTreeMap<(Timestamp, u64), Event>,
@@ -87,6 +88,7 @@ impl Cluster {
             net: SimNet::new(seed ^ 0x4e7),
             port: SimPort::default(),
             witness: Witness::default(),
+            lull_until: Timestamp::ZERO,
             clients: (0..options.n_clients).map(Client::new).collect(),
             finished: Vec::new(),
             events: BTreeMap::new(),
@@ -161,6 +163,7 @@ impl Cluster {
             coverage.floors += stats.floors;
             coverage.index_starts += stats.index_starts;
             coverage.index_rebuilds += stats.index_rebuilds;
+            coverage.rests += stats.rests;
         }
         coverage
     }
@@ -175,6 +178,11 @@ impl Cluster {
         if let Some(watcher) = &mut self.watcher {
             watcher(self.now, &what());
         }
+    }
+
+    /// Whether clients are to ask nothing for the moment.
+    pub(crate) fn is_lull(&self) -> bool {
+        self.now < self.lull_until
     }
 
     /// A client without an operation.

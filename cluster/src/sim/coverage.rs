@@ -31,6 +31,8 @@ pub struct Coverage {
     pub member_changes: u64,
     /// Machines that joined.
     pub joined: u64,
+    /// Times that a replica rested for want of anything to do.
+    pub rests: u64,
     pub tells: u64,
     pub invocations: u64,
     /// Times in which the world outside did not answer.
@@ -77,6 +79,7 @@ counts!(
     loads,
     member_changes,
     joined,
+    rests,
     tells,
     invocations,
     silences,

@@ -33,7 +33,7 @@ impl Cluster {
             self.witness.hear(node, shard, said).map_err(|why| fault(&why))?;
         }
         away.into_iter().try_for_each(|away| self.carry(node, away))?;
-        let frames = self.nodes.get_mut(&node).map(|slot| slot.node.around.take_frames());
+        let frames = self.nodes.get_mut(&node).map(|slot| slot.node.take_frames());
         for (to, frame) in frames.unwrap_or_default() {
             self.send(node, to, Packet::Raft(frame));
         }
@@ -66,6 +66,9 @@ impl Cluster {
             Output::Send { .. }
             | Output::Append { .. }
             | Output::AppendLazily(_)
+            | Output::Rests(_)
+            | Output::Wakes
+            | Output::CannotRest { .. }
             | Output::ReadLog { .. }
             | Output::SnapshotWanted
             | Output::Install { .. }

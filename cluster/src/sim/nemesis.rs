@@ -33,6 +33,7 @@ impl Cluster {
             81..86 => self.transfer(),
             86..88 => self.silence_port(),
             88..90 => self.cut_power(),
+            90..94 => self.lull(),
             _ => self.change_members()?,
         }
         Ok(())
@@ -96,6 +97,21 @@ impl Cluster {
         slot.life += 1;
         slot.is_up = false;
         slot.node.lose_power();
+        // A process that ends resets its connections; a machine without power does not.
+        if self.random.one_in(2) {
+            self.lose(node);
+        }
+    }
+
+    /// Lets all others know that the connection to a node broke.
+    fn lose(&mut self, node: NodeId) {
+        let others: Vec<_> = self.nodes.keys().copied().filter(|other| *other != node).collect();
+        for other in others {
+            if let Some(slot) = self.nodes.get_mut(&other).filter(|slot| slot.is_up) {
+                slot.node.lose(node);
+                self.want_turn(other);
+            }
+        }
     }
 
     pub(crate) fn restart(&mut self, node: NodeId) -> Result<(), End> {
@@ -212,6 +228,11 @@ impl Cluster {
             let none = Span::from_micros(0);
             if ahead { slot.clock.set(wrong, none) } else { slot.clock.set(none, wrong) }
         }
+    }
+
+    /// Lets clients ask nothing for a while, so that groups come to rest.
+    fn lull(&mut self) {
+        self.lull_until = self.now.plus(Span::from_millis(500 + self.random.below(4_000)));
     }
 
     /// Asks a leader to hand over.

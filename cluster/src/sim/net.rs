@@ -9,7 +9,8 @@ use storage::sim_disk::SplitMix64;
 use storage::snapshot::SnapshotMeta;
 
 use crate::ids::{NodeId, ShardId};
-use crate::node::bundle::Unpacking;
+use crate::node::bundle::{Item, Unpacking};
+use crate::replication::codec::MessageError;
 use crate::replication::transfer::ChunkWanted;
 use crate::shard::io::{Command, Query, Reply, Token};
 use crate::shard::outbox::Tell;
@@ -59,10 +60,9 @@ impl fmt::Display for Packet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Raft(frame) => match Unpacking::of(frame) {
-                Ok(messages) => messages.flatten().try_for_each(|(shard, message)| {
-                    let (kind, term) = (message.get_msg_type(), message.term);
-                    let (index, n) = (message.index, message.get_entries().len());
-                    write!(f, "[shard {shard} {kind:?} term {term} index {index} entries {n}]")
+                Ok(items) => items.enumerate().try_for_each(|(nth, item)| {
+                    f.write_str(if nth == 0 { "" } else { "; " })?;
+                    describe(item, f)
                 }),
                 Err(error) => write!(f, "{error}"),
             },
@@ -82,6 +82,18 @@ impl fmt::Display for Packet {
                 write!(f, "snapshot {} of shard {} from {offset}", of.id, of.shard)
             }
         }
+    }
+}
+
+fn describe(item: Result<Item, MessageError>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match item {
+        Ok(Item::Message(shard, message)) => {
+            let (kind, term) = (message.get_msg_type(), message.term);
+            let (index, n) = (message.index, message.get_entries().len());
+            write!(f, "shard {shard} {kind:?} term {term} index {index} entries {n}")
+        }
+        Ok(Item::Beat(beat)) => write!(f, "{beat:?}"),
+        Err(error) => write!(f, "{error}"),
     }
 }
 

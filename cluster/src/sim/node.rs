@@ -119,6 +119,10 @@ pub struct WorldStats {
     /// Shards that started from the state index, and that had to do without.
     pub index_starts: u64,
     pub index_rebuilds: u64,
+    /// Times that a replica rested.
+    pub rests: u64,
+    /// Frames sent to other nodes.
+    pub frames: u64,
 }
 
 impl SimNode {
@@ -247,6 +251,8 @@ impl SimNode {
             resident_bytes_max: self.options.resident_bytes_max,
             entry_bytes_max: usize::try_from(self.options.segment_bytes / 2).unwrap_or(usize::MAX),
             log_cache_bytes_max: LOG_CACHE_BYTES_MAX,
+            // Soon, so that groups rest and wake all the time.
+            rests_after: Some(1 + u32::from(seed[7] % 8)),
             seed,
         }
     }
@@ -284,7 +290,22 @@ impl SimNode {
     pub(crate) fn tick_all(&mut self) {
         self.claim_space();
         let mut inputs = Vec::new();
-        self.around.tick(&mut inputs);
+        self.around.tick(self.now, &mut inputs);
+        for (shard, input) in inputs {
+            self.send(shard, input);
+        }
+    }
+
+    pub(crate) fn take_frames(&mut self) -> Vec<(NodeId, Vec<u8>)> {
+        let frames = self.around.take_frames();
+        self.stats.frames += u64::try_from(frames.len()).unwrap_or(0);
+        frames
+    }
+
+    /// The connection to a peer broke.
+    pub(crate) fn lose(&mut self, peer: NodeId) {
+        let mut inputs = Vec::new();
+        self.around.lose(peer, &mut inputs);
         for (shard, input) in inputs {
             self.send(shard, input);
         }
@@ -400,6 +421,12 @@ impl SimNode {
                     self.said.push((shard, Said::of(&message)));
                     self.around.send(shard, to, &message).map_err(|error| fault(&error))?;
                 }
+                Output::Rests(rest) => {
+                    self.stats.rests += 1;
+                    self.around.rests(shard, rest);
+                }
+                Output::Wakes => self.around.wakes(shard),
+                Output::CannotRest { leader } => self.around.cannot_rest(shard, leader),
                 Output::Reply { .. }
                 | Output::Tell { .. }
                 | Output::AckTells { .. }

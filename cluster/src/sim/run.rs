@@ -149,6 +149,9 @@ impl Run {
     }
 
     fn begin_some(&mut self) {
+        if self.cluster.is_lull() {
+            return;
+        }
         for _ in 0..BEGUN_PER_STEP.min(self.options.n_ops - self.begun()) {
             let Some(client) = self.cluster.idle_client() else { return };
             let (op, now) = (self.begun(), self.cluster.now());

@@ -167,6 +167,9 @@ impl World {
                 Output::Append { .. }
                 | Output::AppendLazily(_)
                 | Output::Send { .. }
+                | Output::Rests(_)
+                | Output::Wakes
+                | Output::CannotRest { .. }
                 | Output::ReadLog { .. }
                 | Output::SnapshotWanted
                 | Output::Fetch { .. }

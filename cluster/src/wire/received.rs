@@ -9,6 +9,7 @@ use raft::eraftpb::{Entry, Message, MessageType};
 use storage::snapshot::SnapshotMeta;
 
 use crate::ids::{NodeId, ShardId};
+use crate::node::bundle;
 use crate::replication::codec;
 use crate::shard::io::Reply;
 use crate::shard::question::{self, Question};
@@ -31,10 +32,12 @@ pub enum Received {
     /// The body of an answer.
     QuestionAnswer,
     RaftMessage,
+    /// What is sent on the raft lane.
+    Bundle,
 }
 
 impl Received {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::FrameHeader,
         Self::Credit,
         Self::Greeting,
@@ -44,6 +47,7 @@ impl Received {
         Self::Question,
         Self::QuestionAnswer,
         Self::RaftMessage,
+        Self::Bundle,
     ];
 }
 
@@ -100,6 +104,7 @@ pub fn example(what: Received) -> Vec<u8> {
             codec::encode(ShardId(1), &message, &mut bytes).ok();
             bytes
         }
+        Received::Bundle => bundle::example(&example(Received::RaftMessage)),
     }
 }
 
@@ -136,6 +141,7 @@ pub fn rewritten(what: Received, bytes: &[u8]) -> Option<Vec<u8>> {
             let mut again = Vec::new();
             codec::encode(shard, &message, &mut again).ok().map(|()| again)
         }
+        Received::Bundle => bundle::rewritten(bytes),
     }
 }
 

@@ -78,6 +78,7 @@ impl LoneShard {
             resident_bytes_max: 64 << 10,
             entry_bytes_max,
             log_cache_bytes_max: 1 << 20,
+            rests_after: None,
             seed: [7; 32],
         };
         let state = group_state(&log);
@@ -236,6 +237,9 @@ impl LoneShard {
                 Output::Fenced { why } => self.fenced.push(why),
                 Output::IndexDamaged { why } => panic!("{why}"),
                 Output::Send { .. }
+                | Output::Rests(_)
+                | Output::Wakes
+                | Output::CannotRest { .. }
                 | Output::ReadLog { .. }
                 | Output::SnapshotWanted
                 | Output::Fetch { .. }

@@ -52,6 +52,7 @@ impl Trio {
                 resident_bytes_max: 64 << 10,
                 entry_bytes_max: 1 << 20,
                 log_cache_bytes_max: 1 << 20,
+                rests_after: None,
                 seed: [7; 32],
             };
             let state = GroupState::new(&nodes);

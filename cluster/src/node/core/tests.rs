@@ -102,7 +102,7 @@ fn nothing_is_let_through_in_the_name_of_another_node() {
 #[test]
 fn every_group_is_ticked_at_the_same_moment() {
     let mut inputs = Vec::new();
-    NodeCore::new([ShardId(0), ShardId(7)]).tick(&mut inputs);
+    NodeCore::new([ShardId(0), ShardId(7)]).tick(Timestamp::ZERO, &mut inputs);
     let ticked = inputs.iter().filter(|(_, input)| matches!(input, Input::Tick));
     assert_eq!(ticked.map(|(group, _)| group.0).collect::<Vec<_>>(), [0, 7]);
 }
