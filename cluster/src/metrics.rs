@@ -36,7 +36,6 @@ pub struct ClusterMetrics {
     not_fault_tolerant: Gauge,
     nodes: Family<StandingLabels, Gauge>,
     nodes_silent: Gauge,
-    level: Gauge,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -67,7 +66,6 @@ impl ClusterMetrics {
             not_fault_tolerant: Gauge::default(),
             nodes: Family::default(),
             nodes_silent: Gauge::default(),
-            level: Gauge::default(),
         };
         metrics.describe(registry);
         metrics.describe_cluster(registry);

@@ -3,6 +3,7 @@
 pub(crate) mod admission;
 pub(crate) mod archive;
 pub(crate) mod asking;
+pub(crate) mod attention;
 pub(crate) mod backfill;
 pub(crate) mod beginning;
 pub(crate) mod cataloguing;

@@ -11,7 +11,7 @@ use raft::eraftpb::Message;
 
 use crate::ids::{NodeId, ShardId};
 use crate::node::bundle::{Bundle, Item, Kind, Unpacking};
-use crate::node::rest::Rest;
+use crate::node::rest::{Rest, Standstill};
 use crate::node::roll::Roll;
 use crate::replication::codec::{self, MessageError};
 use crate::shard::io::Input;
@@ -80,6 +80,11 @@ impl NodeCore {
     /// A peer's process is gone or another one, or its connection is: whoever counts on it wakes.
     pub fn lose(&mut self, peer: NodeId, inputs: &mut Vec<(ShardId, Input)>) {
         self.roll.lose(peer, inputs);
+    }
+
+    /// Where a group of this node rests.
+    pub fn resting_at(&self, group: ShardId) -> Option<Standstill> {
+        self.roll.resting_at(group)
     }
 
     pub fn n_resting(&self) -> usize {

@@ -57,6 +57,13 @@ impl Roll {
         self.groups.values().filter(|place| matches!(place, Place::Resting { .. })).count()
     }
 
+    pub(crate) fn resting_at(&self, group: ShardId) -> Option<Standstill> {
+        match self.groups.get(&group)? {
+            Place::Resting { rest, .. } => Some(rest.at),
+            Place::Awake => None,
+        }
+    }
+
     /// A replica of this node rests from now on.
     pub(crate) fn rests(&mut self, group: ShardId, rest: Rest) {
         let heard = self.ticks;

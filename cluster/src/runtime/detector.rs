@@ -153,14 +153,15 @@ impl Watch {
         let Some(ahead) = clocks::compare(&self.services).await else { return };
         self.services.metrics.clock_ahead.set(ahead / 1_000_000);
         let is_off = clocks::is_off(ahead);
-        if is_off != self.clock_is_off {
-            self.clock_is_off = is_off;
-            let ahead_ms = ahead / 1_000;
-            if is_off {
-                tracing::error!(ahead_ms, "most other clocks are ahead: this node is not to lead");
-            } else {
-                tracing::info!(ahead_ms, "the clock agrees with the others again");
-            }
+        if is_off == self.clock_is_off {
+            return;
+        }
+        self.clock_is_off = is_off;
+        let ahead_ms = ahead / 1_000;
+        if is_off {
+            tracing::error!(ahead_ms, "most other clocks are ahead: this node is not to lead");
+        } else {
+            tracing::info!(ahead_ms, "the clock agrees with the others again");
         }
         for actor in self.services.shards.all() {
             // An actor that is gone leads nothing.

@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use crate::entity::{Entity, Wire};
 use crate::fabric::{Envelope, Precondition, Unavailable};
 use crate::ids::{EntityKey, EntityRef, NodeId, ShardId, Slot};
+use crate::node::rest::Standstill;
 use crate::placement::cluster::{Candidate, Cluster, Command, Fewer, Rejection, Reply};
 use crate::placement::giving_up::given_up;
 use crate::placement::member::{Member, Standing};
@@ -22,6 +23,7 @@ use crate::placement::shard_map::ShardMap;
 use crate::placement::steps::{self, Step, Target};
 use crate::replication::members::{MemberChange, MemberStep};
 use crate::runtime::asking::{ask, blocking, finished};
+use crate::runtime::attention::Attention;
 use crate::runtime::handovers::{Handovers, Reports};
 use crate::runtime::leaders::Known;
 use crate::runtime::mesh::credentials::{CertificateError, Rotation};
@@ -199,6 +201,9 @@ pub(crate) struct Membership {
     /// What the peers were told last, and how often they are still to be told.
     pub(crate) told: Fitness,
     pub(crate) tell_again: u8,
+    pub(crate) attention: Attention,
+    /// Where `meta` rested when it was last read.
+    pub(crate) learned_at: Option<Standstill>,
     pub(crate) starts: Arc<Starts>,
     /// Who this node is, as it asks to take part and says at every count of its folder.
     pub(crate) seeking: Seeking,
@@ -209,6 +214,14 @@ pub(crate) struct Membership {
     /// Since when nodes are known to be removed.
     pub(crate) parted: BTreeMap<NodeId, Instant>,
     pub(crate) counted: Instant,
+}
+
+/// What a group was found to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    /// Where it is wanted, and known to be there.
+    InOrder,
+    Elsewhere,
 }
 
 impl Membership {
@@ -257,7 +270,11 @@ impl Membership {
     async fn look(&mut self, round: u32) -> Result<(), Postponed> {
         self.tell_fitness(round);
         let leads_meta = self.services.leaders.of(ShardId::META) == Known::Here;
-        self.learn().await?;
+        let rests = self.services.pulse.resting_at(ShardId::META);
+        if rests.is_none() || self.learned_at != rests {
+            self.learn().await?;
+            self.learned_at = rests;
+        }
         match self.admission() {
             Admission::Awaited => {
                 self.seeking.ask_around(&self.services, self.founds).await;
@@ -283,11 +300,18 @@ impl Membership {
         if round.is_multiple_of(ROUNDS_PER_PLAN) {
             self.show();
         }
+        let cluster = self.handle.known();
+        let unfit = cluster.members().map(|(node, _)| node);
+        let unfit = unfit.filter(|node| self.services.is_unfit(*node)).collect();
+        self.attention.turn_to(cluster.version(), unfit);
         for group in self.map.groups() {
-            if self.services.leaders.of(group) == Known::Here {
-                self.tend(group).await?;
-            } else {
+            let rests = self.services.pulse.resting_at(group);
+            if self.services.leaders.of(group) != Known::Here {
                 self.handovers.forget(group);
+            } else if self.attention.wants(group, rests)
+                && self.tend(group).await? == Found::InOrder
+            {
+                self.attention.found_in_order(group, rests);
             }
         }
         if round.is_multiple_of(ROUNDS_PER_REMOVAL) {
@@ -396,35 +420,40 @@ impl Membership {
     }
 
     /// Moves a group that this node leads one step nearer to where it is wanted.
-    async fn tend(&mut self, group: ShardId) -> Result<(), Postponed> {
+    async fn tend(&mut self, group: ShardId) -> Result<Found, Postponed> {
         let cluster = self.handle.known();
-        let Some(place) = cluster.place(group) else { return Ok(()) };
+        let Some(place) = cluster.place(group) else { return Ok(Found::Elsewhere) };
         let actor = self.services.shards.get(group).ok_or(Postponed::Stopping)?;
         let (reply, view) = oneshot::channel();
         ask(actor, ShardMessage::LeadView(reply))?;
-        let Some(view) = finished(view).await? else { return Ok(()) };
+        let Some(view) = finished(view).await? else { return Ok(Found::Elsewhere) };
         let learners = if group.is_everywhere() {
             cluster.learners_everywhere(place)
         } else {
             BTreeSet::new()
         };
         let mut voters = place.wanted.clone();
+        let declines = |node: &NodeId| self.services.is_reluctant(*node, group);
+        // That passes with time.
+        let is_final = !voters.iter().any(declines);
         // The sort keeps the order among equals.
-        voters.sort_by_key(|node| {
-            self.services.is_unfit(*node) || self.services.is_reluctant(*node, group)
-        });
+        voters.sort_by_key(|node| self.services.is_unfit(*node) || declines(node));
         let target = Target { voters, learners };
         let LeadView { configuration, followers, changed_at } = &view;
-        if !configuration.is_joint && configuration.voters != place.voters {
+        let is_known = configuration.voters == place.voters;
+        if !configuration.is_joint && !is_known {
             let voters = configuration.voters.clone();
             let report = Command::Report { shard: group, voters, at: *changed_at };
             self.reports.send(group, report, &self.handle);
         }
         match steps::next(self.services.node, configuration, &target, followers) {
-            Some(Step::TransferLead(to)) if !self.handovers.may_try(group, to) => Ok(()),
+            Some(Step::TransferLead(to)) if !self.handovers.may_try(group, to) => {
+                Ok(Found::Elsewhere)
+            }
             Some(Step::TransferLead(to)) => {
                 tracing::info!(shard.id = %group, to = to.0, "leadership is handed over");
-                ask(actor, ShardMessage::Input(Input::TransferLead { to }))
+                ask(actor, ShardMessage::Input(Input::TransferLead { to }))?;
+                Ok(Found::Elsewhere)
             }
             Some(step) => {
                 let change = change_of(&step, &view);
@@ -435,9 +464,10 @@ impl Membership {
                 if !matches!(reply, ShardReply::Changing { .. }) {
                     tracing::debug!(shard.id = %group, ?reply, "a change must wait");
                 }
-                Ok(())
+                Ok(Found::Elsewhere)
             }
-            None => Ok(()),
+            None if is_known && is_final => Ok(Found::InOrder),
+            None => Ok(Found::Elsewhere),
         }
     }
 

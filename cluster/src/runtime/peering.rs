@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 
 use crate::metrics::MeshMetrics;
 use crate::placement::cluster::Candidate;
+use crate::runtime::attention::Attention;
 use crate::runtime::backfill::Backfill;
 use crate::runtime::detector::Watch;
 use crate::runtime::handovers::{Handovers, Reports};
@@ -72,6 +73,8 @@ impl Peering {
             reports: Reports::default(),
             told: Fitness::Fit,
             tell_again: 0,
+            attention: Attention::default(),
+            learned_at: None,
             starts,
             seeking: Seeking::new(settings.clone(), me.clone()),
             founds: identity.origin == Origin::Founded,

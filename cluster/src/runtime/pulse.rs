@@ -16,7 +16,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::ids::{NodeId, ShardId};
 use crate::node::core::{CarryError, NodeCore};
-use crate::node::rest::Rest;
+use crate::node::rest::{Rest, Standstill};
 use crate::runtime::mesh::{Frame, Mesh};
 use crate::runtime::services::{Services, Shards};
 use crate::shard::io::Input;
@@ -60,6 +60,11 @@ impl Pulse {
 
     pub(crate) fn cannot_rest(&self, group: ShardId, leader: NodeId) {
         self.core().cannot_rest(group, leader);
+    }
+
+    /// Where a group of this node rests.
+    pub(crate) fn resting_at(&self, group: ShardId) -> Option<Standstill> {
+        self.core().resting_at(group)
     }
 
     /// Hands what a peer sent to the groups it is for.

@@ -48,6 +48,7 @@ impl ShardCore {
         let (term, vote) = self.group.promised();
         let blank = GroupState { term, vote, ..GroupState::new(&[]) };
         let group = Group::restart(self.group_config(), blank).ok()?;
+        self.end_rest(out);
         self.abandon_reads(out);
         let reply = self.not_leader();
         self.abandon_parked(&reply, out);

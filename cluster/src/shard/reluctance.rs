@@ -44,7 +44,7 @@ impl ShardCore {
         self.group.set_reluctant(self.is_reluctant());
     }
 
-    fn is_reluctant(&self) -> bool {
+    pub(crate) fn is_reluctant(&self) -> bool {
         self.reluctance.clock_is_off || self.is_stuck()
     }
 

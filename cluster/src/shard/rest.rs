@@ -138,6 +138,7 @@ impl ShardCore {
             let due = self.timers.next().is_some_and(|at| at <= now.max(self.header.time));
             lead.is_still()
                 && !due
+                && !self.is_reluctant()
                 && self.invocations.is_empty()
                 && self.header.channels.waiting().next().is_none()
         });
