@@ -25,11 +25,10 @@ pub struct ClusterMetrics {
     pub(crate) loads: Counter,
     pub(crate) passivations: Counter,
     pub(crate) shards_led: Gauge,
-    pub(crate) shards_moving: Gauge,
     pub(crate) shards_fenced: Gauge,
     pub(crate) lonely: Gauge,
     pub(crate) apply_lag: Gauge,
-    pub(crate) level: Gauge,
+    level: Gauge,
     pub(crate) clock_ahead: Gauge,
     pub(crate) groups_resting: Gauge,
     shards_moving: Gauge,
@@ -55,7 +54,6 @@ impl ClusterMetrics {
             loads: Counter::default(),
             passivations: Counter::default(),
             shards_led: Gauge::default(),
-            shards_moving: Gauge::default(),
             shards_fenced: Gauge::default(),
             lonely: Gauge::default(),
             apply_lag: Gauge::default(),
@@ -133,11 +131,6 @@ impl ClusterMetrics {
             self.shards_led.clone(),
         );
         registry.register(
-            "omnicart_cluster_shards_moving",
-            "Shards on their way to other nodes, the group of the cluster itself included",
-            self.shards_moving.clone(),
-        );
-        registry.register(
             "omnicart_cluster_shards_fenced",
             "Shards that stopped after a fault",
             self.shards_fenced.clone(),
@@ -146,11 +139,6 @@ impl ClusterMetrics {
             "omnicart_cluster_lonely",
             "1 while no other node of the cluster is heard of and this one therefore does not serve",
             self.lonely.clone(),
-        );
-        registry.register(
-            "omnicart_cluster_level",
-            "The feature level that the cluster works at; 0 while it is not known",
-            self.level.clone(),
         );
         registry.register(
             "omnicart_cluster_apply_lag_entries",

@@ -361,14 +361,11 @@ impl Membership {
     async fn learn(&mut self) -> Result<(), Postponed> {
         let Some(cluster) = self.handle.newer().await? else { return Ok(()) };
         self.see_level(cluster.level()).await?;
-        self.services.metrics.level.set(i64::from(cluster.level()));
         self.link(&cluster);
         let now = clock::monotonic();
         for (node, _) in cluster.members() {
             self.known_since.entry(node).or_insert(now);
         }
-        let moving = cluster.places().filter(|(_, place)| place.is_moving()).count();
-        self.services.metrics.shards_moving.set(i64::try_from(moving).unwrap_or(i64::MAX));
         self.services.cluster.send_replace(Arc::new(cluster));
         Ok(())
     }

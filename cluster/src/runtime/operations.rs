@@ -123,6 +123,7 @@ async fn ask(services: &Arc<Services>, node: NodeId, deadline: Instant) -> Optio
                 | Answer::Taken
                 | Answer::Piece(_)
                 | Answer::Gone
+                | Answer::History(_)
                 | Answer::Clock { .. }
                 | Answer::Part { .. },
             )

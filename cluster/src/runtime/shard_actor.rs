@@ -168,16 +168,14 @@ impl Actor for ShardActor {
                 let token = state.wait(waiter);
                 state.step(Input::ChangeMembers { token, change });
             }
-            ShardMessage::Start => {
-                if state.services.is_admitted() {
-                    state.core.start(now(), &mut state.out);
-                }
+            ShardMessage::Start if !state.services.is_admitted() => {}
+            ShardMessage::Start | ShardMessage::Admitted => {
+                state.core.start(now(), &mut state.out);
             }
             ShardMessage::ChangesAfter { index, reply } => {
                 // Whoever asked may have gone.
                 reply.send(state.core.changes_after(index, &mut state.out)).ok();
             }
-            ShardMessage::Admitted => state.core.start(now(), &mut state.out),
             ShardMessage::Flush => {
                 state.flush_is_due = false;
                 state.look_at_catalogue();

@@ -227,18 +227,14 @@ impl ShardCore {
             // What was asked for before is void once the shard goes on from a snapshot.
             Input::Loaded { .. } | Input::Indexed { .. } if self.is_installing() => {}
             Input::Loaded { entity, stored } => self.take_loaded(entity, stored, now, out),
-            Input::Indexed { entity, position, bytes } => {
-                self.residents.mark_indexed(&entity, position);
-                self.storing_bytes = self.storing_bytes.saturating_sub(bytes);
-            }
+            Input::Indexed { entity, position, bytes } => self.indexed(&entity, position, bytes),
             Input::Message(message) => self.take_message(message, now, out),
             Input::LogRead { from, entries } => {
                 self.group.take_read_entries(from, entries);
                 self.pump(now, out);
             }
             Input::ChangeMembers { token, change } => {
-                let reply = self.change_members(&change);
-                out.push(Output::Reply { token, reply });
+                out.push(Output::Reply { token, reply: self.change_members(&change) });
                 self.pump(now, out);
             }
             Input::Begin => self.begin_group(now, out),
@@ -261,6 +257,11 @@ impl ShardCore {
             Input::Space(space) => self.set_space(space, out),
         }
         self.wake_if_needed(now, out);
+    }
+
+    fn indexed(&mut self, entity: &EntityRef, position: u64, bytes: usize) {
+        self.residents.mark_indexed(entity, position);
+        self.storing_bytes = self.storing_bytes.saturating_sub(bytes);
     }
 
     /// Decides what has gathered and carries the group as far as it goes without the disk. To be

@@ -83,7 +83,14 @@ impl Member {
         let registry = Arc::new(registry);
         let signals = Signals { is_ready: Box::new(|| true), pressure_percent: Box::new(|| 0) };
         let settings = Settings { carts_per_second_max: None, ..Settings::new(Currency::EURO) };
-        let app = App::new(node.fabric(), settings, signals, metrics, Arc::clone(&registry));
+        let app = App::new(
+            node.fabric(),
+            node.operations(),
+            settings,
+            signals,
+            metrics,
+            Arc::clone(&registry),
+        );
         self.running = Some(Running { node, router: router(app), registry });
     }
 
