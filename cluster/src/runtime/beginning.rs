@@ -9,7 +9,7 @@ use crate::ids::{NodeId, ShardId};
 use crate::placement::cluster::{Cluster, Command, Rejection};
 use crate::runtime::asking::ask;
 use crate::runtime::leaders::Known;
-use crate::runtime::membership::{ClusterError, ClusterHandle};
+use crate::runtime::membership::{ClusterError, ClusterHandle, Newer};
 use crate::runtime::postponed::Postponed;
 use crate::runtime::shard_actor::ShardMessage;
 use crate::shard::io::Input;
@@ -91,7 +91,7 @@ pub(crate) async fn begin_alone(handle: ClusterHandle, founds: bool) {
 
 async fn look_alone(handle: &ClusterHandle, founds: bool) -> Result<bool, Postponed> {
     let leads_meta = handle.services.leaders.of(ShardId::META) == Known::Here;
-    if let Some(newer) = handle.newer().await? {
+    if let Newer::Cluster(newer) = handle.newer().await? {
         handle.services.cluster.send_replace(newer.into());
     }
     handle.holds_everywhere(leads_meta, founds).await

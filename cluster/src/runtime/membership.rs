@@ -146,7 +146,7 @@ impl ClusterHandle {
     }
 
     /// What this node's replica of `meta` holds, if that is newer than what is known.
-    pub(crate) async fn newer(&self) -> Result<Option<Cluster>, Postponed> {
+    pub(crate) async fn newer(&self) -> Result<Newer, Postponed> {
         let actor = self.services.shards.get(ShardId::META).ok_or(Postponed::Stopping)?;
         let now = Timestamp::from_micros(clock::wall_micros());
         let query = Query {
@@ -158,10 +158,12 @@ impl ClusterHandle {
         };
         let (waiter, answer) = self.services.unbounded_waiter();
         ask(actor, ShardMessage::Query(query, waiter))?;
-        let ShardReply::Viewed { view, .. } = finished(answer).await? else { return Ok(None) };
+        let ShardReply::Viewed { view, .. } = finished(answer).await? else {
+            return Ok(Newer::NotWhole);
+        };
         let cluster = Cluster::from_bytes(&view)?;
         let is_newer = cluster.version() > self.services.cluster.borrow().version();
-        Ok(Some(cluster).filter(|_| is_newer))
+        Ok(if is_newer { Newer::Cluster(Box::new(cluster)) } else { Newer::Nothing })
     }
 
     pub async fn execute(&self, command: Command) -> Result<Reply, ClusterError> {
@@ -214,6 +216,14 @@ pub(crate) struct Membership {
     /// Since when nodes are known to be removed.
     pub(crate) parted: BTreeMap<NodeId, Instant>,
     pub(crate) counted: Instant,
+    pub(crate) learned: Learned,
+}
+
+/// What this node's replica of `meta` holds beyond what is known.
+pub(crate) enum Newer {
+    Cluster(Box<Cluster>),
+    Nothing,
+    NotWhole,
 }
 
 /// What a group was found to be.
@@ -222,6 +232,14 @@ enum Found {
     /// Where it is wanted, and known to be there.
     InOrder,
     Elsewhere,
+}
+
+/// What this node's replica of `meta` said of the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Learned {
+    Whole,
+    /// It was filled from a snapshot and waits for what followed that.
+    Nothing,
 }
 
 impl Membership {
@@ -272,12 +290,15 @@ impl Membership {
         let leads_meta = self.services.leaders.of(ShardId::META) == Known::Here;
         let rests = self.services.pulse.resting_at(ShardId::META);
         if rests.is_none() || self.learned_at != rests {
-            self.learn().await?;
+            self.learned = self.learn().await?;
             self.learned_at = rests;
         }
         match self.admission() {
             Admission::Awaited => {
-                self.seeking.ask_around(&self.services, self.founds).await;
+                // What this node's copy of the cluster waits for comes from the others, after they let
+                // it in. That nobody else is in the cluster, only a copy that is whole can say.
+                let founds = self.founds && self.learned == Learned::Whole;
+                self.seeking.ask_around(&self.services, founds).await;
                 return Ok(());
             }
             // It may have been paused for so long that its place was taken: those it does not hear any
@@ -358,8 +379,12 @@ impl Membership {
         Ok(())
     }
 
-    async fn learn(&mut self) -> Result<(), Postponed> {
-        let Some(cluster) = self.handle.newer().await? else { return Ok(()) };
+    async fn learn(&mut self) -> Result<Learned, Postponed> {
+        let cluster = match self.handle.newer().await? {
+            Newer::Cluster(cluster) => *cluster,
+            Newer::Nothing => return Ok(Learned::Whole),
+            Newer::NotWhole => return Ok(Learned::Nothing),
+        };
         self.see_level(cluster.level()).await?;
         self.link(&cluster);
         let now = clock::monotonic();
@@ -367,7 +392,7 @@ impl Membership {
             self.known_since.entry(node).or_insert(now);
         }
         self.services.cluster.send_replace(Arc::new(cluster));
-        Ok(())
+        Ok(Learned::Whole)
     }
 
     /// Keeps the mesh's address book.

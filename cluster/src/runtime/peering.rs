@@ -16,7 +16,7 @@ use crate::runtime::detector::Watch;
 use crate::runtime::handovers::{Handovers, Reports};
 use crate::runtime::identity::{Identity, Origin};
 use crate::runtime::joining::{JoinError, MeshSettings, keep_the_door};
-use crate::runtime::membership::{ClusterHandle, Membership};
+use crate::runtime::membership::{ClusterHandle, Learned, Membership};
 use crate::runtime::mesh::calls::Calls;
 use crate::runtime::mesh::{Mesh, PeerAddress};
 use crate::runtime::network::Network;
@@ -81,6 +81,7 @@ impl Peering {
             is_announced: false,
             parted: BTreeMap::new(),
             counted: clock::monotonic(),
+            learned: Learned::Nothing,
         };
         let door = keep_the_door(knocks, handle.clone(), identity.clone());
         let search = search(settings, me, mesh, Arc::clone(services));

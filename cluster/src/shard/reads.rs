@@ -199,7 +199,7 @@ impl ShardCore {
             return;
         }
         if self.lead.is_none() && self.group.other_leader().is_none() {
-            return self.abandon_questions(out);
+            self.abandon_questions(out);
         }
         let is_late = |read: &Read| read.query.not_after < now;
         let mut expired = Vec::new();
@@ -209,6 +209,7 @@ impl ShardCore {
             self.reads.fresh.reads.extend(open);
             self.reads.fresh.replies.extend(question.replies);
         }
+        // What they wait for may never come: without a leader nothing is applied.
         for (required, reads) in std::mem::take(&mut self.reads.confirmed) {
             let (late, open): (Vec<_>, Vec<_>) = reads.into_iter().partition(is_late);
             expired.extend(late);

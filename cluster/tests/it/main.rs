@@ -29,4 +29,5 @@ mod ports;
 mod reluctance;
 mod removal;
 mod tally;
+mod unled_reads;
 mod waiting_tells;
