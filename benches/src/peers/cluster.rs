@@ -209,15 +209,9 @@ impl Cluster {
     }
 
     /// SIGTERM, and gone when this returns, of its own will.
-    pub(crate) async fn drain(&mut self, nth: usize) -> anyhow::Result<()> {
-        let node = self.node_mut(nth)?;
-        let number = node.number;
-        let process = node.process_mut()?;
-        process.signal(Signal::Terminate)?;
-        let status = process.ended(DRAIN_MAX).await?;
-        node.process = None;
-        anyhow::ensure!(status.code() == Some(0), "node {number} ended with {status}");
-        Ok(())
+    pub(crate) async fn drain(&mut self, nth: usize) -> anyhow::Result<ExitStatus> {
+        self.node(nth)?.signal(Signal::Terminate)?;
+        self.ended(nth, DRAIN_MAX).await
     }
 
     /// Forgets a process that ended by itself.

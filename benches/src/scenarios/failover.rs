@@ -153,7 +153,8 @@ impl Field {
                 tokio::time::sleep(KILL_LASTS).await;
             }
             Event::Drain => {
-                self.cluster.drain(victim).await?;
+                let status = self.cluster.drain(victim).await?;
+                anyhow::ensure!(status.success(), "a drained node ended with {status}");
                 tokio::time::sleep(MOVE_LASTS).await;
             }
         }

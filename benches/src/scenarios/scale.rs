@@ -140,6 +140,8 @@ impl Field {
     ) -> anyhow::Result<Ways> {
         let rate = figures::share(per_second, WAYS_PERCENT);
         let leaders = Leaders::default().read(&self.cluster)?;
+        let n_led = u32::try_from(leaders.len())?;
+        anyhow::ensure!(n_led == asked.shards.get(), "{n_led} shards are led");
         let first = |further: usize| {
             let nodes = &self.cluster.nodes;
             let address = |nth: usize| nodes.get((nth + further) % nodes.len()).map(|n| n.http);

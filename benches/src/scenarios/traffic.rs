@@ -91,6 +91,8 @@ struct Inner {
 struct Target {
     sku: String,
     begun: u64,
+    /// Another one is on its way to take its place.
+    is_leaving: bool,
     acknowledged: u64,
     /// Writes of which nobody knows whether they took effect.
     unknown: u64,
@@ -246,15 +248,24 @@ impl Traffic {
         let nth = self.0.turn.fetch_add(1, Ordering::Relaxed) % targets.len().max(1);
         let mut target = locked(targets.get(nth)?);
         target.begun += 1;
-        if target.begun == WRITES_PER_SKU {
+        if target.begun >= WRITES_PER_SKU && !target.is_leaving {
+            target.is_leaving = true;
             let traffic = self.clone();
             tokio::spawn(async move {
                 if let Err(error) = traffic.renew(shard, nth).await {
                     traffic.failed(format!("{error:#}"));
+                    traffic.keep(shard, nth);
                 }
             });
         }
         Some(target.sku.clone())
+    }
+
+    /// No other stock could take its place: the next write tries again.
+    fn keep(&self, shard: u32, nth: usize) {
+        if let Some(target) = self.targets(shard).get(nth) {
+            locked(target).is_leaving = false;
+        }
     }
 
     fn end(&self, shard: u32, sku: &str, is_done: bool) {

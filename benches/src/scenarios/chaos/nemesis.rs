@@ -3,9 +3,9 @@
 //! **Invariants:** what is drawn follows from the seed alone; every fault that was asked for comes
 //! once before any comes twice; a folder is emptied only while every shard has all its copies.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -48,6 +48,8 @@ pub(super) struct Nemesis {
     pub(super) tallies: BTreeMap<&'static str, Tally>,
     /// Ends of processes that nobody brought about.
     pub(super) unexpected_ends: Vec<String>,
+    /// Nodes whose disk was full since they were started.
+    was_full: BTreeSet<usize>,
     /// Nodes that a full disk made end, because the state index could not be written.
     pub(super) ended_full: u64,
 }
@@ -66,7 +68,9 @@ impl Nemesis {
     pub(super) fn new(cluster: Cluster, asked: Vec<Fault>, random: Random) -> Self {
         let tallies = asked.iter().map(|fault| (fault.name(), Tally::default())).collect();
         let (queue, unexpected_ends) = (Vec::new(), Vec::new());
-        Self { cluster, random, asked, queue, tallies, unexpected_ends, ended_full: 0 }
+        let was_full = BTreeSet::new();
+        let ended_full = 0;
+        Self { cluster, random, asked, queue, tallies, unexpected_ends, was_full, ended_full }
     }
 
     /// Goes on until the time has come, and longer until each fault came once and all is healed.
@@ -145,31 +149,30 @@ impl Nemesis {
                 let ways = self.ways_of(nth, true, true)?;
                 self.hold_up(&mut hurt, State::Slow(delay), ways)?;
             }
-            Fault::FullDisk => {}
+            Fault::FullDisk => {
+                self.was_full.insert(nth);
+            }
             Fault::FailingFsync => hurt.seen = self.fail_a_sync(nth).await?,
             Fault::Wipe => {
                 self.cluster.settled(HEALS_WITHIN).await?;
                 self.kill(nth)?;
                 std::fs::remove_dir_all(&self.cluster.node(nth)?.data)?;
-                self.cluster.start(nth)?;
+                self.start(nth)?;
             }
             Fault::DeleteIndex => {
                 self.kill(nth)?;
                 std::fs::remove_dir_all(self.cluster.node(nth)?.data.join("state"))?;
-                self.cluster.start(nth)?;
+                self.start(nth)?;
                 hurt.seen = true;
             }
-            Fault::Drain => {
-                self.cluster.drain(nth).await?;
-                hurt.seen = true;
-            }
+            Fault::Drain => hurt.seen = self.drain(nth).await?,
             Fault::RollingRestart => {
+                hurt.seen = true;
                 for nth in 0..self.cluster.nodes.len() {
-                    self.cluster.drain(nth).await?;
-                    self.cluster.start(nth)?;
+                    hurt.seen &= self.drain(nth).await?;
+                    self.start(nth)?;
                     self.cluster.ready(nth).await?;
                 }
-                hurt.seen = true;
             }
             Fault::Join => {
                 let newcomer = self.cluster.add().await?;
@@ -188,14 +191,33 @@ impl Nemesis {
         let status = self.cluster.kill(nth)?;
         let by_us = status.signal() == Some(SIGKILL);
         if !by_us {
-            self.unexpected_end(nth, &status.to_string())?;
+            self.ended_by_itself(nth, status)?;
         }
         Ok(by_us)
     }
 
-    fn unexpected_end(&mut self, nth: usize, how: &str) -> anyhow::Result<()> {
+    async fn drain(&mut self, nth: usize) -> anyhow::Result<bool> {
+        let status = self.cluster.drain(nth).await?;
+        if !status.success() {
+            self.ended_by_itself(nth, status)?;
+        }
+        Ok(status.success())
+    }
+
+    fn start(&mut self, nth: usize) -> anyhow::Result<()> {
+        self.was_full.remove(&nth);
+        self.cluster.start(nth)
+    }
+
+    /// The state index does not survive a write for which there was no space, and the process ends
+    /// when it learns of it, which may be later. No other end is expected.
+    fn ended_by_itself(&mut self, nth: usize, status: ExitStatus) -> anyhow::Result<()> {
+        if self.was_full.contains(&nth) && status.code() == Some(EXIT_STORAGE_FAILED) {
+            self.ended_full += 1;
+            return Ok(());
+        }
         let number = self.cluster.node(nth)?.number;
-        let what = format!("node {number} ended by itself with {how}");
+        let what = format!("node {number} ended by itself with {status}");
         progress(&format!("chaos: {what}"));
         self.unexpected_ends.push(what);
         Ok(())
@@ -232,7 +254,7 @@ impl Nemesis {
         if status.code() == Some(EXIT_STORAGE_FAILED) {
             return Ok(true);
         }
-        self.unexpected_end(nth, &status.to_string())?;
+        self.ended_by_itself(nth, status)?;
         Ok(false)
     }
 
@@ -253,20 +275,15 @@ impl Nemesis {
         }
     }
 
-    /// The state index does not survive a write for which there is no space, and the process ends
-    /// to rebuild it.
+    /// Whether a node with a full disk has ended.
     async fn ended_for_space(&mut self, hurt: &Hurt) -> anyhow::Result<bool> {
-        if hurt.fault != Fault::FullDisk || self.cluster.process_mut(hurt.nth)?.is_running()? {
+        let is_full = hurt.fault == Fault::FullDisk;
+        if !is_full || self.cluster.process_mut(hurt.nth)?.is_running()? {
             return Ok(false);
         }
         let status = self.cluster.ended(hurt.nth, SHOWS_WITHIN).await?;
-        let is_for_space = status.code() == Some(EXIT_STORAGE_FAILED);
-        if is_for_space {
-            self.ended_full += 1;
-        } else {
-            self.unexpected_end(hurt.nth, &status.to_string())?;
-        }
-        Ok(is_for_space)
+        self.ended_by_itself(hurt.nth, status)?;
+        Ok(true)
     }
 
     async fn shows(&self, hurt: &Hurt) -> anyhow::Result<bool> {
@@ -309,9 +326,7 @@ impl Nemesis {
                 (_, _) => {}
             }
         }
-        let full = hurts.iter().filter(|hurt| hurt.fault == Fault::FullDisk);
-        let full: Vec<_> = full.map(|hurt| hurt.nth).collect();
-        self.start_all(&full).await?;
+        self.start_all().await?;
         for hurt in hurts {
             let mut seen = hurt.seen;
             if hurt.fault == Fault::Wipe {
@@ -325,26 +340,40 @@ impl Nemesis {
     }
 
     /// Starts whoever is down and waits until all serve.
-    async fn start_all(&mut self, was_full: &[usize]) -> anyhow::Result<()> {
+    async fn start_all(&mut self) -> anyhow::Result<()> {
         for nth in 0..self.cluster.nodes.len() {
-            let is_running = self.cluster.node(nth)?.is_running();
-            if is_running && !self.cluster.process_mut(nth)?.is_running()? {
-                let status = self.cluster.ended(nth, HEALS_WITHIN).await?;
-                if was_full.contains(&nth) && status.code() == Some(EXIT_STORAGE_FAILED) {
-                    self.ended_full += 1;
-                } else {
-                    self.unexpected_end(nth, &status.to_string())?;
-                }
-            }
-            if !self.cluster.node(nth)?.is_running() {
-                self.cluster.start(nth)?;
-            }
+            self.start_if_down(nth).await?;
         }
         for nth in 0..self.cluster.nodes.len() {
-            self.cluster.ready(nth).await?;
+            let ready = self.cluster.ready(nth).await;
+            // One that was full may learn of it only now.
+            if ready.is_err() && self.start_if_down(nth).await? == Was::Down {
+                self.cluster.ready(nth).await?;
+            } else {
+                ready?;
+            }
         }
         Ok(())
     }
+
+    async fn start_if_down(&mut self, nth: usize) -> anyhow::Result<Was> {
+        let is_ours = self.cluster.node(nth)?.is_running();
+        if is_ours && self.cluster.process_mut(nth)?.is_running()? {
+            return Ok(Was::Up);
+        }
+        if is_ours {
+            let status = self.cluster.ended(nth, HEALS_WITHIN).await?;
+            self.ended_by_itself(nth, status)?;
+        }
+        self.start(nth)?;
+        Ok(Was::Down)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Was {
+    Up,
+    Down,
 }
 
 /// Whether a process is stopped, as the system sees it.
