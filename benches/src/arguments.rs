@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use clusters::{Chaos, Failover, Rebalance, Scale};
+pub(crate) use clusters::{Chaos, Failover, Idle, Rebalance, Scale};
 
 /// Load for OmniCart, each scenario against its yardstick in the same run. The last line printed is
 /// one JSON object.
@@ -199,6 +199,19 @@ pub(crate) enum Scenario {
     ///   lost, doubled        pieces that stocks hold fewer or more than acknowledged; must be 0
     #[command(verbatim_doc_comment)]
     Rebalance(Rebalance),
+    /// What three real nodes cost that nobody asks anything.
+    ///
+    /// Measured once every group of every node rests, or after two minutes, and when what forming the
+    /// cluster left to do is done.
+    ///
+    ///   shards               groups; `meta` is one more
+    ///   groups_resting       of each node, with `meta`
+    ///   began_after_seconds  since the first node was started
+    ///   seconds              how long was measured
+    ///   cpu_percent_of_core  processor time of each node, and of all: must be below 2
+    ///   frames_per_second    frames between all nodes, on all lanes: must be below 100
+    #[command(verbatim_doc_comment)]
+    Idle(Idle),
     /// A part of a scenario, in a process of its own.
     #[command(subcommand, hide = true)]
     Task(Task),
@@ -216,6 +229,7 @@ impl Scenario {
             Self::Failover(_) => "failover",
             Self::Scale(_) => "scale",
             Self::Rebalance(_) => "rebalance",
+            Self::Idle(_) => "idle",
             Self::Task(_) => "task",
         }
     }

@@ -37,6 +37,17 @@ pub(crate) fn counter(exposition: &str, name: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
+/// The values of a counter over all labels, of which one is given.
+pub(crate) fn sum(exposition: &str, name: &str, label: &str) -> Option<u64> {
+    let values = exposition.lines().filter_map(|line| {
+        let (labels, value) = line.strip_prefix(name)?.strip_prefix('{')?.split_once("} ")?;
+        let given = labels.split(',').any(|other| other == label);
+        if given { value.split_whitespace().next()?.parse::<u64>().ok() } else { None }
+    });
+    let values: Vec<_> = values.collect();
+    (!values.is_empty()).then(|| values.iter().sum())
+}
+
 #[cfg(test)]
 mod tests {
     use prometheus_client::encoding::text::encode;
@@ -51,6 +62,14 @@ mod tests {
         let mut text = String::new();
         encode(&mut text, &registry).unwrap();
         assert_eq!(LogCounters::read(&text).unwrap(), LogCounters { records: 0, syncs: 0 });
+    }
+
+    #[test]
+    fn labelled_counters_are_added_up() {
+        let text = "a_total{lane=\"x\",direction=\"out\"} 3\na_total{lane=\"y\",direction=\"out\"} 4\n\
+                    a_total{lane=\"x\",direction=\"in\"} 9\na_total_more{direction=\"out\"} 5\n";
+        assert_eq!(sum(text, "a_total", "direction=\"out\""), Some(7));
+        assert_eq!(sum(text, "b_total", "direction=\"out\""), None);
     }
 
     #[test]

@@ -5,6 +5,7 @@ pub(crate) mod chaos;
 pub(crate) mod crash;
 pub(crate) mod failover;
 pub(crate) mod hot_sku;
+pub(crate) mod idle;
 pub(crate) mod memory;
 pub(crate) mod random;
 pub(crate) mod rebalance;

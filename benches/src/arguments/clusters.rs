@@ -64,3 +64,9 @@ pub(crate) struct Rebalance {
     #[arg(long, value_name = "N", default_value = "1")]
     pub(crate) seed: u64,
 }
+
+#[derive(Args, Debug)]
+pub(crate) struct Idle {
+    #[arg(long, value_name = "N", default_value = "256")]
+    pub(crate) shards: NonZero<u32>,
+}
