@@ -17,6 +17,7 @@ mod old_folders;
 mod refusals;
 mod rotation;
 mod server;
+mod set_back;
 mod sim;
 mod three_nodes;
 mod tidy;
