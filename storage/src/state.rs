@@ -137,6 +137,8 @@ pub enum IndexFault {
         "shard {shard} of the state index should hold {expected} records, it holds {found}, or others than were written"
     )]
     Summary { shard: u32, expected: u64, found: u64 },
+    #[error("it holds shard {shard} up to entry {reaches}, whose log ends at {last}")]
+    Ahead { shard: u32, reaches: u64, last: u64 },
     #[error("a record of shard {shard} could not be sealed or opened")]
     Seal {
         shard: u32,
@@ -167,6 +169,7 @@ impl IndexFault {
             },
             Self::OpenTimedOut { .. }
             | Self::ThreadLost { .. }
+            | Self::Ahead { .. }
             | Self::Panicked { .. }
             | Self::Marker { .. }
             | Self::Generation { .. }

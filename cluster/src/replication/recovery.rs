@@ -252,6 +252,13 @@ impl RecoveredGroup {
         term.map(|term| (floor, term))
     }
 
+    /// The last entry of the log, or what stands for it.
+    pub(crate) fn last_index(&self) -> u64 {
+        let start = self.snapshot.as_ref().map_or(0, |snapshot| snapshot.start);
+        let kept = self.entries.back().map_or(0, |entry| entry.index);
+        start.max(kept).max(self.passed.last.0)
+    }
+
     /// The term of an entry that was kept, or of the last one that was not.
     pub(crate) fn term(&self, index: u64) -> Option<u64> {
         if !self.passed.sizes.is_empty() && self.passed.last.0 == index {

@@ -79,6 +79,13 @@ impl Restorer<'_> {
         let failed = |source| RestoreError::Index { shard, source };
         if let Some(applied) = group.usable_floor(past.floors.get(&shard).copied()) {
             let base = past.bases.remove(&shard).unwrap_or_else(|| read_base(shard, index))?;
+            // A disk that lied about a sync may have kept the index and lost the log: what is decided
+            // anew would be taken for done.
+            let last = group.last_index();
+            if base.reaches > last {
+                let ahead = IndexFault::Ahead { shard: shard.0, reaches: base.reaches, last };
+                return Err(failed(ahead));
+            }
             return Ok((base, applied));
         }
         // What it holds is unproven, and so is what its floor says.

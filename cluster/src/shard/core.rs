@@ -604,6 +604,8 @@ pub struct Base {
     pub(crate) residents: Residents,
     pub(crate) timers: TimerQueue,
     pub(crate) invocations: BTreeMap<Cursor, EntityRef>,
+    /// The latest position of any record.
+    pub(crate) reaches: u64,
 }
 
 fn refuse_fenced(input: Input, out: &mut Vec<Output>) {

@@ -122,6 +122,7 @@ impl Base {
     /// Takes the shard's own record.
     pub fn restore_header(&mut self, bytes: &[u8]) -> Result<(), DecodeError> {
         self.header = Header::decode(bytes)?;
+        self.reaches = self.reaches.max(self.header.position);
         Ok(())
     }
 
@@ -138,6 +139,7 @@ impl Base {
         })?;
         let record = Record::decode(bytes, kind)?;
         self.track(&entity, bytes)?;
+        self.reaches = self.reaches.max(record.position);
         self.residents.insert_hot(entity, record, 0);
         Ok(())
     }
@@ -150,6 +152,7 @@ impl Base {
         bytes: &[u8],
     ) -> Result<(), DecodeError> {
         self.track(&entity, bytes)?;
+        self.reaches = self.reaches.max(position);
         self.residents.insert_cold(entity, position);
         Ok(())
     }

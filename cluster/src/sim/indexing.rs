@@ -119,10 +119,16 @@ impl SimNode {
         let floors = self.index.floors();
         let mut recovering = Recovering::expecting(&floors);
         self.log = self.open_log_into(&mut recovering)?;
-        let lacks = self.map().shards().any(|shard| {
-            let group = recovering.get(group_of(shard));
-            group.is_some_and(|group| group.needs_more_of_the_log(floors.get(&shard).copied()))
-        });
+        let mut lacks = false;
+        for shard in self.map().shards() {
+            let Some(group) = recovering.get(group_of(shard)) else { continue };
+            lacks |= group.needs_more_of_the_log(floors.get(&shard).copied());
+            // A disk that lied about a sync may have kept the index and lost the log.
+            if self.index.reaches(shard) > group.last_index() {
+                self.index.remove_shard(shard);
+                lacks = true;
+            }
+        }
         if lacks {
             recovering = Recovering::default();
             self.log = self.open_log_into(&mut recovering)?;

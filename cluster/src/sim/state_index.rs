@@ -174,6 +174,11 @@ impl SimIndex {
         Ok(base)
     }
 
+    /// The latest position of any record of a shard.
+    pub(crate) fn reaches(&self, shard: ShardId) -> u64 {
+        self.of_shard(shard).map(|(_, stored)| stored.position).max().unwrap_or(0)
+    }
+
     fn of_shard(&self, shard: ShardId) -> impl Iterator<Item = (&Key, &Stored)> {
         self.records.range((shard, None)..).take_while(move |((of, _), _)| *of == shard)
     }
