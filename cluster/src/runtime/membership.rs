@@ -392,6 +392,7 @@ impl Membership {
             self.known_since.entry(node).or_insert(now);
         }
         self.services.cluster.send_replace(Arc::new(cluster));
+        self.show();
         Ok(Learned::Whole)
     }
 

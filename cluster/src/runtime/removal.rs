@@ -34,8 +34,8 @@ impl Services {
         let cluster = Arc::clone(&self.cluster.borrow());
         for (group, place) in cluster.places() {
             let Some(progress) = self.progress_of(group) else { continue };
-            // Every node has a part in `meta`.
-            let is_here = group == ShardId::META || is_wanted(place, self.node);
+            // Every node has a part in these.
+            let is_here = group.is_everywhere() || is_wanted(place, self.node);
             if is_here || !progress.has_past.load(Ordering::Relaxed) {
                 continue;
             }

@@ -74,7 +74,7 @@ async fn a_node_that_is_alone_shows_itself() {
     let node = start(folder.path()).await;
     let survey = survey(&node).await;
     assert_eq!(survey.risk(), Some(Risk::TooFewNodes { nodes: 1 }));
-    assert_eq!((survey.nodes().len(), survey.shards().len()), (1, 5));
+    assert_eq!((survey.nodes().len(), survey.shards().len()), (1, 6));
     assert!(all_serve(&survey), "{:#?}", survey.shards());
     let drained =
         Command::SetStanding { node: NodeId(1), to: Standing::Draining, fewer: Fewer::Refuse };

@@ -16,6 +16,8 @@ use crate::server::{Server, Setup, omnicart};
 struct Before {
     identity: &'static [u8],
     key_check: &'static [u8],
+    /// How often the folder was counted, where that was done.
+    starts: Option<&'static [u8]>,
     segment: &'static [u8],
     cart: &'static str,
     token: &'static str,
@@ -25,18 +27,20 @@ struct Before {
 const ALONE: Before = Before {
     identity: include_bytes!("old_folders/golden/alone/IDENTITY"),
     key_check: include_bytes!("old_folders/golden/alone/KEYCHECK"),
+    starts: None,
     segment: include_bytes!("old_folders/golden/alone/segment"),
     cart: "cart_4cv7ctrd6qrym25vzaecsz0kr1",
     token: "Gnsj-dxbS-UFaVQtszHPVhCVYBG3ahFg2hwocAOcM8o",
 };
 
-/// Of the same version: the founder of a cluster, without the others.
+/// A later one, still without the group: the founder of a cluster, before others joined.
 const FOUNDED: Before = Before {
     identity: include_bytes!("old_folders/golden/founded/IDENTITY"),
     key_check: include_bytes!("old_folders/golden/founded/KEYCHECK"),
+    starts: Some(include_bytes!("old_folders/golden/founded/STARTS")),
     segment: include_bytes!("old_folders/golden/founded/segment"),
-    cart: "cart_71hr89kccs2yf6c03btqd46wk8",
-    token: "P3Sl0rEAEF78SJehk_6G3eh1_jrgCxvfa6rqssYoS-w",
+    cart: "cart_2rzsrq7zqcsf5t580a03xgae37",
+    token: "O55stjySS6vfql-QpQIpVsiQZlS5zZT2A0gU9ko2WRw",
 };
 
 const SEGMENT_BYTES: u64 = 4 << 20;
@@ -49,6 +53,9 @@ impl Before {
         fs::write(folder.join("IDENTITY"), self.identity).unwrap();
         fs::write(folder.join("KEYCHECK"), self.key_check).unwrap();
         fs::write(folder.join("BORN"), []).unwrap();
+        if let Some(starts) = self.starts {
+            fs::write(folder.join("STARTS"), starts).unwrap();
+        }
         let segment = folder.join("log/00000000000000000001.seg");
         fs::write(&segment, self.segment).unwrap();
         File::options().write(true).open(segment).unwrap().set_len(SEGMENT_BYTES).unwrap();
