@@ -3,24 +3,26 @@
 //! **Invariants:** the flags of `serve` are made from the table of settings, so `--help` lists every
 //! one with its default; nothing but a command's result goes to stdout.
 
+mod cluster;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use ::cluster::ids::NodeId;
+use ::cluster::placement::member::Levels;
+use ::cluster::runtime::mesh::names::ClusterName;
+use ::cluster::sim::run::RunOptions;
 use anyhow::Context;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use cluster::ids::NodeId;
-use cluster::placement::member::Levels;
-use cluster::runtime::mesh::names::ClusterName;
-use cluster::sim::run::RunOptions;
 
-use crate::commands::Output;
 use crate::commands::certs;
 use crate::commands::inspect::{self, Detail, Part};
 use crate::commands::sim::{self, Purpose};
 use crate::commands::verify::{self, Verdict};
+use crate::commands::{self, Output};
 use crate::config::{Config, Demo, ENVIRONMENT_CONFIG, RawConfig, Setting};
 use crate::failure::{Exit, Failure};
 use crate::serve;
@@ -33,6 +35,8 @@ Exit codes:
   12  foreign data folder    13  data folder in use by another process
   14  newer format           15  encryption key missing or wrong
   16  damaged data           17  the cluster refuses this node or its folder
+  20  node not reached       21  operator token missing or wrong
+  22  refused by the cluster 23  still under way when the wait ended
   70  a shard died           74  storage failed";
 
 /// Runs the command that the process was started with.
@@ -87,6 +91,9 @@ fn run_line(
             certs::run(&certs_request(matches), &mut std::io::stdout().lock())?;
             Ok(ExitCode::SUCCESS)
         }
+        Some(("cluster", matches)) => {
+            commands::cluster::run(&cluster::request(matches), &mut std::io::stdout().lock())
+        }
         Some(("sim", matches)) => {
             sim::run_command(&sim_request(matches), &mut std::io::stdout().lock())
         }
@@ -104,6 +111,7 @@ fn command() -> Command {
         .subcommand(serve_command())
         .subcommand(inspect_command())
         .subcommand(certs_command())
+        .subcommand(cluster::command())
         .subcommand(sim_command())
         .subcommand(
             with_folder(Command::new("verify"))

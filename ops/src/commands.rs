@@ -1,10 +1,11 @@
-//! What an operator runs beside a server: looks at a data folder that none uses, certificates, and
-//! simulated clusters.
+//! What an operator runs beside a server: looks at a data folder that none uses or at a running
+//! cluster, certificates, and clusters on this machine, real and simulated.
 //!
 //! **Invariants:** output is written as it is found, so a large folder needs no memory; with
 //! `--json` every line is one JSON object with a member `what`.
 
 pub mod certs;
+pub mod cluster;
 pub mod inspect;
 pub mod sim;
 pub mod verify;

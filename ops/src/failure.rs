@@ -37,6 +37,14 @@ pub enum Exit {
     Damaged = 16,
     /// The cluster does not let this node in, or not with this data folder.
     NotAdmitted = 17,
+    /// A node cannot be reached over HTTP, or cannot answer now.
+    Unreachable = 20,
+    /// The operator's token is missing, or another one.
+    Unauthorized = 21,
+    /// The cluster refused what it was asked for.
+    Refused = 22,
+    /// What was asked for was still under way when the wait for it ended.
+    Unfinished = 23,
 }
 
 impl From<Exit> for ExitCode {

@@ -10,6 +10,7 @@
 mod binary;
 mod certs;
 mod client;
+mod cluster;
 mod crash;
 mod fleet;
 mod folders;

@@ -176,9 +176,7 @@ impl Server {
     }
 
     pub(crate) fn signal(&self, name: &str) {
-        let script = format!("kill -{name} {}", self.child.id());
-        let sent = Command::new("sh").args(["-c", &script]).status().expect("sh runs");
-        assert!(sent.success());
+        signal(self.child.id(), name);
     }
 
     pub(crate) fn terminate(mut self) -> ExitStatus {
@@ -229,7 +227,7 @@ fn address_beside(message: &str, line: &str) -> Option<SocketAddr> {
     (line["message"] == message).then(|| line["http.address"].as_str()?.parse().ok())?
 }
 
-fn ended(child: &mut Child, what: &str) -> ExitStatus {
+pub(crate) fn ended(child: &mut Child, what: &str) -> ExitStatus {
     let end = deadline();
     while clock::monotonic() < end {
         if let Some(status) = child.try_wait().expect("a child") {
@@ -247,12 +245,27 @@ pub(crate) fn deadline() -> Instant {
 }
 
 /// A command without the settings of whoever runs the tests.
-fn clean(program: &str) -> Command {
+pub(crate) fn clean(program: &str) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("OMNICART_")) {
         command.env_remove(name);
     }
     command
+}
+
+/// Runs one of the operator's commands on a running cluster, with a token if one is given.
+pub(crate) fn cluster(token: Option<&str>, arguments: &[&str]) -> Output {
+    let mut command = clean(BINARY);
+    if let Some(token) = token {
+        command.env("OMNICART_OPERATOR_TOKEN", token);
+    }
+    command.arg("cluster").args(arguments).output().expect("it runs")
+}
+
+pub(crate) fn signal(process: u32, name: &str) {
+    let script = format!("kill -{name} {process}");
+    let sent = Command::new("sh").args(["-c", &script]).status().expect("sh runs");
+    assert!(sent.success());
 }
 
 /// Runs one of the operator's commands to its end.
