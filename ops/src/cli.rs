@@ -4,6 +4,7 @@
 //! one with its default; nothing but a command's result goes to stdout.
 
 mod cluster;
+mod dev;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -66,6 +67,7 @@ fn run_line(
     match matches.subcommand() {
         Some(("serve", matches)) => {
             let mut config = serve_config(matches)?;
+            config.stops_with_stdin = matches.get_flag("until-stdin-ends");
             if let Some(mesh) = &mut config.mesh {
                 mesh.levels = levels;
             }
@@ -94,6 +96,7 @@ fn run_line(
         Some(("cluster", matches)) => {
             commands::cluster::run(&cluster::request(matches), &mut std::io::stdout().lock())
         }
+        Some(("dev", matches)) => commands::dev::run(&dev::request(matches)),
         Some(("sim", matches)) => {
             sim::run_command(&sim_request(matches), &mut std::io::stdout().lock())
         }
@@ -112,6 +115,7 @@ fn command() -> Command {
         .subcommand(inspect_command())
         .subcommand(certs_command())
         .subcommand(cluster::command())
+        .subcommand(dev::command())
         .subcommand(sim_command())
         .subcommand(
             with_folder(Command::new("verify"))
@@ -152,6 +156,12 @@ fn serve_command() -> Command {
                 .help(format!(
                     "TOML file of settings, keys as the flags with `_` [env: {ENVIRONMENT_CONFIG}]"
                 )),
+        )
+        .arg(
+            Arg::new("until-stdin-ends")
+                .long("until-stdin-ends")
+                .action(ArgAction::SetTrue)
+                .help("Stops as on SIGTERM once standard input ends, such as with a parent process"),
         )
         .arg(
             Arg::new("demo").long("demo").action(ArgAction::SetTrue).help(

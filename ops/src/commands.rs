@@ -6,6 +6,7 @@
 
 pub mod certs;
 pub mod cluster;
+pub mod dev;
 pub mod inspect;
 pub mod sim;
 pub mod verify;

@@ -80,6 +80,8 @@ pub struct Config {
     pub cart_creation_rate: Option<NonZeroU32>,
     /// `None`: the node is alone.
     pub mesh: Option<MeshSettings>,
+    /// Whether the end of standard input asks it to stop.
+    pub stops_with_stdin: bool,
 }
 
 impl Config {
@@ -128,6 +130,7 @@ impl Config {
                 Ok(NonZeroU32::new(rate))
             })?,
             mesh: mesh(raw)?,
+            stops_with_stdin: false,
         })
     }
 }

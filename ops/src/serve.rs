@@ -31,7 +31,7 @@ use prometheus_client::registry::Registry;
 use storage::clock;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 use crate::config::{Config, Products};
 use crate::failure::{Exit, Failure};
@@ -54,7 +54,7 @@ pub fn run(config: &Config) -> Result<(), Failure> {
 
 async fn serve(config: &Config) -> Result<(), Failure> {
     let started = clock::monotonic();
-    let mut stop = Stop::listen()?;
+    let mut stop = Stop::listen(config.stops_with_stdin)?;
     let listener = bind(config.listen).await?;
     let address = listener
         .local_addr()
@@ -311,10 +311,12 @@ async fn reread_certificates(cluster: Option<ClusterHandle>, mut hangups: Signal
 struct Stop {
     terminate: Signal,
     interrupt: Signal,
+    /// Resolves when standard input ends, if that counts.
+    stdin: Option<oneshot::Receiver<()>>,
 }
 
 impl Stop {
-    fn listen() -> Result<Self, Failure> {
+    fn listen(to_stdin: bool) -> Result<Self, Failure> {
         let listen = |kind| {
             signal(kind)
                 .context("cannot listen for signals")
@@ -323,6 +325,7 @@ impl Stop {
         Ok(Self {
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
+            stdin: to_stdin.then(end_of_stdin),
         })
     }
 
@@ -330,6 +333,26 @@ impl Stop {
         tokio::select! {
             _ = self.terminate.recv() => tracing::info!("SIGTERM: stopping"),
             _ = self.interrupt.recv() => tracing::info!("SIGINT: stopping"),
+            () = ended(&mut self.stdin) => tracing::info!("standard input ended: stopping"),
         }
+    }
+}
+
+/// Watches standard input from a thread of its own, because reading it cannot be called off.
+fn end_of_stdin() -> oneshot::Receiver<()> {
+    let (end, ended) = oneshot::channel();
+    std::thread::spawn(move || {
+        // What comes in says nothing, and an error is an end.
+        io::copy(&mut io::stdin().lock(), &mut io::sink()).ok();
+        end.send(()).ok();
+    });
+    ended
+}
+
+async fn ended(stdin: &mut Option<oneshot::Receiver<()>>) {
+    match stdin {
+        // The sender sends once, and lives until then.
+        Some(ended) => drop(ended.await),
+        None => std::future::pending().await,
     }
 }

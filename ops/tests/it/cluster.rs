@@ -1,13 +1,14 @@
 //! Clusters of real processes, looked at and changed by the operator's commands.
 
+use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};
-use std::process::Output;
+use std::process::{Output, Stdio};
 
 use serde_json::Value;
 use storage::clock;
 use tempfile::TempDir;
 
-use crate::server::{Server, Setup, TOKEN, cluster, deadline};
+use crate::server::{BINARY, Server, Setup, TOKEN, clean, cluster, deadline, ended, signal};
 
 struct Three {
     servers: Vec<Server>,
@@ -131,4 +132,59 @@ fn an_operator_drains_moves_and_diagnoses_three_nodes() {
     three.until(0, &["doctor"], |output| {
         text(output).contains("no quorum: 2 of its 3 voters are silent (nodes 2 and 3)")
     });
+}
+
+/// A port after which those of three nodes are free.
+fn free_base() -> u16 {
+    let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    let end = deadline();
+    loop {
+        let base = free_address().port();
+        if base < 60_000 && [0, 1, 2, 100, 101, 102].into_iter().all(|n| is_free(base + n)) {
+            return base;
+        }
+        assert!(clock::monotonic() < end, "no free ports");
+    }
+}
+
+#[test]
+fn a_cluster_for_trying_things_starts_and_stops_as_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = free_base();
+    let data = folder.path().display().to_string();
+    let mut child = clean(BINARY)
+        .args(["dev", "--nodes", "3", "--demo", "--base-port", &base.to_string()])
+        .args(["--data", &data])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let mut seen = Vec::new();
+    let token = lines.by_ref().find_map(|line| {
+        let token = line.strip_prefix("operator token: ").map(str::to_owned);
+        seen.push(line);
+        token
+    });
+    let Some(token) = token else {
+        child.kill().ok();
+        child.wait().ok();
+        panic!("{}", seen.join("\n"));
+    };
+    let rest = std::thread::spawn(move || lines.collect::<Vec<_>>());
+    for number in 1..=3 {
+        let url = format!("node {number}: http://127.0.0.1:{}", base + number - 1);
+        assert!(seen.contains(&url), "{}", seen.join("\n"));
+        assert!(seen.iter().any(|line| line.starts_with(&format!("{number} | "))));
+    }
+    let url = format!("http://127.0.0.1:{}", base + 2);
+    let status = cluster(Some(&token), &["status", "--json", "--node", &url]);
+    let status: Value = serde_json::from_slice(&status.stdout).unwrap();
+    assert_eq!(status["nodes"].as_array().map(Vec::len), Some(3));
+    signal(child.id(), "TERM");
+    let status = ended(&mut child, "the cluster");
+    let rest = rest.join().unwrap();
+    assert_eq!(status.code(), Some(0), "{}", rest.join("\n"));
+    let stopped: Vec<_> = rest.iter().filter(|line| line.ends_with(" stops")).collect();
+    assert_eq!(stopped, ["node 3 stops", "node 2 stops", "node 1 stops"]);
 }
