@@ -16,29 +16,7 @@ const REMOVAL_SECONDS_DEFAULT: u64 = 1_800;
 const WAIT_SECONDS_MAX: u64 = 86_400;
 
 pub(super) fn command() -> Command {
-    let node = || {
-        Arg::new("member")
-            .required(true)
-            .value_name("NODE")
-            .value_parser(value_parser!(u64).range(1..))
-            .help("The node's number, or its whole id")
-    };
-    let shard = || {
-        Arg::new("shard")
-            .required(true)
-            .value_name("SHARD")
-            .value_parser(value_parser!(ShardName))
-            .help("The shard's number, or `meta`: the group that agrees on the cluster")
-    };
-    let verb = |name: &'static str, about: &'static str| Command::new(name).about(about);
-    let accept_fewer = Arg::new("accept-fewer")
-        .long("accept-fewer")
-        .action(ArgAction::SetTrue)
-        .help("Also when fewer than three nodes remain: shards then have one copy each");
-    let remove = verb("remove", "Moves all replicas of a node to others, then drops it for good")
-        .arg(node())
-        .arg(accept_fewer);
-    Command::new("cluster")
+    let command = Command::new("cluster")
         .about("Shows a running cluster and changes it, by the HTTP API of any of its nodes")
         .subcommand_required(true)
         .arg_required_else_help(true)
@@ -65,7 +43,35 @@ pub(super) fn command() -> Command {
              21  token missing or wrong  22  the cluster refused it\n  \
              23  still under way when the wait ended",
             Setting::OperatorToken.variable()
-        ))
+        ));
+    with_verbs(command)
+}
+
+/// The same, with everything it can be told to do.
+fn with_verbs(command: Command) -> Command {
+    let node = || {
+        Arg::new("member")
+            .required(true)
+            .value_name("NODE")
+            .value_parser(value_parser!(u64).range(1..))
+            .help("The node's number, or its whole id")
+    };
+    let shard = || {
+        Arg::new("shard")
+            .required(true)
+            .value_name("SHARD")
+            .value_parser(value_parser!(ShardName))
+            .help("The shard's number, or `meta`: the group that agrees on the cluster")
+    };
+    let verb = |name: &'static str, about: &'static str| Command::new(name).about(about);
+    let accept_fewer = Arg::new("accept-fewer")
+        .long("accept-fewer")
+        .action(ArgAction::SetTrue)
+        .help("Also when fewer than three nodes remain: shards then have one copy each");
+    let remove = verb("remove", "Moves all replicas of a node to others, then drops it for good")
+        .arg(node())
+        .arg(accept_fewer);
+    command
         .subcommand(verb("status", "The nodes: who answers, what they hold and lead"))
         .subcommand(verb("shards", "The shards: who leads them, how far their replicas are"))
         .subcommand(verb("doctor", "Says in words why shards do not serve and what to do"))

@@ -91,7 +91,7 @@ fn an_operator_drains_moves_and_diagnoses_three_nodes() {
 
     three.done(2, &["drain", "2"]);
     let shards = lines(&three.ask(0, &["shards", "--json"]));
-    assert_eq!(shards.len(), 5);
+    assert_eq!(shards.len(), 6);
     assert!(shards.iter().all(|shard| shard["what"] == "shard" && shard["leader"] != 2));
     assert!(shards.iter().all(|s| s["voters"].as_array().unwrap().contains(&2.into())));
     let status = lines(&three.ask(0, &["status", "--json"]));
@@ -185,6 +185,7 @@ fn a_cluster_for_trying_things_starts_and_stops_as_one() {
     let status = ended(&mut child, "the cluster");
     let rest = rest.join().unwrap();
     assert_eq!(status.code(), Some(0), "{}", rest.join("\n"));
-    let stopped: Vec<_> = rest.iter().filter(|line| line.ends_with(" stops")).collect();
+    let stopped: Vec<_> =
+        rest.iter().filter(|line| line.starts_with("node ") && line.ends_with(" stops")).collect();
     assert_eq!(stopped, ["node 3 stops", "node 2 stops", "node 1 stops"]);
 }

@@ -47,9 +47,10 @@ impl FromStr for NodeUrl {
         if authority.is_empty() || !authority.chars().all(is_plain) {
             return Err("http://HOST:PORT".to_owned());
         }
-        let has_port = authority
-            .rsplit_once(':')
-            .is_some_and(|(_, port)| !port.contains(']') && port.parse::<u16>().is_ok());
+        // An IPv6 address stands in brackets.
+        let has_port = authority.rsplit_once(':').is_some_and(|(host, port)| {
+            (host.ends_with(']') || !host.contains(':')) && port.parse::<u16>().is_ok()
+        });
         let authority = if has_port {
             authority.to_owned()
         } else if authority.contains(':') && !authority.ends_with(']') {

@@ -29,8 +29,7 @@ pub(super) async fn drained(
     node: u64,
     wait: Option<Duration>,
 ) -> Result<(), Failure> {
-    let look =
-        async || -> Result<Stage, Failure> { Ok(draining(&client.shards().await?, node)) };
+    let look = async || -> Result<Stage, Failure> { Ok(draining(&client.shards().await?, node)) };
     until(wait, look).await
 }
 
