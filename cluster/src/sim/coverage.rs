@@ -79,7 +79,6 @@ counts!(
     loads,
     member_changes,
     joined,
-    rests,
     tells,
     invocations,
     silences,
