@@ -155,7 +155,8 @@ async fn serve(folder: &TempDir) -> (Router, Node) {
     let mut settings = Settings::new("EUR".parse().expect("a currency"));
     let token = OperatorToken::try_from(OPERATOR.to_owned()).expect("a token");
     settings.operator_token = Some(token);
-    let app = App::new(node.fabric(), node.operations(), settings, signals, metrics, Arc::new(registry));
+    let app =
+        App::new(node.fabric(), node.operations(), settings, signals, metrics, Arc::new(registry));
     (router(app), node)
 }
 

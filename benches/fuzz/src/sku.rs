@@ -34,7 +34,8 @@ pub fn check(bytes: &[u8]) {
 /// Whatever is asked of a decoded stock, its state is one that decodes.
 fn live_on(sku: &Sku) {
     let me = Sku::address(&"tea".parse().expect("a sku"));
-    let ctx = Context { now: LATEST, me: &me, entropy: [7; 32], catalogue: Err(NoCatalogue::Absent) };
+    let ctx =
+        Context { now: LATEST, me: &me, entropy: [7; 32], catalogue: Err(NoCatalogue::Absent) };
     for query in queries() {
         let view = sku.view(query, &ctx);
         assert_eq!(View::from_bytes(&view.to_bytes()), Ok(view));
@@ -79,7 +80,8 @@ pub fn seeds() -> Vec<Vec<u8>> {
         .flat_map(|choice| golden.iter().map(move |bytes| choosing(choice, bytes)))
         .collect();
     let me = Sku::address(&"tea".parse().expect("a sku"));
-    let ctx = Context { now: LATEST, me: &me, entropy: [7; 32], catalogue: Err(NoCatalogue::Absent) };
+    let ctx =
+        Context { now: LATEST, me: &me, entropy: [7; 32], catalogue: Err(NoCatalogue::Absent) };
     for sku in golden.iter().filter_map(|bytes| Sku::from_record(bytes).ok()) {
         seeds.extend(queries().map(|query| choosing(4, &sku.view(query, &ctx).to_bytes())));
         seeds.extend(queries().map(|query| choosing(3, &query.to_bytes())));
