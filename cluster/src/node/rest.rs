@@ -2,7 +2,7 @@
 //! nothing, until something happens.
 //!
 //! While a group rests, the nodes of its members stand in for it: a node says a few times a second
-//! which groups it leads that rest (a [`Beat`]), and that counts as a heartbeat of each of them.
+//! which groups it leads that rest (a `Beat`), and that counts as a heartbeat of each of them.
 //!
 //! **Invariants:** resting is about time alone. A resting replica answers, votes and refuses as it
 //! would otherwise; it reads nothing that it would not read awake, because a read asks the group, and

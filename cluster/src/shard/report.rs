@@ -1,7 +1,7 @@
 //! What a node says about itself and its replicas when another node asks for an operator.
 //!
 //! **Invariants:** a report is what one node knows at one moment and claims nothing about others,
-//! but for what a leader must know of its followers; one report has at most [`REPLICAS_MAX`]
+//! but for what a leader must know of its followers; one report has at most `REPLICAS_MAX`
 //! replicas, so it fits a frame however many shards there are.
 
 use std::collections::BTreeSet;
