@@ -148,7 +148,6 @@ pub(crate) enum Scenario {
     ///   unanswered           keyed requests that nobody answered until the end
     ///   troubles             attempts that failed, by how
     ///   unexpected_ends      processes that ended by themselves
-    ///   ended_full           processes that a full disk made end, their state index unwritten
     ///   broken_off           why no more faults were brought about before the time was over
     /// The exit code is 3 when anything is wrong, when a fault never took effect, and when the nodes
     /// were not whole again in time.

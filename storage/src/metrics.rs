@@ -25,6 +25,7 @@ pub struct StorageMetrics {
     snapshots: Counter,
     snapshot_bytes: Counter,
     index_queue_bytes: Gauge,
+    index_lacks_space: Gauge,
     index_stall_seconds: Gauge<f64, AtomicU64>,
 }
 
@@ -40,6 +41,7 @@ impl StorageMetrics {
             snapshots: Counter::default(),
             snapshot_bytes: Counter::default(),
             index_queue_bytes: Gauge::default(),
+            index_lacks_space: Gauge::default(),
             index_stall_seconds: Gauge::default(),
         };
         metrics.describe(registry);
@@ -66,6 +68,11 @@ impl StorageMetrics {
         );
         show("log_full", "Whether changes are refused for want of disk space", &self.log_full);
         show("index_queue_bytes", "Work that waits for the state index", &self.index_queue_bytes);
+        show(
+            "index_lacks_space",
+            "Whether what the state index is to keep waits for disk space",
+            &self.index_lacks_space,
+        );
         registry.register(
             name("log_sync_duration_seconds"),
             "Time of one sync of the log",
@@ -103,6 +110,7 @@ impl StorageMetrics {
 
     pub fn index_stands(&self, index: &IndexWorker) {
         self.index_queue_bytes.set(i64::try_from(index.queued_bytes()).unwrap_or(i64::MAX));
+        self.index_lacks_space.set(i64::from(index.lacks_space()));
         self.index_stall_seconds.set(index.stalled_for().as_secs_f64());
     }
 }

@@ -11,6 +11,8 @@
 //!   and sum over its records, which a complete [`StateIndex::scan`] must reproduce, and a rollback
 //!   of everything shows in the floor that the caller compares with its own log;
 //! - after one fault the index refuses everything; a panic of sled never reaches the caller;
+//! - want of space is no fault of the folder: sled is opened again, and gets the batches that had not
+//!   reached its files; each is numbered, so that files which lost more are noticed;
 //! - the folder's `CURRENT` file and the tree name the same random generation, which the caller
 //!   records in its log, so that a folder restored by hand is foreign.
 //!
@@ -19,9 +21,11 @@
 //!
 //! Its files are reached by path and are not simulated: sled offers no seam for that.
 
+mod ballast;
 mod folder;
 mod index;
 mod open;
+mod recent;
 mod record;
 mod scan;
 mod worker;
@@ -137,6 +141,8 @@ pub enum IndexFault {
         "shard {shard} of the state index should hold {expected} records, it holds {found}, or others than were written"
     )]
     Summary { shard: u32, expected: u64, found: u64 },
+    #[error("it came back with {found} batches of changes, of {last}")]
+    RolledBack { found: u64, last: u64 },
     #[error("it holds shard {shard} up to entry {reaches}, whose log ends at {last}")]
     Ahead { shard: u32, reaches: u64, last: u64 },
     #[error("a record of shard {shard} could not be sealed or opened")]
@@ -170,6 +176,7 @@ impl IndexFault {
             Self::OpenTimedOut { .. }
             | Self::ThreadLost { .. }
             | Self::Ahead { .. }
+            | Self::RolledBack { .. }
             | Self::Panicked { .. }
             | Self::Marker { .. }
             | Self::Generation { .. }

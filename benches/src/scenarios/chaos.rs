@@ -90,7 +90,6 @@ pub(crate) async fn run(
     report.add("faults_never_seen", &unseen)?;
     report.add("leader_changes", leader_changes)?;
     report.add("unexpected_ends", &nemesis.unexpected_ends)?;
-    report.add("ended_full", nemesis.ended_full)?;
     report.add("broken_off", struck.as_ref().err().map(|error| format!("{error:#}")))?;
     add_findings(report, &archive, found, asked)?;
     let uncovered = !unseen.is_empty() || (faults.iter().any(moves_leaders) && leader_changes == 0);

@@ -128,7 +128,7 @@ impl Services {
     }
 
     /// As [`Self::index_failed`], but that an index which only lacks space is sound: the next start
-    /// uses it.
+    /// uses it. One that is open waits for space, and says so only as it closes.
     pub(crate) fn index_fault(&self, fault: &IndexFault) -> ! {
         if fault.is_storage_full() {
             fail(&format!("the state index has no space: {}", explained(fault)))

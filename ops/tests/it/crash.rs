@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::client::{Ask, Client, Who};
+use crate::client::{Ask, Client, Guest, Who};
 use crate::crash::ledger::{Shopper, Warehouse};
 use crate::server::{DEADLINE, Server, Setup, available, deadline, omnicart};
 
@@ -221,6 +221,53 @@ async fn a_full_disk_refuses_changes_and_nothing_else_until_there_is_space_again
     let mut client = Client::new(server.address);
     warehouse.check(&mut client).await;
     shopper.check(&mut client).await;
+    assert_eq!(server.terminate().code(), Some(0));
+}
+
+/// The disk is filled just after they left memory, before sled has written all of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn carts_that_left_memory_are_read_from_a_full_disk() {
+    const CARTS: usize = 2_500;
+    let disk = SmallDisk::mount(96);
+    if !available("the right to mount", disk.is_some()) {
+        return;
+    }
+    let Some(disk) = disk else { return };
+    let setup = Setup::plain(&disk.at.join("data")).with(&["--entity-memory", "1MiB"]);
+    let mut server = Server::start(&setup);
+    let mut client = Client::new(server.address);
+    let create = || Ask::post(Who::Nobody, "/store/v1/carts", json!({}));
+    let mut guests = Vec::new();
+    for _ in 0..CARTS {
+        guests.push(Guest::of(&client.ask(create()).await.expect(201)));
+    }
+    let filler = disk.fill();
+    for guest in &guests {
+        client.ask(Ask::get(guest.who(), guest.path())).await.expect(200);
+    }
+    // The log may still have space of its own.
+    let end = deadline();
+    while client.ask(create()).await.status != 507 {
+        assert!(storage::clock::monotonic() < end, "changes are taken on a full disk");
+    }
+    let lacks_space = "omnicart_storage_index_lacks_space 1";
+    loop {
+        let metrics = client.ask(Ask::get(Who::Nobody, "/metrics")).await.expect(200).body;
+        if String::from_utf8_lossy(&metrics).contains(lacks_space) {
+            break;
+        }
+        assert!(storage::clock::monotonic() < end, "the state index has space");
+    }
+
+    fs::remove_file(&filler).unwrap();
+    let end = deadline();
+    while client.ask(create()).await.status != 201 {
+        assert!(storage::clock::monotonic() < end, "space is back and changes are refused");
+    }
+    for guest in &guests {
+        client.ask(Ask::get(guest.who(), guest.path())).await.expect(200);
+    }
+    assert!(server.is_running());
     assert_eq!(server.terminate().code(), Some(0));
 }
 

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 
 use sled::Db;
 
-use super::open::{caught, open_current};
+use super::ballast::Ballast;
+use super::open::{caught, open_in_time};
+use super::recent::{Change, Recent};
 use super::record::{self, Summary};
 use super::scan::IndexScan;
 use super::{
@@ -24,6 +26,7 @@ const BATCH_BYTES_MAX: usize = 1024 * 1024;
 
 const OWN_SUMMARY: u8 = b's';
 const OWN_FLOOR: u8 = b'f';
+const OWN_BATCH: u8 = b'n';
 
 /// An open state index. It has one owner, usually an [`super::IndexWorker`].
 pub struct StateIndex {
@@ -31,8 +34,10 @@ pub struct StateIndex {
     db: Option<Db>,
     path: PathBuf,
     generation: u64,
-    seal: Option<Arc<dyn Seal>>,
+    options: IndexOptions,
     summaries: HashMap<u32, Summary>,
+    recent: Recent,
+    ballast: Ballast,
     fault: Option<IndexFault>,
 }
 
@@ -47,42 +52,79 @@ impl fmt::Debug for StateIndex {
 }
 
 impl StateIndex {
-    /// Opens the index in `path`, or creates it. sled works in a thread of its own meanwhile: when it
-    /// fails, panics or outlives the deadline, the folder counts as bad.
+    /// Opens the index in `path`, or creates it.
     pub fn open(path: &Path, options: &IndexOptions) -> Result<Opened, IndexFault> {
         let started = clock::monotonic();
-        let (result_tx, result_rx) = mpsc::sync_channel(1);
-        let (home, cache_bytes) = (path.to_owned(), options.cache_bytes);
-        std::thread::Builder::new()
-            .name("state-index-open".to_owned())
-            .spawn(move || {
-                let opened = caught("opening", || open_current(&home, cache_bytes));
-                // Nobody listens after the deadline; sled is then closed here, in its old folder.
-                drop(result_tx.send(opened));
-            })
-            .map_err(|error| IndexFault::io("starting a thread for", path, error))?;
-        let (db, generation, found) = match result_rx.recv_timeout(options.deadline) {
-            Ok(opened) => opened?,
-            Err(mpsc::RecvTimeoutError::Timeout) => {
-                return Err(IndexFault::OpenTimedOut { deadline: options.deadline });
-            }
-            Err(mpsc::RecvTimeoutError::Disconnected) => {
-                return Err(IndexFault::ThreadLost { doing: "opening" });
-            }
+        let ballast = Ballast::in_folder(path);
+        let opened = match open_in_time(path, options) {
+            Err(fault) if fault.is_storage_full() && ballast.throw() => open_in_time(path, options),
+            opened => opened,
         };
+        let (db, generation, found) = opened?;
+        let last = caught("opening", || last_batch(&db))?;
+        if found == FolderFound::Created {
+            folder::set_current(path, generation)?;
+        }
+        match ballast.lay() {
+            Err(fault) if !fault.is_storage_full() => return Err(fault),
+            // It serves as long as nobody takes more.
+            Ok(()) | Err(_) => {}
+        }
         let index = Self {
             db: Some(db),
             path: path.to_owned(),
             generation,
-            seal: options.seal.clone(),
+            options: options.clone(),
             summaries: HashMap::new(),
+            recent: Recent::after(last),
+            ballast,
             fault: None,
         };
-        if found == FolderFound::Created {
-            folder::set_current(path, generation)?;
-        }
         let took = clock::monotonic().duration_since(started);
         Ok(Opened { index, generation, folder: found, took })
+    }
+
+    /// Opens sled again after it found no space, and gives it what it may have lost. It may take the
+    /// space put by, which [`Self::put_space_by`] then restores.
+    pub fn reopen(&mut self) -> Result<(), IndexFault> {
+        self.close();
+        self.ballast.throw();
+        let reopened = self.reopened();
+        self.fault = reopened.clone().err();
+        reopened
+    }
+
+    fn reopened(&mut self) -> Result<(), IndexFault> {
+        let (db, found, _) = open_in_time(&self.path, &self.options)?;
+        if found != self.generation {
+            return Err(IndexFault::Generation { marker: self.generation, found: Some(found) });
+        }
+        self.summaries.clear();
+        let recent = &self.recent;
+        let restored = caught("opening again", || {
+            let found = last_batch(&db)?;
+            let last = recent.next() - 1;
+            for batch in recent.since(found).ok_or(IndexFault::RolledBack { found, last })? {
+                apply_batch(&db, batch)?;
+            }
+            db.flush().map(drop).map_err(IndexFault::sled("opening again"))
+        });
+        self.db = Some(db);
+        restored?;
+        self.recent.clear();
+        Ok(())
+    }
+
+    /// Puts space by for a reopening. It is an error when there is none, or none beyond that to go on
+    /// with.
+    pub fn put_space_by(&self) -> Result<(), IndexFault> {
+        self.ballast.lay()?;
+        self.ballast.check_room()
+    }
+
+    /// What all calls are refused for.
+    pub fn fault(&self) -> Option<&IndexFault> {
+        self.fault.as_ref()
     }
 
     /// The identity of the folder.
@@ -111,7 +153,7 @@ impl StateIndex {
     }
 
     fn write_batch(&mut self, writes: &[IndexWrite]) -> Result<(), IndexFault> {
-        let seal = self.seal.clone();
+        let seal = self.seal();
         let mut changes = Vec::with_capacity(writes.len());
         for write in writes {
             let key = record::record_key(write.shard, &write.key);
@@ -129,8 +171,7 @@ impl StateIndex {
                 summaries.insert(*shard, self.summary(*shard)?);
             }
         }
-        let written = self.guarded("writing", move |db| {
-            let mut batch = sled::Batch::default();
+        let (batch, summaries) = self.guarded("writing", move |db| {
             // A key may be changed twice in a batch: the tree has only what was there before it.
             let mut elements: HashMap<&[u8], Option<u64>> = HashMap::new();
             for (shard, key, value) in &changes {
@@ -143,26 +184,44 @@ impl StateIndex {
                 old.into_iter().for_each(|element| summary.subtract(element));
                 new.into_iter().for_each(|element| summary.add(element));
                 elements.insert(key, new);
-                match value {
-                    Some(value) => batch.insert(key.as_slice(), value.as_slice()),
-                    None => batch.remove(key.as_slice()),
-                }
             }
+            let mut batch: Vec<Change> =
+                changes.into_iter().map(|(_, key, value)| (key, value)).collect();
             for (shard, summary) in &summaries {
                 let key = record::own_key(OWN_SUMMARY, *shard);
                 let value = record::own_value(&key, &[summary.count, summary.sum]);
-                batch.insert(key, value);
+                batch.push((key, Some(value)));
             }
-            db.apply_batch(batch).map_err(IndexFault::sled("writing"))?;
-            Ok(summaries)
+            Ok((batch, summaries))
         })?;
-        self.summaries.extend(written);
+        self.commit("writing", batch)?;
+        self.summaries.extend(summaries);
+        Ok(())
+    }
+
+    /// Applies a batch and keeps it until it is in sled's files.
+    fn commit(&mut self, doing: &'static str, mut batch: Vec<Change>) -> Result<(), IndexFault> {
+        let key = record::own_key(OWN_BATCH, 0);
+        let value = record::own_value(&key, &[self.recent.next()]);
+        batch.push((key, Some(value)));
+        self.guarded(doing, |db| apply_batch(db, &batch))?;
+        self.recent.push(batch);
+        if self.recent.is_large() {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Brings everything into sled's files, which is not yet onto the device.
+    fn flush(&mut self) -> Result<(), IndexFault> {
+        self.guarded("flushing", |db| db.flush().map_err(IndexFault::sled("flushing")))?;
+        self.recent.clear();
         Ok(())
     }
 
     /// The record under a key, verified.
     pub fn read(&mut self, shard: u32, key: &[u8]) -> Result<Option<IndexRecord>, IndexFault> {
-        let seal = self.seal.clone();
+        let seal = self.seal();
         let full = record::record_key(shard, key);
         self.guarded("reading", |db| {
             let value = db.get(&full).map_err(IndexFault::sled("reading"))?;
@@ -186,7 +245,7 @@ impl StateIndex {
         after: Option<&[u8]>,
         bytes_max: usize,
     ) -> Result<Vec<IndexEntry>, IndexFault> {
-        let seal = self.seal.clone();
+        let seal = self.seal();
         let mut start = record::record_key(shard, after.unwrap_or_default());
         if after.is_some() {
             start.push(0);
@@ -218,10 +277,7 @@ impl StateIndex {
 
     /// Removes all that is known of a shard, its floor first.
     pub fn remove_shard(&mut self, shard: u32) -> Result<u64, IndexFault> {
-        self.guarded("removing", |db| {
-            let floor = record::own_key(OWN_FLOOR, shard);
-            db.remove(floor).map_err(IndexFault::sled("removing"))
-        })?;
+        self.commit("removing", vec![(record::own_key(OWN_FLOOR, shard), None)])?;
         self.remove_where(shard, |_| true)
     }
 
@@ -249,12 +305,9 @@ impl StateIndex {
     /// Notes that every record of a shard changed at or before `position` is in the index. It counts
     /// for something only after [`Self::sync_files`], and then belongs into the caller's log.
     pub fn set_floor(&mut self, shard: u32, position: u64) -> Result<(), IndexFault> {
-        self.guarded("writing a floor", |db| {
-            let key = record::own_key(OWN_FLOOR, shard);
-            let value = record::own_value(&key, &[position]);
-            db.insert(key, value).map_err(IndexFault::sled("writing a floor"))?;
-            Ok(())
-        })
+        let key = record::own_key(OWN_FLOOR, shard);
+        let value = record::own_value(&key, &[position]);
+        self.commit("writing a floor", vec![(key, Some(value))])
     }
 
     /// The floor last noted. One below that in the caller's log means that the folder is older.
@@ -265,12 +318,10 @@ impl StateIndex {
 
     /// Brings everything written so far onto the device.
     pub fn sync_files(&mut self) -> Result<(), IndexFault> {
+        self.flush()?;
         let path = self.path.clone();
         let generation = folder::generation_path(&path, self.generation);
-        self.guarded("flushing", |db| {
-            db.flush().map_err(IndexFault::sled("flushing"))?;
-            folder::sync_files(&path, &generation)
-        })
+        self.guarded("flushing", |_| folder::sync_files(&path, &generation))
     }
 
     /// Bytes of all the index's files.
@@ -290,7 +341,7 @@ impl StateIndex {
     }
 
     pub(super) fn seal(&self) -> Option<Arc<dyn Seal>> {
-        self.seal.clone()
+        self.options.seal.clone()
     }
 
     /// Runs one call of sled. After the first fault nothing runs any more.
@@ -309,10 +360,8 @@ impl StateIndex {
         }
         result
     }
-}
 
-impl Drop for StateIndex {
-    fn drop(&mut self) {
+    fn close(&mut self) {
         let Some(db) = self.db.take() else { return };
         if self.fault.is_none() {
             return drop(caught("closing", || {
@@ -323,6 +372,12 @@ impl Drop for StateIndex {
         // sled may hang or panic once more while it closes; that is not the owner's problem.
         let close = move || drop(catch_unwind(AssertUnwindSafe(|| drop(db))));
         drop(std::thread::Builder::new().name("state-index-close".to_owned()).spawn(close));
+    }
+}
+
+impl Drop for StateIndex {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 
@@ -351,4 +406,20 @@ fn stored_element(db: &Db, shard: u32, key: &[u8]) -> Result<Option<u64>, IndexF
             reason: "it is too short",
         }),
     }
+}
+
+fn apply_batch(db: &Db, changes: &[Change]) -> Result<(), IndexFault> {
+    let mut batch = sled::Batch::default();
+    for (key, value) in changes {
+        match value {
+            Some(value) => batch.insert(key.as_slice(), value.as_slice()),
+            None => batch.remove(key.as_slice()),
+        }
+    }
+    db.apply_batch(batch).map_err(IndexFault::sled("writing"))
+}
+
+/// The number of the last batch in the tree; none in one of before they had any.
+fn last_batch(db: &Db) -> Result<u64, IndexFault> {
+    Ok(own::<1>(db, OWN_BATCH, 0)?.map_or(0, |[number]| number))
 }

@@ -3,11 +3,12 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use sled::Db;
 
-use super::{FolderFound, IndexFault, folder, record};
+use super::{FolderFound, IndexFault, IndexOptions, folder, record};
 
 const FLUSH_EVERY_MS: u64 = 1000;
 const LOCK_TRIES_MAX: u32 = 100;
@@ -29,11 +30,35 @@ pub(super) fn caught<T>(
     })
 }
 
-/// Opens the current generation, or creates one that the caller then makes current.
-pub(super) fn open_current(
+/// As [`open_current`], in a thread of its own: when sled fails, panics or outlives the deadline, the
+/// folder counts as bad.
+pub(super) fn open_in_time(
     path: &Path,
-    cache_bytes: u64,
+    options: &IndexOptions,
 ) -> Result<(Db, u64, FolderFound), IndexFault> {
+    let (result_tx, result_rx) = mpsc::sync_channel(1);
+    let (home, cache_bytes) = (path.to_owned(), options.cache_bytes);
+    std::thread::Builder::new()
+        .name("state-index-open".to_owned())
+        .spawn(move || {
+            let opened = caught("opening", || open_current(&home, cache_bytes));
+            // Nobody listens after the deadline; sled is then closed here, in its old folder.
+            drop(result_tx.send(opened));
+        })
+        .map_err(|error| IndexFault::io("starting a thread for", path, error))?;
+    match result_rx.recv_timeout(options.deadline) {
+        Ok(opened) => opened,
+        Err(mpsc::RecvTimeoutError::Timeout) => {
+            Err(IndexFault::OpenTimedOut { deadline: options.deadline })
+        }
+        Err(mpsc::RecvTimeoutError::Disconnected) => {
+            Err(IndexFault::ThreadLost { doing: "opening" })
+        }
+    }
+}
+
+/// Opens the current generation, or creates one that the caller then makes current.
+fn open_current(path: &Path, cache_bytes: u64) -> Result<(Db, u64, FolderFound), IndexFault> {
     match folder::current(path)? {
         Some(generation) => {
             let home = folder::generation_path(path, generation);

@@ -4,93 +4,28 @@
 //! - jobs run one after the other, in the order they were submitted;
 //! - every accepted job is answered exactly once: with its result, with the index's fault, or with
 //!   [`IndexFault::Abandoned`] when the owner gives up on a call that does not return;
-//! - the queue is bounded in bytes; a submitter never waits.
+//! - the queue is bounded in bytes; a submitter never waits;
+//! - jobs that find no disk space wait for it, with all behind them but reads: those are answered
+//!   from what waits, or from sled as soon as it can be opened.
 
-use std::collections::VecDeque;
+mod job;
+mod queue;
+
 use std::fmt;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use bytes::Bytes;
-
+use self::job::answer;
+use self::queue::{Next, Progress, Queue, Running};
 use super::open::caught;
-use super::{IndexEntry, IndexFault, IndexRecord, IndexWrite, StateIndex};
+use super::{IndexFault, StateIndex};
 use crate::clock;
 
-/// What a job costs in the queue besides the bytes it carries.
-const JOB_BYTES: usize = 256;
+pub use self::job::{Callback, IndexJob, ScanSink};
 
-/// Receives a job's result in the worker's thread; it must not block.
-pub type Callback<T> = Box<dyn FnOnce(Result<T, IndexFault>) + Send>;
-/// Receives the records of a scan, one by one, in the worker's thread.
-pub type ScanSink = Box<dyn FnMut(Vec<u8>, IndexRecord) + Send>;
-
-/// Something for the index to do.
-pub enum IndexJob {
-    /// [`StateIndex::write`].
-    Write { writes: Vec<IndexWrite>, done: Callback<()> },
-    /// [`StateIndex::read`].
-    Read { shard: u32, key: Bytes, done: Callback<Option<IndexRecord>> },
-    /// [`StateIndex::page`].
-    Page { shard: u32, after: Option<Bytes>, bytes_max: usize, done: Callback<Vec<IndexEntry>> },
-    /// [`StateIndex::scan`]: verified as a whole only when `done` gets the number of records.
-    Scan { shard: u32, sink: ScanSink, done: Callback<u64> },
-    /// [`StateIndex::forget_tombstones`].
-    ForgetTombstones { shard: u32, until: u64, done: Callback<u64> },
-    /// [`StateIndex::remove_shard`].
-    RemoveShard { shard: u32, done: Callback<u64> },
-    /// [`StateIndex::set_floor`].
-    SetFloor { shard: u32, position: u64, done: Callback<()> },
-    /// [`StateIndex::floor`].
-    Floor { shard: u32, done: Callback<Option<u64>> },
-    /// [`StateIndex::sync_files`].
-    SyncFiles { done: Callback<()> },
-    /// [`StateIndex::size_on_disk`].
-    SizeOnDisk { done: Callback<u64> },
-}
-
-impl IndexJob {
-    fn bytes(&self) -> usize {
-        let carried = match self {
-            Self::Write { writes, .. } => writes
-                .iter()
-                .map(|write| {
-                    size_of::<IndexWrite>()
-                        + write.key.len()
-                        + write.body.as_ref().map_or(0, Bytes::len)
-                })
-                .sum(),
-            Self::Read { key, .. } => key.len(),
-            Self::Page { .. }
-            | Self::Scan { .. }
-            | Self::ForgetTombstones { .. }
-            | Self::RemoveShard { .. }
-            | Self::SetFloor { .. }
-            | Self::Floor { .. }
-            | Self::SyncFiles { .. }
-            | Self::SizeOnDisk { .. } => 0,
-        };
-        JOB_BYTES + carried
-    }
-
-    /// Answers without having run.
-    fn refuse(self, fault: IndexFault) {
-        match self {
-            Self::Write { done, .. } | Self::SetFloor { done, .. } | Self::SyncFiles { done } => {
-                answer(done, Err(fault));
-            }
-            Self::Read { done, .. } => answer(done, Err(fault)),
-            Self::Page { done, .. } => answer(done, Err(fault)),
-            Self::Floor { done, .. } => answer(done, Err(fault)),
-            Self::Scan { done, .. }
-            | Self::ForgetTombstones { done, .. }
-            | Self::RemoveShard { done, .. }
-            | Self::SizeOnDisk { done } => answer(done, Err(fault)),
-        }
-    }
-}
+/// Between looks at whether there is space again.
+const MEND_PAUSE: Duration = Duration::from_millis(500);
 
 /// Why a job was not taken; it comes back untouched.
 #[derive(thiserror::Error)]
@@ -106,39 +41,6 @@ pub enum SubmitError {
 impl fmt::Debug for SubmitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SubmitError({self})")
-    }
-}
-
-/// The job that runs, as far as others must know it.
-struct Running {
-    since: Instant,
-    abandon: Box<dyn FnOnce(IndexFault) + Send>,
-}
-
-#[derive(Default)]
-struct Queue {
-    jobs: VecDeque<IndexJob>,
-    bytes: usize,
-    running: Option<Running>,
-    progress: Progress,
-}
-
-/// How far the worker is on its way to its end.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-enum Progress {
-    #[default]
-    Open,
-    /// No job is taken any more; those that wait still run.
-    Closed,
-    /// No job may start any more.
-    Abandoned,
-    /// The thread has let go of the index.
-    Exited,
-}
-
-impl Queue {
-    fn advance(&mut self, to: Progress) {
-        self.progress = self.progress.max(to);
     }
 }
 
@@ -181,11 +83,15 @@ impl IndexWorker {
         if queue.bytes > 0 && queue.bytes + bytes > self.queue_bytes_max {
             return Err(SubmitError::Busy { job: Box::new(job), queued_bytes: queue.bytes });
         }
-        queue.bytes += bytes;
-        queue.jobs.push_back(job);
+        queue.push(job);
         drop(queue);
         self.shared.changed.notify_all();
         Ok(())
+    }
+
+    /// Whether jobs wait for space on the disk.
+    pub fn lacks_space(&self) -> bool {
+        self.shared.lock().shortage.is_some()
     }
 
     /// Bytes of the jobs that wait.
@@ -206,8 +112,7 @@ impl IndexWorker {
         let (jobs, running) = {
             let mut queue = self.shared.lock();
             queue.advance(Progress::Abandoned);
-            queue.bytes = 0;
-            (std::mem::take(&mut queue.jobs), queue.running.take())
+            (queue.take_all(), queue.running.take())
         };
         self.shared.changed.notify_all();
         if let Some(running) = running {
@@ -250,65 +155,124 @@ pub enum Closed {
 }
 
 fn work(mut index: StateIndex, shared: &Shared) {
-    while let Some(job) = next_job(shared) {
-        run(&mut index, shared, job);
+    let undone = loop {
+        match next(shared) {
+            Next::Run(job) => {
+                let Some((job, fault)) = run(&mut index, shared, job) else { continue };
+                let put_off = shared.lock().puts_off(job, fault);
+                if let Err(job) = put_off {
+                    job.refuse(IndexFault::Abandoned);
+                }
+            }
+            Next::Tell(done, record) => answer(done, Ok(Some(record))),
+            Next::Mend => mend(&mut index, shared),
+            Next::Wait(_) => {}
+            Next::End(undone) => break undone,
+        }
+    };
+    if let Some((jobs, fault)) = undone {
+        jobs.into_iter().for_each(|job| job.refuse(fault.clone()));
     }
     drop(index);
     shared.lock().advance(Progress::Exited);
     shared.changed.notify_all();
 }
 
-fn next_job(shared: &Shared) -> Option<IndexJob> {
+/// What to do next, after the wait for it if need be.
+fn next(shared: &Shared) -> Next {
     let mut queue = shared.lock();
-    loop {
-        if let Some(job) = queue.jobs.pop_front() {
-            queue.bytes = queue.bytes.saturating_sub(job.bytes());
-            return Some(job);
+    let next = queue.next(clock::monotonic());
+    if let Next::Wait(at_most) = &next {
+        match at_most {
+            Some(at_most) => drop(shared.changed.wait_timeout(queue, *at_most)),
+            None => drop(shared.changed.wait(queue)),
         }
-        if queue.progress != Progress::Open {
-            return None;
+    }
+    next
+}
+
+/// Opens sled again if it must be, and ends the shortage if there is space.
+fn mend(index: &mut StateIndex, shared: &Shared) {
+    let reopened = watch(shared, Box::new(|_| ()), || match index.fault() {
+        Some(_) => index.reopen(),
+        None => Ok(()),
+    });
+    let space = reopened.and_then(|()| index.put_space_by());
+    let mut queue = shared.lock();
+    let Some(shortage) = &mut queue.shortage else { return };
+    match space {
+        Err(fault) if fault.is_storage_full() => {
+            shortage.is_readable = index.fault().is_none();
+            shortage.next_try = clock::monotonic() + MEND_PAUSE;
         }
-        queue = shared.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        Ok(()) => {
+            tracing::info!("the state index has space again");
+            queue.shortage = None;
+        }
+        // Whoever comes next is told.
+        Err(fault) => {
+            tracing::error!(%fault, "the state index did not survive that it found no space");
+            queue.shortage = None;
+        }
     }
 }
 
-fn run(index: &mut StateIndex, shared: &Shared, job: IndexJob) {
+/// Runs a job and answers it, unless it finds no space: then it comes back.
+fn run(index: &mut StateIndex, shared: &Shared, job: IndexJob) -> Option<(IndexJob, IndexFault)> {
     match job {
-        IndexJob::Write { writes, done } => watched(shared, done, || index.write(&writes)),
-        IndexJob::Read { shard, key, done } => watched(shared, done, || index.read(shard, &key)),
-        IndexJob::Page { shard, after, bytes_max, done } => {
-            watched(shared, done, || index.page(shard, after.as_deref(), bytes_max));
+        IndexJob::Write { writes, done } => {
+            let (done, fault) = watched(shared, done, || index.write(&writes))?;
+            Some((IndexJob::Write { writes, done }, fault))
         }
-        IndexJob::Scan { shard, mut sink, done } => watched(shared, done, || {
-            let mut records = 0;
-            for entry in index.scan(shard)? {
-                let (key, record) = entry?;
-                sink(key, record);
-                records += 1;
-            }
-            Ok(records)
-        }),
-        IndexJob::ForgetTombstones { shard, until, done } => {
-            watched(shared, done, || index.forget_tombstones(shard, until));
+        IndexJob::Read { shard, key, done } => {
+            let (done, fault) = watched(shared, done, || index.read(shard, &key))?;
+            Some((IndexJob::Read { shard, key, done }, fault))
+        }
+        IndexJob::Scan { shard, mut sink, done } => {
+            let scanned = watched(shared, done, || {
+                let mut records = 0;
+                for entry in index.scan(shard)? {
+                    let (key, record) = entry?;
+                    sink(key, record);
+                    records += 1;
+                }
+                Ok(records)
+            });
+            // What the sink took it would get twice.
+            let (done, fault) = scanned?;
+            answer(done, Err(fault));
+            None
         }
         IndexJob::RemoveShard { shard, done } => {
-            watched(shared, done, || index.remove_shard(shard));
+            let (done, fault) = watched(shared, done, || index.remove_shard(shard))?;
+            Some((IndexJob::RemoveShard { shard, done }, fault))
         }
         IndexJob::SetFloor { shard, position, done } => {
-            watched(shared, done, || index.set_floor(shard, position));
+            let (done, fault) = watched(shared, done, || index.set_floor(shard, position))?;
+            Some((IndexJob::SetFloor { shard, position, done }, fault))
         }
-        IndexJob::Floor { shard, done } => watched(shared, done, || index.floor(shard)),
-        IndexJob::SyncFiles { done } => watched(shared, done, || index.sync_files()),
-        IndexJob::SizeOnDisk { done } => watched(shared, done, || index.size_on_disk()),
+        IndexJob::Floor { shard, done } => {
+            let (done, fault) = watched(shared, done, || index.floor(shard))?;
+            Some((IndexJob::Floor { shard, done }, fault))
+        }
+        IndexJob::SyncFiles { done } => {
+            let (done, fault) = watched(shared, done, || index.sync_files())?;
+            Some((IndexJob::SyncFiles { done }, fault))
+        }
+        IndexJob::SizeOnDisk { done } => {
+            let (done, fault) = watched(shared, done, || index.size_on_disk())?;
+            Some((IndexJob::SizeOnDisk { done }, fault))
+        }
     }
 }
 
-/// Runs one job where the watchdog can see it. Whoever takes the callback first answers.
+/// Runs one job where the watchdog can see it, and answers it unless it finds no space. Whoever takes
+/// the callback first answers.
 fn watched<T: 'static>(
     shared: &Shared,
     done: Callback<T>,
     job: impl FnOnce() -> Result<T, IndexFault>,
-) {
+) -> Option<(Callback<T>, IndexFault)> {
     let slot = Arc::new(Mutex::new(Some(done)));
     let take = |slot: &Mutex<Option<Callback<T>>>| {
         slot.lock().unwrap_or_else(PoisonError::into_inner).take()
@@ -319,22 +283,29 @@ fn watched<T: 'static>(
             answer(done, Err(fault));
         }
     });
+    let result = watch(shared, abandon, job);
+    match (take(&slot)?, result) {
+        (done, Err(fault)) if fault.is_storage_full() => Some((done, fault)),
+        (done, result) => {
+            answer(done, result);
+            None
+        }
+    }
+}
+
+/// Calls the index where the watchdog can see how long that takes.
+fn watch<T>(
+    shared: &Shared,
+    abandon: Box<dyn FnOnce(IndexFault) + Send>,
+    call: impl FnOnce() -> Result<T, IndexFault>,
+) -> Result<T, IndexFault> {
     let allowed = {
         let mut queue = shared.lock();
         let allowed = queue.progress < Progress::Abandoned;
         queue.running = allowed.then(|| Running { since: clock::monotonic(), abandon });
         allowed
     };
-    let result = if allowed { caught("working", job) } else { Err(IndexFault::Abandoned) };
+    let result = if allowed { caught("working", call) } else { Err(IndexFault::Abandoned) };
     shared.lock().running = None;
-    if let Some(done) = take(&slot) {
-        answer(done, result);
-    }
-}
-
-/// A callback that panics must not end the thread that others wait for.
-fn answer<T>(done: Callback<T>, result: Result<T, IndexFault>) {
-    if catch_unwind(AssertUnwindSafe(|| done(result))).is_err() {
-        tracing::error!("a callback of the state index panicked; its caller got no answer");
-    }
+    result
 }

@@ -1,6 +1,7 @@
 //! The state index returns what was written or a fault, whatever happens to its files.
 
 mod damage;
+mod space;
 mod worker;
 
 use bytes::Bytes;

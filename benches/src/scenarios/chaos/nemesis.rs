@@ -3,7 +3,7 @@
 //! **Invariants:** what is drawn follows from the seed alone; every fault that was asked for comes
 //! once before any comes twice; a folder is emptied only while every shard has all its copies.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -48,10 +48,6 @@ pub(super) struct Nemesis {
     pub(super) tallies: BTreeMap<&'static str, Tally>,
     /// Ends of processes that nobody brought about.
     pub(super) unexpected_ends: Vec<String>,
-    /// Nodes whose disk was full since they were started.
-    was_full: BTreeSet<usize>,
-    /// Nodes that a full disk made end, because the state index could not be written.
-    pub(super) ended_full: u64,
 }
 
 /// A fault that lasts.
@@ -68,9 +64,7 @@ impl Nemesis {
     pub(super) fn new(cluster: Cluster, asked: Vec<Fault>, random: Random) -> Self {
         let tallies = asked.iter().map(|fault| (fault.name(), Tally::default())).collect();
         let (queue, unexpected_ends) = (Vec::new(), Vec::new());
-        let was_full = BTreeSet::new();
-        let ended_full = 0;
-        Self { cluster, random, asked, queue, tallies, unexpected_ends, was_full, ended_full }
+        Self { cluster, random, asked, queue, tallies, unexpected_ends }
     }
 
     /// Goes on until the time has come, and longer until each fault came once and all is healed.
@@ -149,9 +143,7 @@ impl Nemesis {
                 let ways = self.ways_of(nth, true, true)?;
                 self.hold_up(&mut hurt, State::Slow(delay), ways)?;
             }
-            Fault::FullDisk => {
-                self.was_full.insert(nth);
-            }
+            Fault::FullDisk => {}
             Fault::FailingFsync => hurt.seen = self.fail_a_sync(nth).await?,
             Fault::Wipe => {
                 self.cluster.settled(HEALS_WITHIN).await?;
@@ -205,17 +197,10 @@ impl Nemesis {
     }
 
     fn start(&mut self, nth: usize) -> anyhow::Result<()> {
-        self.was_full.remove(&nth);
         self.cluster.start(nth)
     }
 
-    /// The state index does not survive a write for which there was no space, and the process ends
-    /// when it learns of it, which may be later. No other end is expected.
     fn ended_by_itself(&mut self, nth: usize, status: ExitStatus) -> anyhow::Result<()> {
-        if self.was_full.contains(&nth) && status.code() == Some(EXIT_STORAGE_FAILED) {
-            self.ended_full += 1;
-            return Ok(());
-        }
         let number = self.cluster.node(nth)?.number;
         let what = format!("node {number} ended by itself with {status}");
         progress(&format!("chaos: {what}"));
@@ -263,7 +248,7 @@ impl Nemesis {
         let shows_until = clock::monotonic() + SHOWS_WITHIN;
         loop {
             for hurt in hurts.iter_mut().filter(|hurt| !hurt.seen) {
-                hurt.seen = self.shows(hurt).await? || self.ended_for_space(hurt).await?;
+                hurt.seen = self.shows(hurt).await?;
             }
             let now = clock::monotonic();
             // Whether a wiped node is filled again shows when all is healed.
@@ -273,17 +258,6 @@ impl Nemesis {
             }
             tokio::time::sleep(LOOK_PAUSE).await;
         }
-    }
-
-    /// Whether a node with a full disk has ended.
-    async fn ended_for_space(&mut self, hurt: &Hurt) -> anyhow::Result<bool> {
-        let is_full = hurt.fault == Fault::FullDisk;
-        if !is_full || self.cluster.process_mut(hurt.nth)?.is_running()? {
-            return Ok(false);
-        }
-        let status = self.cluster.ended(hurt.nth, SHOWS_WITHIN).await?;
-        self.ended_by_itself(hurt.nth, status)?;
-        Ok(true)
     }
 
     async fn shows(&self, hurt: &Hurt) -> anyhow::Result<bool> {
