@@ -81,12 +81,12 @@ impl FileHeader {
         if magic != FILE_MAGIC {
             return Err(damaged("it does not begin like a history file"));
         }
-        // The version comes before the checksum: a newer header may be laid out differently.
-        if version > HISTORY_VERSION {
-            return Err(HistoryError::NewerFormat { file: file.to_owned(), version });
-        }
+        // Headers of every version have this length and checksum, so that a flipped bit is no new version.
         if crc32c::crc32c(covered) != u32::from_le_bytes(*crc) || version == 0 {
             return Err(damaged("the header's checksum does not match"));
+        }
+        if version > HISTORY_VERSION {
+            return Err(HistoryError::NewerFormat { file: file.to_owned(), version });
         }
         let (Some(flags), Some(shard), Some(first_index)) =
             (fields.u16(), fields.u32(), fields.u64())

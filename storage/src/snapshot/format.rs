@@ -94,12 +94,12 @@ pub(super) fn decode_header(
     if magic != HEADER_MAGIC {
         return Err(damaged("it does not begin like a snapshot"));
     }
-    // The version comes before the checksum: a newer header may be laid out differently.
-    if version > SNAPSHOT_VERSION {
-        return Err(SnapshotError::NewerFormat { file: file.to_owned(), version });
-    }
+    // Headers of every version have this length and checksum, so that a flipped bit is no new version.
     if crc32c::crc32c(covered) != u32::from_le_bytes(*crc) || version == 0 {
         return Err(damaged("the header's checksum does not match"));
+    }
+    if version > SNAPSHOT_VERSION {
+        return Err(SnapshotError::NewerFormat { file: file.to_owned(), version });
     }
     let (Some(flags), Some(shard), Some(start), Some(start_term), Some(id)) =
         (fields.u16(), fields.u32(), fields.u64(), fields.u64(), fields.u64())
@@ -323,4 +323,21 @@ pub(super) fn decode_trailer(bytes: &[u8]) -> Option<u64> {
     let footer_offset = fields.u64()?;
     let whole = magic == TRAILER_MAGIC && crc32c::crc32c(covered) == u32::from_le_bytes(*crc);
     whole.then_some(footer_offset)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_newer_version_is_named() {
+        let meta = SnapshotMeta { shard: 3, start: 4, start_term: 1, id: 9 };
+        let mut bytes = encode_header(&meta, Sealing::Plain);
+        assert_eq!(decode_header("f", &bytes).unwrap().0, meta);
+        bytes.truncate(HEADER_BYTES - 4);
+        bytes.splice(8..10, 2_u16.to_le_bytes());
+        bytes.extend_from_slice(&crc32c::crc32c(&bytes).to_le_bytes());
+        let newer = decode_header("f", &bytes).unwrap_err();
+        assert!(matches!(newer, SnapshotError::NewerFormat { version: 2, .. }), "{newer}");
+    }
 }

@@ -108,7 +108,7 @@ fn a_writer_that_does_not_finish_leaves_nothing() {
 }
 
 #[test]
-fn a_wrong_shard_key_or_version_is_named() {
+fn a_wrong_shard_or_key_is_named_and_a_flipped_version_is_damage() {
     let disk = SimDisk::new(1);
     let records = records(&mut SplitMix64::new(1), 10, 100);
     write(&disk, META, vault(1), &records).unwrap();
@@ -120,7 +120,7 @@ fn a_wrong_shard_key_or_version_is_named() {
     assert!(matches!(open(3, None), SnapshotError::Sealed { .. }));
     assert!(matches!(open(3, vault(2)), SnapshotError::Seal { .. }));
     disk.flip_bit(PATH, 8, 1).unwrap();
-    assert!(matches!(open(3, vault(1)), SnapshotError::NewerFormat { version: 3, .. }));
+    assert!(matches!(open(3, vault(1)), SnapshotError::Damaged { offset: 0, .. }));
 }
 
 /// Reads whatever is at `PATH`: the records that came before an error must be a prefix of the truth.
