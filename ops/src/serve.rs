@@ -37,6 +37,8 @@ use crate::config::{Config, Products};
 use crate::failure::{Exit, Failure};
 use crate::{catalogue, demo, folder, metrics, telemetry};
 
+/// How long threads of the runtime may take to end.
+const RUNTIME_END_MAX: Duration = Duration::from_secs(5);
 /// After a catalogue could not be published.
 const PUBLISH_AGAIN: Duration = Duration::from_secs(5);
 
@@ -49,7 +51,10 @@ pub fn run(config: &Config) -> Result<(), Failure> {
         .build()
         .context("cannot start the runtime")
         .map_err(failed)?;
-    runtime.block_on(serve(config))
+    let served = runtime.block_on(serve(config));
+    // What still runs has nobody to tell.
+    runtime.shutdown_timeout(RUNTIME_END_MAX);
+    served
 }
 
 async fn serve(config: &Config) -> Result<(), Failure> {

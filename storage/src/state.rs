@@ -27,6 +27,7 @@ mod index;
 mod open;
 mod recent;
 mod record;
+mod reopening;
 mod scan;
 mod worker;
 

@@ -27,10 +27,18 @@ pub(crate) struct Floors {
 impl Floors {
     /// Brings what changed lately into the state index, so that the next start replays little.
     pub(crate) async fn raise(&self) -> Result<(), Postponed> {
-        // The index would fail for good; the next start replays more of the log instead.
+        // It would wait for space that may never come, and others wait for it; the next start replays
+        // more of the log instead. What is under way is done when there is space, and does no harm.
         if self.services.log.is_full() {
             return Ok(());
         }
+        tokio::select! {
+            raised = self.raise_all() => raised,
+            () = self.services.index_lacks_space() => Ok(()),
+        }
+    }
+
+    async fn raise_all(&self) -> Result<(), Postponed> {
         let mut floors = Vec::new();
         for shard in &self.shards {
             let actor = self.services.shards.get(*shard).ok_or(Postponed::Stopping)?;

@@ -16,7 +16,7 @@ use storage::clock;
 use storage::disk::{DirLock, LockError, RealDisk};
 use storage::log::LogError;
 use storage::metrics::StorageMetrics;
-use storage::state::{IndexFault, IndexWorker};
+use storage::state::{Closed, IndexFault, IndexWorker};
 use storage::vault::Vault;
 use tokio::sync::{oneshot, watch};
 
@@ -64,6 +64,8 @@ use crate::shard::question::{Fitness, Question};
 
 /// What shards may hand to the state index before it is considered stuck.
 const INDEX_QUEUE_BYTES_MAX: usize = 512 << 20;
+/// How long stopping waits for the state index to let go of its files.
+const INDEX_CLOSE_MAX: Duration = Duration::from_secs(5);
 /// How long stopping waits for requests that are under way.
 const UNDER_WAY_MAX: Duration = Duration::from_secs(5);
 /// How long stopping waits for progress, such as feed cursors, to be recorded.
@@ -332,6 +334,11 @@ impl Node {
         for task in self.pulse.drain(..) {
             task.abort();
             task.await.ok();
+        }
+        let services = Arc::clone(&self.services);
+        let closed = tokio::task::spawn_blocking(move || services.index.close(INDEX_CLOSE_MAX));
+        if !matches!(closed.await, Ok(Closed::Cleanly)) {
+            tracing::warn!("the state index was not closed in time");
         }
         self.services.log.stop();
         if let Some(thread) = self.log_thread.take() {

@@ -63,6 +63,10 @@ fn is_wanted(place: &Place, node: NodeId) -> bool {
 impl Maintenance {
     /// Lets go of the replicas that others know to have no part in their groups.
     pub(crate) async fn forget_removed(&mut self) -> Result<(), Postponed> {
+        // It would wait for space that the rest of maintenance may make.
+        if self.services.index.lacks_space() {
+            return Ok(());
+        }
         for shard in self.shards.clone() {
             let Some(progress) = self.services.progress_of(shard) else { continue };
             let as_of = progress.removed_as_of.swap(0, Ordering::Relaxed);
@@ -80,6 +84,11 @@ impl Maintenance {
         // It is on its way to being a member again, or has something of its own under way.
         let Ok(durable) = forgotten.await else { return Ok(()) };
         finished(durable).await?;
+        if let Err(error) = self.remove_snapshots(shard) {
+            // The next snapshot of this shard takes them with it.
+            tracing::warn!(shard.id = %shard, %error, "snapshots of a removed replica are left");
+        }
+        self.current.remove(&shard);
         let (done, set) = callback();
         self.services.submit(IndexJob::SetFloor { shard: shard.0, position: 0, done });
         let (done, removed) = callback();
@@ -90,12 +99,8 @@ impl Maintenance {
         };
         if let Err(fault) = indexed {
             self.services.index_fault(&fault);
+            return Err(fault.into());
         }
-        if let Err(error) = self.remove_snapshots(shard) {
-            // The next snapshot of this shard takes them with it.
-            tracing::warn!(shard.id = %shard, %error, "snapshots of a removed replica are left");
-        }
-        self.current.remove(&shard);
         self.services.begin_anew(shard);
         tracing::info!(shard.id = %shard, "a replica that was moved away is gone from this node");
         ask(&actor, ShardMessage::Input(Input::Forgotten))

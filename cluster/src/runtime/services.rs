@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use ractor::ActorRef;
 use storage::metrics::StorageMetrics;
-use storage::state::{IndexFault, IndexJob, IndexWorker, set_aside};
+use storage::state::{IndexFault, IndexJob, IndexWorker, SubmitError, set_aside};
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 
@@ -111,10 +111,13 @@ impl Progress {
 
 impl Services {
     pub(crate) fn submit(&self, job: IndexJob) {
-        if let Err(error) = self.index.submit(job) {
+        match self.index.submit(job) {
+            Ok(()) => {}
+            // Whoever waits for it learns that nothing comes any more.
+            Err(SubmitError::Closed { .. }) if self.shards.is_stopping() => {}
             // The shards bound what they hand over below the queue's size, so this is a stuck
             // index, and what it was to keep exists nowhere else in memory.
-            fail(&format!("the state index takes no more work: {error}"));
+            Err(error) => fail(&format!("the state index takes no more work: {error}")),
         }
     }
 
@@ -127,13 +130,24 @@ impl Services {
         fail(&format!("the state index failed; the next start rebuilds it: {why}"))
     }
 
-    /// As [`Self::index_failed`], but that an index which only lacks space is sound: the next start
-    /// uses it. One that is open waits for space, and says so only as it closes.
-    pub(crate) fn index_fault(&self, fault: &IndexFault) -> ! {
-        if fault.is_storage_full() {
+    /// As [`Self::index_failed`], but that a node which stops needs the index no more, and that one
+    /// which only lacks space is sound.
+    pub(crate) fn index_fault(&self, fault: &IndexFault) {
+        if self.shards.is_stopping() {
+            tracing::debug!(%fault, "the state index is closed");
+        } else if fault.is_storage_full() {
             fail(&format!("the state index has no space: {}", explained(fault)))
+        } else {
+            self.index_failed(&explained(fault))
         }
-        self.index_failed(&explained(fault))
+    }
+
+    /// Resolves once the state index waits for space: whoever waits for it waits for that too.
+    pub(crate) async fn index_lacks_space(&self) {
+        const PAUSE: Duration = Duration::from_millis(200);
+        while !self.index.lacks_space() {
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 
     /// Ends the process when the index hangs.

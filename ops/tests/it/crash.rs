@@ -268,6 +268,11 @@ async fn carts_that_left_memory_are_read_from_a_full_disk() {
         client.ask(Ask::get(guest.who(), guest.path())).await.expect(200);
     }
     assert!(server.is_running());
+    disk.fill();
+    let end = deadline();
+    while client.ask(create()).await.status != 507 {
+        assert!(storage::clock::monotonic() < end, "changes are taken on a full disk");
+    }
     assert_eq!(server.terminate().code(), Some(0));
 }
 

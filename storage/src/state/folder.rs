@@ -10,6 +10,7 @@ use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use super::IndexFault;
+use super::ballast::Ballast;
 use crate::codec;
 
 const CURRENT: &str = "CURRENT";
@@ -81,6 +82,20 @@ fn remove_others(path: &Path, keep: &Path) {
     }
 }
 
+/// Removes what an opening of sled left behind as it found no space: the next one would take it for
+/// its newest snapshot, and damaged.
+pub(super) fn remove_unfinished(generation: &Path) {
+    let Ok(entries) = fs::read_dir(generation) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("snap.") && name.ends_with(".generating") {
+            // What stays is met again as the index opens.
+            fs::remove_file(entry.path()).ok();
+        }
+    }
+}
+
 /// Renames the index's folder to `<name>.bad-<n>`, so that the next open starts an empty one.
 /// At most one folder that was set aside is kept, for a person to look at.
 ///
@@ -103,6 +118,8 @@ pub fn set_aside(path: &Path) -> Result<Option<PathBuf>, IndexFault> {
             number = number.max(n.saturating_add(1));
             fs::remove_dir_all(entry.path())?;
         }
+        // It is of no use to whoever looks at the folder.
+        Ballast::in_folder(path).throw();
         let aside = parent.join(format!("{prefix}{number}"));
         fs::rename(path, &aside)?;
         sync_folder(parent)?;
@@ -119,6 +136,9 @@ fn numbered(name: &str, prefix: &str) -> Option<u64> {
 /// reach the device.
 pub(super) fn sync_files(path: &Path, generation: &Path) -> Result<(), IndexFault> {
     let fault = |error| IndexFault::io("syncing", generation, error);
+    // What a failed sync was to keep may be lost, and the next one would not say so. Want of space is
+    // no excuse here, as it is where something is written again.
+    let fault = |error: io::Error| fault(io::Error::other(error));
     visit(generation, DEPTH_MAX, &mut |file| File::open(file)?.sync_all()).map_err(fault)?;
     sync_folder(path).map_err(fault)
 }

@@ -30,15 +30,15 @@ const OWN_BATCH: u8 = b'n';
 
 /// An open state index. It has one owner, usually an [`super::IndexWorker`].
 pub struct StateIndex {
-    /// `None` only while it is dropped.
-    db: Option<Db>,
-    path: PathBuf,
-    generation: u64,
-    options: IndexOptions,
-    summaries: HashMap<u32, Summary>,
-    recent: Recent,
-    ballast: Ballast,
-    fault: Option<IndexFault>,
+    /// `None` while it is opened again.
+    pub(super) db: Option<Db>,
+    pub(super) path: PathBuf,
+    pub(super) generation: u64,
+    pub(super) options: IndexOptions,
+    pub(super) summaries: HashMap<u32, Summary>,
+    pub(super) recent: Recent,
+    pub(super) ballast: Ballast,
+    pub(super) fault: Option<IndexFault>,
 }
 
 impl fmt::Debug for StateIndex {
@@ -65,11 +65,8 @@ impl StateIndex {
         if found == FolderFound::Created {
             folder::set_current(path, generation)?;
         }
-        match ballast.lay() {
-            Err(fault) if !fault.is_storage_full() => return Err(fault),
-            // It serves as long as nobody takes more.
-            Ok(()) | Err(_) => {}
-        }
+        // The index serves without, as long as nobody takes all space.
+        ballast.lay().unwrap_or_else(|fault| tracing::warn!(%fault, "no space is put by"));
         let index = Self {
             db: Some(db),
             path: path.to_owned(),
@@ -82,49 +79,6 @@ impl StateIndex {
         };
         let took = clock::monotonic().duration_since(started);
         Ok(Opened { index, generation, folder: found, took })
-    }
-
-    /// Opens sled again after it found no space, and gives it what it may have lost. It may take the
-    /// space put by, which [`Self::put_space_by`] then restores.
-    pub fn reopen(&mut self) -> Result<(), IndexFault> {
-        self.close();
-        self.ballast.throw();
-        let reopened = self.reopened();
-        self.fault = reopened.clone().err();
-        reopened
-    }
-
-    fn reopened(&mut self) -> Result<(), IndexFault> {
-        let (db, found, _) = open_in_time(&self.path, &self.options)?;
-        if found != self.generation {
-            return Err(IndexFault::Generation { marker: self.generation, found: Some(found) });
-        }
-        self.summaries.clear();
-        let recent = &self.recent;
-        let restored = caught("opening again", || {
-            let found = last_batch(&db)?;
-            let last = recent.next() - 1;
-            for batch in recent.since(found).ok_or(IndexFault::RolledBack { found, last })? {
-                apply_batch(&db, batch)?;
-            }
-            db.flush().map(drop).map_err(IndexFault::sled("opening again"))
-        });
-        self.db = Some(db);
-        restored?;
-        self.recent.clear();
-        Ok(())
-    }
-
-    /// Puts space by for a reopening. It is an error when there is none, or none beyond that to go on
-    /// with.
-    pub fn put_space_by(&self) -> Result<(), IndexFault> {
-        self.ballast.lay()?;
-        self.ballast.check_room()
-    }
-
-    /// What all calls are refused for.
-    pub fn fault(&self) -> Option<&IndexFault> {
-        self.fault.as_ref()
     }
 
     /// The identity of the folder.
@@ -201,6 +155,7 @@ impl StateIndex {
 
     /// Applies a batch and keeps it until it is in sled's files.
     fn commit(&mut self, doing: &'static str, mut batch: Vec<Change>) -> Result<(), IndexFault> {
+        self.ballast.check_room()?;
         let key = record::own_key(OWN_BATCH, 0);
         let value = record::own_value(&key, &[self.recent.next()]);
         batch.push((key, Some(value)));
@@ -321,7 +276,10 @@ impl StateIndex {
         self.flush()?;
         let path = self.path.clone();
         let generation = folder::generation_path(&path, self.generation);
-        self.guarded("flushing", |_| folder::sync_files(&path, &generation))
+        self.guarded("flushing", |_| folder::sync_files(&path, &generation))?;
+        // There may have been no space for it before; without it, all is as it was.
+        self.ballast.lay().ok();
+        Ok(())
     }
 
     /// Bytes of all the index's files.
@@ -361,7 +319,7 @@ impl StateIndex {
         result
     }
 
-    fn close(&mut self) {
+    pub(super) fn close(&mut self) {
         let Some(db) = self.db.take() else { return };
         if self.fault.is_none() {
             return drop(caught("closing", || {
@@ -408,7 +366,7 @@ fn stored_element(db: &Db, shard: u32, key: &[u8]) -> Result<Option<u64>, IndexF
     }
 }
 
-fn apply_batch(db: &Db, changes: &[Change]) -> Result<(), IndexFault> {
+pub(super) fn apply_batch(db: &Db, changes: &[Change]) -> Result<(), IndexFault> {
     let mut batch = sled::Batch::default();
     for (key, value) in changes {
         match value {
@@ -420,6 +378,6 @@ fn apply_batch(db: &Db, changes: &[Change]) -> Result<(), IndexFault> {
 }
 
 /// The number of the last batch in the tree; none in one of before they had any.
-fn last_batch(db: &Db) -> Result<u64, IndexFault> {
+pub(super) fn last_batch(db: &Db) -> Result<u64, IndexFault> {
     Ok(own::<1>(db, OWN_BATCH, 0)?.map_or(0, |[number]| number))
 }

@@ -91,6 +91,7 @@ fn open_current(path: &Path, cache_bytes: u64) -> Result<(Db, u64, FolderFound),
 /// No compression: bodies may be sealed, and snapshots hold the compressed copy. The flusher must
 /// run, for sled reclaims space only in it. (sled's `mode` is read by nothing in this version.)
 fn open_sled(home: &Path, cache_bytes: u64) -> Result<Db, IndexFault> {
+    folder::remove_unfinished(home);
     let config = sled::Config::new()
         .path(home)
         .cache_capacity(cache_bytes)
@@ -110,7 +111,7 @@ fn open_sled(home: &Path, cache_bytes: u64) -> Result<Db, IndexFault> {
 
 /// sled's own threads may hold the files of an index for a moment after it was dropped. Its error
 /// for that has no kind of its own.
-fn is_locked(error: &io::Error) -> bool {
+pub(super) fn is_locked(error: &io::Error) -> bool {
     error.to_string().starts_with("could not acquire lock")
 }
 

@@ -10,6 +10,7 @@
 
 mod job;
 mod queue;
+mod shortage;
 
 use std::fmt;
 use std::io;
@@ -23,9 +24,6 @@ use super::{IndexFault, StateIndex};
 use crate::clock;
 
 pub use self::job::{Callback, IndexJob, ScanSink};
-
-/// Between looks at whether there is space again.
-const MEND_PAUSE: Duration = Duration::from_millis(500);
 
 /// Why a job was not taken; it comes back untouched.
 #[derive(thiserror::Error)]
@@ -122,7 +120,7 @@ impl IndexWorker {
     }
 
     /// Finishes the queue and closes the index; abandons it when that takes longer than `patience`.
-    pub fn close(self, patience: Duration) -> Closed {
+    pub fn close(&self, patience: Duration) -> Closed {
         let mut queue = self.shared.lock();
         queue.advance(Progress::Closed);
         self.shared.changed.notify_all();
@@ -158,7 +156,10 @@ fn work(mut index: StateIndex, shared: &Shared) {
     let undone = loop {
         match next(shared) {
             Next::Run(job) => {
-                let Some((job, fault)) = run(&mut index, shared, job) else { continue };
+                let Some((job, fault)) = run(&mut index, shared, job) else {
+                    shared.lock().goes_well();
+                    continue;
+                };
                 let put_off = shared.lock().puts_off(job, fault);
                 if let Err(job) = put_off {
                     job.refuse(IndexFault::Abandoned);
@@ -198,23 +199,7 @@ fn mend(index: &mut StateIndex, shared: &Shared) {
         None => Ok(()),
     });
     let space = reopened.and_then(|()| index.put_space_by());
-    let mut queue = shared.lock();
-    let Some(shortage) = &mut queue.shortage else { return };
-    match space {
-        Err(fault) if fault.is_storage_full() => {
-            shortage.is_readable = index.fault().is_none();
-            shortage.next_try = clock::monotonic() + MEND_PAUSE;
-        }
-        Ok(()) => {
-            tracing::info!("the state index has space again");
-            queue.shortage = None;
-        }
-        // Whoever comes next is told.
-        Err(fault) => {
-            tracing::error!(%fault, "the state index did not survive that it found no space");
-            queue.shortage = None;
-        }
-    }
+    shared.lock().mended(index.fault(), space);
 }
 
 /// Runs a job and answers it, unless it finds no space: then it comes back.

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::job::{Callback, IndexJob, Left};
+use super::shortage::{Shortage, Tried, longer};
 use crate::clock;
 use crate::state::{IndexFault, IndexRecord};
 
@@ -19,6 +20,8 @@ pub(super) struct Queue {
     pub(super) bytes: usize,
     pub(super) running: Option<Running>,
     pub(super) shortage: Option<Shortage>,
+    /// Before the first try of a shortage that follows another at once.
+    relapse_pause: Duration,
     pub(super) progress: Progress,
 }
 
@@ -33,14 +36,6 @@ pub(super) enum Next {
     Wait(Option<Duration>),
     /// To end, and to answer these as they cannot be done.
     End(Option<(VecDeque<IndexJob>, IndexFault)>),
-}
-
-/// A time in which the disk has no space for what the index is to write.
-pub(super) struct Shortage {
-    fault: IndexFault,
-    /// Whether sled answers reads meanwhile.
-    pub(super) is_readable: bool,
-    pub(super) next_try: Instant,
 }
 
 /// How far the worker is on its way to its end.
@@ -91,12 +86,11 @@ impl Queue {
             return Next::End(Some((self.take_all(), fault)));
         }
         let pause = shortage.next_try.saturating_duration_since(now);
-        let is_readable = shortage.is_readable;
-        match self.overtaking_read(is_readable) {
-            Some(read) => read,
-            None if pause.is_zero() => Next::Mend,
-            None => Next::Wait(Some(pause)),
+        if pause.is_zero() {
+            return Next::Mend;
         }
+        let read = if shortage.is_readable { self.overtaking_read() } else { None };
+        read.unwrap_or(Next::Wait(Some(pause)))
     }
 
     /// A job met a disk without space: it waits in front of those that came after it. It comes back
@@ -105,24 +99,44 @@ impl Queue {
         if self.progress == Progress::Abandoned {
             return Err(job);
         }
-        if self.shortage.is_none() {
-            tracing::error!(%fault, "the state index finds no space: what it is to keep waits");
+        let now = clock::monotonic();
+        match &mut self.shortage {
+            Some(shortage) => shortage.goes_on(now),
+            none => {
+                tracing::error!(%fault, "the state index finds no space: what it is to keep waits");
+                *none = Some(Shortage::new(fault, self.relapse_pause, now));
+                self.relapse_pause = longer(self.relapse_pause);
+            }
         }
-        self.shortage = Some(Shortage { fault, is_readable: false, next_try: clock::monotonic() });
         self.bytes += job.bytes();
         self.jobs.push_front(job);
         Ok(())
     }
 
+    /// A job was done: the next shortage will be another one.
+    pub(super) fn goes_well(&mut self) {
+        if self.shortage.is_none() {
+            self.relapse_pause = Duration::ZERO;
+        }
+    }
+
+    /// The index was tried: what it refuses all calls for, and whether there is space.
+    pub(super) fn mended(&mut self, refuses: Option<&IndexFault>, space: Result<(), IndexFault>) {
+        let Some(shortage) = &mut self.shortage else { return };
+        if shortage.tried(refuses, space, clock::monotonic()) == Tried::Ends {
+            self.shortage = None;
+        }
+    }
+
     /// The first read that can be answered before what waits in front of it is done.
-    fn overtaking_read(&mut self, is_readable: bool) -> Option<Next> {
+    fn overtaking_read(&mut self) -> Option<Next> {
         let overtakes = |nth: usize| match self.jobs.get(nth)? {
             IndexJob::Read { shard, key, .. } => {
                 let earlier = self.jobs.iter().take(nth).rev();
                 match earlier.clone().find_map(|job| job.leaves(*shard, key)) {
                     Some(Left::Record(record)) => Some((nth, Some(record))),
                     Some(Left::Nothing) => None,
-                    None => is_readable.then_some((nth, None)),
+                    None => Some((nth, None)),
                 }
             }
             IndexJob::Write { .. }

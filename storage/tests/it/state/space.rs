@@ -8,7 +8,6 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::mpsc;
-use std::time::Duration;
 use storage::clock;
 use storage::state::{Closed, IndexFault, IndexJob, IndexRecord, IndexWorker, StateIndex};
 
@@ -82,7 +81,7 @@ fn write_until(
         worker.submit(IndexJob::Write { writes, done }).unwrap();
         n += 1;
         if n.is_multiple_of(64) {
-            std::thread::sleep(Duration::from_millis(2));
+            std::thread::yield_now();
         }
     }
     n
@@ -108,6 +107,14 @@ fn a_full_disk_makes_writes_wait_and_reads_go_on() {
     let mut written = BTreeMap::new();
     let mut next = 0;
     for round in 0..3 {
+        let before = next;
+        next = write_until(&worker, before, &tx, {
+            let left = std::cell::Cell::new(300);
+            move || left.replace(left.get() - 1) == 0
+        });
+        while written.len() < usize::try_from(next).unwrap() {
+            written.insert(answers.recv_timeout(PATIENCE).unwrap(), round);
+        }
         disk.fill();
         next = write_until(&worker, next, &tx, || worker.lacks_space());
         // One more, which must not be done before there is space.
@@ -117,7 +124,7 @@ fn a_full_disk_makes_writes_wait_and_reads_go_on() {
             move || !first.replace(false)
         });
         written.extend(answers.try_iter().map(|n| (n, round)));
-        assert!(!written.is_empty() && !written.contains_key(&last));
+        assert!(!written.contains_key(&last));
         for n in written.keys().rev().take(300) {
             assert_eq!(read(&worker, *n), Ok(Some(record(*n, &body(*n)))), "record {n}");
         }
@@ -133,6 +140,24 @@ fn a_full_disk_makes_writes_wait_and_reads_go_on() {
     let expected: Vec<_> =
         (0..next).map(|n| (format!("{n:06}").into_bytes(), record(n, &body(n)))).collect();
     assert!(scan(&mut index, 1).unwrap() == expected);
+}
+
+#[test]
+fn what_a_failed_opening_left_behind_is_no_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state");
+    let opened = StateIndex::open(&path, &options()).unwrap();
+    let generation = path.join(format!("g-{:016x}", opened.generation));
+    let mut index = opened.index;
+    index.write(&[put(1, "a", 1, b"tea")]).unwrap();
+    index.sync_files().unwrap();
+    drop(index);
+    // It sorts behind every finished one.
+    let unfinished = generation.join("snap.FFFFFFFFFFFFFFFF.generating");
+    fs::write(&unfinished, b"cut short").unwrap();
+    let mut index = StateIndex::open(&path, &options()).unwrap().index;
+    assert_eq!(index.read(1, b"a").unwrap(), Some(record(1, b"tea")));
+    assert!(!unfinished.exists());
 }
 
 #[test]
