@@ -187,6 +187,7 @@ impl Group {
     pub(crate) fn tick(&mut self) {
         self.ticks += 1;
         self.node.tick();
+        self.forget_silent_leader();
         self.settle_patience();
         if self.ticks.is_multiple_of(OFFER_TICKS) && self.is_leader() {
             self.offer_again();
@@ -248,10 +249,8 @@ impl Group {
     /// An error says what in it cannot be: this replica's past is not what its peers remember.
     pub(crate) fn step(&mut self, message: Message) -> Result<(), String> {
         let kind = message.get_msg_type();
-        // Raft-rs would pass a question on to the leader in its asker's name, and nobody listens to a
-        // node that speaks in another one's. The asker asks again.
-        let passed_on = kind == MessageType::MsgReadIndex && !self.is_leader();
-        if !is_for_peers(kind) || message.to != self.me.0 || passed_on {
+        let is_moot = kind == MessageType::MsgReadIndex && !self.answers(NodeId(message.from));
+        if !is_for_peers(kind) || message.to != self.me.0 || is_moot {
             return Ok(());
         }
         let stepped = catch_unwind(AssertUnwindSafe(|| {
@@ -263,6 +262,13 @@ impl Group {
         }
         self.settle_patience();
         Ok(())
+    }
+
+    /// Whether this replica tells another one from where on it may read. Who does not lead would only
+    /// pass the question on in its asker's name, and nobody listens to a node that speaks in another
+    /// one's. Who is no member would wait for entries that nobody sends it.
+    fn answers(&self, asker: NodeId) -> bool {
+        self.is_leader() && self.members.contains(asker)
     }
 
     pub(crate) fn propose(&mut self, data: Vec<u8>) -> Result<u64, ProposalDropped> {
@@ -498,6 +504,16 @@ impl Group {
     fn follow_members(&mut self) {
         let has_followers = !self.members.is_only(self.me);
         self.node.mut_store().keep_for_followers(has_followers);
+    }
+
+    /// A voter that does not hear its leader stands itself, and knows of none from then on. One that
+    /// may not stand would count on its leader for ever, and so would whoever asks it.
+    fn forget_silent_leader(&mut self) {
+        let raft = &mut self.node.raft;
+        let waits = raft.state == StateRole::Follower && !raft.promotable();
+        if waits && raft.pass_election_timeout() {
+            raft.leader_id = raft::INVALID_ID;
+        }
     }
 
     /// Raft-rs drew a wait at random, if it drew one: this one is repeatable.

@@ -42,6 +42,10 @@ use crate::shard::entry::ENTRY_BYTES_MAX;
 const BORN_FILE: &str = "BORN";
 const LOG_DIR: &str = "log";
 pub(crate) const INDEX_DIR: &str = "state";
+/// Ticks without anything to do after which a group rests: two seconds. By then an election's time
+/// has passed twice, so its leader has counted answers of everybody; and as resting and waking cost a
+/// heartbeat each, there is nothing to gain by a longer wait.
+const RESTS_AFTER_TICKS: u32 = 20;
 
 /// A folder with everything in it open and read.
 pub(crate) struct Opened {
@@ -343,7 +347,7 @@ fn past(
             },
             entry_bytes_max: entry_bytes_max(config.segment_bytes),
             log_cache_bytes_max: LOG_CACHE_BYTES_MAX,
-            rests_after: None,
+            rests_after: Some(RESTS_AFTER_TICKS),
             seed,
         };
         let offer = group.snapshot.as_ref().and_then(|at| {

@@ -39,6 +39,9 @@ impl ShardCore {
                 if let Some(record) = changed.map_err(|why| Fault::of_entry(entry, &why))? {
                     out.push(Output::AppendLazily(record));
                     out.push(Output::Members(self.group.members().clone()));
+                    if !self.is_held() {
+                        self.abandon_reads(out);
+                    }
                 }
             }
         }

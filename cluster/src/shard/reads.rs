@@ -80,7 +80,8 @@ impl Reads {
 
 impl ShardCore {
     pub(crate) fn take_query(&mut self, token: Token, query: Query, out: &mut Vec<Output>) {
-        if self.is_installing() {
+        // Where the group's entries do not come, what a read waits for does not.
+        if self.is_installing() || !self.is_held() {
             return out.push(Output::Reply { token, reply: self.not_leader() });
         }
         let required = query.at_least;
@@ -223,7 +224,8 @@ impl ShardCore {
         );
     }
 
-    /// Sends every waiting read elsewhere: this replica no longer leads, or what it had is void.
+    /// Sends every waiting read elsewhere: this replica no longer leads, has no part in its group any
+    /// more, or what it had is void.
     pub(crate) fn abandon_reads(&mut self, out: &mut Vec<Output>) {
         self.abandon_questions(out);
         let reply = self.not_leader();
@@ -246,3 +248,6 @@ impl ShardCore {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,7 +43,8 @@ impl ShardCore {
             if self.group.hears_everybody() {
                 self.begin_rest(RestRole::Leads { followers: self.group.others() }, out);
             }
-        } else if !self.is_held() {
+        } else if !self.is_held() && self.group.other_leader().is_none() {
+            // Only time shows that a leader is not there any more.
             self.begin_rest(RestRole::Outside, out);
         }
     }

@@ -79,6 +79,7 @@ counts!(
     loads,
     member_changes,
     joined,
+    rests,
     tells,
     invocations,
     silences,

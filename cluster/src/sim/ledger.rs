@@ -69,6 +69,8 @@ pub struct Ledger {
     ops: BTreeMap<u64, Op>,
     /// The newest position each entity's clients know.
     positions: BTreeMap<String, u64>,
+    /// The first of the last looks, one at every entity.
+    looks_from: Option<u64>,
 }
 
 /// What every entity holds in the end.
@@ -140,6 +142,7 @@ impl Workload for Ledger {
         names.extend((0..TELLING).map(|n| format!("e{n}")));
         let look = Deed::Read { freshness: Freshness::Latest, at_least: 0 };
         let looks = (first..).zip(names);
+        self.looks_from = Some(first);
         looks.map(|(op, name)| self.begin(op, name, look.clone(), None)).collect()
     }
 
@@ -159,6 +162,7 @@ impl Workload for Ledger {
     }
 
     fn judge(&self) -> Result<(), String> {
+        self.check_looks()?;
         let finals = self.finals()?;
         self.check_counts(&finals)?;
         self.check_answers(&finals)?;
@@ -228,6 +232,17 @@ impl Ledger {
         let entity = Tally::address(&name);
         self.ops.insert(id, Op { name, deed, key, end: None });
         Operation { entity, wish }
+    }
+
+    /// At rest everybody is answered: without its last look, what an entity holds is unknown.
+    fn check_looks(&self) -> Result<(), String> {
+        let Some(from) = self.looks_from else { return Ok(()) };
+        for (id, op) in self.ops.range(from..) {
+            if op.view()?.is_none() {
+                return Err(format!("operation {id} looks at {} and is not answered", op.name));
+            }
+        }
+        Ok(())
     }
 
     /// The last look at each entity.

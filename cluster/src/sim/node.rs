@@ -48,8 +48,6 @@ pub struct WorldOptions {
     pub segment_bytes: u64,
     /// Small, so that entities leave memory and come back.
     pub resident_bytes_max: usize,
-    /// Groups rest after up to so many ticks without anything to do; never, as on real nodes.
-    pub rests_within: Option<u32>,
 }
 
 /// Why a world came to an end. Only [`End::Fault`] is the system's own doing.
@@ -253,7 +251,8 @@ impl SimNode {
             resident_bytes_max: self.options.resident_bytes_max,
             entry_bytes_max: usize::try_from(self.options.segment_bytes / 2).unwrap_or(usize::MAX),
             log_cache_bytes_max: LOG_CACHE_BYTES_MAX,
-            rests_after: self.options.rests_within.map(|most| 1 + u32::from(seed[7]) % most),
+            // Soon, so that groups rest and wake all the time.
+            rests_after: Some(1 + u32::from(seed[7] % 8)),
             seed,
         }
     }

@@ -17,7 +17,6 @@ const ELECTION: Span = Span::from_secs(8);
 
 fn calm(seed: u64) -> Cluster {
     let world = WorldOptions {
-        rests_within: Some(8),
         kinds: Kinds::default().with::<Tally>(),
         catalogue: None,
         n_shards: SHARDS,

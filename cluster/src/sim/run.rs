@@ -108,7 +108,6 @@ impl Run {
     ) -> Result<Self, String> {
         let kinds = workloads.iter().fold(Kinds::default(), |kinds, load| load.kinds(kinds));
         let world = WorldOptions {
-            rests_within: None,
             kinds,
             catalogue: workloads.iter().find_map(|load| load.catalogue()),
             n_shards: SHARDS,

@@ -83,7 +83,6 @@ impl Run {
         ];
         let fault = faults[usize::try_from(seed % 6).expect("small")];
         let options = WorldOptions {
-            rests_within: None,
             kinds: Kinds::default().with::<Tally>(),
             catalogue: None,
             n_shards: 2,
