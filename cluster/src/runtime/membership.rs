@@ -15,13 +15,13 @@ use crate::entity::{Entity, Wire};
 use crate::fabric::{Envelope, Precondition, Unavailable};
 use crate::ids::{EntityKey, EntityRef, NodeId, ShardId, Slot};
 use crate::node::rest::Standstill;
-use crate::placement::cluster::{Candidate, Cluster, Command, Fewer, Rejection, Reply};
-use crate::placement::giving_up::given_up;
+use crate::placement::cluster::{Candidate, Cluster, Command, Rejection, Reply};
+use crate::placement::governing;
 use crate::placement::member::{Member, Standing};
-use crate::placement::planner::{Rule, plan};
+use crate::placement::planner::Rule;
 use crate::placement::shard_map::ShardMap;
-use crate::placement::steps::{self, Step, Target};
-use crate::replication::members::{MemberChange, MemberStep};
+use crate::placement::steps::Step;
+use crate::placement::tending::{self, Doubts, change_of};
 use crate::runtime::asking::{ask, blocking, finished};
 use crate::runtime::attention::Attention;
 use crate::runtime::handovers::{Handovers, Reports};
@@ -35,7 +35,6 @@ use crate::runtime::services::Services;
 use crate::runtime::shard_actor::ShardMessage;
 use crate::runtime::starts::Starts;
 use crate::shard::io::{Freshness, Input, Query, Reply as ShardReply};
-use crate::shard::lead_view::LeadView;
 use crate::shard::question::{Fitness, Question};
 use crate::time::{Span, Timestamp};
 
@@ -341,7 +340,7 @@ impl Membership {
         }
         let leads_meta = self.services.leaders.of(ShardId::META) == Known::Here;
         if leads_meta && round.is_multiple_of(ROUNDS_PER_PLAN) {
-            self.plan().await;
+            self.govern().await;
         }
         Ok(())
     }
@@ -445,31 +444,16 @@ impl Membership {
     /// Moves a group that this node leads one step nearer to where it is wanted.
     async fn tend(&mut self, group: ShardId) -> Result<Found, Postponed> {
         let cluster = self.handle.known();
-        let Some(place) = cluster.place(group) else { return Ok(Found::Elsewhere) };
         let actor = self.services.shards.get(group).ok_or(Postponed::Stopping)?;
         let (reply, view) = oneshot::channel();
         ask(actor, ShardMessage::LeadView(reply))?;
         let Some(view) = finished(view).await? else { return Ok(Found::Elsewhere) };
-        let learners = if group.is_everywhere() {
-            cluster.learners_everywhere(place)
-        } else {
-            BTreeSet::new()
-        };
-        let mut voters = place.wanted.clone();
-        let declines = |node: &NodeId| self.services.is_reluctant(*node, group);
-        // That passes with time.
-        let is_final = !voters.iter().any(declines);
-        // The sort keeps the order among equals.
-        voters.sort_by_key(|node| self.services.is_unfit(*node) || declines(node));
-        let target = Target { voters, learners };
-        let LeadView { configuration, followers, changed_at } = &view;
-        let is_known = configuration.voters == place.voters;
-        if !configuration.is_joint && !is_known {
-            let voters = configuration.voters.clone();
-            let report = Command::Report { shard: group, voters, at: *changed_at };
+        let tended = tending::tend(self.services.node, group, &cluster, &view, &*self.services);
+        let Some(tended) = tended else { return Ok(Found::Elsewhere) };
+        if let Some(report) = tended.report {
             self.reports.send(group, report, &self.handle);
         }
-        match steps::next(self.services.node, configuration, &target, followers) {
+        match tended.step {
             Some(Step::TransferLead(to)) if !self.handovers.may_try(group, to) => {
                 Ok(Found::Elsewhere)
             }
@@ -489,20 +473,8 @@ impl Membership {
                 }
                 Ok(Found::Elsewhere)
             }
-            None if is_known && is_final => Ok(Found::InOrder),
+            None if tended.in_order => Ok(Found::InOrder),
             None => Ok(Found::Elsewhere),
-        }
-    }
-
-    /// Raises the cluster's level once every member can work at a higher one.
-    async fn raise_level(&self, cluster: &Cluster) {
-        let to = cluster.level_of_all();
-        if to <= cluster.level() {
-            return;
-        }
-        tracing::info!(from = cluster.level(), to, "every node can work at a higher level");
-        if let Err(error) = self.handle.execute(Command::RaiseLevel { to }).await {
-            tracing::warn!(%error, to, "the level was not raised");
         }
     }
 
@@ -527,38 +499,18 @@ impl Membership {
         self.services.metrics.cluster_stands(&cluster, &silent);
     }
 
-    async fn plan(&self) {
+    /// Tells the cluster what is due.
+    async fn govern(&self) {
         let cluster = self.handle.known();
-        self.raise_level(&cluster).await;
-        let silence = self.silence(&cluster);
-        if let Some(node) = given_up(&cluster, &silence, self.rule.replace_after) {
-            tracing::warn!(node.id = node.0, "a node was silent for too long and is replaced");
-            let (to, fewer) = (Standing::Lost, Fewer::Accept);
-            let lost = Command::SetStanding { node, to, fewer };
-            if let Err(error) = self.handle.execute(lost).await {
-                tracing::warn!(%error, "a silent node is not given up");
-            }
-        }
-        for node in cluster.departed() {
-            tracing::info!(node.id = node.0, "a node holds nothing any more and is dropped");
-            let (to, fewer) = (Standing::Removed, Fewer::Refuse);
-            let removed = Command::SetStanding { node, to, fewer };
-            if let Err(error) = self.handle.execute(removed).await {
-                tracing::warn!(%error, "a node that left is not dropped yet");
-            }
-        }
-        let silent = silence.into_keys().collect();
         let everywhere = BTreeSet::from(ShardId::EVERYWHERE);
         let rule = Rule { everywhere, moves_at_once: self.rule.moves_at_once };
-        let wanted = plan(&cluster, &silent, &rule);
-        if wanted.is_empty() {
-            return;
-        }
-        tracing::info!(shards = wanted.len(), "shards are arranged anew");
-        let arrange = Command::Arrange { seen: cluster.version(), wanted };
-        match self.handle.execute(arrange).await {
-            Ok(_) | Err(ClusterError::Rejected(Rejection::StalePlan { .. })) => {}
-            Err(error) => tracing::warn!(%error, "a plan was not taken"),
+        let silence = self.silence(&cluster);
+        for command in governing::due(&cluster, &silence, &rule, self.rule.replace_after) {
+            tracing::info!(?command, "the cluster is told");
+            match self.handle.execute(command).await {
+                Ok(_) | Err(ClusterError::Rejected(Rejection::StalePlan { .. })) => {}
+                Err(error) => tracing::warn!(%error, "what the cluster was told was not taken"),
+            }
         }
     }
 
@@ -582,19 +534,12 @@ impl Membership {
     }
 }
 
-/// A step in the group's own terms.
-fn change_of(step: &Step, view: &LeadView) -> MemberChange {
-    let now = &view.configuration;
-    let steps = match step {
-        Step::AddLearners(nodes) => nodes.iter().copied().map(MemberStep::AddLearner).collect(),
-        Step::Become { voters, learners } => {
-            let votes = voters.difference(&now.voters).copied().map(MemberStep::AddVoter);
-            let learns = learners.difference(&now.learners).copied().map(MemberStep::AddLearner);
-            let goes = now.voters.union(&now.learners).copied();
-            let goes = goes.filter(|node| !voters.contains(node) && !learners.contains(node));
-            votes.chain(learns).chain(goes.map(MemberStep::Remove)).collect()
-        }
-        Step::TransferLead(_) => Vec::new(),
-    };
-    MemberChange { steps }
+impl Doubts for Services {
+    fn is_unfit(&self, node: NodeId) -> bool {
+        self.is_unfit(node)
+    }
+
+    fn declines(&self, node: NodeId, group: ShardId) -> bool {
+        self.is_reluctant(node, group)
+    }
 }
