@@ -21,6 +21,7 @@ pub mod lead_view;
 pub(crate) mod loads;
 pub(crate) mod offers;
 pub mod outbox;
+pub(crate) mod pursuit;
 pub(crate) mod question;
 pub(crate) mod reads;
 pub(crate) mod record;

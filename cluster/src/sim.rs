@@ -1,6 +1,7 @@
 //! The simulator: the code that production runs, on simulated disks, clocks and networks, from one
 //! seed.
 
+pub(crate) mod agent;
 pub(crate) mod checkpoint;
 pub mod client;
 pub(crate) mod clock;
@@ -15,6 +16,7 @@ pub(crate) mod links;
 pub(crate) mod nemesis;
 pub(crate) mod net;
 pub(crate) mod node;
+pub(crate) mod operator;
 pub(crate) mod port;
 #[cfg(test)]
 mod resting_tests;

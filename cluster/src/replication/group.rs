@@ -372,7 +372,9 @@ impl Group {
         let last = self.last_index();
         let others = self.node.raft.prs().iter().filter(|(id, _)| **id != self.me.0);
         let progress = |(id, progress): (&u64, &raft::Progress)| {
-            let behind = last.saturating_sub(progress.matched);
+            // One that has confirmed nothing may have nothing, however short the log is.
+            let confirmed = Some(progress.matched).filter(|matched| *matched > 0);
+            let behind = confirmed.map_or(u64::MAX, |matched| last.saturating_sub(matched));
             // One that has everything is probed, not replicated to, until there is more.
             let follows = progress.state != raft::ProgressState::Snapshot;
             (NodeId(*id), Progress { behind, is_live: follows && progress.recent_active })

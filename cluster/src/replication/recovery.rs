@@ -275,21 +275,20 @@ impl RecoveredGroup {
         kept.chain(passed).sum()
     }
 
-    /// The group's state when everything up to `applied` is in its base already. `offer` is the
-    /// snapshot its log goes on from.
+    /// The group's state when everything up to `applied` is in its base already, and nothing that came
+    /// after `reaches`. `offer` is the snapshot its log goes on from.
     pub(crate) fn into_state(
         mut self,
         applied: (u64, u64),
+        reaches: u64,
         members: GroupMembers,
         offer: Option<SnapshotOffer>,
     ) -> GroupState {
         let snapshot = self.snapshot.as_ref();
         let log_start = snapshot.map_or((0, 0), |at| (at.start, at.start_term));
         let last = self.entries.back().map_or(applied.0, |entry| entry.index).max(applied.0);
-        // A snapshot says how late its records are; those of the state index may be as late as the
-        // last entry.
-        let in_index = if self.index_floor > 0 { last } else { 0 };
-        let whole_at = snapshot.map_or(0, |at| at.end).max(in_index);
+        // Not the last entry: before that is committed, others may have to be given what is here.
+        let whole_at = snapshot.map_or(0, |at| at.end).max(reaches);
         let mut before = applied;
         while let Some(entry) = self.entries.pop_front_if(|entry| entry.index <= applied.0) {
             before = (entry.index, entry.term);

@@ -355,7 +355,7 @@ fn past(
             // Only a follower could miss it, and it gets a newer one.
             offer.inspect_err(|error| tracing::warn!(shard.id = %shard, %error, "no offer")).ok()
         });
-        let state = group.into_state(applied, members, offer);
+        let state = group.into_state(applied, base.reaches, members, offer);
         past.cores.push((shard, ShardCore::restart(shard_config, base, state)?));
     }
     Ok(past)

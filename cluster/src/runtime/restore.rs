@@ -160,6 +160,7 @@ pub(crate) fn read_base(shard: ShardId, index: &mut StateIndex) -> Result<Base, 
     let mut base = Base::default();
     for item in index.scan(shard.0).map_err(failed)? {
         let (key, record) = item.map_err(failed)?;
+        base.reaches = base.reaches.max(record.position);
         let Some(body) = record.body else { continue };
         if key == HEADER_KEY {
             base.restore_header(&body).map_err(unreadable)?;

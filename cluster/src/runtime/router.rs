@@ -23,6 +23,7 @@ use crate::runtime::services::{Services, Shards};
 use crate::runtime::shard_actor::{ShardMessage, Waiter};
 use crate::shard::entry::CommandId;
 use crate::shard::io::{Command, Freshness, Query, Reply};
+use crate::shard::pursuit::{Pursuit, Refusal, Taken};
 use crate::shard::question::{Answer, Question};
 use crate::time::{Span, Timestamp};
 
@@ -158,8 +159,7 @@ impl Router {
         request: impl Fn(Timestamp) -> Request,
     ) -> Result<Reply, Unavailable> {
         let until = instant_of(deadline);
-        let mut not_after = deadline;
-        let mut may_have_started = false;
+        let mut pursuit = Pursuit::until(deadline);
         for attempt in 0_u32.. {
             // What was asked already may have had its effect: its true outcome is waited for.
             if attempt > 0 && !self.services.may_serve(group) {
@@ -169,22 +169,16 @@ impl Router {
                 tokio::time::sleep(RETRY_PAUSE).await;
                 continue;
             }
-            let request = request(not_after);
+            let request = request(pursuit.not_after());
             let permit = door.admission.admit(request.body_bytes()).ok_or_else(|| self.busy())?;
             let reply = match self.node_to_ask(group, attempt) {
                 Some(node) => self.ask_there(node, group, request, until).await,
                 None => self.ask_here(group, request, permit, until).await?,
             };
-            may_have_started |= matches!(reply, Reply::Unknown);
-            // The shard's time is ahead of this node's clock, and nothing was started: what is left of
-            // the caller's patience counts from there. An attempt that may have been started keeps its
-            // own end, or the shard could forget it before this one comes.
-            if let Reply::Expired { at } = reply
-                && !may_have_started
-            {
-                not_after = at.plus(left_until(until));
-            } else if let Some(reply) = settle(group, reply)? {
-                return Ok(reply);
+            match pursuit.take(reply, left_until(until)) {
+                Taken::Outcome(reply) => return Ok(reply),
+                Taken::Refused(refusal) => return Err(unavailable(group, refusal)),
+                Taken::Again => {}
             }
             if Instant::from_std(clock::monotonic()) >= until {
                 break;
@@ -316,27 +310,14 @@ impl Request {
     }
 }
 
-/// The final reply, or `None` when the attempt is to be repeated.
-fn settle(shard: ShardId, reply: Reply) -> Result<Option<Reply>, Unavailable> {
-    match reply {
-        Reply::NotLeader { .. } | Reply::Unknown => Ok(None),
-        Reply::UnknownPosition => Err(Unavailable::UnknownPosition),
-        Reply::Expired { .. } => Err(Unavailable::DeadlineExceeded),
-        Reply::Busy { retry_after } => Err(Unavailable::Busy { retry_after }),
-        Reply::StorageFull => Err(Unavailable::StorageFull),
-        Reply::Fenced => Err(Unavailable::Fenced { shard: shard.0 }),
-        Reply::Accepted { .. }
-        | Reply::Rejected { .. }
-        | Reply::Viewed { .. }
-        | Reply::PreconditionFailed { .. }
-        | Reply::KeyConflict
-        | Reply::ReplyExpired
-        | Reply::TooManyKeys
-        | Reply::Panicked
-        | Reply::Malformed { .. }
-        | Reply::RecordFull
-        | Reply::Changing { .. }
-        | Reply::ChangeRefused { .. } => Ok(Some(reply)),
+/// What a caller is told of a refusal.
+fn unavailable(group: ShardId, refusal: Refusal) -> Unavailable {
+    match refusal {
+        Refusal::TooLate => Unavailable::DeadlineExceeded,
+        Refusal::UnknownPosition => Unavailable::UnknownPosition,
+        Refusal::Busy { retry_after } => Unavailable::Busy { retry_after },
+        Refusal::StorageFull => Unavailable::StorageFull,
+        Refusal::Fenced => Unavailable::Fenced { shard: group.0 },
     }
 }
 

@@ -10,6 +10,7 @@ use crate::fabric::{OutcomeKey, Precondition};
 use crate::ids::{EntityRef, NodeId, ShardId};
 use crate::shard::entry::CommandId;
 use crate::shard::io::{Command, Freshness, Query, Reply, Token};
+use crate::shard::pursuit::{Pursuit, Refusal, Taken};
 use crate::sim::net::Packet;
 use crate::time::{Span, Timestamp};
 
@@ -56,6 +57,7 @@ struct Open {
     number: u64,
     invoked_at: Timestamp,
     deadline: Timestamp,
+    pursuit: Pursuit,
     first_attempt: u64,
     try_at: Timestamp,
     /// The last attempt has no answer yet.
@@ -96,6 +98,7 @@ impl Client {
             number: *number,
             invoked_at: now,
             deadline: now.plus(patience),
+            pursuit: Pursuit::until(now.plus(patience)),
             first_attempt: self.attempts + 1,
             try_at: now,
             unanswered: false,
@@ -114,6 +117,7 @@ impl Client {
         // An earlier attempt went unanswered: its node may be gone.
         if open.unanswered {
             self.leaders.remove(&open.shard);
+            open.pursuit.lost_sight();
         }
         open.unanswered = true;
         open.try_at = now.plus(ATTEMPT);
@@ -131,20 +135,13 @@ impl Client {
             return None;
         }
         let is_last = token % ATTEMPTS == self.attempts;
-        match &reply {
-            Reply::NotLeader { hint } => {
-                match hint {
-                    Some(leader) => self.leaders.insert(open.shard, *leader),
-                    None => self.leaders.remove(&open.shard),
-                };
-                self.try_again(is_last, now)
+        match reply {
+            Reply::NotLeader { hint: Some(leader) } => {
+                self.leaders.insert(open.shard, leader);
             }
-            Reply::Unknown | Reply::Fenced | Reply::Busy { .. } | Reply::StorageFull => {
+            Reply::NotLeader { hint: None } | Reply::Unknown => {
                 self.leaders.remove(&open.shard);
-                self.try_again(is_last, now)
             }
-            // Another attempt may have been in time.
-            Reply::Expired { .. } => self.finish(None, now),
             Reply::Accepted { .. }
             | Reply::Rejected { .. }
             | Reply::Viewed { .. }
@@ -156,8 +153,26 @@ impl Client {
             | Reply::Malformed { .. }
             | Reply::RecordFull
             | Reply::UnknownPosition
+            | Reply::Busy { .. }
+            | Reply::StorageFull
+            | Reply::Fenced
+            | Reply::Expired { .. }
             | Reply::Changing { .. }
-            | Reply::ChangeRefused { .. } => self.finish(Some(reply), now),
+            | Reply::ChangeRefused { .. } => {}
+        }
+        match open.pursuit.take(reply, open.deadline.since(now)) {
+            Taken::Outcome(reply) => self.finish(Some(reply), now),
+            Taken::Again => self.try_again(is_last, now),
+            Taken::Refused(Refusal::UnknownPosition) => {
+                self.finish(Some(Reply::UnknownPosition), now)
+            }
+            // Another attempt may have been in time.
+            Taken::Refused(Refusal::TooLate) => self.finish(None, now),
+            // Whoever is refused asks again, and perhaps another one.
+            Taken::Refused(Refusal::Busy { .. } | Refusal::StorageFull | Refusal::Fenced) => {
+                self.leaders.remove(&open.shard);
+                self.try_again(is_last, now)
+            }
         }
     }
 
@@ -184,7 +199,8 @@ pub(crate) enum Act {
 
 impl Open {
     fn packet(&self, router: u64, token: Token) -> Packet {
-        let (shard, entity, not_after) = (self.shard, self.entity.clone(), self.deadline);
+        let (shard, entity, not_after) =
+            (self.shard, self.entity.clone(), self.pursuit.not_after());
         match self.wish.clone() {
             Wish::Command { key, body } => {
                 let command = Command {

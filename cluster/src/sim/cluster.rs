@@ -11,21 +11,26 @@ use std::collections::BTreeMap;
 use storage::sim_disk::SplitMix64;
 
 use crate::ids::{EntityRef, NodeId, ShardId};
+use crate::placement::cluster::{Candidate, Cluster as Agreed};
+use crate::placement::member::NodeNumber;
 use crate::placement::shard_map::ShardMap;
 use crate::replication::transfer::Transfer;
 use crate::shard::io::{Reply, Token};
+use crate::sim::agent::{Agent, candidate, cluster_ref};
 use crate::sim::client::{Act, Client, Finished, Wish};
 use crate::sim::clock::SimClock;
 use crate::sim::coverage::Coverage;
 use crate::sim::events::Event;
 use crate::sim::net::SimNet;
 use crate::sim::node::{End, SimNode, WorldOptions, fault};
+use crate::sim::operator::Operator;
 use crate::sim::port::SimPort;
 use crate::sim::witness::Witness;
 use crate::time::{Span, Timestamp};
 
 pub(crate) const TICK: Span = Span::from_millis(100);
 const CLIENT_STEP: Span = Span::from_millis(4);
+const OWN_STEP: Span = Span::from_millis(40);
 /// Clients have addresses of their own.
 pub(crate) const CLIENTS_FROM: u64 = 1_000_000;
 
@@ -51,6 +56,7 @@ pub struct Cluster {
     pub(crate) port: SimPort,
     pub(crate) witness: Witness,
     pub(crate) lull_until: Timestamp,
+    pub(crate) operator: Operator,
     clients: Vec<Client>,
     finished: Vec<Finished>,
     events: BTreeMap<(Timestamp, u64), Event>,
@@ -74,6 +80,7 @@ pub(crate) struct Slot {
     pub(crate) turn_is_due: bool,
     pub(crate) index_is_due: bool,
     pub(crate) transfers: BTreeMap<ShardId, (NodeId, Transfer)>,
+    pub(crate) agent: Agent,
 }
 
 impl Cluster {
@@ -89,6 +96,7 @@ impl Cluster {
             port: SimPort::default(),
             witness: Witness::default(),
             lull_until: Timestamp::ZERO,
+            operator: Operator::default(),
             clients: (0..options.n_clients).map(Client::new).collect(),
             finished: Vec::new(),
             events: BTreeMap::new(),
@@ -100,20 +108,34 @@ impl Cluster {
             options,
         };
         let voters: Vec<_> = (1..=cluster.options.n_nodes).map(NodeId).collect();
-        for id in &voters {
-            cluster.add_node(*id, &voters)?;
-        }
         for nth in 0..cluster.clients.len() {
             cluster.after(Span::from_micros(1), Event::Client { nth });
+        }
+        cluster.operator.client = cluster.add_client();
+        // A cluster that keeps itself in order begins with one node, which the others join.
+        let n_first = if cluster.is_governed() { 1 } else { voters.len() };
+        let at_first = voters.get(..n_first).unwrap_or_default();
+        for id in &voters {
+            let number = NodeNumber::try_from(id.0).map_err(|error| fault(&error))?;
+            let holds = at_first.contains(id);
+            let known = if holds { at_first } else { &[] };
+            cluster.add_node(*id, known, candidate(number, id.0))?;
         }
         Ok(cluster)
     }
 
     /// A machine with an empty disk. Without voters it waits to be told who its groups are.
-    pub(crate) fn add_node(&mut self, id: NodeId, voters: &[NodeId]) -> Result<(), End> {
+    pub(crate) fn add_node(
+        &mut self,
+        id: NodeId,
+        voters: &[NodeId],
+        me: Candidate,
+    ) -> Result<(), End> {
         let seed = self.seed.wrapping_mul(1_009).wrapping_add(id.0);
         let node = SimNode::new(id, seed, voters, self.options.world.clone())?;
+        let agent = Agent::new(self.add_client(), me);
         let slot = Slot {
+            agent,
             node,
             clock: SimClock::new(self.random.below(2_000)),
             life: 1,
@@ -127,6 +149,29 @@ impl Cluster {
         self.nodes.insert(id, slot);
         self.began(id);
         Ok(())
+    }
+
+    /// One beside those of the workloads.
+    fn add_client(&mut self) -> usize {
+        let nth = self.clients.len();
+        self.clients.push(Client::new(u64::try_from(nth).unwrap_or(u64::MAX)));
+        self.after(Span::from_micros(1), Event::Client { nth });
+        nth
+    }
+
+    /// Whether the nodes keep the cluster in order by themselves.
+    pub(crate) fn is_governed(&self) -> bool {
+        self.options.world.governed
+    }
+
+    pub(crate) fn groups(&self) -> Vec<ShardId> {
+        self.options.world.groups(self.map)
+    }
+
+    /// What the members agreed on, as far as any of them knows.
+    pub(crate) fn agreed(&self) -> Option<&Agreed> {
+        let known = self.nodes.values().map(|slot| slot.agent.known());
+        known.max_by_key(|known| known.version()).filter(|known| known.version() > 0)
     }
 
     /// A number below `bound`, from the seed.
@@ -187,8 +232,8 @@ impl Cluster {
 
     /// A client without an operation.
     pub fn idle_client(&mut self) -> Option<usize> {
-        let idle: Vec<_> =
-            self.clients.iter().enumerate().filter(|(_, c)| c.is_idle()).map(|(n, _)| n).collect();
+        let asking = self.clients.iter().take(self.n_asking()).enumerate();
+        let idle: Vec<_> = asking.filter(|(_, c)| c.is_idle()).map(|(n, _)| n).collect();
         let nth = self.draw(u64::try_from(idle.len()).unwrap_or(0));
         idle.get(usize::try_from(nth).unwrap_or(0)).copied()
     }
@@ -198,6 +243,23 @@ impl Cluster {
         self.say(|| format!("client {client} begins {op} on {entity}: {wish:?}"));
         if let Some(client) = self.clients.get_mut(client) {
             client.begin(op, entity, shard, wish, now, patience);
+        }
+    }
+
+    /// Clients of the workloads; behind them are those of the cluster's own.
+    fn n_asking(&self) -> usize {
+        usize::try_from(self.options.n_clients).unwrap_or(usize::MAX)
+    }
+
+    pub(crate) fn is_idle(&self, client: usize) -> bool {
+        self.clients.get(client).is_some_and(Client::is_idle)
+    }
+
+    /// Lets one of the cluster's own clients ask the cluster's entity.
+    pub(crate) fn begin_for(&mut self, client: usize, wish: Wish, patience: Span) {
+        let now = self.now;
+        if let Some(client) = self.clients.get_mut(client) {
+            client.begin(u64::MAX, cluster_ref(), ShardId::META, wish, now, patience);
         }
     }
 
@@ -253,6 +315,8 @@ impl Cluster {
         slot.index_is_due = false;
         slot.transfers.clear();
         let life = slot.life;
+        slot.agent.restart(life);
+        self.look_soon(node, life);
         let first = Span::from_micros(self.random.below(TICK.as_micros()));
         self.after(first, Event::Tick { node, life });
         self.want_turn(node);
@@ -287,7 +351,7 @@ impl Cluster {
     /// A replica that starts again must not be of a time before what it said.
     pub(crate) fn check_start(&self, node: NodeId) -> Result<(), End> {
         let Some(slot) = self.nodes.get(&node) else { return Ok(()) };
-        let mut cores = self.map.shards().zip(&slot.node.cores);
+        let mut cores = self.groups().into_iter().zip(&slot.node.cores);
         cores.try_for_each(|(shard, core)| {
             let (term, last) = (core.group.term(), core.group.last_index());
             let checked = self.witness.check_start(node, shard, term, last);
@@ -315,32 +379,67 @@ impl Cluster {
         Err(fault(&format!("shard {shard} had leaders {one} and {other} in term {term}")))
     }
 
-    pub(crate) fn answer(&mut self, token: Token, reply: Reply) {
+    pub(crate) fn answer(&mut self, token: Token, reply: Reply) -> Result<(), End> {
         self.note(token, 0);
         let (now, nth) = (self.now, usize::try_from(Client::of(token)).unwrap_or(usize::MAX));
         let client = self.clients.get_mut(nth);
         let finished = client.and_then(|client| client.take(token, reply, now));
-        if let Some(finished) = finished {
-            self.finish(finished);
+        finished.map_or(Ok(()), |finished| self.finish(nth, finished))
+    }
+
+    fn finish(&mut self, nth: usize, finished: Finished) -> Result<(), End> {
+        if nth == self.operator.client {
+            return self.operated(&finished);
         }
+        if let Some(node) = self.agent_of(nth) {
+            self.say(|| format!("node {} is told by the cluster: {:?}", node.0, finished.reply));
+            let told = self.nodes.get_mut(&node).map(|slot| slot.agent.finish(&finished));
+            if let Some(Err(why)) = told {
+                self.refused(node, &why);
+            }
+            return Ok(());
+        }
+        if nth < self.n_asking() {
+            self.say(|| format!("operation {} ends: {:?}", finished.op, finished.reply));
+            self.finished.push(finished);
+        }
+        Ok(())
     }
 
-    fn finish(&mut self, finished: Finished) {
-        self.say(|| format!("operation {} ends: {:?}", finished.op, finished.reply));
-        self.finished.push(finished);
+    /// The node that a client is the agent of.
+    fn agent_of(&self, nth: usize) -> Option<NodeId> {
+        let of_agent = |(_, slot): &(&NodeId, &Slot)| slot.agent.client == nth;
+        self.nodes.iter().find(of_agent).map(|(id, _)| *id)
     }
 
-    pub(crate) fn act(&mut self, nth: usize) {
-        self.after(CLIENT_STEP, Event::Client { nth });
+    /// From where a client asks: an agent from its node, everybody else from outside.
+    pub(crate) fn address_of(&self, nth: usize) -> NodeId {
+        let outside = NodeId(CLIENTS_FROM + u64::try_from(nth).unwrap_or(0));
+        if nth <= self.operator.client { outside } else { self.agent_of(nth).unwrap_or(outside) }
+    }
+
+    pub(crate) fn act(&mut self, nth: usize) -> Result<(), End> {
+        let me = self.address_of(nth);
+        let is_gone = nth > self.operator.client && !self.nodes.contains_key(&me);
+        if is_gone {
+            return Ok(());
+        }
+        self.after(
+            if nth < self.n_asking() { CLIENT_STEP } else { OWN_STEP },
+            Event::Client { nth },
+        );
+        if nth == self.operator.client {
+            self.operate_on();
+        }
         let elsewhere = self.any_node();
         let now = self.now;
-        let Some(client) = self.clients.get_mut(nth) else { return };
+        let Some(client) = self.clients.get_mut(nth) else { return Ok(()) };
         match client.act(now, elsewhere) {
-            Act::Nothing => {}
-            Act::Finished(finished) => self.finish(finished),
+            Act::Nothing => Ok(()),
+            Act::Finished(finished) => self.finish(nth, finished),
             Act::Send { to, packet } => {
-                let me = NodeId(CLIENTS_FROM + u64::try_from(nth).unwrap_or(0));
                 self.send(me, to, packet);
+                Ok(())
             }
         }
     }

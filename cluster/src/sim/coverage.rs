@@ -29,8 +29,9 @@ pub struct Coverage {
     pub stores: u64,
     pub loads: u64,
     pub member_changes: u64,
-    /// Machines that joined.
+    /// Machines that joined, and disks that were lost for good.
     pub joined: u64,
+    pub wiped: u64,
     /// Times that a replica rested for want of anything to do.
     pub rests: u64,
     pub tells: u64,
@@ -79,6 +80,7 @@ counts!(
     loads,
     member_changes,
     joined,
+    wiped,
     rests,
     tells,
     invocations,

@@ -50,6 +50,11 @@ pub(crate) enum Event {
     Client {
         nth: usize,
     },
+    /// The node's agent looks at the cluster.
+    Look {
+        node: NodeId,
+        life: u64,
+    },
     Restart {
         node: NodeId,
     },
@@ -70,6 +75,7 @@ impl Cluster {
             Event::Turn { node, .. }
             | Event::Synced { node, .. }
             | Event::Indexed { node, .. }
+            | Event::Look { node, .. }
             | Event::Answer { node, .. } => *node,
             Event::Arrive { .. }
             | Event::Tick { .. }
@@ -131,7 +137,8 @@ impl Cluster {
                     self.want_turn(node);
                 }
             }
-            Event::Client { nth } => self.act(nth),
+            Event::Client { nth } => self.act(nth)?,
+            Event::Look { node, life } => self.look(node, life),
             Event::Restart { node } => self.restart(node)?,
             Event::FreeDisk { node } => self.free_disk(node),
             Event::Part { with } => self.part_in_two(&with),
@@ -159,7 +166,7 @@ impl Cluster {
 
     /// Gives every shard of a node its inputs, and carries on what comes out.
     fn turn(&mut self, node: NodeId) -> Result<(), End> {
-        for shard in self.map.shards() {
+        for shard in self.groups() {
             let Some(slot) = self.nodes.get_mut(&node) else { return Ok(()) };
             let mut worked = false;
             let mut done = Ok(());

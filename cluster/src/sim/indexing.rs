@@ -120,7 +120,7 @@ impl SimNode {
         let mut recovering = Recovering::expecting(&floors);
         self.log = self.open_log_into(&mut recovering)?;
         let mut lacks = false;
-        for shard in self.map().shards() {
+        for shard in self.options.groups(self.map()) {
             let Some(group) = recovering.get(group_of(shard)) else { continue };
             lacks |= group.needs_more_of_the_log(floors.get(&shard).copied());
             // A disk that lied about a sync may have kept the index and lost the log.

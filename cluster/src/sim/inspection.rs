@@ -14,7 +14,7 @@ impl Cluster {
     /// Compares replicas that are at the same place. Gives how many were.
     pub fn compare_replicas(&self) -> Result<u64, End> {
         let mut compared = 0;
-        for shard in self.map.shards() {
+        for shard in self.groups() {
             let mut seen: Vec<(u64, NodeId, [u8; 32])> = Vec::new();
             for (id, slot) in self.nodes.iter().filter(|(_, slot)| slot.is_up) {
                 let Some((applied, hash)) = state_hash(&slot.node, shard) else { continue };
@@ -35,31 +35,51 @@ impl Cluster {
 
     /// Whether every running member of every group has applied the same, and nothing waits.
     pub fn is_at_rest(&self) -> bool {
-        self.map.shards().all(|shard| {
-            let Some(leader) = self.leader_of(shard).and_then(|id| self.nodes.get(&id)) else {
-                return false;
-            };
-            let Some(leader) = leader.node.core(shard) else { return false };
-            let status = leader.status();
-            let members = leader.members();
-            let level = self.nodes.iter().filter(|(id, _)| members.contains(**id)).all(|(_, s)| {
-                s.is_up && s.node.core(shard).is_some_and(|c| c.status().applied == status.applied)
-            });
-            let done = status.waiting_tells == 0 && status.open_invocations == 0;
-            level && done && status.timers == 0 && !members.is_changing()
-        })
+        let in_order = !self.is_governed() || self.is_settled();
+        in_order
+            && self.groups().into_iter().all(|shard| {
+                let Some(leader) = self.leader_of(shard).and_then(|id| self.nodes.get(&id)) else {
+                    return false;
+                };
+                let Some(leader) = leader.node.core(shard) else { return false };
+                let status = leader.status();
+                let members = leader.members();
+                let level =
+                    self.nodes.iter().filter(|(id, _)| members.contains(**id)).all(|(_, s)| {
+                        s.is_up
+                            && s.node
+                                .core(shard)
+                                .is_some_and(|c| c.status().applied == status.applied)
+                    });
+                let done = status.waiting_tells == 0 && status.open_invocations == 0;
+                level && done && status.timers == 0 && !members.is_changing()
+            })
     }
 
     /// What an operator would look at when a cluster does not come to rest.
     pub fn describe(&self) -> String {
-        let mut text = String::new();
-        for shard in self.map.shards() {
+        let mut text = self.describe_agreed();
+        for shard in self.groups() {
             for (NodeId(id), slot) in &self.nodes {
                 let Some(core) = slot.node.core(shard) else { continue };
                 let (status, followers) = (core.status(), core.followers());
                 let line = format!("{shard} on {id} up {}: {status:?} {followers:?}\n", slot.is_up);
                 text.push_str(&line);
             }
+        }
+        text
+    }
+}
+
+impl Cluster {
+    fn describe_agreed(&self) -> String {
+        let mut text = String::new();
+        let Some(agreed) = self.agreed() else { return text };
+        for (NodeId(id), member) in agreed.members() {
+            text.push_str(&format!("member {id} is {}\n", member.standing.name()));
+        }
+        for (group, place) in agreed.places() {
+            text.push_str(&format!("group {group}: {place:?}\n"));
         }
         text
     }

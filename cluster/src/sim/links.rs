@@ -10,8 +10,9 @@ use crate::ids::{EntityRef, NodeId, ShardId};
 use crate::replication::offer::SnapshotOffer;
 use crate::replication::transfer::{ChunkWanted, Transfer, read_chunk};
 use crate::shard::io::{Input, Invocation, Output};
+use crate::sim::agent::asked_by_own;
 use crate::sim::client::Client;
-use crate::sim::cluster::{CLIENTS_FROM, Cluster};
+use crate::sim::cluster::Cluster;
 use crate::sim::events::Event;
 use crate::sim::net::Packet;
 use crate::sim::node::{Away, End, fault};
@@ -43,7 +44,14 @@ impl Cluster {
     fn carry(&mut self, node: NodeId, (shard, output): Away) -> Result<(), End> {
         match output {
             Output::Reply { token, reply } => {
-                let client = NodeId(CLIENTS_FROM + Client::of(token));
+                if asked_by_own(token) {
+                    if let Some(slot) = self.nodes.get_mut(&node) {
+                        slot.agent.learn(&reply);
+                    }
+                    return Ok(());
+                }
+                let client = usize::try_from(Client::of(token)).unwrap_or(usize::MAX);
+                let client = self.address_of(client);
                 self.send(node, client, Packet::Reply { token, reply });
             }
             Output::Tell { target, tell } => {
@@ -125,8 +133,7 @@ impl Cluster {
 
     pub(crate) fn arrive(&mut self, from: NodeId, to: NodeId, packet: Packet) -> Result<(), End> {
         if let Packet::Reply { token, reply } = packet {
-            self.answer(token, reply);
-            return Ok(());
+            return self.answer(token, reply);
         }
         let now = self.now;
         let Some(slot) = self.nodes.get_mut(&to).filter(|slot| slot.is_up) else { return Ok(()) };
@@ -143,7 +150,9 @@ impl Cluster {
     }
 
     fn unpack(&mut self, from: NodeId, to: NodeId, packet: Packet) -> Result<(), End> {
+        let now = self.now;
         let Some(slot) = self.nodes.get_mut(&to) else { return Ok(()) };
+        slot.agent.hears(from, now);
         let node = &mut slot.node;
         match packet {
             Packet::Raft(bytes) => {

@@ -4,15 +4,17 @@
 //! takes the node's id with it, as a node that forgot its votes must not come back as itself.
 
 use crate::ids::{NodeId, ShardId};
+use crate::placement::member::NodeNumber;
 use crate::replication::members::{GroupMembers, MemberChange, MemberStep};
 use crate::shard::io::Input;
+use crate::sim::agent::candidate;
 use crate::sim::cluster::{Cluster, Slot};
 use crate::sim::events::Event;
-use crate::sim::node::End;
+use crate::sim::node::{End, fault};
 use crate::time::Span;
 
 /// Tokens of changes nobody waits for.
-const NOBODY: u64 = 1 << 60;
+pub(crate) const NOBODY: u64 = 1 << 60;
 /// One restart in so many finds no state index.
 const INDEX_WIPED_ONE_IN: u64 = 6;
 
@@ -34,6 +36,7 @@ impl Cluster {
             86..88 => self.silence_port(),
             88..90 => self.cut_power(),
             90..94 => self.lull(),
+            _ if self.is_governed() => self.operate()?,
             _ => self.change_members()?,
         }
         Ok(())
@@ -43,6 +46,7 @@ impl Cluster {
     pub fn heal(&mut self, broken: Option<NodeId>) {
         self.net.heal();
         self.port.be_silent(self.now);
+        self.resume_all();
         if let Some(broken) = broken {
             self.isolate(broken);
         }
@@ -60,7 +64,7 @@ impl Cluster {
         }
     }
 
-    fn machines_up(&self) -> usize {
+    pub(crate) fn machines_up(&self) -> usize {
         self.nodes.values().filter(|slot| slot.is_up).count()
     }
 
@@ -293,8 +297,9 @@ impl Cluster {
                 if self.nodes.len() >= usize::try_from(self.options.n_nodes).unwrap_or(0) + 2 {
                     return Ok(());
                 }
+                let number = NodeNumber::try_from(next).map_err(|error| fault(&error))?;
                 self.coverage.joined += 1;
-                return self.add_node(NodeId(next), &[]);
+                return self.add_node(NodeId(next), &[], candidate(number, next));
             }
         };
         let joins = members.learners.first().copied().map(NodeId);

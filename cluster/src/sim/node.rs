@@ -48,6 +48,15 @@ pub struct WorldOptions {
     pub segment_bytes: u64,
     /// Small, so that entities leave memory and come back.
     pub resident_bytes_max: usize,
+    /// Whether the nodes keep the cluster in order by themselves, as real ones do.
+    pub governed: bool,
+}
+
+impl WorldOptions {
+    /// The groups that each node may hold: with what the nodes agree on if they agree on anything.
+    pub(crate) fn groups(&self, map: ShardMap) -> Vec<ShardId> {
+        if self.governed { map.groups().collect() } else { map.shards().collect() }
+    }
 }
 
 /// Why a world came to an end. Only [`End::Fault`] is the system's own doing.
@@ -158,14 +167,14 @@ impl SimNode {
             files: BTreeMap::new(),
             wanted: BTreeSet::new(),
             away: Vec::new(),
-            around: NodeCore::new(map.shards()),
+            around: NodeCore::new(options.groups(map)),
             said: Vec::new(),
             space: Space::Free,
             stats: WorldStats::default(),
             options,
         };
         let members = GroupMembers::voters(voters);
-        let created = node.map.shards().map(|shard| members.record(group_of(shard)));
+        let created = node.groups().into_iter().map(|shard| members.record(group_of(shard)));
         let created: Vec<_> = created.collect();
         node.log.append(&created, Class::Client).map_err(|error| fault(&error))?;
         node.log.sync().map_err(|error| fault(&error))?;
@@ -193,7 +202,7 @@ impl SimNode {
         self.lazy.clear();
         self.writing.clear();
         self.away.clear();
-        self.around = NodeCore::new(self.map.shards());
+        self.around = NodeCore::new(self.groups());
         self.said.clear();
         self.files.clear();
         self.wanted.clear();
@@ -204,9 +213,9 @@ impl SimNode {
         let mut recovering = self.read_log()?;
         self.cores.clear();
         self.covered.clear();
-        self.inbox = self.map.shards().map(|_| VecDeque::new()).collect();
+        self.inbox = self.groups().iter().map(|_| VecDeque::new()).collect();
         let mut out = Vec::new();
-        for shard in self.map.shards() {
+        for shard in self.groups() {
             let group = recovering.take(group_of(shard)).unwrap_or_default();
             let lost = || End::Refused { why: format!("{LOG_DIR}/ holds nothing of {shard}") };
             let members = group.members.clone().ok_or_else(lost)?;
@@ -218,12 +227,12 @@ impl SimNode {
                 self.files.insert(shard, (offer.clone(), at.file.clone()));
                 Ok(offer)
             });
-            let state = group.into_state(applied, members, offer.transpose()?);
+            let state = group.into_state(applied, base.reaches, members, offer.transpose()?);
             let config = self.shard_config(shard);
             let core = ShardCore::restart(config, base, state).map_err(|error| fault(&error))?;
             self.cores.push(core);
         }
-        for shard in self.map.shards() {
+        for shard in self.groups() {
             let now = self.now;
             if let Some(core) = self.core_mut(shard) {
                 core.start(now, &mut out);
@@ -384,7 +393,7 @@ impl SimNode {
         }
         self.space = space;
         self.stats.full += u64::from(space == Space::Full);
-        for shard in self.map.shards() {
+        for shard in self.groups() {
             self.send(shard, Input::Space(space));
         }
     }
@@ -466,6 +475,10 @@ impl SimNode {
         std::mem::take(&mut self.said)
     }
 
+    fn groups(&self) -> Vec<ShardId> {
+        self.options.groups(self.map)
+    }
+
     pub(crate) fn map(&self) -> ShardMap {
         self.map
     }
@@ -482,19 +495,19 @@ impl SimNode {
     }
 
     pub(crate) fn inbox_of(&self, shard: ShardId) -> Option<&VecDeque<Input>> {
-        self.inbox.get(usize::try_from(shard.0).ok()?)
+        self.inbox.get(self.map.nth(shard)?)
     }
 
     fn inbox_mut(&mut self, shard: ShardId) -> Option<&mut VecDeque<Input>> {
-        self.inbox.get_mut(usize::try_from(shard.0).ok()?)
+        self.inbox.get_mut(self.map.nth(shard)?)
     }
 
     pub(crate) fn core(&self, shard: ShardId) -> Option<&ShardCore> {
-        self.cores.get(usize::try_from(shard.0).ok()?)
+        self.cores.get(self.map.nth(shard)?)
     }
 
     fn core_mut(&mut self, shard: ShardId) -> Option<&mut ShardCore> {
-        self.cores.get_mut(usize::try_from(shard.0).ok()?)
+        self.cores.get_mut(self.map.nth(shard)?)
     }
 }
 

@@ -17,6 +17,7 @@ const ELECTION: Span = Span::from_secs(8);
 
 fn calm(seed: u64) -> Cluster {
     let world = WorldOptions {
+        governed: false,
         kinds: Kinds::default().with::<Tally>(),
         catalogue: None,
         n_shards: SHARDS,

@@ -7,6 +7,7 @@
 
 use storage::sim_disk::SplitMix64;
 
+use crate::placement::cluster::Cluster as Agreed;
 use crate::shard::kind::Kinds;
 use crate::sim::cluster::{Cluster, ClusterOptions, Watcher};
 use crate::sim::coverage::Coverage;
@@ -29,6 +30,8 @@ const DISTURB_ONE_IN: u64 = 45;
 const STEPS_PER_COMPARISON: u64 = 100;
 /// Of the safety phase at most: a minute of the cluster's own time and a half.
 const STEPS_MAX: u64 = 9_000;
+/// Until there is a copy of everything on three nodes.
+const STEPS_TO_FOUND: u64 = 6_000;
 /// Between healing a majority and asking every shard: elections, and clients' last deadlines.
 const STEPS_TO_HEAL: u64 = 1_500;
 /// Within which a healed shard must have served.
@@ -106,13 +109,16 @@ impl Run {
         workloads: Vec<Box<dyn Workload>>,
         watcher: Option<Watcher>,
     ) -> Result<Self, String> {
-        let kinds = workloads.iter().fold(Kinds::default(), |kinds, load| load.kinds(kinds));
+        let kinds = Kinds::default().with::<Agreed>();
+        let kinds = workloads.iter().fold(kinds, |kinds, load| load.kinds(kinds));
         let world = WorldOptions {
             kinds,
             catalogue: workloads.iter().find_map(|load| load.catalogue()),
             n_shards: SHARDS,
             segment_bytes: SEGMENT_BYTES,
             resident_bytes_max: RESIDENT_BYTES_MAX,
+            // In the others members change at random, which no planner would do.
+            governed: (seed / 4).is_multiple_of(2),
         };
         let n_nodes = options.n_nodes.unwrap_or(if seed % 4 == 3 { 5 } else { 3 });
         let cluster_options = ClusterOptions { n_nodes, n_clients: CLIENTS, world };
@@ -132,6 +138,7 @@ impl Run {
     /// The safety phase: whatever happens, nothing may be wrong.
     fn be_safe(&mut self) -> Result<(), String> {
         self.cluster.run(WARM_UP).map_err(told)?;
+        self.found()?;
         for step in 1..=STEPS_MAX {
             if self.begun() >= self.options.n_ops {
                 break;
@@ -146,6 +153,17 @@ impl Run {
             }
         }
         Ok(())
+    }
+
+    /// Until the cluster that is to be disturbed is one.
+    fn found(&mut self) -> Result<(), String> {
+        for _ in 0..STEPS_TO_FOUND {
+            if self.cluster.may_lose_one() {
+                return Ok(());
+            }
+            self.cluster.run(STEP).map_err(told)?;
+        }
+        Err(format!("the cluster does not come to be\n{}", self.cluster.describe()))
     }
 
     fn begin_some(&mut self) {
@@ -206,8 +224,9 @@ impl Run {
 
     /// The liveness phase: a majority is healed and the rest stays broken, every shard must serve.
     fn live(&mut self) -> Result<(), String> {
+        // A node that has yet to be replaced must not be the second one to lack.
         let broken = match self.cluster.draw(2) {
-            0 => Some(self.cluster.draw_node()),
+            0 if self.cluster.may_lose_one() => Some(self.cluster.draw_node()),
             _ => None,
         };
         self.cluster.heal(broken);

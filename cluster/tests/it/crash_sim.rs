@@ -83,6 +83,7 @@ impl Run {
         ];
         let fault = faults[usize::try_from(seed % 6).expect("small")];
         let options = WorldOptions {
+            governed: false,
             kinds: Kinds::default().with::<Tally>(),
             catalogue: None,
             n_shards: 2,

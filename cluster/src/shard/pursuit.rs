@@ -1,0 +1,105 @@
+//! [`Pursuit`]: a request to a group, asked again under the same command id until its outcome is known.
+//!
+//! **Invariants:** a request that may have been started keeps its end: a later one could come when the
+//! group has forgotten the first. One that was not is measured by the group's time, which may be ahead
+//! of the asker's clock.
+
+use crate::shard::io::Reply;
+use crate::time::{Span, Timestamp};
+
+pub(crate) struct Pursuit {
+    not_after: Timestamp,
+    may_have_started: bool,
+}
+
+/// What an answer means for whoever asked.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// It is the outcome.
+    Outcome(Reply),
+    Refused(Refusal),
+    /// It is to be asked again, here or elsewhere.
+    Again,
+}
+
+/// Why a request was not taken.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// Its time is over.
+    TooLate,
+    UnknownPosition,
+    Busy {
+        retry_after: Span,
+    },
+    StorageFull,
+    Fenced,
+}
+
+impl Pursuit {
+    pub(crate) fn until(deadline: Timestamp) -> Self {
+        Self { not_after: deadline, may_have_started: false }
+    }
+
+    /// By when the group must have started it.
+    pub(crate) fn not_after(&self) -> Timestamp {
+        self.not_after
+    }
+
+    /// An attempt went unanswered.
+    pub(crate) fn lost_sight(&mut self) {
+        self.may_have_started = true;
+    }
+
+    /// Takes an answer; `left` is what is left of the asker's patience.
+    pub(crate) fn take(&mut self, reply: Reply, left: Span) -> Taken {
+        match reply {
+            Reply::Unknown => {
+                self.may_have_started = true;
+                Taken::Again
+            }
+            Reply::NotLeader { .. } => Taken::Again,
+            Reply::Expired { at } if !self.may_have_started => {
+                self.not_after = at.plus(left);
+                Taken::Again
+            }
+            Reply::Expired { .. } => Taken::Refused(Refusal::TooLate),
+            Reply::UnknownPosition => Taken::Refused(Refusal::UnknownPosition),
+            Reply::Busy { retry_after } => Taken::Refused(Refusal::Busy { retry_after }),
+            Reply::StorageFull => Taken::Refused(Refusal::StorageFull),
+            Reply::Fenced => Taken::Refused(Refusal::Fenced),
+            Reply::Accepted { .. }
+            | Reply::Rejected { .. }
+            | Reply::Viewed { .. }
+            | Reply::PreconditionFailed { .. }
+            | Reply::KeyConflict
+            | Reply::ReplyExpired
+            | Reply::TooManyKeys
+            | Reply::Panicked
+            | Reply::Malformed { .. }
+            | Reply::RecordFull
+            | Reply::Changing { .. }
+            | Reply::ChangeRefused { .. } => Taken::Outcome(reply),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AT: Timestamp = Timestamp::from_micros(9_000_000);
+    const LEFT: Span = Span::from_secs(2);
+
+    #[test]
+    fn patience_counts_from_the_groups_time_unless_an_attempt_may_have_started() {
+        let mut pursuit = Pursuit::until(Timestamp::from_micros(1_000_000));
+        assert_eq!(pursuit.take(Reply::NotLeader { hint: None }, LEFT), Taken::Again);
+        assert_eq!(pursuit.take(Reply::Expired { at: AT }, LEFT), Taken::Again);
+        assert_eq!(pursuit.not_after(), AT.plus(LEFT));
+        assert_eq!(pursuit.take(Reply::Unknown, LEFT), Taken::Again);
+        let expired = Reply::Expired { at: AT.plus(LEFT) };
+        assert_eq!(pursuit.take(expired, LEFT), Taken::Refused(Refusal::TooLate));
+        assert_eq!(pursuit.not_after(), AT.plus(LEFT));
+        assert_eq!(pursuit.take(Reply::KeyConflict, LEFT), Taken::Outcome(Reply::KeyConflict));
+    }
+}
