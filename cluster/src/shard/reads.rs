@@ -1,8 +1,8 @@
 //! Linearizable reads: asked in batches, served from committed state.
 //!
-//! **Invariants:** a read is served only after the group confirmed leadership *after* the read
-//! arrived, and from a state that holds everything committed, and everything already decided for
-//! its entity, at that moment.
+//! **Invariants:** a read of the latest state is served only after the group confirmed leadership
+//! *after* the read arrived, and from a state that holds everything committed, and everything already
+//! decided for its entity, at that moment; one at a position asks nobody, wherever it is served.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,7 +23,7 @@ pub(crate) struct Reads {
     fresh: Question,
     /// Waiting for the group's answer, by the question's number.
     asked: BTreeMap<u64, Question>,
-    /// Confirmed, waiting until this index is applied.
+    /// Confirmed or in no need of it, waiting until this index is applied.
     confirmed: BTreeMap<u64, Vec<Read>>,
     last_number: u64,
     ticks: u64,
@@ -99,7 +99,14 @@ impl ShardCore {
                 let waiting = self.reads.confirmed.entry(required.min(self.applied.0)).or_default();
                 return waiting.push(Read { token, query, required });
             }
-            return self.reads.fresh.reads.push(Read { token, query, required });
+            let read = Read { token, query, required };
+            return match read.query.freshness {
+                Freshness::Latest => self.reads.fresh.reads.push(read),
+                // As anywhere else.
+                Freshness::Position => {
+                    self.reads.confirmed.entry(required).or_default().push(read);
+                }
+            };
         }
         match query.freshness {
             Freshness::Position => {

@@ -28,6 +28,7 @@ mod persistence;
 mod ports;
 mod reluctance;
 mod removal;
+mod resting;
 mod tally;
 mod unled_reads;
 mod waiting_tells;

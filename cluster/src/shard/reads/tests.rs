@@ -164,6 +164,17 @@ fn a_replica_that_is_no_member_rests_once_it_counts_on_nobody() {
 }
 
 #[test]
+fn a_leader_asks_the_group_for_what_is_latest_alone() {
+    let mut replica = Replica::of(&[1], &[]);
+    replica.read(Freshness::Position, 1);
+    assert_eq!(replica.core.reads.n_asked(), 0);
+    replica.read(Freshness::Latest, 1);
+    assert_eq!(replica.core.reads.n_asked(), 1);
+    assert!(replica.replies.iter().all(|reply| matches!(reply, Reply::Viewed { .. })));
+    assert_eq!(replica.replies.len(), 2);
+}
+
+#[test]
 fn a_leader_lets_members_read_and_nobody_else() {
     let mut replica = Replica::of(&[1], &[2]);
     let question = Entry { data: vec![7].into(), ..Entry::default() };
