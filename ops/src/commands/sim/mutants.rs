@@ -27,6 +27,7 @@ mod finding {
     use serde_json::{Value, json};
 
     use super::super::seeds::{Spent, contained, run_all};
+    use super::super::shop::SharedCounts;
     use super::super::{line, workloads};
     use super::{Exit, ExitCode, Failure, Request, Write};
 
@@ -76,7 +77,8 @@ mod finding {
     fn after_seeds(request: &Request, planted: Planted) -> Option<(u64, String)> {
         (1..).zip(request.seeds.clone()).find_map(|(n, seed)| {
             plant(Some(planted));
-            let ended = contained(|| run(seed, request.options, workloads(), None));
+            let ended =
+                contained(|| run(seed, request.options, workloads(&SharedCounts::default()), None));
             plant(None);
             match ended {
                 Err(Failed::Violation(why)) => Some((n, first_line(&why))),
