@@ -5,6 +5,7 @@
 
 mod codec;
 pub mod domain;
+pub mod mutants;
 
 pub use domain::cart::Cart;
 pub use domain::catalogue::{BookReader, Listing, PriceBook, ProductName};

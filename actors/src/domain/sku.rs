@@ -32,6 +32,7 @@ use serde::{Deserialize, Serialize};
 use super::ids::{ReservationId, SkuCode};
 use super::quantity::{Delta, Quantity, Units};
 use crate::codec;
+use crate::mutants::Mutant;
 pub(crate) use ended::{End, Ended, EndedReservation};
 pub(crate) use ledger::Ledger;
 pub use ledger::{Cause, InvalidReason, LedgerEntry, Reason};
@@ -256,7 +257,9 @@ impl Entity for Sku {
                 for id in ids {
                     self.end(*id, End::Expired, *at);
                 }
-                self.reserved = *reserved;
+                if !Mutant::ExpiryKeepsStock.is_planted() {
+                    self.reserved = *reserved;
+                }
             }
         }
     }

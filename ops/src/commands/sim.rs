@@ -6,12 +6,13 @@
 
 mod mutants;
 mod seeds;
+mod shop;
 
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::process::ExitCode;
-use std::sync::mpsc;
+use std::sync::{Arc, PoisonError, mpsc};
 
 use cluster::sim::coverage::Coverage;
 use cluster::sim::ledger::Ledger;
@@ -21,6 +22,7 @@ use serde_json::{Map, Value, json};
 use storage::clock;
 
 use self::seeds::{Ended, Spent, run_all};
+use self::shop::{Counts, SharedCounts, Shop};
 use crate::failure::{Exit, Failure};
 
 /// From this many seeds on, everything that can happen must have happened.
@@ -57,8 +59,8 @@ pub fn run_command(request: &Request, out: &mut dyn Write) -> Result<ExitCode, F
 }
 
 /// What clients do in every run.
-fn workloads() -> Vec<Box<dyn Workload>> {
-    vec![Box::new(Ledger::default())]
+fn workloads(counts: &SharedCounts) -> Vec<Box<dyn Workload>> {
+    vec![Box::new(Ledger::default()), Box::new(Shop::new(Arc::clone(counts)))]
 }
 
 fn check(request: &Request, out: &mut dyn Write) -> Result<ExitCode, Failure> {
@@ -66,7 +68,8 @@ fn check(request: &Request, out: &mut dyn Write) -> Result<ExitCode, Failure> {
     let mut summary = Summary::default();
     let n_seeds = request.seeds.end - request.seeds.start;
     let mut told_at = clock::monotonic();
-    let run_one = |seed| run(seed, request.options, workloads(), None);
+    let counts = SharedCounts::default();
+    let run_one = |seed| run(seed, request.options, workloads(&counts), None);
     run_all(request.seeds.clone(), request.threads, run_one, &mut |seed, ended| {
         if let Err(failed) = &ended
             && summary.failed.len() < FAILED_TOLD_MAX
@@ -81,7 +84,12 @@ fn check(request: &Request, out: &mut dyn Write) -> Result<ExitCode, Failure> {
         }
         Ok(())
     })?;
+    summary.shop = known(&counts);
     summary.finish(request, &spent, out)
+}
+
+fn known(counts: &SharedCounts) -> Counts {
+    *counts.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Runs one seed and prints what happens.
@@ -90,13 +98,15 @@ fn trace(request: &Request, out: &mut dyn Write) -> Result<ExitCode, Failure> {
     let seed = request.seeds.start;
     let (events_tx, events) = mpsc::sync_channel(1_024);
     let options = request.options;
+    let counts = SharedCounts::default();
+    let loads = workloads(&counts);
     let ended = std::thread::scope(|scope| {
         let watcher = Box::new(move |at: cluster::time::Timestamp, what: &str| {
             // Whoever read the events may have left.
             events_tx.send(format!("{:>13} {what}", at.as_micros())).ok();
         });
-        let running = scope
-            .spawn(move || seeds::contained(|| run(seed, options, workloads(), Some(watcher))));
+        let running =
+            scope.spawn(move || seeds::contained(|| run(seed, options, loads, Some(watcher))));
         for event in events {
             line(out, &event)?;
         }
@@ -107,6 +117,7 @@ fn trace(request: &Request, out: &mut dyn Write) -> Result<ExitCode, Failure> {
     }
     let mut summary = Summary::default();
     summary.take(seed, ended);
+    summary.shop = known(&counts);
     summary.finish(request, &spent, out)
 }
 
@@ -133,6 +144,7 @@ struct Summary {
     virtual_micros: u64,
     trace_hash: u64,
     coverage: Coverage,
+    shop: Counts,
 }
 
 impl Summary {
@@ -161,11 +173,13 @@ impl Summary {
         spent: &Spent,
         out: &mut dyn Write,
     ) -> Result<ExitCode, Failure> {
-        let missing = match self.seeds >= SEEDS_FOR_COVERAGE {
-            true => self.coverage.missing(),
+        let counts: Vec<_> = self.coverage.counts().chain(self.shop.named()).collect();
+        let never = counts.iter().filter(|(_, count)| *count == 0).map(|(name, _)| *name);
+        let missing: Vec<_> = match self.seeds >= SEEDS_FOR_COVERAGE {
+            true => never.collect(),
             false => vec![],
         };
-        let counts = self.coverage.counts().map(|(name, count)| (name.to_owned(), count.into()));
+        let counts = counts.iter().map(|(name, count)| ((*name).to_owned(), (*count).into()));
         let cpu_ms = spent.cpu_ms().max(1);
         let result = json!({
             "seeds": self.seeds,

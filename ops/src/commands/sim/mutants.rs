@@ -20,15 +20,51 @@ pub(super) use finding::find;
 
 #[cfg(feature = "mutants")]
 mod finding {
-    use std::panic;
+    use std::{fmt, panic};
 
-    use cluster::mutants::{Planted, plant};
+    use actors::mutants::{Mutant as ShopMutant, plant as plant_in_shop};
+    use cluster::mutants::{Planted as FabricMutant, plant as plant_in_fabric};
     use cluster::sim::run::{Failed, run};
     use serde_json::{Value, json};
 
     use super::super::seeds::{Spent, contained, run_all};
+    use super::super::shop::SharedCounts;
     use super::super::{line, workloads};
     use super::{Exit, ExitCode, Failure, Request, Write};
+
+    /// A bug of what the shop is made of, or of what carries it.
+    #[derive(Clone, Copy)]
+    enum Planted {
+        Fabric(FabricMutant),
+        Shop(ShopMutant),
+    }
+
+    impl Planted {
+        fn all() -> Vec<Self> {
+            let fabric = FabricMutant::all().into_iter().map(Self::Fabric);
+            fabric.chain(ShopMutant::ALL.into_iter().map(Self::Shop)).collect()
+        }
+    }
+
+    impl fmt::Display for Planted {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            match self {
+                Self::Fabric(mutant) => mutant.fmt(f),
+                Self::Shop(mutant) => write!(f, "{mutant:?}"),
+            }
+        }
+    }
+
+    fn plant(planted: Option<Planted>) {
+        let (mut fabric, mut shop) = (None, None);
+        match planted {
+            Some(Planted::Fabric(mutant)) => fabric = Some(mutant),
+            Some(Planted::Shop(mutant)) => shop = Some(mutant),
+            None => {}
+        }
+        plant_in_fabric(fabric);
+        plant_in_shop(shop);
+    }
 
     pub(in super::super) fn find(
         request: &Request,
@@ -76,7 +112,8 @@ mod finding {
     fn after_seeds(request: &Request, planted: Planted) -> Option<(u64, String)> {
         (1..).zip(request.seeds.clone()).find_map(|(n, seed)| {
             plant(Some(planted));
-            let ended = contained(|| run(seed, request.options, workloads(), None));
+            let ended =
+                contained(|| run(seed, request.options, workloads(&SharedCounts::default()), None));
             plant(None);
             match ended {
                 Err(Failed::Violation(why)) => Some((n, first_line(&why))),
