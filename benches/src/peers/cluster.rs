@@ -106,8 +106,11 @@ impl Cluster {
         Self { disk_mib: Some(mib), ..self }
     }
 
-    pub(crate) fn with_logs_in(self, logs: PathBuf) -> Self {
-        Self { logs, ..self }
+    /// Keeps the logs, if a folder for them is given.
+    pub(crate) fn with_logs_asked(self, logs: Option<&Path>) -> anyhow::Result<Self> {
+        let Some(logs) = logs else { return Ok(self) };
+        std::fs::create_dir_all(logs).with_context(|| format!("cannot make {}", logs.display()))?;
+        Ok(Self { logs: logs.to_owned(), ..self })
     }
 
     pub(crate) fn addresses(&self) -> Addresses {

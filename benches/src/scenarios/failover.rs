@@ -85,11 +85,7 @@ async fn formed(
 ) -> anyhow::Result<Field> {
     let shards = format!("--shards={}", asked.shards);
     let setup = Setup::new(common.omnicart.as_deref(), folder, &[&shards])?;
-    let mut cluster = Cluster::new(setup, folder, None);
-    if let Some(logs) = &asked.logs {
-        std::fs::create_dir_all(logs).context("the logs cannot be kept")?;
-        cluster = cluster.with_logs_in(logs.clone());
-    }
+    let mut cluster = Cluster::new(setup, folder, None).with_logs_asked(asked.logs.as_deref())?;
     cluster.form(NODES, FORMS_WITHIN).await?;
     let mut random = Random::seeded(asked.seed);
     let operator = Operator::of(&cluster, random.branch()).await?;
