@@ -153,19 +153,31 @@ pub(crate) enum Scenario {
     /// were not whole again in time.
     #[command(verbatim_doc_comment)]
     Chaos(Chaos),
-    /// What clients see while a leader of three real nodes is killed or drained.
+    /// What clients see while a leader of three real nodes is killed, drained, or hands over.
     ///
     /// Writes come at fixed times, at 30 % of what the cluster can do; most go to two shards, whose
     /// leader is the victim. Each has ten seconds and is asked of other nodes, under the same key,
-    /// when one fails. A gap is the longest that a write due in it took, one for each event.
+    /// when one fails, and beyond its deadline until its outcome is known. A gap is the longest that
+    /// a write due in an event's course took, one for each event.
     ///
     ///   saturation_per_second, writes_per_second  what 64 clients reach, and the load from then on
-    ///   kill_p50_ms, kill_p99_ms    gaps after kill -9, in shards that the node led
-    ///   drain_p50_ms, drain_p99_ms  the same for SIGTERM, until the process has ended
-    ///   kill, drain          the same with {events, max_ms, others_…: shards led elsewhere, failed}
-    ///   calm_p50_ms, calm_p99_ms    writes before any event
-    ///   fdatasync_p99_ms     of the disk, under this load
-    ///   failed_requests      writes without their outcome in ten seconds; 0 is expected
+    ///   resolution_ms        between two writes to one of the two shards
+    ///   kills, drains, transfers  events of each kind
+    ///   kill_p99_ms          gaps after kill -9, in shards that the node led
+    ///   drain_p99_ms         the same while it is drained through /system/v1/nodes/{id}/drain
+    ///   transfer_p99_ms      the same of shards that /system/v1/shards/{id}/transfer gives to others
+    ///   others_gap_p99_ms    gaps after kill -9 in shards led elsewhere
+    ///   kill, drain, transfer  the same with {events, p50_ms, max_ms, others_…: shards led elsewhere,
+    ///                        others_writes_p99_ms: single writes to them, lasted_p50_ms: how long
+    ///                        the events took, failed}
+    ///   return, resume       a killed node starts and takes its share, a drained one is resumed: all
+    ///                        shards alike
+    ///   calm, calm_p50_ms, calm_p99_ms  the same of half a second before each event; all writes
+    ///                        before any
+    ///   rolling              SIGTERM for each node in turn, which starts again
+    ///   fdatasync_p99_ms     of the disk, all along, under this load
+    ///   failed_requests      writes that took no effect in ten seconds; 0 is expected
+    ///   rolling_failed_requests  those of the rolling restart
     ///   lost, doubled        pieces that stocks hold fewer or more than acknowledged; must be 0
     /// `--seconds` is the time of the measurement before.
     #[command(verbatim_doc_comment)]

@@ -1,14 +1,18 @@
 //! The machine under the figures: cores, its disk's sync, and what a process holds in memory.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use serde::Serialize;
 use storage::clock;
 
-use crate::load::histogram::Latencies;
+use crate::load::histogram::{Latencies, Percentiles};
 
 /// Facts without which the figures of a run say little.
 #[derive(Clone, Debug, Serialize)]
@@ -37,23 +41,85 @@ pub(crate) fn measure(folder: &Path) -> anyhow::Result<Machine> {
 }
 
 fn sync_latencies(folder: &Path) -> std::io::Result<Latencies> {
-    const BLOCK_BYTES: usize = 4_096;
-    const BLOCKS: u64 = 1_024;
     const SYNCS: u64 = 1_000;
-    let path = folder.join("fdatasync.probe");
-    let file = OpenOptions::new().write(true).create(true).truncate(true).open(&path)?;
-    file.write_all_at(&vec![0; BLOCK_BYTES * 1_024], 0)?;
-    file.sync_all()?;
+    let probe = Probe::create(folder)?;
     let mut latencies = Latencies::new();
     for nth in 0..SYNCS {
-        let fill = u8::try_from(nth % 251).unwrap_or(0);
-        file.write_all_at(&[fill; BLOCK_BYTES], nth % BLOCKS * BLOCK_BYTES as u64)?;
-        let started = clock::monotonic();
-        file.sync_data()?;
-        latencies.record(started.elapsed());
+        latencies.record(probe.sync(nth)?);
     }
-    fs::remove_file(&path)?;
     Ok(latencies)
+}
+
+/// A file of its own to sync, gone when dropped.
+struct Probe {
+    path: PathBuf,
+    file: File,
+}
+
+impl Probe {
+    const BLOCK_BYTES: usize = 4_096;
+    const BLOCKS: u64 = 1_024;
+
+    fn create(folder: &Path) -> std::io::Result<Self> {
+        let path = folder.join("fdatasync.probe");
+        let file = OpenOptions::new().write(true).create(true).truncate(true).open(&path)?;
+        file.write_all_at(&vec![0; Self::BLOCK_BYTES * 1_024], 0)?;
+        file.sync_all()?;
+        Ok(Self { path, file })
+    }
+
+    /// Writes one block and makes it durable.
+    fn sync(&self, nth: u64) -> std::io::Result<Duration> {
+        let fill = u8::try_from(nth % 251).unwrap_or(0);
+        let at = nth % Self::BLOCKS * Self::BLOCK_BYTES as u64;
+        self.file.write_all_at(&[fill; Self::BLOCK_BYTES], at)?;
+        let started = clock::monotonic();
+        self.file.sync_data()?;
+        Ok(started.elapsed())
+    }
+}
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        // It lies in a folder that goes with the run.
+        fs::remove_file(&self.path).ok();
+    }
+}
+
+/// Syncs a block from time to time while something else uses the disk, on a thread of its own.
+pub(crate) struct Syncs {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<std::io::Result<Latencies>>,
+}
+
+impl Syncs {
+    /// Seldom enough that the disk hardly notices.
+    const EVERY: Duration = Duration::from_millis(20);
+
+    pub(crate) fn begin(folder: &Path) -> anyhow::Result<Self> {
+        let probe = Probe::create(folder).context("no file can be synced")?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::Builder::new().name("syncs".to_owned()).spawn(move || {
+            let mut latencies = Latencies::new();
+            for nth in 0.. {
+                if stopped.load(Ordering::Relaxed) {
+                    break;
+                }
+                latencies.record(probe.sync(nth)?);
+                std::thread::sleep(Self::EVERY);
+            }
+            Ok(latencies)
+        })?;
+        Ok(Self { stop, thread })
+    }
+
+    pub(crate) fn end(self) -> anyhow::Result<Percentiles> {
+        self.stop.store(true, Ordering::Relaxed);
+        let ended = self.thread.join();
+        let latencies = ended.map_err(|_| anyhow::anyhow!("the thread that syncs panicked"))?;
+        Ok(latencies.context("the disk cannot be measured")?.percentiles())
+    }
 }
 
 fn cpu_model() -> String {
@@ -91,6 +157,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let machine = measure(folder.path()).unwrap();
         assert!(machine.fdatasync_p50_us > 0 && machine.cores > 0);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        let syncs = Syncs::begin(folder.path()).unwrap();
+        assert!(syncs.end().unwrap().max_us < 600_000_000);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }

@@ -34,6 +34,9 @@ pub(crate) struct Failover {
     /// How often each event is brought about.
     #[arg(long, value_name = "N", default_value = "50")]
     pub(crate) events: NonZero<u32>,
+    /// Where the nodes' logs are kept [default: gone with the run].
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) logs: Option<PathBuf>,
     #[arg(long, value_name = "N", default_value = "64")]
     pub(crate) shards: NonZero<u32>,
     /// Draws the stocks that are written to.
@@ -60,6 +63,9 @@ pub(crate) struct Scale {
 pub(crate) struct Rebalance {
     #[arg(long, value_name = "N", default_value = "64")]
     pub(crate) shards: NonZero<u32>,
+    /// Where the nodes' logs are kept [default: gone with the run].
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) logs: Option<PathBuf>,
     /// Draws the stocks that are written to.
     #[arg(long, value_name = "N", default_value = "1")]
     pub(crate) seed: u64,

@@ -4,7 +4,8 @@
 //! **Invariants:** after an error the connection is not used again; an answer is read to its end.
 
 use std::future::poll_fn;
-use std::net::SocketAddr;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::task::Poll;
 
@@ -15,7 +16,7 @@ use hyper::client::conn::http1;
 use hyper::header::{CONTENT_TYPE, HOST};
 use hyper::{HeaderMap, Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 type Driver = http1::Connection<TokioIo<TcpStream>, Full<Bytes>>;
 
@@ -79,9 +80,18 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) async fn open(address: SocketAddr) -> anyhow::Result<Self> {
-        let stream = TcpStream::connect(address)
-            .await
-            .with_context(|| format!("cannot connect to {address}"))?;
+        Self::over(TcpStream::connect(address).await, address).await
+    }
+
+    /// Opens a connection that comes from an address of this machine.
+    pub(crate) async fn open_from(source: Ipv4Addr, address: SocketAddr) -> anyhow::Result<Self> {
+        let socket = TcpSocket::new_v4().context("no socket is left")?;
+        socket.bind((source, 0).into()).with_context(|| format!("{source} cannot be used"))?;
+        Self::over(socket.connect(address).await, address).await
+    }
+
+    async fn over(stream: io::Result<TcpStream>, address: SocketAddr) -> anyhow::Result<Self> {
+        let stream = stream.with_context(|| format!("cannot connect to {address}"))?;
         stream.set_nodelay(true).context("cannot turn off Nagle's algorithm")?;
         let (sender, driver) = http1::handshake(TokioIo::new(stream)).await?;
         Ok(Self { host: address.to_string(), sender, driver: Box::pin(driver) })

@@ -3,7 +3,7 @@
 //! **Invariants:** a node keeps its number, its addresses and, unless it is wiped, its folder from
 //! start to start; every process ends with its handle.
 
-pub(crate) mod leaders;
+pub(crate) mod operator;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -40,6 +40,10 @@ impl Addresses {
 
     fn add(&self, address: SocketAddr) {
         self.0.write().unwrap_or_else(PoisonError::into_inner).push(address);
+    }
+
+    fn remove(&self, address: SocketAddr) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).retain(|listed| *listed != address);
     }
 }
 
@@ -102,8 +106,11 @@ impl Cluster {
         Self { disk_mib: Some(mib), ..self }
     }
 
-    pub(crate) fn with_logs_in(self, logs: PathBuf) -> Self {
-        Self { logs, ..self }
+    /// Keeps the logs, if a folder for them is given.
+    pub(crate) fn with_logs_asked(self, logs: Option<&Path>) -> anyhow::Result<Self> {
+        let Some(logs) = logs else { return Ok(self) };
+        std::fs::create_dir_all(logs).with_context(|| format!("cannot make {}", logs.display()))?;
+        Ok(Self { logs: logs.to_owned(), ..self })
     }
 
     pub(crate) fn addresses(&self) -> Addresses {
@@ -125,6 +132,15 @@ impl Cluster {
     pub(crate) fn list(&self, nth: usize) -> anyhow::Result<()> {
         self.addresses.add(self.node(nth)?.http);
         Ok(())
+    }
+
+    /// Starts a node again, which takes no requests before it serves, as a load balancer would have
+    /// it.
+    pub(crate) async fn restart(&mut self, nth: usize) -> anyhow::Result<()> {
+        self.addresses.remove(self.node(nth)?.http);
+        self.start(nth)?;
+        self.ready(nth).await?;
+        self.list(nth)
     }
 
     /// Adds a node that nobody asks yet.

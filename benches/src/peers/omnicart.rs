@@ -183,10 +183,14 @@ pub(crate) fn keyed(call: Call, key: &str) -> anyhow::Result<Call> {
     call.header(KEY_HEADER, key)
 }
 
+/// The request of an operator.
+pub(crate) fn as_operator(call: Call) -> anyhow::Result<Call> {
+    call.header("authorization", &format!("Bearer {OPERATOR_TOKEN}"))
+}
+
 /// A request of an operator about the stock of a SKU; `rest` follows the SKU in the path.
 pub(crate) fn inventory(method: Method, sku: &str, rest: &str) -> anyhow::Result<Call> {
-    Call::new(method, format!("/admin/v1/inventory/{sku}{rest}"))
-        .header("authorization", &format!("Bearer {OPERATOR_TOKEN}"))
+    as_operator(Call::new(method, format!("/admin/v1/inventory/{sku}{rest}")))
 }
 
 pub(crate) fn set_on_hand(sku: &str, on_hand: u32) -> anyhow::Result<Call> {

@@ -108,11 +108,7 @@ fn cluster(
     if faults.contains(&Fault::FullDisk) {
         cluster = cluster.with_disks(DISK_MIB);
     }
-    if let Some(logs) = &asked.logs {
-        std::fs::create_dir_all(logs).with_context(|| format!("cannot make {}", logs.display()))?;
-        cluster = cluster.with_logs_in(logs.clone());
-    }
-    Ok(cluster)
+    cluster.with_logs_asked(asked.logs.as_deref())
 }
 
 fn add_findings(

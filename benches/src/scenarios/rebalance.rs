@@ -3,6 +3,7 @@
 //! **Invariants:** the load before and meanwhile is the same; the join is over when every shard has
 //! all its copies and every node leads its share, to within one shard.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use storage::clock;
@@ -29,7 +30,7 @@ pub(crate) async fn run(
 ) -> anyhow::Result<()> {
     let shards = format!("--shards={}", asked.shards);
     let setup = Setup::new(common.omnicart.as_deref(), folder, &[&shards])?;
-    let mut cluster = Cluster::new(setup, folder, None);
+    let mut cluster = Cluster::new(setup, folder, None).with_logs_asked(asked.logs.as_deref())?;
     cluster.form(NODES, FORMS_WITHIN).await?;
     let random = Random::seeded(asked.seed);
     let traffic = Traffic::to(cluster.addresses(), asked.shards.get(), &[], random).await?;
@@ -56,6 +57,9 @@ pub(crate) async fn run(
     let even_after = began.elapsed();
     let meanwhile = traffic.take_samples();
     progress(&format!("rebalance: even after {even_after:?}"));
+    for line in by_second(&meanwhile) {
+        progress(&line);
+    }
     tokio::time::sleep(lasts).await;
     let led: Vec<_> = cluster.standings().await.iter().map(|s| s.map(|s| s.led)).collect();
     flow.stop().await?;
@@ -89,4 +93,20 @@ pub(crate) async fn run(
 
 fn took(samples: &[Sample]) -> Vec<u64> {
     samples.iter().map(|sample| sample.took()).collect()
+}
+
+/// What each second of the join was like, for whoever looks for a reason.
+fn by_second(samples: &[Sample]) -> Vec<String> {
+    const SECOND: u64 = 1_000_000;
+    let mut seconds: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
+    for sample in samples {
+        seconds.entry(sample.due / SECOND).or_default().push(sample.took());
+    }
+    let first = seconds.first_key_value().map_or(0, |(first, _)| *first);
+    let told = |(at, took): (&u64, &Vec<u64>)| {
+        let [p50, p99, max] = [50, 99, 100].map(|nth| millis(percentile(took, nth)));
+        let (nth, n) = (at - first, took.len());
+        format!("rebalance: second {nth}: {n} writes, p50 {p50}, p99 {p99}, max {max} ms")
+    };
+    seconds.iter().map(told).collect()
 }

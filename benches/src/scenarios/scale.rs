@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::arguments::{self, Common};
 use crate::figures;
-use crate::peers::cluster::leaders::{LOG_LEVEL, Leaders};
+use crate::peers::cluster::operator::Operator;
 use crate::peers::cluster::{Cluster, Setup};
 use crate::peers::cpu::{self, Cap};
 use crate::peers::folder::Folder;
@@ -21,6 +21,7 @@ use crate::scenarios::traffic::{Aim, Traffic};
 
 const FORMS_WITHIN: Duration = Duration::from_secs(240);
 const CLIENTS: usize = 64;
+const LOG_LEVEL: &str = "--log-level=warn,ops=info";
 /// Nodes among which the way a request takes is measured.
 const WAYS_AMONG: u16 = 3;
 /// The share of what the nodes can do at which the ways are compared.
@@ -139,7 +140,8 @@ impl Field {
         per_second: f64,
     ) -> anyhow::Result<Ways> {
         let rate = figures::share(per_second, WAYS_PERCENT);
-        let leaders = Leaders::default().read(&self.cluster)?;
+        let operator = Operator::of(&self.cluster, Random::seeded(rate)).await?;
+        let leaders = operator.leaders(&self.cluster).await?;
         let n_led = u32::try_from(leaders.len())?;
         anyhow::ensure!(n_led == asked.shards.get(), "{n_led} shards are led");
         let first = |further: usize| {

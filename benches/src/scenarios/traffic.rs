@@ -1,8 +1,11 @@
 //! Writes to every shard of a cluster, asked of any node and of the others when one fails, each
 //! until it has its outcome.
 //!
-//! **Invariants:** a write goes under one key however often it is asked; what stocks hold in the end
-//! is what was acknowledged, or the run says so; latency counts from when a write was due.
+//! **Invariants:** a write goes under one key however often it is asked, and is asked beyond its
+//! deadline until its true outcome is known; what stocks hold in the end is what was acknowledged, or
+//! the run says so; latency counts from when a write was due.
+
+mod pool;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -18,27 +21,38 @@ use hyper::{Method, StatusCode};
 use storage::clock;
 use tokio::task::JoinSet;
 
-use crate::load::client::{Answer, Call, Connection};
+use crate::load::client::{Answer, Call};
 use crate::peers::cluster::Addresses;
 use crate::peers::omnicart::{self, StockLevel, keyed};
 use crate::scenarios::random::Random;
+use crate::scenarios::traffic::pool::Pool;
 
 /// After this a write has failed.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
-/// A node that has not answered by then is left for another.
-const ATTEMPT_MAX: Duration = Duration::from_secs(5);
-const CONNECT_WITHIN: Duration = Duration::from_secs(1);
+/// After this nobody asks for the outcome of a write that failed.
+const OUTCOME_WITHIN: Duration = Duration::from_secs(60);
 /// Between rounds over all nodes.
 const PAUSE: Duration = Duration::from_millis(10);
-/// A resource remembers 256 keys; what is written before another one takes its place is beyond this.
+/// After so many writes another stock takes a stock's place.
 const WRITES_PER_SKU: u64 = 100;
+/// A resource remembers 256 keys and refuses more: while none can take its place, no write goes there.
+const WRITES_PER_SKU_MAX: u64 = 250;
 /// Stocks of one shard that are written to in turns: while its leader is away none is replaced, and
 /// what is due meanwhile must find room.
 const SKUS: usize = 2;
 const SKUS_OF_HOT: usize = 40;
 const STOCK: u64 = 1_000;
-/// Writes under way at the same time.
-const UNDER_WAY_MAX: usize = 4_096;
+/// Writes under way at the same time, each with a connection of its own.
+const UNDER_WAY_MAX: usize = 12_000;
+
+/// What became of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Done,
+    /// It took no effect, by the word of a node.
+    Refused,
+    Unknown,
+}
 
 /// One write, in microseconds since the beginning.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +60,7 @@ pub(crate) struct Sample {
     pub(crate) due: u64,
     pub(crate) done: u64,
     pub(crate) shard: u32,
+    /// Whether it took effect within its deadline.
     pub(crate) is_done: bool,
 }
 
@@ -79,7 +94,7 @@ struct Inner {
     turn: AtomicUsize,
     worn: Mutex<Vec<Target>>,
     random: Mutex<Random>,
-    idle: Mutex<Vec<Client>>,
+    pool: Pool,
     samples: Mutex<Vec<Sample>>,
     n_keys: AtomicU64,
     first_failure: Mutex<Option<String>>,
@@ -97,10 +112,6 @@ struct Target {
     /// Writes of which nobody knows whether they took effect.
     unknown: u64,
 }
-
-/// Connections to all nodes, for one write at a time.
-#[derive(Default)]
-struct Client(BTreeMap<SocketAddr, Connection>);
 
 fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
@@ -128,7 +139,7 @@ impl Traffic {
             turn: AtomicUsize::new(0),
             worn: Mutex::default(),
             random: Mutex::new(random),
-            idle: Mutex::default(),
+            pool: Pool::default(),
             samples: Mutex::default(),
             n_keys: AtomicU64::new(0),
             first_failure: Mutex::default(),
@@ -205,24 +216,35 @@ impl Traffic {
         Flow { stop, pacing }
     }
 
-    /// One write, until it has its outcome or its deadline is over.
+    /// One write, until it has its outcome; whether it took effect within its deadline.
     async fn write(&self, aim: &Aim, due: Instant) -> bool {
         let (shard, first) = self.draw(aim);
-        let Some(sku) = self.begin(shard) else { return false };
+        let Some(sku) = self.begin(shard) else {
+            self.failed(format!("no stock of shard {shard} remembers another key"));
+            self.note(due, shard, false);
+            return false;
+        };
         let call = omnicart::inventory(Method::POST, &sku, "/adjust")
             .map(|call| call.json(&serde_json::json!({"delta": 1, "reason": "traffic"})))
             .and_then(|call| keyed(call, &self.new_key()));
         let Ok(call) = call else { return false };
-        let answer = self.ask(&call, first, due + DEADLINE).await;
-        let is_done = answer.as_ref().is_some_and(|answer| answer.status == StatusCode::OK);
-        if !is_done {
-            let how = answer.map(|answer| {
-                answer.expect(StatusCode::OK).map_err(|error| error.to_string()).err()
-            });
-            self.failed(format!("{}: {how:?}", call.path));
+        let mut answer = self.ask(&call, first, due + DEADLINE).await;
+        let is_in_time = answer.is_some();
+        if !is_in_time {
+            self.failed(format!("{}: no answer in time", call.path));
+            answer = self.ask(&call, first, due + OUTCOME_WITHIN).await;
         }
+        let outcome = match answer.map(|answer| answer.expect(StatusCode::OK)) {
+            Some(Ok(_)) => Outcome::Done,
+            Some(Err(error)) => {
+                self.failed(format!("{}: {error}", call.path));
+                Outcome::Refused
+            }
+            None => Outcome::Unknown,
+        };
+        let is_done = is_in_time && outcome == Outcome::Done;
         self.note(due, shard, is_done);
-        self.end(shard, &sku, is_done);
+        self.end(shard, &sku, outcome);
         is_done
     }
 
@@ -242,23 +264,35 @@ impl Traffic {
         self.0.targets.get(nth).map_or(&[], Vec::as_slice)
     }
 
-    /// The stock to write to; one that is worn is replaced meanwhile.
+    /// The stock to write to; one that is worn is replaced meanwhile. `None` while all are worn out.
     fn begin(&self, shard: u32) -> Option<String> {
         let targets = self.targets(shard);
-        let nth = self.0.turn.fetch_add(1, Ordering::Relaxed) % targets.len().max(1);
-        let mut target = locked(targets.get(nth)?);
-        target.begun += 1;
-        if target.begun >= WRITES_PER_SKU && !target.is_leaving {
-            target.is_leaving = true;
-            let traffic = self.clone();
-            tokio::spawn(async move {
-                if let Err(error) = traffic.renew(shard, nth).await {
-                    traffic.failed(format!("{error:#}"));
-                    traffic.keep(shard, nth);
-                }
-            });
+        let turn = self.0.turn.fetch_add(1, Ordering::Relaxed);
+        let places = (0..targets.len()).map(|nth| turn.wrapping_add(nth) % targets.len());
+        for nth in places {
+            let mut target = locked(targets.get(nth)?);
+            if target.begun >= WRITES_PER_SKU_MAX {
+                continue;
+            }
+            target.begun += 1;
+            if target.begun >= WRITES_PER_SKU && !target.is_leaving {
+                target.is_leaving = true;
+                self.replace(shard, nth);
+            }
+            return Some(target.sku.clone());
         }
-        Some(target.sku.clone())
+        None
+    }
+
+    /// Lets another stock take a stock's place, some time from now.
+    fn replace(&self, shard: u32, nth: usize) {
+        let traffic = self.clone();
+        tokio::spawn(async move {
+            if let Err(error) = traffic.renew(shard, nth).await {
+                traffic.failed(format!("{error:#}"));
+                traffic.keep(shard, nth);
+            }
+        });
     }
 
     /// No other stock could take its place: the next write tries again.
@@ -268,10 +302,11 @@ impl Traffic {
         }
     }
 
-    fn end(&self, shard: u32, sku: &str, is_done: bool) {
-        let count = |target: &mut Target| {
-            target.acknowledged += u64::from(is_done);
-            target.unknown += u64::from(!is_done);
+    fn end(&self, shard: u32, sku: &str, outcome: Outcome) {
+        let count = |target: &mut Target| match outcome {
+            Outcome::Done => target.acknowledged += 1,
+            Outcome::Refused => {}
+            Outcome::Unknown => target.unknown += 1,
         };
         for target in self.targets(shard) {
             let mut target = locked(target);
@@ -320,7 +355,6 @@ impl Traffic {
 
     /// Asks one node after the other until one answers.
     async fn ask(&self, call: &Call, first: Option<SocketAddr>, until: Instant) -> Option<Answer> {
-        let mut client = locked(&self.0.idle).pop().unwrap_or_default();
         let addresses = self.0.addresses.all();
         let start = match first.and_then(|first| addresses.iter().position(|at| *at == first)) {
             Some(nth) => nth,
@@ -329,8 +363,7 @@ impl Traffic {
         for round in 0_usize.. {
             let nth = start.wrapping_add(round) % addresses.len().max(1);
             let address = addresses.get(nth)?;
-            if let Some(answer) = client.ask(*address, call, until).await {
-                locked(&self.0.idle).push(client);
+            if let Some(answer) = self.0.pool.ask(*address, call, until).await {
                 return Some(answer);
             }
             if clock::monotonic() >= until {
@@ -367,26 +400,6 @@ impl Traffic {
             doubled += level.on_hand.saturating_sub(promised + target.unknown);
         }
         Ok((lost, doubled))
-    }
-}
-
-impl Client {
-    /// `None` if this node gave no answer that counts.
-    async fn ask(&mut self, address: SocketAddr, call: &Call, until: Instant) -> Option<Answer> {
-        let connection = match self.0.remove(&address) {
-            Some(connection) => connection,
-            None => {
-                let opened = Connection::open(address);
-                tokio::time::timeout(CONNECT_WITHIN, opened).await.ok()?.ok()?
-            }
-        };
-        let mut connection = connection;
-        let left = until.saturating_duration_since(clock::monotonic()).min(ATTEMPT_MAX);
-        let answer = tokio::time::timeout(left, connection.send(call)).await.ok()?.ok()?;
-        if answer.headers.get("connection").is_none_or(|value| value != "close") {
-            self.0.insert(address, connection);
-        }
-        (!answer.status.is_server_error()).then_some(answer)
     }
 }
 

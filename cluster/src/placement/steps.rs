@@ -36,11 +36,19 @@ pub struct Progress {
     pub behind: u64,
     /// It acknowledged something within the last second.
     pub is_live: bool,
+    /// It lacks nothing but entries of the leader's log. Without, a snapshot comes first, however few
+    /// entries there are.
+    pub has_base: bool,
 }
 
 impl Progress {
     fn is_caught_up(self) -> bool {
-        self.is_live && self.behind < BEHIND_MAX
+        self.can_be_fed() && self.behind < BEHIND_MAX
+    }
+
+    /// Whether it would have everything soon, if there were nothing more.
+    pub fn can_be_fed(self) -> bool {
+        self.is_live && self.has_base
     }
 }
 
@@ -91,7 +99,7 @@ pub fn next(
 mod tests {
     use super::*;
 
-    const LIVE: Progress = Progress { behind: 0, is_live: true };
+    const LIVE: Progress = Progress { behind: 0, is_live: true, has_base: true };
 
     fn nodes<C: FromIterator<NodeId>>(ids: &[u64]) -> C {
         ids.iter().map(|id| NodeId(*id)).collect()
@@ -120,13 +128,24 @@ mod tests {
         let alone = configuration(&[1], &[]);
         check(&alone, &[1, 2, 3], &[], &[], Some(Step::AddLearners(nodes(&[2, 3]))));
         let learning = configuration(&[1], &[2, 3]);
-        let far = Progress { behind: BEHIND_MAX, is_live: true };
+        let far = Progress { behind: BEHIND_MAX, ..LIVE };
         check(&learning, &[1, 2, 3], &[], &[(2, LIVE), (3, far)], None);
-        let silent = Progress { behind: 0, is_live: false };
+        let silent = Progress { is_live: false, ..LIVE };
         check(&learning, &[1, 2, 3], &[], &[(2, LIVE), (3, silent)], None);
         let become_three = Step::Become { voters: nodes(&[1, 2, 3]), learners: nodes(&[]) };
         check(&learning, &[1, 2, 3], &[], &[(2, LIVE), (3, LIVE)], Some(become_three));
         check(&configuration(&[1, 2, 3], &[]), &[1, 2, 3], &[], &[(2, LIVE), (3, LIVE)], None);
+    }
+
+    #[test]
+    fn a_node_that_waits_for_a_snapshot_neither_votes_nor_leads_however_short_the_log() {
+        let empty = Progress { behind: 3, is_live: true, has_base: false };
+        let learning = configuration(&[1, 2, 3], &[4]);
+        check(&learning, &[4, 1, 2], &[], &[(2, LIVE), (3, LIVE), (4, empty)], None);
+        let voting = configuration(&[1, 2, 4], &[]);
+        check(&voting, &[4, 1, 2], &[], &[(2, LIVE), (4, empty)], None);
+        let hand_over = Some(Step::TransferLead(NodeId(4)));
+        check(&voting, &[4, 1, 2], &[], &[(2, LIVE), (4, LIVE)], hand_over);
     }
 
     #[test]

@@ -361,7 +361,7 @@ impl Group {
         }
         let votes = |node: &NodeId| self.members.voters.contains(&node.0);
         let others = self.progress().into_iter();
-        let able = others.filter(|(node, progress)| votes(node) && progress.is_live);
+        let able = others.filter(|(node, progress)| votes(node) && progress.can_be_fed());
         if let Some((to, _)) = able.min_by_key(|(_, progress)| progress.behind) {
             self.transfer(to);
         }
@@ -369,7 +369,7 @@ impl Group {
 
     /// How far the other members are, as far as a leader knows.
     pub(crate) fn progress(&self) -> BTreeMap<NodeId, Progress> {
-        let last = self.last_index();
+        let (last, start) = (self.last_index(), self.log_start());
         let others = self.node.raft.prs().iter().filter(|(id, _)| **id != self.me.0);
         let progress = |(id, progress): (&u64, &raft::Progress)| {
             // One that has confirmed nothing may have nothing, however short the log is.
@@ -377,7 +377,10 @@ impl Group {
             let behind = confirmed.map_or(u64::MAX, |matched| last.saturating_sub(matched));
             // One that has everything is probed, not replicated to, until there is more.
             let follows = progress.state != raft::ProgressState::Snapshot;
-            (NodeId(*id), Progress { behind, is_live: follows && progress.recent_active })
+            let is_live = follows && progress.recent_active;
+            // One that holds nothing has acknowledged nothing.
+            let has_base = progress.matched >= start.max(1);
+            (NodeId(*id), Progress { behind, is_live, has_base })
         };
         others.map(progress).collect()
     }

@@ -82,10 +82,7 @@ impl Services {
     /// A peer that leads a group or knows who does, the likeliest first.
     pub(crate) fn whom_to_ask(&self, group: ShardId, attempt: u32) -> Option<NodeId> {
         let me = self.node;
-        let known = match self.leaders.of(group) {
-            Known::There(node) | Known::NotHeld(Some(node)) => Some(node),
-            Known::Here | Known::Nobody | Known::Fenced | Known::NotHeld(None) => None,
-        };
+        let known = self.leaders.of(group).elsewhere();
         if let Some(node) = known.filter(|node| attempt.is_multiple_of(2) && *node != me) {
             return Some(node);
         }

@@ -3,9 +3,10 @@
 //! **Invariants:** a replica on this node says what it knows after every step; where there is none,
 //! the last thing a peer said counts. It is a guess in both cases: who is asked in vain says so.
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::ids::{NodeId, ShardId};
 use crate::placement::shard_map::ShardMap;
@@ -26,6 +27,8 @@ pub(crate) enum Known {
 pub(crate) struct Leaders {
     map: ShardMap,
     known: Vec<AtomicU64>,
+    /// Rung when what is known of a group changes.
+    changes: Vec<Notify>,
     n_led_here: watch::Sender<usize>,
     /// Groups with a replica here and no known leader, and groups of all nodes while they have no
     /// replica here.
@@ -61,6 +64,14 @@ impl Known {
         }
     }
 
+    /// The other node that leads, if one is known to.
+    pub(crate) const fn elsewhere(self) -> Option<NodeId> {
+        match self {
+            Self::There(node) | Self::NotHeld(Some(node)) => Some(node),
+            Self::Here | Self::Nobody | Self::Fenced | Self::NotHeld(None) => None,
+        }
+    }
+
     fn is_settled(self, group: ShardId) -> bool {
         match self {
             Self::Here | Self::There(_) | Self::Fenced => true,
@@ -76,6 +87,7 @@ impl Leaders {
         Self {
             map,
             known: map.groups().map(|_| AtomicU64::new(NOBODY)).collect(),
+            changes: map.groups().map(|_| Notify::new()).collect(),
             n_led_here: watch::Sender::new(0),
             n_unsettled: watch::Sender::new(map.n_groups()),
         }
@@ -99,6 +111,7 @@ impl Leaders {
             return;
         }
         known.store(now.bits(), Ordering::Relaxed);
+        self.ring(group);
         count(&self.n_led_here, before == Known::Here, now == Known::Here);
         count(&self.n_unsettled, !before.is_settled(group), !now.is_settled(group));
     }
@@ -111,6 +124,31 @@ impl Leaders {
             let heard = Known::NotHeld(leader).bits();
             // When the replica spoke meanwhile, its word stands.
             known.compare_exchange(before, heard, Ordering::Relaxed, Ordering::Relaxed).ok();
+            if heard != before {
+                self.ring(group);
+            }
+        }
+    }
+
+    /// Waits until something else is known of a group than what was.
+    pub(crate) async fn differ(&self, group: ShardId, from: Known) {
+        let Some(changes) = self.map.nth(group).and_then(|nth| self.changes.get(nth)) else {
+            return std::future::pending().await;
+        };
+        loop {
+            let mut changed = pin!(changes.notified());
+            // From here on no change is missed.
+            changed.as_mut().enable();
+            if self.of(group) != from {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    fn ring(&self, group: ShardId) {
+        if let Some(changes) = self.map.nth(group).and_then(|nth| self.changes.get(nth)) {
+            changes.notify_waiters();
         }
     }
 
@@ -157,6 +195,28 @@ mod tests {
         assert_eq!((*leaders.unsettled().borrow(), *leaders.led_here().borrow()), (0, 1));
         leaders.learn(ShardId(0), Known::Nobody);
         assert_eq!((*leaders.unsettled().borrow(), *leaders.led_here().borrow()), (1, 0));
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_another_leader_hears_of_it_at_once() {
+        let leaders = leaders();
+        let other = NodeId(9);
+        tokio::join!(leaders.differ(SHARD, Known::Nobody), async {
+            leaders.learn(ShardId(0), Known::There(PEER));
+            leaders.learn(SHARD, Known::There(PEER));
+        });
+        // What has changed by then is not waited for.
+        leaders.differ(SHARD, Known::Nobody).await;
+        tokio::select! {
+            biased;
+            () = leaders.differ(SHARD, Known::There(PEER)) => panic!("it leads as before"),
+            () = std::future::ready(()) => {}
+        }
+        leaders.learn(SHARD, Known::NotHeld(None));
+        tokio::join!(leaders.differ(SHARD, Known::NotHeld(None)), async {
+            leaders.hear(SHARD, Some(other));
+        });
+        assert_eq!(leaders.of(SHARD).elsewhere(), Some(other));
     }
 
     #[test]

@@ -369,7 +369,7 @@ impl Node {
             }
             let Ok(Some(LeadView { configuration, followers, .. })) = view.await else { continue };
             let can_lead = |(node, progress): &(&NodeId, &Progress)| {
-                configuration.voters.contains(node) && progress.is_live
+                configuration.voters.contains(node) && progress.can_be_fed()
             };
             let nearest = followers.iter().filter(can_lead).min_by_key(|(_, p)| p.behind);
             if let Some((to, _)) = nearest {

@@ -27,8 +27,12 @@ use crate::shard::pursuit::{Pursuit, Refusal, Taken};
 use crate::shard::question::{Answer, Question};
 use crate::time::{Span, Timestamp};
 
-/// Between attempts while a shard has no leader.
+/// Between attempts while a shard has no leader, doubled up to the maximum: thousands may wait for one
+/// and are not to take what others' requests need. A new leader is asked as soon as it is known.
 const RETRY_PAUSE: Duration = Duration::from_millis(20);
+const RETRY_PAUSE_MAX: Duration = Duration::from_millis(100);
+/// Between attempts at least: replicas whose word contradicts each other's are not asked without rest.
+const RETRY_PAUSE_MIN: Duration = Duration::from_millis(1);
 /// How long a request waits for a node to hear others again.
 const CUT_OFF_PATIENCE: Duration = Duration::from_secs(1);
 const RETRY_AFTER_BUSY: Span = Span::from_secs(1);
@@ -160,6 +164,8 @@ impl Router {
     ) -> Result<Reply, Unavailable> {
         let until = instant_of(deadline);
         let mut pursuit = Pursuit::until(deadline);
+        let mut asked = None;
+        let mut pause = RETRY_PAUSE;
         for attempt in 0_u32.. {
             // What was asked already may have had its effect: its true outcome is waited for.
             if attempt > 0 && !self.services.may_serve(group) {
@@ -170,8 +176,16 @@ impl Router {
                 continue;
             }
             let request = request(pursuit.not_after());
-            let permit = door.admission.admit(request.body_bytes()).ok_or_else(|| self.busy())?;
-            let reply = match self.node_to_ask(group, attempt) {
+            let Some(permit) = door.admission.admit(request.body_bytes()) else {
+                if !pursuit.may_have_started() || Instant::from_std(clock::monotonic()) >= until {
+                    return Err(self.busy());
+                }
+                tokio::time::sleep(RETRY_PAUSE).await;
+                continue;
+            };
+            let known = self.services.leaders.of(group);
+            asked = self.node_to_ask(group, attempt, asked);
+            let reply = match asked {
                 Some(node) => self.ask_there(node, group, request, until).await,
                 None => self.ask_here(group, request, permit, until).await?,
             };
@@ -183,17 +197,29 @@ impl Router {
             if Instant::from_std(clock::monotonic()) >= until {
                 break;
             }
-            tokio::time::sleep(RETRY_PAUSE).await;
+            self.rest(group, known, pause).await;
+            pause = (pause * 2).min(RETRY_PAUSE_MAX);
         }
         Err(Unavailable::DeadlineExceeded)
     }
 
-    /// The node whose replica to ask; `None` for the one here.
-    fn node_to_ask(&self, group: ShardId, attempt: u32) -> Option<NodeId> {
+    /// Waits between attempts, for less when another leader becomes known.
+    async fn rest(&self, group: ShardId, known: Known, pause: Duration) {
+        tokio::time::sleep(RETRY_PAUSE_MIN).await;
+        let differ = self.services.leaders.differ(group, known);
+        // Without news the next attempt asks somebody else.
+        tokio::time::timeout(pause, differ).await.ok();
+    }
+
+    /// The node whose replica to ask; `None` for the one here. A leader that was not asked just before
+    /// comes first.
+    fn node_to_ask(&self, group: ShardId, attempt: u32, asked: Option<NodeId>) -> Option<NodeId> {
         if self.leads(group) || self.services.network.get().is_none() {
             return None;
         }
-        self.services.whom_to_ask(group, attempt)
+        let known = self.services.leaders.of(group).elsewhere();
+        let is_new = |node: &NodeId| Some(*node) != asked && *node != self.services.node;
+        known.filter(is_new).or_else(|| self.services.whom_to_ask(group, attempt))
     }
 
     fn leads(&self, group: ShardId) -> bool {

@@ -45,6 +45,11 @@ impl Pursuit {
         self.not_after
     }
 
+    /// Whether only its outcome can tell what became of it.
+    pub(crate) fn may_have_started(&self) -> bool {
+        self.may_have_started
+    }
+
     /// An attempt went unanswered.
     pub(crate) fn lost_sight(&mut self) {
         self.may_have_started = true;
@@ -60,6 +65,10 @@ impl Pursuit {
             Reply::NotLeader { .. } => Taken::Again,
             Reply::Expired { at } if !self.may_have_started => {
                 self.not_after = at.plus(left);
+                Taken::Again
+            }
+            // That this attempt was not taken says nothing of the one before.
+            Reply::Busy { .. } | Reply::StorageFull | Reply::Fenced if self.may_have_started => {
                 Taken::Again
             }
             Reply::Expired { .. } => Taken::Refused(Refusal::TooLate),
@@ -96,7 +105,11 @@ mod tests {
         assert_eq!(pursuit.take(Reply::NotLeader { hint: None }, LEFT), Taken::Again);
         assert_eq!(pursuit.take(Reply::Expired { at: AT }, LEFT), Taken::Again);
         assert_eq!(pursuit.not_after(), AT.plus(LEFT));
+        let busy = || Reply::Busy { retry_after: LEFT };
+        let refused = Taken::Refused(Refusal::Busy { retry_after: LEFT });
+        assert_eq!(pursuit.take(busy(), LEFT), refused);
         assert_eq!(pursuit.take(Reply::Unknown, LEFT), Taken::Again);
+        assert_eq!(pursuit.take(busy(), LEFT), Taken::Again);
         let expired = Reply::Expired { at: AT.plus(LEFT) };
         assert_eq!(pursuit.take(expired, LEFT), Taken::Refused(Refusal::TooLate));
         assert_eq!(pursuit.not_after(), AT.plus(LEFT));

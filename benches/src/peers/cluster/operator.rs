@@ -1,0 +1,105 @@
+//! What an operator sees of a cluster and does to it, over HTTP.
+//!
+//! **Invariants:** any running node is asked, and another one when it gives no answer; a change
+//! goes under one key however often it is asked; nodes are named by their place, not by their id.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use cluster::ids::ShardId;
+use edge::http::topology::{ClusterDocument, ShardsDocument};
+use hyper::{Method, StatusCode};
+use storage::clock;
+
+use crate::load::client::{Answer, Call, Caller};
+use crate::peers::cluster::Cluster;
+use crate::peers::omnicart::{as_operator, keyed};
+use crate::scenarios::random::Random;
+
+/// For one node's answer.
+const ANSWER_MAX: Duration = Duration::from_secs(2);
+/// For an answer of any of them.
+const ANY_ANSWER_MAX: Duration = Duration::from_secs(20);
+const PAUSE: Duration = Duration::from_millis(20);
+
+pub(crate) struct Operator {
+    /// Ids of nodes, by place.
+    ids: Vec<u64>,
+    keys: Random,
+}
+
+impl Operator {
+    /// To be called anew when a node is wiped: it comes back under another id.
+    pub(crate) async fn of(cluster: &Cluster, keys: Random) -> anyhow::Result<Self> {
+        let call = as_operator(Call::new(Method::GET, "/system/v1/cluster"))?;
+        let document: ClusterDocument = asked(cluster, &call).await?.json()?;
+        let id_of = |number: u16| {
+            let of_number = document.nodes.iter().filter(|node| node.number == Some(number));
+            of_number.map(|node| node.id).max().context("a node is not in the cluster")
+        };
+        let ids = cluster.nodes.iter().map(|node| id_of(node.number));
+        Ok(Self { ids: ids.collect::<anyhow::Result<_>>()?, keys })
+    }
+
+    /// The place of the node that leads, for every shard that somebody leads.
+    pub(crate) async fn leaders(&self, cluster: &Cluster) -> anyhow::Result<BTreeMap<u32, usize>> {
+        let call = as_operator(Call::new(Method::GET, "/system/v1/shards"))?;
+        let document: ShardsDocument = asked(cluster, &call).await?.json()?;
+        let place_of = |id| self.ids.iter().position(|known| *known == id);
+        let shards = document.data.iter().filter(|shard| !ShardId(shard.id).is_everywhere());
+        Ok(shards.filter_map(|shard| Some((shard.id, place_of(shard.leader?)?))).collect())
+    }
+
+    /// Another node is to lead a shard.
+    pub(crate) async fn transfer(
+        &mut self,
+        cluster: &Cluster,
+        shard: u32,
+        to: usize,
+    ) -> anyhow::Result<()> {
+        let to = serde_json::json!({"to": self.id(to)?});
+        let call = Call::new(Method::POST, format!("/system/v1/shards/{shard}/transfer")).json(&to);
+        self.change(cluster, call).await
+    }
+
+    /// A node is to lead nothing.
+    pub(crate) async fn drain(&mut self, cluster: &Cluster, nth: usize) -> anyhow::Result<()> {
+        let path = format!("/system/v1/nodes/{}/drain", self.id(nth)?);
+        self.change(cluster, Call::new(Method::POST, path)).await
+    }
+
+    /// A node takes its share again.
+    pub(crate) async fn resume(&mut self, cluster: &Cluster, nth: usize) -> anyhow::Result<()> {
+        let path = format!("/system/v1/nodes/{}/resume", self.id(nth)?);
+        self.change(cluster, Call::new(Method::POST, path)).await
+    }
+
+    async fn change(&mut self, cluster: &Cluster, call: Call) -> anyhow::Result<()> {
+        let key = format!("operator-{:016x}", self.keys.number());
+        asked(cluster, &keyed(as_operator(call)?, &key)?).await?;
+        Ok(())
+    }
+
+    fn id(&self, nth: usize) -> anyhow::Result<u64> {
+        self.ids.get(nth).copied().with_context(|| format!("there is no node at place {nth}"))
+    }
+}
+
+/// Asks one node after the other until one answers.
+async fn asked(cluster: &Cluster, call: &Call) -> anyhow::Result<Answer> {
+    let started = clock::monotonic();
+    while started.elapsed() < ANY_ANSWER_MAX {
+        for node in cluster.nodes.iter().filter(|node| node.is_running()) {
+            let mut caller = Caller::new(node.http);
+            match tokio::time::timeout(ANSWER_MAX, caller.send(call)).await {
+                Ok(Ok(answer)) if !answer.status.is_server_error() => {
+                    return answer.expect(StatusCode::OK).with_context(|| call.path.clone());
+                }
+                Ok(Ok(_) | Err(_)) | Err(_) => {}
+            }
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    anyhow::bail!("no node answers {}", call.path)
+}
