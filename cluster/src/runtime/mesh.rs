@@ -11,6 +11,15 @@
 //! - a lane keeps its order; after it breaks, what was certainly not sent is told apart.
 //!
 //! It knows no shard and no leader: routing and failure detection are built on top.
+//!
+//! **No control lane of `ractor_cluster`.** One was planned, for presence, placement and an operator's
+//! calls. `ractor_cluster` 0.16.5 would add 29 crates to the tree, with its default features off:
+//! among them a C library, `aws-lc-sys`, whose build takes 139 s of a core where all others together
+//! take 260 (`cargo build --timings`, development profile), and a `protoc` for eight platforms that is
+//! run at build time as it comes. Its registries belong to the process, so several nodes in one, as
+//! most tests of this crate have, would spoil each other's; it neither notices a peer that falls silent
+//! nor dials again. What was to go over it has a better place: who belongs to the cluster is in `meta`,
+//! who is heard of is known from the raft lane, and operators' calls are questions on the calls lane.
 
 mod accept;
 pub mod calls;
