@@ -372,9 +372,7 @@ impl Group {
         let (last, start) = (self.last_index(), self.log_start());
         let others = self.node.raft.prs().iter().filter(|(id, _)| **id != self.me.0);
         let progress = |(id, progress): (&u64, &raft::Progress)| {
-            // One that has confirmed nothing may have nothing, however short the log is.
-            let confirmed = Some(progress.matched).filter(|matched| *matched > 0);
-            let behind = confirmed.map_or(u64::MAX, |matched| last.saturating_sub(matched));
+            let behind = last.saturating_sub(progress.matched);
             // One that has everything is probed, not replicated to, until there is more.
             let follows = progress.state != raft::ProgressState::Snapshot;
             let is_live = follows && progress.recent_active;
