@@ -16,6 +16,7 @@ pub(crate) mod nemesis;
 pub(crate) mod net;
 pub(crate) mod node;
 pub(crate) mod port;
+pub(crate) mod resets;
 #[cfg(test)]
 mod resting_tests;
 pub mod run;

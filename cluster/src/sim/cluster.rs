@@ -51,6 +51,8 @@ pub struct Cluster {
     pub(crate) port: SimPort,
     pub(crate) witness: Witness,
     pub(crate) lull_until: Timestamp,
+    /// Whether the next replica to ask something is reset.
+    pub(crate) resets_asker: bool,
     clients: Vec<Client>,
     finished: Vec<Finished>,
     events: BTreeMap<(Timestamp, u64), Event>,
@@ -89,6 +91,7 @@ impl Cluster {
             port: SimPort::default(),
             witness: Witness::default(),
             lull_until: Timestamp::ZERO,
+            resets_asker: false,
             clients: (0..options.n_clients).map(Client::new).collect(),
             finished: Vec::new(),
             events: BTreeMap::new(),

@@ -53,6 +53,10 @@ pub(crate) enum Event {
     Restart {
         node: NodeId,
     },
+    /// The machine is reset.
+    Reset {
+        node: NodeId,
+    },
     /// Somebody made room on a disk.
     FreeDisk {
         node: NodeId,
@@ -75,6 +79,7 @@ impl Cluster {
             | Event::Tick { .. }
             | Event::Client { .. }
             | Event::Restart { .. }
+            | Event::Reset { .. }
             | Event::FreeDisk { .. }
             | Event::Part { .. } => return Some(event),
         };
@@ -133,6 +138,7 @@ impl Cluster {
             }
             Event::Client { nth } => self.act(nth),
             Event::Restart { node } => self.restart(node)?,
+            Event::Reset { node } => self.reset(node),
             Event::FreeDisk { node } => self.free_disk(node),
             Event::Part { with } => self.part_in_two(&with),
         }
