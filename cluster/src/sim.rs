@@ -18,6 +18,7 @@ pub(crate) mod net;
 pub(crate) mod node;
 pub(crate) mod operator;
 pub(crate) mod port;
+pub(crate) mod resets;
 #[cfg(test)]
 mod resting_tests;
 pub mod run;

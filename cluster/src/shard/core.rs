@@ -202,7 +202,7 @@ impl ShardCore {
             Input::LeaderRests { leader, at } => self.take_leader_rests(leader, at, now, out),
             Input::Flush => {}
             Input::Command { token, command } => self.enqueue(token, command, out),
-            Input::Query { token, query } => self.take_query(token, query, out),
+            Input::Query { token, query } => self.take_query(token, query, now, out),
             Input::Told(tell) => self.take_tell(tell, out),
             Input::TellsAcked { target, up_to } => {
                 if let Some(lead) = &mut self.lead {

@@ -79,7 +79,19 @@ impl Reads {
 }
 
 impl ShardCore {
-    pub(crate) fn take_query(&mut self, token: Token, query: Query, out: &mut Vec<Output>) {
+    pub(crate) fn take_query(
+        &mut self,
+        token: Token,
+        query: Query,
+        now: Timestamp,
+        out: &mut Vec<Output>,
+    ) {
+        self.queue_read(token, query, out);
+        // One that asks nobody, of what is here already, is no reason to wake.
+        self.serve_reads(now, out);
+    }
+
+    fn queue_read(&mut self, token: Token, query: Query, out: &mut Vec<Output>) {
         // Where the group's entries do not come, what a read waits for does not.
         if self.is_installing() || !self.is_held() {
             return out.push(Output::Reply { token, reply: self.not_leader() });

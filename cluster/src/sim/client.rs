@@ -123,7 +123,12 @@ impl Client {
         open.try_at = now.plus(ATTEMPT);
         self.attempts += 1;
         let token = self.id * ATTEMPTS + self.attempts;
-        let anywhere = matches!(&open.wish, Wish::Query { freshness: Freshness::Position, .. });
+        let anywhere = match &open.wish {
+            Wish::Query { freshness: Freshness::Position, .. } => true,
+            // Followers ask their leader for those.
+            Wish::Query { freshness: Freshness::Latest, .. } => open.op.is_multiple_of(2),
+            Wish::Command { .. } => false,
+        };
         let leader = self.leaders.get(&open.shard).copied().filter(|_| !anywhere);
         let to = leader.unwrap_or(elsewhere);
         Act::Send { to, packet: open.packet(self.id, token) }

@@ -57,6 +57,8 @@ pub struct Cluster {
     pub(crate) witness: Witness,
     pub(crate) lull_until: Timestamp,
     pub(crate) operator: Operator,
+    /// Whether the next replica to ask something is reset.
+    pub(crate) resets_asker: bool,
     clients: Vec<Client>,
     finished: Vec<Finished>,
     events: BTreeMap<(Timestamp, u64), Event>,
@@ -97,6 +99,7 @@ impl Cluster {
             witness: Witness::default(),
             lull_until: Timestamp::ZERO,
             operator: Operator::default(),
+            resets_asker: false,
             clients: (0..options.n_clients).map(Client::new).collect(),
             finished: Vec::new(),
             events: BTreeMap::new(),

@@ -12,6 +12,8 @@ pub struct Coverage {
     pub crashes: u64,
     /// Processes that ended because their log failed.
     pub deaths: u64,
+    /// Machines reset while the answer to a question was on its way to them.
+    pub resets: u64,
     pub pauses: u64,
     /// Cuts of one node from others.
     pub cuts: u64,
@@ -67,6 +69,7 @@ counts!(
     transfers,
     crashes,
     deaths,
+    resets,
     pauses,
     cuts,
     packets_lost,

@@ -58,6 +58,10 @@ pub(crate) enum Event {
     Restart {
         node: NodeId,
     },
+    /// The machine is reset.
+    Reset {
+        node: NodeId,
+    },
     /// Somebody made room on a disk.
     FreeDisk {
         node: NodeId,
@@ -81,6 +85,7 @@ impl Cluster {
             | Event::Tick { .. }
             | Event::Client { .. }
             | Event::Restart { .. }
+            | Event::Reset { .. }
             | Event::FreeDisk { .. }
             | Event::Part { .. } => return Some(event),
         };
@@ -140,6 +145,7 @@ impl Cluster {
             Event::Client { nth } => self.act(nth)?,
             Event::Look { node, life } => self.look(node, life),
             Event::Restart { node } => self.restart(node)?,
+            Event::Reset { node } => self.reset(node),
             Event::FreeDisk { node } => self.free_disk(node),
             Event::Part { with } => self.part_in_two(&with),
         }

@@ -32,6 +32,9 @@ impl Cluster {
             self.nodes.get_mut(&node).map(|s| s.node.take_said()).into_iter().flatten()
         {
             self.witness.hear(node, shard, said).map_err(|why| fault(&why))?;
+            if said.is_question() {
+                self.note_question(node, shard);
+            }
         }
         away.into_iter().try_for_each(|away| self.carry(node, away))?;
         let frames = self.nodes.get_mut(&node).map(|slot| slot.node.take_frames());

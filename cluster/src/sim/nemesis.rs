@@ -25,7 +25,8 @@ impl Cluster {
         match self.draw(100) {
             0..14 => self.crash(node),
             14..24 => self.pause(node),
-            24..40 => self.part(node),
+            24..38 => self.part(node),
+            38..40 => self.resets_asker = true,
             40..48 => self.net.loss_one_in = 4 + self.random.below(30),
             48..62 => self.net.heal(),
             62..68 => self.fail_disk(node),
@@ -45,6 +46,7 @@ impl Cluster {
     /// Ends every fault, except that `broken` stays as it is.
     pub fn heal(&mut self, broken: Option<NodeId>) {
         self.net.heal();
+        self.resets_asker = false;
         self.port.be_silent(self.now);
         self.resume_all();
         if let Some(broken) = broken {
@@ -68,8 +70,17 @@ impl Cluster {
         self.nodes.values().filter(|slot| slot.is_up).count()
     }
 
+    /// Whether a majority is left when one more machine goes down.
+    pub(crate) fn can_lose_one(&self) -> bool {
+        self.machines_up() * 2 > self.nodes.len() + 1
+    }
+
+    pub(crate) fn others(&self, node: NodeId) -> Vec<NodeId> {
+        self.nodes.keys().copied().filter(|other| *other != node).collect()
+    }
+
     fn crash(&mut self, node: NodeId) {
-        if self.machines_up() * 2 <= self.nodes.len() + 1 {
+        if !self.can_lose_one() {
             return;
         }
         // Rather one whose promises are on their way to its disk.
@@ -109,8 +120,7 @@ impl Cluster {
 
     /// Lets all others know that the connection to a node broke.
     fn lose(&mut self, node: NodeId) {
-        let others: Vec<_> = self.nodes.keys().copied().filter(|other| *other != node).collect();
-        for other in others {
+        for other in self.others(node) {
             if let Some(slot) = self.nodes.get_mut(&other).filter(|slot| slot.is_up) {
                 slot.node.lose(node);
                 self.want_turn(other);
@@ -149,7 +159,7 @@ impl Cluster {
     fn part(&mut self, node: NodeId) {
         self.coverage.cuts += 1;
         self.say(|| format!("node {} is cut off", node.0));
-        let others: Vec<_> = self.nodes.keys().copied().filter(|other| *other != node).collect();
+        let others = self.others(node);
         match self.draw(3) {
             0 => self.isolate(node),
             1 => {
@@ -167,15 +177,14 @@ impl Cluster {
     }
 
     fn isolate(&mut self, node: NodeId) {
-        let others: Vec<_> = self.nodes.keys().copied().filter(|other| *other != node).collect();
-        for other in others {
+        for other in self.others(node) {
             self.net.cut(node, other);
             self.net.cut(other, node);
         }
     }
 
     fn fail_disk(&mut self, node: NodeId) {
-        if self.machines_up() * 2 <= self.nodes.len() + 1 {
+        if !self.can_lose_one() {
             return;
         }
         let nth = 1 + self.random.below(20);

@@ -2,7 +2,7 @@
 //!
 //! **Invariants:** what arrives was sent, unchanged; everything else is up to the seed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use storage::sim_disk::SplitMix64;
@@ -101,6 +101,8 @@ pub(crate) struct SimNet {
     random: SplitMix64,
     /// Links that carry nothing, by sender and receiver.
     cuts: BTreeSet<(NodeId, NodeId)>,
+    /// By how much later everything arrives that is sent to these.
+    delays: BTreeMap<NodeId, Span>,
     /// One packet in so many is lost; none when zero.
     pub(crate) loss_one_in: u64,
     pub(crate) lost: u64,
@@ -112,7 +114,13 @@ const LATE_ONE_IN: u64 = 60;
 
 impl SimNet {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { random: SplitMix64::new(seed), cuts: BTreeSet::new(), loss_one_in: 0, lost: 0 }
+        Self {
+            random: SplitMix64::new(seed),
+            cuts: BTreeSet::new(),
+            delays: BTreeMap::new(),
+            loss_one_in: 0,
+            lost: 0,
+        }
     }
 
     /// After how long each copy of a packet arrives.
@@ -126,7 +134,8 @@ impl SimNet {
             return Vec::new();
         }
         let copies = if self.random.one_in(DOUBLED_ONE_IN) { 2 } else { 1 };
-        (0..copies).map(|_| self.latency()).collect()
+        let delay = self.delays.get(&to).copied().unwrap_or_default();
+        (0..copies).map(|_| self.latency().plus(delay)).collect()
     }
 
     fn latency(&mut self) -> Span {
@@ -141,8 +150,19 @@ impl SimNet {
         self.cuts.insert((from, to));
     }
 
+    /// From here on, what is sent to a node takes so much longer.
+    pub(crate) fn delay(&mut self, to: NodeId, by: Span) {
+        self.delays.insert(to, by);
+    }
+
+    /// Whether there was a delay to end.
+    pub(crate) fn end_delay(&mut self, to: NodeId) -> bool {
+        self.delays.remove(&to).is_some()
+    }
+
     pub(crate) fn heal(&mut self) {
         self.cuts.clear();
+        self.delays.clear();
         self.loss_one_in = 0;
     }
 }

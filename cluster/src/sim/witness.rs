@@ -35,6 +35,11 @@ impl Said {
         let (term, index) = (message.term, message.index);
         Self { kind, to, term, index, refuses: message.reject }
     }
+
+    /// Whether it asks from where on it may read.
+    pub(crate) fn is_question(&self) -> bool {
+        self.kind == MessageType::MsgReadIndex
+    }
 }
 
 impl Witness {

@@ -164,6 +164,17 @@ fn a_replica_that_is_no_member_rests_once_it_counts_on_nobody() {
 }
 
 #[test]
+fn a_read_of_what_is_there_leaves_a_replica_at_rest() {
+    let mut replica = Replica::of(&[1], &[]);
+    replica.tick(2 * ELECTION_TICKS);
+    assert!(replica.core.rests());
+    replica.read(Freshness::Position, 1);
+    assert!(replica.core.rests() && replica.replies.len() == 1);
+    replica.read(Freshness::Latest, 1);
+    assert!(!replica.core.rests() && replica.replies.len() == 2);
+}
+
+#[test]
 fn a_leader_asks_the_group_for_what_is_latest_alone() {
     let mut replica = Replica::of(&[1], &[]);
     replica.read(Freshness::Position, 1);
