@@ -23,7 +23,7 @@ use crate::runtime::services::{Services, Shards};
 use crate::runtime::shard_actor::{ShardMessage, Waiter};
 use crate::shard::entry::CommandId;
 use crate::shard::io::{Command, Freshness, Query, Reply};
-use crate::shard::pursuit::{Pursuit, Refusal, Taken};
+use crate::shard::pursuit::{Pursuit, Refusal, Refusals, Taken};
 use crate::shard::question::{Answer, Question};
 use crate::time::{Span, Timestamp};
 
@@ -129,7 +129,12 @@ impl Router {
                 body: body.clone(),
             })
         };
-        self.ask_until_answered(group, door, deadline, request).await
+        let refusals = match envelope.key {
+            Some(_) => Refusals::Recorded,
+            None => Refusals::Forgotten,
+        };
+        let pursuit = Pursuit::until(deadline, refusals);
+        self.ask_until_answered(group, door, deadline, pursuit, request).await
     }
 
     pub(crate) async fn query(
@@ -152,7 +157,8 @@ impl Router {
                 body: body.clone(),
             })
         };
-        self.ask_until_answered(group, door, deadline, request).await
+        let pursuit = Pursuit::until(deadline, Refusals::Recorded);
+        self.ask_until_answered(group, door, deadline, pursuit, request).await
     }
 
     async fn ask_until_answered(
@@ -160,10 +166,10 @@ impl Router {
         group: ShardId,
         door: &Door,
         deadline: Timestamp,
+        mut pursuit: Pursuit,
         request: impl Fn(Timestamp) -> Request,
     ) -> Result<Reply, Unavailable> {
         let until = instant_of(deadline);
-        let mut pursuit = Pursuit::until(deadline);
         let mut asked = None;
         let mut pause = RETRY_PAUSE;
         for attempt in 0_u32.. {
@@ -339,7 +345,7 @@ impl Request {
 /// What a caller is told of a refusal.
 fn unavailable(group: ShardId, refusal: Refusal) -> Unavailable {
     match refusal {
-        Refusal::TooLate => Unavailable::DeadlineExceeded,
+        Refusal::TooLate | Refusal::Unsettled => Unavailable::DeadlineExceeded,
         Refusal::UnknownPosition => Unavailable::UnknownPosition,
         Refusal::Busy { retry_after } => Unavailable::Busy { retry_after },
         Refusal::StorageFull => Unavailable::StorageFull,

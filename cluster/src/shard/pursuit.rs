@@ -2,14 +2,23 @@
 //!
 //! **Invariants:** a request that may have been started keeps its end: a later one could come when the
 //! group has forgotten the first. One that was not is measured by the group's time, which may be ahead
-//! of the asker's clock.
+//! of the asker's clock. A refusal that the group does not record is no outcome while an earlier attempt
+//! may still be on its way: that one could be accepted.
 
 use crate::shard::io::Reply;
 use crate::time::{Span, Timestamp};
 
 pub(crate) struct Pursuit {
     not_after: Timestamp,
+    refusals: Refusals,
     may_have_started: bool,
+}
+
+/// Whether the group records a refusal, as it does for a request under a client's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusals {
+    Recorded,
+    Forgotten,
 }
 
 /// What an answer means for whoever asked.
@@ -27,6 +36,8 @@ pub(crate) enum Taken {
 pub(crate) enum Refusal {
     /// Its time is over.
     TooLate,
+    /// Nobody can tell yet what becomes of it.
+    Unsettled,
     UnknownPosition,
     Busy {
         retry_after: Span,
@@ -36,8 +47,8 @@ pub(crate) enum Refusal {
 }
 
 impl Pursuit {
-    pub(crate) fn until(deadline: Timestamp) -> Self {
-        Self { not_after: deadline, may_have_started: false }
+    pub(crate) fn until(deadline: Timestamp, refusals: Refusals) -> Self {
+        Self { not_after: deadline, refusals, may_have_started: false }
     }
 
     /// By when the group must have started it.
@@ -71,6 +82,11 @@ impl Pursuit {
             Reply::Busy { .. } | Reply::StorageFull | Reply::Fenced if self.may_have_started => {
                 Taken::Again
             }
+            Reply::Rejected { .. } | Reply::PreconditionFailed { .. }
+                if self.may_have_started && self.refusals == Refusals::Forgotten =>
+            {
+                Taken::Refused(Refusal::Unsettled)
+            }
             Reply::Expired { .. } => Taken::Refused(Refusal::TooLate),
             Reply::UnknownPosition => Taken::Refused(Refusal::UnknownPosition),
             Reply::Busy { retry_after } => Taken::Refused(Refusal::Busy { retry_after }),
@@ -101,7 +117,8 @@ mod tests {
 
     #[test]
     fn patience_counts_from_the_groups_time_unless_an_attempt_may_have_started() {
-        let mut pursuit = Pursuit::until(Timestamp::from_micros(1_000_000));
+        let deadline = Timestamp::from_micros(1_000_000);
+        let mut pursuit = Pursuit::until(deadline, Refusals::Recorded);
         assert_eq!(pursuit.take(Reply::NotLeader { hint: None }, LEFT), Taken::Again);
         assert_eq!(pursuit.take(Reply::Expired { at: AT }, LEFT), Taken::Again);
         assert_eq!(pursuit.not_after(), AT.plus(LEFT));
@@ -114,5 +131,18 @@ mod tests {
         assert_eq!(pursuit.take(expired, LEFT), Taken::Refused(Refusal::TooLate));
         assert_eq!(pursuit.not_after(), AT.plus(LEFT));
         assert_eq!(pursuit.take(Reply::KeyConflict, LEFT), Taken::Outcome(Reply::KeyConflict));
+    }
+
+    #[test]
+    fn a_refusal_that_is_not_recorded_settles_nothing_while_an_attempt_may_be_under_way() {
+        let refused = || Reply::Rejected { rejection: vec![1], seq: 0, index: 7, replayed: false };
+        let outcome = Taken::Outcome(refused());
+        for refusals in [Refusals::Recorded, Refusals::Forgotten] {
+            let mut pursuit = Pursuit::until(AT, refusals);
+            assert_eq!(pursuit.take(refused(), LEFT), outcome);
+            pursuit.lost_sight();
+            let settled = pursuit.take(refused(), LEFT) == outcome;
+            assert_eq!(settled, refusals == Refusals::Recorded);
+        }
     }
 }

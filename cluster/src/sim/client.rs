@@ -10,7 +10,7 @@ use crate::fabric::{OutcomeKey, Precondition};
 use crate::ids::{EntityRef, NodeId, ShardId};
 use crate::shard::entry::CommandId;
 use crate::shard::io::{Command, Freshness, Query, Reply, Token};
-use crate::shard::pursuit::{Pursuit, Refusal, Taken};
+use crate::shard::pursuit::{Pursuit, Refusal, Refusals, Taken};
 use crate::sim::net::Packet;
 use crate::time::{Span, Timestamp};
 
@@ -88,6 +88,10 @@ impl Client {
         now: Timestamp,
         patience: Span,
     ) {
+        let refusals = match &wish {
+            Wish::Command { key: None, .. } => Refusals::Forgotten,
+            Wish::Command { key: Some(_), .. } | Wish::Query { .. } => Refusals::Recorded,
+        };
         let number = self.numbers.entry(shard).or_default();
         *number += 1;
         self.open = Some(Open {
@@ -98,7 +102,7 @@ impl Client {
             number: *number,
             invoked_at: now,
             deadline: now.plus(patience),
-            pursuit: Pursuit::until(now.plus(patience)),
+            pursuit: Pursuit::until(now.plus(patience), refusals),
             first_attempt: self.attempts + 1,
             try_at: now,
             unanswered: false,
@@ -172,7 +176,7 @@ impl Client {
                 self.finish(Some(Reply::UnknownPosition), now)
             }
             // Another attempt may have been in time.
-            Taken::Refused(Refusal::TooLate) => self.finish(None, now),
+            Taken::Refused(Refusal::TooLate | Refusal::Unsettled) => self.finish(None, now),
             // Whoever is refused asks again, and perhaps another one.
             Taken::Refused(Refusal::Busy { .. } | Refusal::StorageFull | Refusal::Fenced) => {
                 self.leaders.remove(&open.shard);
