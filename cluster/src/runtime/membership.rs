@@ -24,7 +24,7 @@ use crate::placement::steps::{self, Step, Target};
 use crate::replication::members::{MemberChange, MemberStep};
 use crate::runtime::asking::{ask, blocking, finished};
 use crate::runtime::attention::Attention;
-use crate::runtime::handovers::{Handovers, Reports, is_known_well};
+use crate::runtime::handovers::{Handovers, Reports};
 use crate::runtime::leaders::Known;
 use crate::runtime::mesh::credentials::{CertificateError, Rotation};
 use crate::runtime::mesh::{LinkFault, PeerAddress};
@@ -470,9 +470,7 @@ impl Membership {
             self.reports.send(group, report, &self.handle);
         }
         match steps::next(self.services.node, configuration, &target, followers) {
-            Some(Step::TransferLead(to))
-                if !self.knows_well(to) || !self.handovers.may_try(group, to) =>
-            {
+            Some(Step::TransferLead(to)) if !self.handovers.may_try(group, to) => {
                 Ok(Found::Elsewhere)
             }
             Some(Step::TransferLead(to)) => {
@@ -494,11 +492,6 @@ impl Membership {
             None if is_known && is_final => Ok(Found::InOrder),
             None => Ok(Found::Elsewhere),
         }
-    }
-
-    fn knows_well(&self, node: NodeId) -> bool {
-        let Some(network) = self.services.network.get() else { return false };
-        is_known_well(network.mesh.links().borrow().get(&node), clock::monotonic())
     }
 
     /// Raises the cluster's level once every member can work at a higher one.
