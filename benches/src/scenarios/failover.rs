@@ -87,8 +87,8 @@ async fn formed(
     let setup = Setup::new(common.omnicart.as_deref(), folder, &[&shards])?;
     let mut cluster = Cluster::new(setup, folder, None).with_logs_asked(asked.logs.as_deref())?;
     cluster.form(NODES, FORMS_WITHIN).await?;
-    let mut random = Random::seeded(asked.seed);
-    let operator = Operator::of(&cluster, random.branch()).await?;
+    let random = Random::seeded(asked.seed);
+    let operator = Operator::of(&cluster).await?;
     let leaders = operator.leaders(&cluster).await?;
     let n_shards = asked.shards.get();
     // Leads are evened out from the first shard on: the last ones are left where they are.

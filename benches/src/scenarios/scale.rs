@@ -140,7 +140,7 @@ impl Field {
         per_second: f64,
     ) -> anyhow::Result<Ways> {
         let rate = figures::share(per_second, WAYS_PERCENT);
-        let operator = Operator::of(&self.cluster, Random::seeded(rate)).await?;
+        let operator = Operator::of(&self.cluster).await?;
         let leaders = operator.leaders(&self.cluster).await?;
         let n_led = u32::try_from(leaders.len())?;
         anyhow::ensure!(n_led == asked.shards.get(), "{n_led} shards are led");

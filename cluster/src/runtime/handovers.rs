@@ -2,8 +2,7 @@
 //!
 //! **Invariants:** a handover that did not come about is tried again after a pause that doubles, since
 //! commands wait while one is tried; at most one report of a group is on its way, and nothing waits
-//! for it, so a group is tended whether `meta` has a leader or not; nothing is handed to a process
-//! before it had the time to say something.
+//! for it, so a group is tended whether `meta` has a leader or not.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -14,14 +13,9 @@ use tokio::task::JoinSet;
 use crate::ids::{NodeId, ShardId};
 use crate::placement::cluster::Command;
 use crate::runtime::membership::ClusterHandle;
-use crate::runtime::mesh::Link;
 
 const PAUSE_MIN: Duration = Duration::from_secs(2);
 const PAUSE_MAX: Duration = Duration::from_secs(60);
-/// How long a link is whole before the other node is handed anything. A leader counts those as live
-/// that answered within the last second, even if that was another run of their process: the new one
-/// may not take part yet, and would not hear that it is to lead until an election is due.
-const KNOWN_AFTER: Duration = Duration::from_millis(1_500);
 
 #[derive(Default)]
 pub(crate) struct Handovers(BTreeMap<ShardId, Handover>);
@@ -49,12 +43,6 @@ impl Handovers {
     pub(crate) fn forget(&mut self, group: ShardId) {
         self.0.remove(&group);
     }
-}
-
-/// Whether what is known of a node can be about its process of now.
-pub(crate) fn is_known_well(link: Option<&Link>, now: Instant) -> bool {
-    let since = |link: &Link| now.saturating_duration_since(link.since);
-    link.is_some_and(|link| link.is_whole() && since(link) >= KNOWN_AFTER)
 }
 
 #[derive(Default)]
@@ -89,19 +77,6 @@ impl Reports {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::Lane;
-
-    #[test]
-    fn a_process_that_has_just_started_is_handed_nothing() {
-        let since = clock::monotonic();
-        let link = Link { boot: None, lanes: Lane::ALL.to_vec(), since };
-        assert!(!is_known_well(Some(&link), since), "its last run may have answered lately");
-        assert!(!is_known_well(Some(&link), since + KNOWN_AFTER / 2));
-        assert!(is_known_well(Some(&link), since + KNOWN_AFTER));
-        let broken = Link { lanes: vec![Lane::Raft], ..link };
-        assert!(!is_known_well(Some(&broken), since + KNOWN_AFTER));
-        assert!(!is_known_well(None, since + KNOWN_AFTER));
-    }
 
     #[test]
     fn a_handover_is_not_tried_twice_at_once() {

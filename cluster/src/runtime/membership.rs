@@ -24,7 +24,7 @@ use crate::placement::steps::Step;
 use crate::placement::tending::{self, Doubts, change_of};
 use crate::runtime::asking::{ask, blocking, finished};
 use crate::runtime::attention::Attention;
-use crate::runtime::handovers::{Handovers, Reports, is_known_well};
+use crate::runtime::handovers::{Handovers, Reports};
 use crate::runtime::leaders::Known;
 use crate::runtime::mesh::credentials::{CertificateError, Rotation};
 use crate::runtime::mesh::{LinkFault, PeerAddress};
@@ -454,9 +454,7 @@ impl Membership {
             self.reports.send(group, report, &self.handle);
         }
         match tended.step {
-            Some(Step::TransferLead(to))
-                if !self.knows_well(to) || !self.handovers.may_try(group, to) =>
-            {
+            Some(Step::TransferLead(to)) if !self.handovers.may_try(group, to) => {
                 Ok(Found::Elsewhere)
             }
             Some(Step::TransferLead(to)) => {
@@ -478,11 +476,6 @@ impl Membership {
             None if tended.in_order => Ok(Found::InOrder),
             None => Ok(Found::Elsewhere),
         }
-    }
-
-    fn knows_well(&self, node: NodeId) -> bool {
-        let Some(network) = self.services.network.get() else { return false };
-        is_known_well(network.mesh.links().borrow().get(&node), clock::monotonic())
     }
 
     /// Ends the links with nodes that were removed, some time after: until then they learn what they

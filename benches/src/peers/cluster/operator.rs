@@ -1,7 +1,8 @@
 //! What an operator sees of a cluster and does to it, over HTTP.
 //!
-//! **Invariants:** any running node is asked, and another one when it gives no answer; a change
-//! goes under one key however often it is asked; nodes are named by their place, not by their id.
+//! **Invariants:** any running node is asked, and another one when it gives no answer; changes carry
+//! no key: the cluster remembers 256 a day, and made twice they come to the same; nodes are named by
+//! their place, not by their id.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,8 +15,7 @@ use storage::clock;
 
 use crate::load::client::{Answer, Call, Caller};
 use crate::peers::cluster::Cluster;
-use crate::peers::omnicart::{as_operator, keyed};
-use crate::scenarios::random::Random;
+use crate::peers::omnicart::as_operator;
 
 /// For one node's answer.
 const ANSWER_MAX: Duration = Duration::from_secs(2);
@@ -26,12 +26,11 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub(crate) struct Operator {
     /// Ids of nodes, by place.
     ids: Vec<u64>,
-    keys: Random,
 }
 
 impl Operator {
     /// To be called anew when a node is wiped: it comes back under another id.
-    pub(crate) async fn of(cluster: &Cluster, keys: Random) -> anyhow::Result<Self> {
+    pub(crate) async fn of(cluster: &Cluster) -> anyhow::Result<Self> {
         let call = as_operator(Call::new(Method::GET, "/system/v1/cluster"))?;
         let document: ClusterDocument = asked(cluster, &call).await?.json()?;
         let id_of = |number: u16| {
@@ -39,7 +38,7 @@ impl Operator {
             of_number.map(|node| node.id).max().context("a node is not in the cluster")
         };
         let ids = cluster.nodes.iter().map(|node| id_of(node.number));
-        Ok(Self { ids: ids.collect::<anyhow::Result<_>>()?, keys })
+        Ok(Self { ids: ids.collect::<anyhow::Result<_>>()? })
     }
 
     /// The place of the node that leads, for every shard that somebody leads.
@@ -53,37 +52,36 @@ impl Operator {
 
     /// Another node is to lead a shard.
     pub(crate) async fn transfer(
-        &mut self,
+        &self,
         cluster: &Cluster,
         shard: u32,
         to: usize,
     ) -> anyhow::Result<()> {
         let to = serde_json::json!({"to": self.id(to)?});
         let call = Call::new(Method::POST, format!("/system/v1/shards/{shard}/transfer")).json(&to);
-        self.change(cluster, call).await
+        change(cluster, call).await
     }
 
     /// A node is to lead nothing.
-    pub(crate) async fn drain(&mut self, cluster: &Cluster, nth: usize) -> anyhow::Result<()> {
+    pub(crate) async fn drain(&self, cluster: &Cluster, nth: usize) -> anyhow::Result<()> {
         let path = format!("/system/v1/nodes/{}/drain", self.id(nth)?);
-        self.change(cluster, Call::new(Method::POST, path)).await
+        change(cluster, Call::new(Method::POST, path)).await
     }
 
     /// A node takes its share again.
-    pub(crate) async fn resume(&mut self, cluster: &Cluster, nth: usize) -> anyhow::Result<()> {
+    pub(crate) async fn resume(&self, cluster: &Cluster, nth: usize) -> anyhow::Result<()> {
         let path = format!("/system/v1/nodes/{}/resume", self.id(nth)?);
-        self.change(cluster, Call::new(Method::POST, path)).await
-    }
-
-    async fn change(&mut self, cluster: &Cluster, call: Call) -> anyhow::Result<()> {
-        let key = format!("operator-{:016x}", self.keys.number());
-        asked(cluster, &keyed(as_operator(call)?, &key)?).await?;
-        Ok(())
+        change(cluster, Call::new(Method::POST, path)).await
     }
 
     fn id(&self, nth: usize) -> anyhow::Result<u64> {
         self.ids.get(nth).copied().with_context(|| format!("there is no node at place {nth}"))
     }
+}
+
+async fn change(cluster: &Cluster, call: Call) -> anyhow::Result<()> {
+    asked(cluster, &as_operator(call)?).await?;
+    Ok(())
 }
 
 /// Asks one node after the other until one answers.
