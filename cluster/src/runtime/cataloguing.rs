@@ -29,7 +29,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 const GATHERING: Duration = Duration::from_millis(20);
 /// After records that cannot be read.
 const UNREADABLE_PAUSE: Duration = Duration::from_secs(1);
-/// Four times within the age at which a copy is of no more use.
+/// Almost three times within the age at which a copy is of no more use.
 const CONFIRM_EVERY: Duration = Duration::from_millis(700);
 /// After a question without an answer.
 const CONFIRM_AGAIN: Duration = Duration::from_millis(100);

@@ -38,6 +38,8 @@ pub struct StateIndex {
     pub(super) summaries: HashMap<u32, Summary>,
     pub(super) recent: Recent,
     pub(super) ballast: Ballast,
+    /// Whether nothing is written into the last space of the disk. A start needs some of it.
+    keeps_room: bool,
     pub(super) fault: Option<IndexFault>,
 }
 
@@ -75,10 +77,16 @@ impl StateIndex {
             summaries: HashMap::new(),
             recent: Recent::after(last),
             ballast,
+            keeps_room: false,
             fault: None,
         };
         let took = clock::monotonic().duration_since(started);
         Ok(Opened { index, generation, folder: found, took })
+    }
+
+    /// From here on nothing is written into the last space of the disk: whoever asks can wait.
+    pub(super) fn keep_room(&mut self) {
+        self.keeps_room = true;
     }
 
     /// The identity of the folder.
@@ -155,7 +163,9 @@ impl StateIndex {
 
     /// Applies a batch and keeps it until it is in sled's files.
     fn commit(&mut self, doing: &'static str, mut batch: Vec<Change>) -> Result<(), IndexFault> {
-        self.ballast.check_room()?;
+        if self.keeps_room {
+            self.ballast.check_room()?;
+        }
         let key = record::own_key(OWN_BATCH, 0);
         let value = record::own_value(&key, &[self.recent.next()]);
         batch.push((key, Some(value)));

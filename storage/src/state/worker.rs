@@ -62,7 +62,8 @@ pub struct IndexWorker {
 
 impl IndexWorker {
     /// Moves an index into a thread of its own. `queue_bytes_max` bounds the work that waits.
-    pub fn start(index: StateIndex, queue_bytes_max: usize) -> io::Result<Self> {
+    pub fn start(mut index: StateIndex, queue_bytes_max: usize) -> io::Result<Self> {
+        index.keep_room();
         let shared = Arc::new(Shared::default());
         let theirs = Arc::clone(&shared);
         std::thread::Builder::new()
