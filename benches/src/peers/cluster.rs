@@ -167,6 +167,7 @@ impl Cluster {
             self.start(nth)?;
             self.ready(nth).await?;
         }
+        operator::replicated(self, within).await?;
         self.settled(within).await
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use cluster::ids::ShardId;
-use edge::http::topology::{ClusterDocument, ShardsDocument};
+use edge::http::topology::{ClusterDocument, ShardDocument, ShardsDocument};
 use hyper::{Method, StatusCode};
 use storage::clock;
 
@@ -22,6 +22,9 @@ const ANSWER_MAX: Duration = Duration::from_secs(2);
 /// For an answer of any of them.
 const ANY_ANSWER_MAX: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(20);
+const FORMING_PAUSE: Duration = Duration::from_millis(200);
+/// Of a shard in a cluster of three nodes or more.
+const VOTERS: usize = 3;
 
 pub(crate) struct Operator {
     /// Ids of nodes, by place.
@@ -77,6 +80,29 @@ impl Operator {
     fn id(&self, nth: usize) -> anyhow::Result<u64> {
         self.ids.get(nth).copied().with_context(|| format!("there is no node at place {nth}"))
     }
+}
+
+/// Waits until every group, also those of the cluster itself, has as many voters as it is to have.
+///
+/// Nodes do not know of shards whose turn has not come: between two batches of moves each of them
+/// says that nothing is moving.
+pub(crate) async fn replicated(cluster: &Cluster, within: Duration) -> anyhow::Result<()> {
+    let started = clock::monotonic();
+    let copies = cluster.nodes.iter().filter(|node| node.is_running()).count();
+    // Two nodes cannot outvote each other, so a shard has one voter until there are three.
+    let copies = if copies < VOTERS { 1 } else { VOTERS };
+    let call = as_operator(Call::new(Method::GET, "/system/v1/shards"))?;
+    let mut lacking = 0;
+    while started.elapsed() < within {
+        let document: ShardsDocument = asked(cluster, &call).await?.json()?;
+        let lacks = |shard: &&ShardDocument| shard.moving || shard.voters.len() < copies;
+        lacking = document.data.iter().filter(lacks).count();
+        if document.complete && lacking == 0 {
+            return Ok(());
+        }
+        tokio::time::sleep(FORMING_PAUSE).await;
+    }
+    anyhow::bail!("{lacking} groups lack voters after {within:?}")
 }
 
 async fn change(cluster: &Cluster, call: Call) -> anyhow::Result<()> {
