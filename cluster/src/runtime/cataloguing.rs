@@ -33,7 +33,7 @@ const UNREADABLE_PAUSE: Duration = Duration::from_secs(1);
 const CONFIRM_EVERY: Duration = Duration::from_millis(700);
 /// After a question without an answer.
 const CONFIRM_AGAIN: Duration = Duration::from_millis(100);
-const QUESTION_MAX: Span = Span::from_secs(1);
+const QUESTION_MAX: Span = Span::from_millis(600);
 
 /// Follows the group's replica of this node.
 pub(crate) async fn follow(services: Arc<Services>, reader: Arc<dyn CatalogueReader>) {

@@ -130,7 +130,7 @@ impl Leaders {
         }
     }
 
-    /// Waits until something else is known of a group than what was.
+    /// Waits until another leader of a group is known than before.
     pub(crate) async fn differ(&self, group: ShardId, from: Known) {
         let Some(changes) = self.map.nth(group).and_then(|nth| self.changes.get(nth)) else {
             return std::future::pending().await;
@@ -139,7 +139,9 @@ impl Leaders {
             let mut changed = pin!(changes.notified());
             // From here on no change is missed.
             changed.as_mut().enable();
-            if self.of(group) != from {
+            let known = self.of(group);
+            let is_led = known == Known::Here || known.elsewhere().is_some();
+            if is_led && known != from {
                 return;
             }
             changed.await;

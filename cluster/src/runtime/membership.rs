@@ -506,7 +506,7 @@ impl Membership {
         let rule = Rule { everywhere, moves_at_once: self.rule.moves_at_once };
         let silence = self.silence(&cluster);
         for command in governing::due(&cluster, &silence, &rule, self.rule.replace_after) {
-            tracing::info!(?command, "the cluster is told");
+            tell_of(&command);
             match self.handle.execute(command).await {
                 Ok(_) | Err(ClusterError::Rejected(Rejection::StalePlan { .. })) => {}
                 Err(error) => tracing::warn!(%error, "what the cluster was told was not taken"),
@@ -531,6 +531,26 @@ impl Membership {
             .map(|(node, _)| (node, since(node)))
             .filter(|(_, since)| *since >= SILENT_AFTER)
             .collect()
+    }
+}
+
+fn tell_of(command: &Command) {
+    match command {
+        Command::SetStanding { node, to: Standing::Lost, .. } => {
+            tracing::warn!(node.id = node.0, "a node was silent for too long and is replaced");
+        }
+        Command::SetStanding { node, to, .. } => {
+            tracing::info!(node.id = node.0, to = to.name(), "a node's standing changes");
+        }
+        Command::RaiseLevel { to } => tracing::info!(to, "every node can work at a higher level"),
+        Command::Arrange { wanted, .. } => {
+            tracing::info!(shards = wanted.len(), "shards are arranged anew");
+        }
+        Command::Found { .. }
+        | Command::Join(_)
+        | Command::Pin { .. }
+        | Command::Report { .. }
+        | Command::Transfer { .. } => {}
     }
 }
 

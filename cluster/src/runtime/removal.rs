@@ -64,7 +64,7 @@ impl Maintenance {
     /// Lets go of the replicas that others know to have no part in their groups.
     pub(crate) async fn forget_removed(&mut self) -> Result<(), Postponed> {
         // It would wait for space that the rest of maintenance may make.
-        if self.services.index.lacks_space() {
+        if self.services.index.lacks_space() || self.services.log.is_full() {
             return Ok(());
         }
         for shard in self.shards.clone() {

@@ -193,7 +193,11 @@ impl Router {
             asked = self.node_to_ask(group, attempt, asked);
             let reply = match asked {
                 Some(node) => self.ask_there(node, group, request, until).await,
-                None => self.ask_here(group, request, permit, until).await?,
+                None => match self.ask_here(group, request, permit, until).await {
+                    // That this attempt was not taken says nothing of the one before.
+                    Err(Unavailable::ShuttingDown) if pursuit.may_have_started() => break,
+                    asked => asked?,
+                },
             };
             match pursuit.take(reply, left_until(until)) {
                 Taken::Outcome(reply) => return Ok(reply),

@@ -452,6 +452,7 @@ impl ShardCore {
         let abandoned = lead.abandoned(self.group.other_leader());
         out.extend(abandoned.map(|h| Output::Reply { token: h.token, reply: h.reply }));
         self.abandon_reads(out);
+        self.abandon_parked_commands(out);
         if !Mutant::SpeculationKept.is_planted() {
             self.residents.drop_speculation();
         }
@@ -483,10 +484,10 @@ impl ShardCore {
     pub(crate) fn fence(&mut self, why: String, out: &mut Vec<Output>) {
         if let Some(lead) = self.lead.take() {
             out.extend(lead.started.then_some(Output::Leads(false)));
-            out.extend(
-                lead.abandoned(None)
-                    .map(|h| Output::Reply { token: h.token, reply: Reply::Fenced }),
-            );
+            // What is proposed may be committed by the next leader.
+            let told = |reply| if reply == Reply::Unknown { reply } else { Reply::Fenced };
+            let abandoned = lead.abandoned(None);
+            out.extend(abandoned.map(|h| Output::Reply { token: h.token, reply: told(h.reply) }));
         }
         self.abandon_parked(&Reply::Fenced, out);
         self.abandon_reads(out);

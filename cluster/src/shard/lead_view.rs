@@ -28,7 +28,12 @@ impl ShardCore {
             learners: nodes(&members.learners),
             is_joint: members.is_changing() || self.group.is_transferring(),
         };
-        Some(LeadView { configuration, followers: self.group.progress(), changed_at: members.at })
+        let mut followers = self.group.progress();
+        if self.rests() {
+            // They say nothing, as they agreed when they had everything: that is no sign of absence.
+            followers.values_mut().for_each(|follower| follower.is_live = true);
+        }
+        Some(LeadView { configuration, followers, changed_at: members.at })
     }
 
     pub fn is_fenced(&self) -> bool {

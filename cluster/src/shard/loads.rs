@@ -121,6 +121,21 @@ impl ShardCore {
         }
     }
 
+    /// Commands that wait for their entities are not decided under another lead: who asked may have
+    /// asked elsewhere meanwhile, and gone on.
+    pub(crate) fn abandon_parked_commands(&mut self, out: &mut Vec<Output>) {
+        let reply = self.not_leader();
+        for parked in self.loads.parked.values_mut() {
+            parked.work.retain(|work| match work {
+                Work::Command { token, .. } => {
+                    out.push(Output::Reply { token: *token, reply: reply.clone() });
+                    false
+                }
+                Work::TimerDue(_) | Work::Answered { .. } => true,
+            });
+        }
+    }
+
     /// Puts a loaded record into memory, if it is the one that left.
     fn install(
         &mut self,

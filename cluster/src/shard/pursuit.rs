@@ -12,9 +12,11 @@ pub(crate) struct Pursuit {
     not_after: Timestamp,
     refusals: Refusals,
     may_have_started: bool,
+    asked_once_more: bool,
 }
 
-/// Whether the group records a refusal, as it does for a request under a client's key.
+/// Whether the group records refusals: those for good, of requests under a client's key. One that is
+/// recorded is known again when it is asked for once more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusals {
     Recorded,
@@ -48,7 +50,7 @@ pub(crate) enum Refusal {
 
 impl Pursuit {
     pub(crate) fn until(deadline: Timestamp, refusals: Refusals) -> Self {
-        Self { not_after: deadline, refusals, may_have_started: false }
+        Self { not_after: deadline, refusals, may_have_started: false, asked_once_more: false }
     }
 
     /// By when the group must have started it.
@@ -85,6 +87,18 @@ impl Pursuit {
             Reply::Rejected { .. } | Reply::PreconditionFailed { .. }
                 if self.may_have_started && self.refusals == Refusals::Forgotten =>
             {
+                Taken::Refused(Refusal::Unsettled)
+            }
+            Reply::Rejected { replayed: false, .. }
+            | Reply::PreconditionFailed { replayed: false, .. }
+                if self.may_have_started =>
+            {
+                match std::mem::replace(&mut self.asked_once_more, true) {
+                    false => Taken::Again,
+                    true => Taken::Refused(Refusal::Unsettled),
+                }
+            }
+            Reply::RecordFull | Reply::TooManyKeys if self.may_have_started => {
                 Taken::Refused(Refusal::Unsettled)
             }
             Reply::Expired { .. } => Taken::Refused(Refusal::TooLate),
@@ -141,8 +155,14 @@ mod tests {
             let mut pursuit = Pursuit::until(AT, refusals);
             assert_eq!(pursuit.take(refused(), LEFT), outcome);
             pursuit.lost_sight();
-            let settled = pursuit.take(refused(), LEFT) == outcome;
-            assert_eq!(settled, refusals == Refusals::Recorded);
+            let unsettled = Taken::Refused(Refusal::Unsettled);
+            if refusals == Refusals::Recorded {
+                assert_eq!(pursuit.take(refused(), LEFT), Taken::Again);
+                let known =
+                    Reply::Rejected { rejection: vec![1], seq: 0, index: 7, replayed: true };
+                assert_eq!(pursuit.take(known.clone(), LEFT), Taken::Outcome(known));
+            }
+            assert_eq!(pursuit.take(refused(), LEFT), unsettled);
         }
     }
 }

@@ -6,7 +6,7 @@ use cluster::fabric::{CommandError, Envelope, Precondition};
 use cluster::ids::{NodeId, ShardId};
 use cluster::placement::cluster::{Command, Fewer, Rejection};
 use cluster::placement::member::Standing;
-use cluster::placement::survey::{Serving, Survey};
+use cluster::placement::survey::{Serving, ShardView, Survey};
 use cluster::placement::tolerance::Risk;
 use cluster::runtime::node::Node;
 use cluster::time::{Span, Timestamp};
@@ -52,6 +52,13 @@ async fn until(node: &Node, what: &str, is_so: impl Fn(&Survey) -> bool) -> Surv
 
 fn n_led(survey: &Survey, node: NodeId) -> usize {
     survey.nodes().iter().find(|view| view.node == node).expect("a member").n_led
+}
+
+/// How many shards a node leads, of those that are not everywhere.
+fn n_shards(survey: &Survey, node: u64) -> usize {
+    let led =
+        |view: &&ShardView<'_>| view.leader == Some(NodeId(node)) && !view.shard.is_everywhere();
+    survey.shards().iter().filter(led).count()
 }
 
 fn all_serve(survey: &Survey) -> bool {
@@ -145,12 +152,21 @@ async fn a_drained_node_leads_nothing_and_keeps_its_replicas() {
 async fn a_transferred_and_a_pinned_shard_are_led_where_they_were_sent() {
     let mut members = cluster(3).await;
     let operator = members[0].node();
-    let survey = until(operator, "all serve", all_serve).await;
-    let shards = survey.shards();
-    let (shard, from) = (shards[0].shard, shards[0].leader.expect("a leader"));
-    let to = (1..=3).map(NodeId).find(|node| *node != from).expect("another");
+    // One that leads more than others, so that none has reason to move the lead back: of four shards
+    // and three nodes, once they are spread.
+    let spread = |survey: &Survey| all_serve(survey) && (1..=3).all(|n| n_shards(survey, n) > 0);
+    let survey = until(operator, "leads are spread", spread).await;
+    let n_led_by = |node: &u64| n_shards(&survey, *node);
+    let from = NodeId((1..=3).max_by_key(n_led_by).expect("three nodes"));
+    let to = NodeId((1..=3).min_by_key(n_led_by).expect("three nodes"));
+    let is_led = |view: &ShardView<'_>| view.leader == Some(from) && !view.shard.is_everywhere();
+    let shard = survey.shards().into_iter().find(is_led).expect("it leads one").shard;
     let led_by = |node: NodeId| {
-        move |survey: &Survey| survey.shards()[0].leader == Some(node) && all_serve(survey)
+        move |survey: &Survey| {
+            let mut views = survey.shards().into_iter();
+            let view = views.find(|view| view.shard == shard).expect("it is there");
+            view.leader == Some(node) && all_serve(survey)
+        }
     };
     change(operator, Command::Transfer { shard, to }).await.expect("it may lead");
     until(operator, "the lead has gone over", led_by(to)).await;
