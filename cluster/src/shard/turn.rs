@@ -117,6 +117,7 @@ impl ShardCore {
     }
 
     fn propose(&mut self, turn: Turn, out: &mut Vec<Output>) {
+        let applied = self.applied.0;
         let Some(lead) = &mut self.lead else {
             // Fenced on the way.
             let held = turn.into_held().into_iter();
@@ -124,8 +125,9 @@ impl ShardCore {
                 .extend(held.map(|h| Output::Reply { token: h.token, reply: Reply::Fenced }));
         };
         if turn.items.is_empty() {
-            // There will be no entry at this index: what was seen is everything before it.
-            let last = turn.index - 1;
+            // There will be no entry at this index: what was seen is what is applied, and what is
+            // proposed. An entry of the group's own that comes after that may never be committed.
+            let last = lead.proposed.back().map_or(applied, |proposed| proposed.index);
             let open = turn.held.into_iter().filter_map(|held| lead.hold(held.seen_at(last)));
             let open: Vec<_> = open.collect();
             return self.confirm_replies(open, out);
