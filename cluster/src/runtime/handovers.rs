@@ -18,7 +18,10 @@ const PAUSE_MIN: Duration = Duration::from_secs(2);
 const PAUSE_MAX: Duration = Duration::from_secs(60);
 
 #[derive(Default)]
-pub(crate) struct Handovers(BTreeMap<ShardId, Handover>);
+pub(crate) struct Handovers {
+    map_version: u64,
+    tried: BTreeMap<ShardId, Handover>,
+}
 
 struct Handover {
     to: NodeId,
@@ -27,21 +30,29 @@ struct Handover {
 }
 
 impl Handovers {
+    /// Begins a round under this map. What failed under another one, as a node was starting or about to
+    /// be let go, is no reason to wait now.
+    pub(crate) fn turn_to(&mut self, map_version: u64) {
+        if std::mem::replace(&mut self.map_version, map_version) != map_version {
+            self.tried.clear();
+        }
+    }
+
     /// Whether to hand a group over to a node now; if so, it counts as tried.
     pub(crate) fn may_try(&mut self, group: ShardId, to: NodeId) -> bool {
         let now = clock::monotonic();
-        let before = self.0.get(&group).filter(|before| before.to == to);
+        let before = self.tried.get(&group).filter(|before| before.to == to);
         if before.is_some_and(|before| now < before.again_at) {
             return false;
         }
         let pause = before.map_or(PAUSE_MIN, |before| (before.pause * 2).min(PAUSE_MAX));
-        self.0.insert(group, Handover { to, pause, again_at: now + pause });
+        self.tried.insert(group, Handover { to, pause, again_at: now + pause });
         true
     }
 
     /// The group is not led here: whatever was tried came about, or is void.
     pub(crate) fn forget(&mut self, group: ShardId) {
-        self.0.remove(&group);
+        self.tried.remove(&group);
     }
 }
 
@@ -87,5 +98,9 @@ mod tests {
         assert!(handovers.may_try(group, NodeId(2)), "another node may be able to");
         handovers.forget(group);
         assert!(handovers.may_try(group, NodeId(2)));
+        handovers.turn_to(0);
+        assert!(!handovers.may_try(group, NodeId(2)), "nothing has changed");
+        handovers.turn_to(1);
+        assert!(handovers.may_try(group, NodeId(2)), "what failed was another time");
     }
 }

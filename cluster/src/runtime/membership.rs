@@ -324,6 +324,7 @@ impl Membership {
         let unfit = cluster.members().map(|(node, _)| node);
         let unfit = unfit.filter(|node| self.services.is_unfit(*node)).collect();
         self.attention.turn_to(cluster.version(), unfit);
+        self.handovers.turn_to(cluster.version());
         for group in self.map.groups() {
             let rests = self.services.pulse.resting_at(group);
             if self.services.leaders.of(group) != Known::Here {
