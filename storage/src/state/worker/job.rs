@@ -15,21 +15,21 @@ pub type ScanSink = Box<dyn FnMut(Vec<u8>, IndexRecord) + Send>;
 
 /// Something for the index to do.
 pub enum IndexJob {
-    /// [`StateIndex::write`].
+    /// [`StateIndex::write`](crate::state::StateIndex::write).
     Write { writes: Vec<IndexWrite>, done: Callback<()> },
-    /// [`StateIndex::read`].
+    /// [`StateIndex::read`](crate::state::StateIndex::read).
     Read { shard: u32, key: Bytes, done: Callback<Option<IndexRecord>> },
-    /// [`StateIndex::scan`]: verified as a whole only when `done` gets the number of records.
+    /// [`StateIndex::scan`](crate::state::StateIndex::scan): verified as a whole only when `done` gets the number of records.
     Scan { shard: u32, sink: ScanSink, done: Callback<u64> },
-    /// [`StateIndex::remove_shard`].
+    /// [`StateIndex::remove_shard`](crate::state::StateIndex::remove_shard).
     RemoveShard { shard: u32, done: Callback<u64> },
-    /// [`StateIndex::set_floor`].
+    /// [`StateIndex::set_floor`](crate::state::StateIndex::set_floor).
     SetFloor { shard: u32, position: u64, done: Callback<()> },
-    /// [`StateIndex::floor`].
+    /// [`StateIndex::floor`](crate::state::StateIndex::floor).
     Floor { shard: u32, done: Callback<Option<u64>> },
-    /// [`StateIndex::sync_files`].
+    /// [`StateIndex::sync_files`](crate::state::StateIndex::sync_files).
     SyncFiles { done: Callback<()> },
-    /// [`StateIndex::size_on_disk`].
+    /// [`StateIndex::size_on_disk`](crate::state::StateIndex::size_on_disk).
     SizeOnDisk { done: Callback<u64> },
 }
 
