@@ -165,14 +165,20 @@ impl IndexFault {
 
     /// Whether it failed for want of disk space alone: then the folder is not at fault.
     pub fn is_storage_full(&self) -> bool {
-        let kind = match self {
-            Self::Io { source, .. } => source.kind(),
+        let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
+        self.io_error().is_some_and(|error| full.contains(&error.kind()))
+    }
+
+    /// What the operating system said, if that is behind it.
+    fn io_error(&self) -> Option<&io::Error> {
+        match self {
+            Self::Io { source, .. } => Some(source),
             Self::Sled { source, .. } => match source.as_ref() {
-                sled::Error::Io(error) => error.kind(),
+                sled::Error::Io(error) => Some(error),
                 sled::Error::CollectionNotFound(_)
                 | sled::Error::Unsupported(_)
                 | sled::Error::ReportableBug(_)
-                | sled::Error::Corruption { .. } => return false,
+                | sled::Error::Corruption { .. } => None,
             },
             Self::OpenTimedOut { .. }
             | Self::ThreadLost { .. }
@@ -185,9 +191,8 @@ impl IndexFault {
             | Self::Summary { .. }
             | Self::Seal { .. }
             | Self::ReservedShard
-            | Self::Abandoned => return false,
-        };
-        matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+            | Self::Abandoned => None,
+        }
     }
 
     fn sled(doing: &'static str) -> impl Fn(sled::Error) -> Self {

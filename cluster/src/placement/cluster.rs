@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::entity::{Answer, Context, Decision, DecodeError, Entity, Home, Port, TimerName};
-use crate::ids::{EntityKind, NodeId, ShardId};
+use crate::ids::{EntityKey, EntityKind, EntityRef, NodeId, ShardId, Slot};
 use crate::placement::bytes;
 use crate::placement::member::{FolderId, Levels, Member, NodeNumber, Standing, Start};
 
@@ -189,6 +189,11 @@ impl std::fmt::Display for Text {
             Self::Zone => "the zone",
         })
     }
+}
+
+/// The address of the one cluster that the `meta` group holds.
+pub(crate) fn cluster_ref() -> EntityRef {
+    EntityRef { kind: Cluster::KIND, key: EntityKey::in_slot(Slot::from_bits(0), [0; 14]) }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 use storage::clock;
 use tokio::sync::oneshot;
 
-use crate::entity::{Entity, Wire};
+use crate::entity::Wire;
 use crate::fabric::{Envelope, Precondition, Unavailable};
-use crate::ids::{EntityKey, EntityRef, NodeId, ShardId, Slot};
+use crate::ids::{NodeId, ShardId};
 use crate::node::rest::Standstill;
-use crate::placement::cluster::{Candidate, Cluster, Command, Rejection, Reply};
+use crate::placement::cluster::{Candidate, Cluster, Command, Rejection, Reply, cluster_ref};
 use crate::placement::governing;
 use crate::placement::member::{Member, Standing};
 use crate::placement::planner::Rule;
@@ -70,11 +70,6 @@ impl Default for PlacementRule {
             count_every: Duration::from_secs(60),
         }
     }
-}
-
-/// The address of the entity that the `meta` group holds.
-pub(crate) fn cluster_ref() -> EntityRef {
-    EntityRef { kind: Cluster::KIND, key: EntityKey::in_slot(Slot::from_bits(0), [0; 14]) }
 }
 
 /// Why the cluster did not do what it was told.

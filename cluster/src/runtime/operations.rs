@@ -15,9 +15,8 @@ use crate::fabric::{
     CommandError, Envelope, Executed, Fabric, Provenance, QueryError, Unavailable,
 };
 use crate::ids::{NodeId, Position, ShardId};
-use crate::placement::cluster::{Cluster, Command, Query, Rejection, Reply};
+use crate::placement::cluster::{Cluster, Command, Query, Rejection, Reply, cluster_ref};
 use crate::placement::survey::Survey;
-use crate::runtime::membership::cluster_ref;
 use crate::runtime::services::Services;
 use crate::shard::question::{Answer, Question};
 use crate::shard::report::NodeReport;

@@ -7,9 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use crate::entity::{Entity, Wire};
-use crate::ids::{EntityKey, EntityRef, NodeId, ShardId, Slot as KeySlot};
-use crate::placement::cluster::{Candidate, Cluster as Agreed, Command, Query, Rejection};
+use crate::entity::Wire;
+use crate::ids::{NodeId, ShardId};
+use crate::placement::cluster::{
+    Candidate, Cluster as Agreed, Command, Query, Rejection, cluster_ref,
+};
 use crate::placement::governing;
 use crate::placement::member::{FolderId, Levels, NodeNumber, Start};
 use crate::placement::planner::Rule;
@@ -69,11 +71,6 @@ pub(crate) fn decrees(agreed: &Agreed, silence: &BTreeMap<NodeId, Duration>) -> 
     let everywhere = BTreeSet::from(ShardId::EVERYWHERE);
     let rule = Rule { everywhere, moves_at_once: MOVES_AT_ONCE };
     governing::due(agreed, silence, &rule, REPLACE_AFTER)
-}
-
-/// The address of the cluster's own entity.
-pub(crate) fn cluster_ref() -> EntityRef {
-    EntityRef { kind: Agreed::KIND, key: EntityKey::in_slot(KeySlot::from_bits(0), [0; 14]) }
 }
 
 /// What a machine says of itself; each folder is another.

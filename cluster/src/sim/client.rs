@@ -144,30 +144,10 @@ impl Client {
             return None;
         }
         let is_last = token % ATTEMPTS == self.attempts;
-        match reply {
-            Reply::NotLeader { hint: Some(leader) } => {
-                self.leaders.insert(open.shard, leader);
-            }
-            Reply::NotLeader { hint: None } | Reply::Unknown => {
-                self.leaders.remove(&open.shard);
-            }
-            Reply::Accepted { .. }
-            | Reply::Rejected { .. }
-            | Reply::Viewed { .. }
-            | Reply::PreconditionFailed { .. }
-            | Reply::KeyConflict
-            | Reply::ReplyExpired
-            | Reply::TooManyKeys
-            | Reply::Panicked
-            | Reply::Malformed { .. }
-            | Reply::RecordFull
-            | Reply::UnknownPosition
-            | Reply::Busy { .. }
-            | Reply::StorageFull
-            | Reply::Fenced
-            | Reply::Expired { .. }
-            | Reply::Changing { .. }
-            | Reply::ChangeRefused { .. } => {}
+        if let Reply::NotLeader { hint: Some(leader) } = reply {
+            self.leaders.insert(open.shard, leader);
+        } else if matches!(reply, Reply::NotLeader { hint: None } | Reply::Unknown) {
+            self.leaders.remove(&open.shard);
         }
         match open.pursuit.take(reply, open.deadline.since(now)) {
             Taken::Outcome(reply) => self.finish(Some(reply), now),

@@ -11,12 +11,12 @@ use std::collections::BTreeMap;
 use storage::sim_disk::SplitMix64;
 
 use crate::ids::{EntityRef, NodeId, ShardId};
-use crate::placement::cluster::{Candidate, Cluster as Agreed};
+use crate::placement::cluster::{Candidate, Cluster as Agreed, cluster_ref};
 use crate::placement::member::NodeNumber;
 use crate::placement::shard_map::ShardMap;
 use crate::replication::transfer::Transfer;
 use crate::shard::io::{Reply, Token};
-use crate::sim::agent::{Agent, candidate, cluster_ref};
+use crate::sim::agent::{Agent, candidate};
 use crate::sim::client::{Act, Client, Finished, Wish};
 use crate::sim::clock::SimClock;
 use crate::sim::coverage::Coverage;

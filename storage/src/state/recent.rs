@@ -22,6 +22,11 @@ impl Recent {
         Self { batches: VecDeque::new(), last, bytes: 0 }
     }
 
+    /// The number of the newest batch.
+    pub(super) fn last(&self) -> u64 {
+        self.last
+    }
+
     /// The number of the next batch.
     pub(super) fn next(&self) -> u64 {
         self.last + 1

@@ -24,7 +24,7 @@ impl StateIndex {
         let recent = &self.recent;
         let restored = caught("opening again", || {
             let found = last_batch(&db)?;
-            let last = recent.next() - 1;
+            let last = recent.last();
             for batch in recent.since(found).ok_or(IndexFault::RolledBack { found, last })? {
                 apply_batch(&db, batch)?;
             }
@@ -54,28 +54,8 @@ impl IndexFault {
     /// not let go of its files.
     pub(super) fn may_pass(&self) -> bool {
         self.is_storage_full()
-            || match self {
-                Self::OpenTimedOut { .. } => true,
-                Self::Sled { source, .. } => match source.as_ref() {
-                    sled::Error::Io(error) => is_locked(error),
-                    sled::Error::CollectionNotFound(_)
-                    | sled::Error::Unsupported(_)
-                    | sled::Error::ReportableBug(_)
-                    | sled::Error::Corruption { .. } => false,
-                },
-                Self::Io { .. }
-                | Self::ThreadLost { .. }
-                | Self::Ahead { .. }
-                | Self::RolledBack { .. }
-                | Self::Panicked { .. }
-                | Self::Marker { .. }
-                | Self::Generation { .. }
-                | Self::Record { .. }
-                | Self::Summary { .. }
-                | Self::Seal { .. }
-                | Self::ReservedShard
-                | Self::Abandoned => false,
-            }
+            || matches!(self, Self::OpenTimedOut { .. })
+            || self.io_error().is_some_and(is_locked)
     }
 }
 
