@@ -34,72 +34,99 @@ pub enum Verdict {
 const STATES_MAX: usize = 200_000;
 
 pub fn check(history: &[Observed]) -> Verdict {
-    let mut history = history.to_vec();
+    let (mut answered, mut open): (Vec<_>, Vec<_>) =
+        history.iter().cloned().partition(|seen| seen.done_at.is_some());
     // A read without an answer explains nothing and is explained by anything.
-    history.retain(|seen| seen.done_at.is_some() || seen.adds != 0);
-    history.sort_by_key(|seen| seen.invoked_at);
-    let mut search = Search { history, seen: HashSet::new() };
-    let n_words = search.history.len().div_ceil(64);
-    let mut stack = vec![Step { done: vec![0; n_words], sum: 0 }];
-    while let Some(step) = stack.pop() {
-        if search.is_complete(&step) {
+    open.retain(|seen| seen.adds != 0);
+    answered.sort_by_key(|seen| seen.invoked_at);
+    open.sort_by_key(|seen| seen.invoked_at);
+    let search = Search { answered, open };
+    let mut tried = HashSet::new();
+    let mut stack = vec![(Taken::default(), 0)];
+    while let Some((taken, sum)) = stack.pop() {
+        if taken.below == search.answered.len() {
             return Verdict::Linearizable;
         }
-        if search.seen.len() > STATES_MAX {
+        if tried.len() > STATES_MAX {
             return Verdict::Undecided;
         }
-        if search.seen.insert(step.done.clone()) {
-            search.push_next(&step, &mut stack);
+        if tried.insert(taken.clone()) {
+            search.push_next(&taken, sum, &mut stack);
         }
     }
     Verdict::Violated
 }
 
+/// What was seen, each part in the order of its beginnings.
 struct Search {
-    history: Vec<Observed>,
-    /// Sets of operations that were tried as the beginning: the sum follows from the set.
-    seen: HashSet<Vec<u64>>,
+    answered: Vec<Observed>,
+    open: Vec<Observed>,
 }
 
-/// The operations that have taken effect, and the sum they give.
-struct Step {
-    done: Vec<u64>,
-    sum: i64,
+/// The operations that have taken effect: the sum follows from them. What is far behind costs nothing,
+/// so a long history is no harder than a short one with as much at once.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Taken {
+    /// Every answered one before this.
+    below: usize,
+    /// Answered ones after that, in order.
+    ahead: Vec<usize>,
+    /// Open ones, in order.
+    open: Vec<usize>,
 }
 
-impl Step {
-    fn has(&self, nth: usize) -> bool {
-        self.done.get(nth / 64).is_some_and(|word| word >> (nth % 64) & 1 == 1)
+impl Taken {
+    fn with(&self, nth: usize) -> Self {
+        let mut taken = self.clone();
+        insert(&mut taken.ahead, nth);
+        let joined = taken.ahead.iter().enumerate();
+        let joined = joined.take_while(|(more, nth)| **nth == taken.below + more).count();
+        taken.ahead.drain(..joined);
+        taken.below += joined;
+        taken
     }
 
-    fn with(&self, nth: usize, sum: i64) -> Self {
-        let mut done = self.done.clone();
-        if let Some(word) = done.get_mut(nth / 64) {
-            *word |= 1 << (nth % 64);
-        }
-        Self { done, sum }
+    fn with_open(&self, nth: usize) -> Self {
+        let mut taken = self.clone();
+        insert(&mut taken.open, nth);
+        taken
     }
+}
+
+fn insert(sorted: &mut Vec<usize>, nth: usize) {
+    let at = sorted.partition_point(|there| *there < nth);
+    sorted.insert(at, nth);
 }
 
 impl Search {
-    fn is_complete(&self, step: &Step) -> bool {
-        let open = |(nth, seen): (usize, &Observed)| seen.done_at.is_some() && !step.has(nth);
-        !self.history.iter().enumerate().any(open)
-    }
-
-    /// Everything that may take effect next: what began before anything open had to end. Answered
+    /// Everything that may take effect next: what began before anything answered had to end. Answered
     /// operations are tried first.
-    fn push_next(&self, step: &Step, stack: &mut Vec<Step>) {
-        let open = || self.history.iter().enumerate().filter(|(nth, _)| !step.has(*nth));
-        let Some(latest) = open().filter_map(|(_, seen)| seen.done_at).min() else { return };
-        let begun = || open().take_while(|(_, seen)| seen.invoked_at <= latest);
-        for (nth, seen) in begun().filter(|(_, seen)| seen.done_at.is_none()) {
-            stack.push(step.with(nth, step.sum + seen.adds));
+    fn push_next(&self, taken: &Taken, sum: i64, stack: &mut Vec<(Taken, i64)>) {
+        let mut latest = Timestamp::MAX;
+        let mut begun = Vec::new();
+        let left = self.answered.iter().enumerate().skip(taken.below);
+        for (nth, seen) in left.filter(|(nth, _)| taken.ahead.binary_search(nth).is_err()) {
+            if seen.invoked_at > latest {
+                break;
+            }
+            latest = seen.done_at.map_or(latest, |done_at| latest.min(done_at));
+            begun.push((nth, seen));
         }
-        for (nth, seen) in begun().filter(|(_, seen)| seen.done_at.is_some()) {
-            let sum = step.sum + seen.adds;
+        let mut alike = Vec::new();
+        for (nth, seen) in self.open.iter().enumerate() {
+            if seen.invoked_at > latest {
+                break;
+            }
+            // Of open ones that add the same, the first may as well be the one.
+            if taken.open.binary_search(&nth).is_err() && !alike.contains(&seen.adds) {
+                alike.push(seen.adds);
+                stack.push((taken.with_open(nth), sum + seen.adds));
+            }
+        }
+        for (nth, seen) in begun.into_iter().filter(|(_, seen)| seen.invoked_at <= latest) {
+            let sum = sum + seen.adds;
             if seen.sum.is_none_or(|told| told == sum) {
-                stack.push(step.with(nth, sum));
+                stack.push((taken.with(nth), sum));
             }
         }
     }
@@ -146,5 +173,20 @@ mod tests {
         judge(&[lost.clone(), read(3, 0), read(5, 0)], Verdict::Linearizable);
         judge(&[lost.clone(), read(3, 5), read(5, 0)], Verdict::Violated);
         judge(&[lost, read(3, 5), read(5, 10)], Verdict::Violated);
+    }
+
+    #[test]
+    fn a_long_history_and_many_that_add_the_same_are_decided() {
+        let mut history: Vec<_> = (0..40).map(|at| seen(at, None, 7, None)).collect();
+        let (mut sum, mut at) = (0, 100);
+        for nth in 0..5_000 {
+            let adds = nth % 3;
+            sum += adds + if nth % 250 == 0 { 7 } else { 0 };
+            history.push(seen(at, Some(at + 1), adds, Some(sum)));
+            at += 2;
+        }
+        judge(&history, Verdict::Linearizable);
+        history.push(seen(at, Some(at + 1), 0, Some(sum + 7 * 21)));
+        judge(&history, Verdict::Violated);
     }
 }

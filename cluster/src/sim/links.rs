@@ -128,7 +128,7 @@ impl Cluster {
     }
 
     pub(crate) fn send(&mut self, from: NodeId, to: NodeId, packet: Packet) {
-        let arrivals = self.net.send(from, to);
+        let arrivals = self.net.send(from, to, &packet);
         for span in arrivals {
             self.after(span, Event::Arrive { from, to, packet: packet.clone() });
         }

@@ -1,6 +1,8 @@
 //! The network between simulated nodes: late, lossy, doubling, reordering, cut one way or both.
 //!
-//! **Invariants:** what arrives was sent, unchanged; everything else is up to the seed.
+//! **Invariants:** what arrives was sent, unchanged; one attempt of a client arrives once at most, as
+//! it does over one connection: whoever refuses it does not remember it. Everything else is up to the
+//! seed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -124,7 +126,7 @@ impl SimNet {
     }
 
     /// After how long each copy of a packet arrives.
-    pub(crate) fn send(&mut self, from: NodeId, to: NodeId) -> Vec<Span> {
+    pub(crate) fn send(&mut self, from: NodeId, to: NodeId, packet: &Packet) -> Vec<Span> {
         if from == to {
             return vec![Span::from_micros(1)];
         }
@@ -133,7 +135,9 @@ impl SimNet {
             self.lost += 1;
             return Vec::new();
         }
-        let copies = if self.random.one_in(DOUBLED_ONE_IN) { 2 } else { 1 };
+        let is_doubled = self.random.one_in(DOUBLED_ONE_IN);
+        let is_attempt = matches!(packet, Packet::Command { .. });
+        let copies = if is_doubled && !is_attempt { 2 } else { 1 };
         let delay = self.delays.get(&to).copied().unwrap_or_default();
         (0..copies).map(|_| self.latency().plus(delay)).collect()
     }

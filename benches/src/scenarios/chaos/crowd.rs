@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use cluster::sim::linearizability::Observed;
@@ -15,6 +15,7 @@ use super::worker::{Counts, Notes, Worker};
 use super::{carts, stocks};
 use crate::peers::cluster::Addresses;
 use crate::peers::omnicart;
+use crate::report::progress;
 use crate::scenarios::random::Random;
 
 /// Clients at one entity at the same time.
@@ -147,6 +148,7 @@ impl Archive {
     ) -> anyhow::Result<Judgement> {
         const AT_A_TIME: usize = 8;
         let mut waiting = std::mem::take(&mut self.tales);
+        let progress = Progress { of: waiting.len(), judged: Arc::default() };
         let mut share = Vec::new();
         let each = waiting.len().div_ceil(AT_A_TIME).max(1);
         while !waiting.is_empty() {
@@ -155,7 +157,7 @@ impl Archive {
         let mut judges = JoinSet::new();
         for tales in share {
             let worker = worker(manner, random.branch(), &Arc::default());
-            judges.spawn(judge_some(worker, tales));
+            judges.spawn(judge_some(worker, tales, progress.clone()));
         }
         let mut all = Judgement::default();
         while let Some(judged) = judges.join_next().await {
@@ -168,7 +170,28 @@ impl Archive {
     }
 }
 
-async fn judge_some(mut worker: Worker, tales: Vec<Tale>) -> anyhow::Result<(Judgement, Notes)> {
+/// How far the judgement has come.
+#[derive(Clone)]
+struct Progress {
+    of: usize,
+    judged: Arc<AtomicUsize>,
+}
+
+impl Progress {
+    fn one_more(&self) {
+        const TOLD_EVERY: usize = 100;
+        let judged = self.judged.fetch_add(1, Ordering::Relaxed) + 1;
+        if judged.is_multiple_of(TOLD_EVERY) {
+            progress(&format!("chaos: {judged} of {} entities judged", self.of));
+        }
+    }
+}
+
+async fn judge_some(
+    mut worker: Worker,
+    tales: Vec<Tale>,
+    progress: Progress,
+) -> anyhow::Result<(Judgement, Notes)> {
     let mut all = Judgement::default();
     for mut tale in tales {
         look(&mut worker, &mut tale).await?;
@@ -190,6 +213,7 @@ async fn judge_some(mut worker: Worker, tales: Vec<Tale>) -> anyhow::Result<(Jud
             worker.notes.wrong.push(format!("{subject:?}: {found:?}, {there} there\n  {history}"));
         }
         all.add(found);
+        progress.one_more();
     }
     Ok((all, worker.turn_page()))
 }
