@@ -521,7 +521,7 @@ impl Group {
 
     /// Raft-rs drew a wait at random, if it drew one: this one is repeatable.
     fn settle_patience(&mut self) {
-        let ticks = self.patience.ticks(self.node.raft.term);
+        let ticks = self.patience.ticks(self.node.raft.term, &self.members);
         // After all the others stood in vain.
         let ticks = if self.is_reluctant { ticks + 2 * ELECTION_TICKS } else { ticks };
         self.node.raft.set_randomized_election_timeout(ticks);

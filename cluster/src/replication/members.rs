@@ -81,6 +81,15 @@ impl GroupMembers {
         self.voters.contains(&node.0) || self.voters_outgoing.contains(&node.0)
     }
 
+    /// Which voter a node is, and how many there are; whoever is none counts as the first.
+    pub(crate) fn place_among_voters(&self, node: NodeId) -> (u64, u64) {
+        let leaving = self.voters_outgoing.iter().filter(|id| !self.voters.contains(id));
+        let voters = || self.voters.iter().chain(leaving.clone());
+        let before = voters().filter(|id| **id < node.0).count();
+        let place = if self.has_voter(node) { before } else { 0 };
+        (place as u64, voters().count() as u64)
+    }
+
     /// Whether nobody but `node` has a part in the group.
     pub(crate) fn is_only(&self, node: NodeId) -> bool {
         self.voters == [node.0] && self.learners.is_empty() && !self.is_changing()
