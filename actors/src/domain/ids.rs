@@ -1,4 +1,4 @@
-//! The names of things: carts, SKUs, reservations, and the proof that a cart is one's own.
+//! The names of things: carts, orders, payments, SKUs, and the proof that a cart is one's own.
 //!
 //! **Invariants:** an id has exactly one text form and parsing accepts nothing else; a [`SkuCode`]
 //! is 1 to 64 characters that need no escaping in a URL, a file name or a topic.
@@ -13,58 +13,95 @@ use serde::{Deserialize, Serialize};
 
 use super::crockford;
 
-/// A cart; its routing slot is inside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct CartId([u8; 16]);
+/// Ids of sixteen bytes behind a prefix: which two of them are the routing slot is `cluster`'s to say.
+macro_rules! ids {
+    ($($(#[$doc:meta])* $id:ident, $invalid:ident, $prefix:literal, $message:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(
+            Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+        )]
+        pub struct $id([u8; 16]);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a cart id is `cart_` and 26 base 32 digits")]
-pub struct InvalidCartId;
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+        #[error($message)]
+        pub struct $invalid;
 
-impl CartId {
-    const PREFIX: &str = "cart_";
+        impl $id {
+            const PREFIX: &str = $prefix;
 
-    pub fn in_slot(slot: Slot, unique: [u8; 14]) -> Self {
-        match EntityKey::in_slot(slot, unique) {
-            EntityKey::Number(bytes) => Self(bytes),
-            EntityKey::Name(_) => unreachable!("a generated key is a number"),
+            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(bytes)
+            }
+
+            pub const fn as_bytes(&self) -> &[u8; 16] {
+                &self.0
+            }
         }
-    }
 
-    pub fn key(self) -> EntityKey {
-        EntityKey::Number(self.0)
-    }
-
-    pub const fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
-    }
-}
-
-impl TryFrom<&EntityKey> for CartId {
-    type Error = InvalidCartId;
-
-    fn try_from(key: &EntityKey) -> Result<Self, InvalidCartId> {
-        match key {
-            EntityKey::Number(bytes) => Ok(Self(*bytes)),
-            EntityKey::Name(_) => Err(InvalidCartId),
+        impl fmt::Display for $id {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(Self::PREFIX)?;
+                crockford::write(self.0, f)
+            }
         }
-    }
+
+        impl FromStr for $id {
+            type Err = $invalid;
+
+            fn from_str(text: &str) -> Result<Self, $invalid> {
+                let digits = text.strip_prefix(Self::PREFIX).ok_or($invalid)?;
+                crockford::parse(digits).map(Self).ok_or($invalid)
+            }
+        }
+    )*};
 }
 
-impl fmt::Display for CartId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(Self::PREFIX)?;
-        crockford::write(self.0, f)
-    }
+ids! {
+    /// A cart; its routing slot is inside.
+    CartId, InvalidCartId, "cart_", "a cart id is `cart_` and 26 base 32 digits";
+    /// An order; it lives in the slot of the cart that it was made of.
+    OrderId, InvalidOrderId, "ord_", "an order id is `ord_` and 26 base 32 digits";
+    /// A payment; it lives in the slot of its order.
+    PaymentId, InvalidPaymentId, "pay_", "a payment id is `pay_` and 26 base 32 digits";
+    /// One claim on the stock of a SKU. Drawn once per attempt, so that a retry meets its own claim.
+    ReservationId, InvalidReservationId, "res_", "a reservation id is `res_` and 26 base 32 digits";
+    /// One refund of a payment, drawn once per attempt.
+    RefundId, InvalidRefundId, "ref_", "a refund id is `ref_` and 26 base 32 digits";
 }
 
-impl FromStr for CartId {
-    type Err = InvalidCartId;
+/// Ids of entities: the key, and with it the routing slot, is the id.
+macro_rules! entity_ids {
+    ($($id:ident, $invalid:ident;)*) => {$(
+        impl $id {
+            pub fn in_slot(slot: Slot, unique: [u8; 14]) -> Self {
+                match EntityKey::in_slot(slot, unique) {
+                    EntityKey::Number(bytes) => Self(bytes),
+                    EntityKey::Name(_) => unreachable!("a generated key is a number"),
+                }
+            }
 
-    fn from_str(text: &str) -> Result<Self, InvalidCartId> {
-        let digits = text.strip_prefix(Self::PREFIX).ok_or(InvalidCartId)?;
-        crockford::parse(digits).map(Self).ok_or(InvalidCartId)
-    }
+            pub fn key(self) -> EntityKey {
+                EntityKey::Number(self.0)
+            }
+        }
+
+        impl TryFrom<&EntityKey> for $id {
+            type Error = $invalid;
+
+            fn try_from(key: &EntityKey) -> Result<Self, $invalid> {
+                match key {
+                    EntityKey::Number(bytes) => Ok(Self(*bytes)),
+                    EntityKey::Name(_) => Err($invalid),
+                }
+            }
+        }
+    )*};
+}
+
+entity_ids! {
+    CartId, InvalidCartId;
+    OrderId, InvalidOrderId;
+    PaymentId, InvalidPaymentId;
 }
 
 /// The hash of a cart's token: who can show the token may read and change the cart.
@@ -124,42 +161,6 @@ impl FromStr for SkuCode {
 impl fmt::Display for SkuCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
-    }
-}
-
-/// One claim on the stock of a SKU. Drawn once per attempt, so that a retry meets its own claim.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct ReservationId([u8; 16]);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a reservation id is `res_` and 26 base 32 digits")]
-pub struct InvalidReservationId;
-
-impl ReservationId {
-    const PREFIX: &str = "res_";
-
-    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes)
-    }
-
-    pub const fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
-    }
-}
-
-impl fmt::Display for ReservationId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(Self::PREFIX)?;
-        crockford::write(self.0, f)
-    }
-}
-
-impl FromStr for ReservationId {
-    type Err = InvalidReservationId;
-
-    fn from_str(text: &str) -> Result<Self, InvalidReservationId> {
-        let digits = text.strip_prefix(Self::PREFIX).ok_or(InvalidReservationId)?;
-        crockford::parse(digits).map(Self).ok_or(InvalidReservationId)
     }
 }
 
