@@ -67,6 +67,10 @@ impl Links {
         });
     }
 
+    pub(crate) fn open_all(&self) {
+        self.states.send_modify(BTreeMap::clear);
+    }
+
     /// Chunks and connections that met a link that was cut.
     pub(crate) fn withheld(&self) -> u64 {
         self.counts.withheld.load(Ordering::Relaxed)

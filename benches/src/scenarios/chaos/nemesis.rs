@@ -67,8 +67,15 @@ impl Nemesis {
         Self { cluster, random, asked, queue, tallies, unexpected_ends }
     }
 
-    /// Goes on until the time has come, and longer until each fault came once and all is healed.
+    /// Goes on until the time has come, and longer until each fault came once and all is healed. Where
+    /// it is broken off all is healed too: clients wait for their answers.
     pub(super) async fn run(&mut self, until: Instant) -> anyhow::Result<()> {
+        let struck = self.strike_until(until).await;
+        let healed = self.heal_all().await.context("at the end");
+        struck.and(healed)
+    }
+
+    async fn strike_until(&mut self, until: Instant) -> anyhow::Result<()> {
         let is_due = |tallies: &BTreeMap<_, Tally>| tallies.values().any(|tally| tally.begun == 0);
         while !self.asked.is_empty() && (clock::monotonic() < until || is_due(&self.tallies)) {
             let fault = self.next_fault();
@@ -311,6 +318,22 @@ impl Nemesis {
             tally.seen += u64::from(seen);
         }
         Ok(())
+    }
+
+    /// Ends whatever may still hurt anybody.
+    async fn heal_all(&mut self) -> anyhow::Result<()> {
+        if let Some(links) = self.cluster.links() {
+            links.open_all();
+        }
+        for node in &self.cluster.nodes {
+            if node.is_running() && node.pid().is_some_and(is_stopped) {
+                node.signal(Signal::Continue)?;
+            }
+            if let Some(disk) = &node.disk {
+                disk.relieve()?;
+            }
+        }
+        self.start_all().await
     }
 
     /// Starts whoever is down and waits until all serve.
