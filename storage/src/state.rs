@@ -24,6 +24,7 @@
 mod ballast;
 mod folder;
 mod index;
+mod nudge;
 mod open;
 mod recent;
 mod record;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use sled::Db;
 
 use super::ballast::Ballast;
+use super::nudge::SideDoor;
 use super::open::{caught, open_in_time};
 use super::recent::{Change, Recent};
 use super::record::{self, Summary};
@@ -41,6 +42,7 @@ pub struct StateIndex {
     /// Whether nothing is written into the last space of the disk. A start needs some of it.
     keeps_room: bool,
     pub(super) fault: Option<IndexFault>,
+    pub(super) side_door: SideDoor,
 }
 
 impl fmt::Debug for StateIndex {
@@ -69,6 +71,8 @@ impl StateIndex {
         }
         // The index serves without, as long as nobody takes all space.
         ballast.lay().unwrap_or_else(|fault| tracing::warn!(%fault, "no space is put by"));
+        let side_door = SideDoor::default();
+        side_door.open_to(&db);
         let index = Self {
             db: Some(db),
             path: path.to_owned(),
@@ -79,6 +83,7 @@ impl StateIndex {
             ballast,
             keeps_room: false,
             fault: None,
+            side_door,
         };
         let took = clock::monotonic().duration_since(started);
         Ok(Opened { index, generation, folder: found, took })
@@ -330,6 +335,7 @@ impl StateIndex {
     }
 
     pub(super) fn close(&mut self) {
+        self.side_door.close();
         let Some(db) = self.db.take() else { return };
         if self.fault.is_none() {
             return drop(caught("closing", || {

@@ -30,6 +30,7 @@ impl StateIndex {
             }
             db.flush().map(drop).map_err(IndexFault::sled("opening again"))
         });
+        self.side_door.open_to(&db);
         self.db = Some(db);
         restored?;
         self.recent.clear();

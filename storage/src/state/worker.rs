@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use self::job::answer;
 use self::queue::{Next, Progress, Queue, Running};
+use super::nudge::{Nudges, SideDoor};
 use super::open::caught;
 use super::{IndexFault, StateIndex};
 use crate::clock;
@@ -65,10 +66,14 @@ impl IndexWorker {
     pub fn start(mut index: StateIndex, queue_bytes_max: usize) -> io::Result<Self> {
         index.keep_room();
         let shared = Arc::new(Shared::default());
-        let theirs = Arc::clone(&shared);
+        let (theirs, door) = (Arc::clone(&shared), index.side_door.clone());
         std::thread::Builder::new()
             .name("state-index".to_owned())
             .spawn(move || work(index, &theirs))?;
+        let theirs = Arc::clone(&shared);
+        std::thread::Builder::new()
+            .name("state-index-watch".to_owned())
+            .spawn(move || nudge_what_hangs(&theirs, &door))?;
         Ok(Self { shared, queue_bytes_max })
     }
 
@@ -178,6 +183,29 @@ fn work(mut index: StateIndex, shared: &Shared) {
     drop(index);
     shared.lock().advance(Progress::Exited);
     shared.changed.notify_all();
+}
+
+/// Looks after the job that runs, as long as one may.
+fn nudge_what_hangs(shared: &Shared, door: &SideDoor) {
+    const LOOK_PAUSE: Duration = Duration::from_millis(500);
+    let mut watched = None;
+    let mut nudges = Nudges::default();
+    loop {
+        // Not woken by every job that comes.
+        std::thread::sleep(LOOK_PAUSE);
+        let queue = shared.lock();
+        if queue.progress >= Progress::Abandoned {
+            return;
+        }
+        let since = queue.running.as_ref().map(|running| running.since);
+        drop(queue);
+        if since != std::mem::replace(&mut watched, since) {
+            nudges = Nudges::default();
+        }
+        if let Some(since) = since {
+            nudges.look(clock::monotonic().duration_since(since), door);
+        }
+    }
 }
 
 /// What to do next, after the wait for it if need be.

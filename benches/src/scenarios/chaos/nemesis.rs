@@ -71,8 +71,14 @@ impl Nemesis {
     /// it is broken off all is healed too: clients wait for their answers.
     pub(super) async fn run(&mut self, until: Instant) -> anyhow::Result<()> {
         let struck = self.strike_until(until).await;
-        let healed = self.heal_all().await.context("at the end");
-        struck.and(healed)
+        let healed = self.heal_all().await;
+        match (struck, healed) {
+            (struck, Ok(())) => struck,
+            (Ok(()), Err(error)) => Err(error.context("not all is healed")),
+            (Err(struck), Err(error)) => {
+                Err(struck.context(format!("not all is healed either: {error:#}")))
+            }
+        }
     }
 
     async fn strike_until(&mut self, until: Instant) -> anyhow::Result<()> {

@@ -197,3 +197,27 @@ fn a_worker_that_closes_does_not_wait_for_space() {
     });
     assert!(refused.count() > 0);
 }
+
+/// What a disk that fills up in the middle of a write does to sled is up to chance, so this is a few
+/// rounds of it.
+#[test]
+fn space_that_ends_in_the_middle_of_anything_holds_up_nobody_for_ever() {
+    const ROUNDS: u64 = 25;
+    const WRITES: u64 = 800;
+    let Some(disk) = SmallDisk::mount(160) else { return };
+    let index = StateIndex::open(&disk.state(), &options()).unwrap().index;
+    let worker = IndexWorker::start(index, usize::MAX).unwrap();
+    let (tx, answers) = mpsc::channel();
+    for round in 0..ROUNDS {
+        std::thread::scope(|scope| {
+            scope.spawn(|| disk.fill());
+            let n = std::cell::Cell::new(0);
+            write_until(&worker, round * WRITES, &tx, || n.replace(n.get() + 1) == WRITES);
+        });
+        disk.relieve();
+        for _ in 0..WRITES {
+            answers.recv_timeout(PATIENCE).expect("whoever waits for sled waits for ever");
+        }
+    }
+    assert_eq!(worker.close(PATIENCE), Closed::Cleanly);
+}
