@@ -26,6 +26,7 @@ mod folder;
 mod index;
 mod nudge;
 mod open;
+mod pieces;
 mod recent;
 mod record;
 mod reopening;

@@ -37,9 +37,8 @@ use crate::shard::io::{Input, Reply, Space};
 use crate::shard::question::Fitness;
 use crate::wire::greeting::BootId;
 
-/// One operation of the state index longer than this means that it hangs. A disk that copies many
-/// gigabytes meanwhile held one back for a minute.
-const INDEX_STALL_MAX: Duration = Duration::from_secs(180);
+/// One operation of the state index longer than this means that it hangs.
+const INDEX_STALL_MAX: Duration = Duration::from_secs(60);
 /// The exit status of a process whose log or index failed.
 const EXIT_STORAGE_FAILED: i32 = 74;
 

@@ -11,6 +11,7 @@ use sled::Db;
 use super::ballast::Ballast;
 use super::nudge::SideDoor;
 use super::open::{caught, open_in_time};
+use super::pieces;
 use super::recent::{Change, Recent};
 use super::record::{self, Summary};
 use super::scan::IndexScan;
@@ -140,20 +141,21 @@ impl StateIndex {
         }
         let (batch, summaries) = self.guarded("writing", move |db| {
             // A key may be changed twice in a batch: the tree has only what was there before it.
-            let mut elements: HashMap<&[u8], Option<u64>> = HashMap::new();
+            let mut known: HashMap<&[u8], Stored> = HashMap::new();
+            let mut batch = Vec::with_capacity(changes.len());
             for (shard, key, value) in &changes {
-                let old = match elements.get(key.as_slice()) {
+                let old = match known.get(key.as_slice()) {
                     Some(old) => *old,
-                    None => stored_element(db, *shard, key)?,
+                    None => stored(db, *shard, key)?,
                 };
-                let new = value.as_ref().and_then(|value| record::element(key, value));
+                let element = value.as_ref().and_then(|value| record::element(key, value));
+                let n_pieces = value.as_ref().map_or(0, |value| pieces::count(value));
                 let summary = summaries.entry(*shard).or_default();
-                old.into_iter().for_each(|element| summary.subtract(element));
-                new.into_iter().for_each(|element| summary.add(element));
-                elements.insert(key, new);
+                old.element.into_iter().for_each(|element| summary.subtract(element));
+                element.into_iter().for_each(|element| summary.add(element));
+                batch.extend(pieces::changes(key, value.as_deref(), old.n_pieces));
+                known.insert(key, Stored { element, n_pieces });
             }
-            let mut batch: Vec<Change> =
-                changes.into_iter().map(|(_, key, value)| (key, value)).collect();
             for (shard, summary) in &summaries {
                 let key = record::own_key(OWN_SUMMARY, *shard);
                 let value = record::own_value(&key, &[summary.count, summary.sum]);
@@ -195,7 +197,9 @@ impl StateIndex {
         let full = record::record_key(shard, key);
         self.guarded("reading", |db| {
             let value = db.get(&full).map_err(IndexFault::sled("reading"))?;
-            value.map(|value| record::decode(shard, &full, &value, seal.as_deref())).transpose()
+            let Some(first) = value else { return Ok(None) };
+            let value = pieces::whole(db, &full, &first)?;
+            record::decode(shard, &full, &value, seal.as_deref()).map(Some)
         })
     }
 
@@ -224,11 +228,12 @@ impl StateIndex {
             let mut page = Vec::new();
             let mut bytes = 0;
             for entry in db.range(start..) {
-                let (full, value) = entry.map_err(IndexFault::sled("scanning"))?;
+                let (full, first) = entry.map_err(IndexFault::sled("scanning"))?;
                 let Some((prefix, key)) = full.split_first_chunk::<4>() else { break };
                 if u32::from_be_bytes(*prefix) != shard {
                     break;
                 }
+                let value = pieces::whole(db, &full, &first)?;
                 bytes += full.len() + value.len();
                 let record = record::decode(shard, &full, &value, seal.as_deref())?;
                 page.push((key.to_vec(), record));
@@ -369,17 +374,26 @@ fn own<const N: usize>(db: &Db, what: u8, shard: u32) -> Result<Option<[u64; N]>
     }
 }
 
-/// What the record now stored adds to its shard's sum.
-fn stored_element(db: &Db, shard: u32, key: &[u8]) -> Result<Option<u64>, IndexFault> {
-    let Some(value) = db.get(key).map_err(IndexFault::sled("writing"))? else { return Ok(None) };
-    match record::element(key, &value) {
-        Some(element) => Ok(Some(element)),
-        None => Err(IndexFault::Record {
+/// What is known of a record in the tree before it changes.
+#[derive(Clone, Copy, Default)]
+struct Stored {
+    /// What it adds to its shard's sum.
+    element: Option<u64>,
+    n_pieces: usize,
+}
+
+fn stored(db: &Db, shard: u32, key: &[u8]) -> Result<Stored, IndexFault> {
+    let first = db.get(key).map_err(IndexFault::sled("writing"))?;
+    let Some(first) = first else { return Ok(Stored::default()) };
+    let Some(element) = record::element(key, &first) else {
+        return Err(IndexFault::Record {
             shard,
             key_hash: codec::stable_hash(key.get(4..).unwrap_or_default()),
             reason: "it is too short",
-        }),
-    }
+        });
+    };
+    let n_pieces = pieces::count(&pieces::whole(db, key, &first)?);
+    Ok(Stored { element: Some(element), n_pieces })
 }
 
 pub(super) fn apply_batch(db: &Db, changes: &[Change]) -> Result<(), IndexFault> {

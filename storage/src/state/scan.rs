@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::pieces;
 use super::record::{self, Summary};
 use super::{IndexEntry, IndexFault, StateIndex};
 
@@ -51,9 +52,10 @@ impl Iterator for IndexScan<'_> {
     fn next(&mut self) -> Option<Self::Item> {
         let mut iter = self.iter.take()?;
         let (shard, seal) = (self.shard, self.index.seal());
-        let step = self.index.guarded("scanning", |_| {
+        let step = self.index.guarded("scanning", |db| {
             let Some(entry) = iter.next() else { return Ok(None) };
-            let (full, value) = entry.map_err(IndexFault::sled("scanning"))?;
+            let (full, first) = entry.map_err(IndexFault::sled("scanning"))?;
+            let value = pieces::whole(db, &full, &first)?;
             let record = record::decode(shard, &full, &value, seal.as_deref())?;
             let element = record::element(&full, &value);
             Ok(Some((full.get(4..).unwrap_or_default().to_vec(), record, element, iter)))
