@@ -70,9 +70,10 @@ impl Cluster {
         self.nodes.values().filter(|slot| slot.is_up).count()
     }
 
-    /// Whether a majority is left when one more machine goes down.
+    /// Whether a majority is left when one more machine goes down: of the machines, and of every group
+    /// that waits for another in place of one that is gone for good.
     pub(crate) fn can_lose_one(&self) -> bool {
-        self.machines_up() * 2 > self.nodes.len() + 1
+        self.machines_up() * 2 > self.nodes.len() + 1 && !self.lacks_a_voter()
     }
 
     pub(crate) fn others(&self, node: NodeId) -> Vec<NodeId> {

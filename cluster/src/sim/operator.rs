@@ -198,6 +198,13 @@ impl Cluster {
         !self.is_governed() || self.is_settled()
     }
 
+    /// Whether some group still counts on a machine that is gone for good.
+    pub(crate) fn lacks_a_voter(&self) -> bool {
+        let is_gone = |node: &NodeId| !self.nodes.contains_key(node);
+        let Some(agreed) = self.agreed() else { return false };
+        agreed.places().any(|(_, place)| place.voters.iter().any(is_gone))
+    }
+
     fn voters_of(&self, group: ShardId) -> Option<BTreeSet<NodeId>> {
         let leader = self.nodes.get(&self.leader_of(group)?)?;
         Some(leader.node.core(group)?.lead_view()?.configuration.voters)
