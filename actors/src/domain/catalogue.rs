@@ -1,21 +1,27 @@
 //! What is for sale and at what price: the content of the fabric's catalogue as carts see it.
 //!
-//! **Invariants:** a book lists a SKU once; a listing has one price per currency at most; a price
-//! is between zero and [`Listing::PRICE_MAX`]. A book never changes: a new index is a new book.
+//! **Invariants:** a book lists a SKU once; a book never changes: a new index is a new book.
 //!
-//! The entities that hold it are `product` and `shop`; `reader` makes a book of them, `publishing`
-//! finds what they lack of one.
+//! The entities that hold it are `product`, `shop` and their neighbours; `reader` makes a book of
+//! them, `publishing` finds what they lack of one. What lines cost by it is `pricing`'s to say.
 
+mod listing;
 pub mod publishing;
 mod reader;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use listing::{Choice, Grams, Listing, ListingError};
 pub use reader::BookReader;
 use serde::{Deserialize, Serialize};
 
 use super::ids::SkuCode;
-use super::money::{Currency, Money};
+use super::money::Currency;
+use super::names::{PriceListId, ShippingOptionId};
+use super::price_list::PriceList;
+use super::shipping::ShippingOption;
+use super::tax::{TaxRate, TaxRates};
 
 /// A product's name as shown to shoppers: 1 to 255 bytes, no control characters. Carts hold copies
 /// of it, so its size in bytes is what is bounded.
@@ -48,101 +54,16 @@ impl TryFrom<String> for ProductName {
     }
 }
 
-/// One SKU for sale.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "RawListing")]
-pub struct Listing {
-    sku: SkuCode,
-    name: ProductName,
-    /// In order of currency.
-    prices: Box<[Money]>,
-}
-
-#[derive(Deserialize)]
-struct RawListing {
-    sku: SkuCode,
-    name: ProductName,
-    prices: Vec<Money>,
-}
-
-impl TryFrom<RawListing> for Listing {
-    type Error = ListingError;
-
-    fn try_from(raw: RawListing) -> Result<Self, ListingError> {
-        let given = raw.prices.clone();
-        let listing = Self::new(raw.sku, raw.name, raw.prices)?;
-        if *listing.prices == *given {
-            Ok(listing)
-        } else {
-            Err(ListingError::OutOfOrder { sku: listing.sku })
-        }
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ListingError {
-    #[error("sku {sku} has a price in {} below zero or past the largest", .price.currency)]
-    PriceOutOfBounds { sku: SkuCode, price: Money },
-    #[error("sku {sku} has more than one price in {currency}")]
-    PricedTwice { sku: SkuCode, currency: Currency },
-    #[error("sku {sku} has {n_prices} prices, and {max} are possible", max = Listing::PRICES_MAX)]
-    TooManyPrices { sku: SkuCode, n_prices: usize },
-    /// Of bytes that this program did not write.
-    #[error("the prices of sku {sku} are not in order")]
-    OutOfOrder { sku: SkuCode },
-}
-
-impl Listing {
-    /// In minor units. With it no line total and no cart total can leave an `i64`.
-    pub const PRICE_MAX: i64 = 1_000_000_000_000;
-
-    /// More than there are currencies in use.
-    pub const PRICES_MAX: usize = 256;
-
-    pub fn new(
-        sku: SkuCode,
-        name: ProductName,
-        mut prices: Vec<Money>,
-    ) -> Result<Self, ListingError> {
-        if prices.len() > Self::PRICES_MAX {
-            return Err(ListingError::TooManyPrices { sku, n_prices: prices.len() });
-        }
-        prices.sort_unstable_by_key(|price| price.currency);
-        for (price, rest) in prices.iter().zip((1..).map(|from| prices.iter().skip(from))) {
-            if !(0..=Self::PRICE_MAX).contains(&price.minor) {
-                return Err(ListingError::PriceOutOfBounds { sku, price: *price });
-            }
-            if rest.into_iter().any(|other| other.currency == price.currency) {
-                return Err(ListingError::PricedTwice { sku, currency: price.currency });
-            }
-        }
-        Ok(Self { sku, name, prices: prices.into_boxed_slice() })
-    }
-
-    pub fn sku(&self) -> &SkuCode {
-        &self.sku
-    }
-
-    pub fn name(&self) -> &ProductName {
-        &self.name
-    }
-
-    /// Bytes on the heap.
-    pub(crate) fn heap_bytes(&self) -> usize {
-        self.sku.as_str().len() + self.name.as_str().len() + size_of_val(&*self.prices)
-    }
-
-    pub fn price_in(&self, currency: Currency) -> Option<Money> {
-        self.prices.iter().copied().find(|price| price.currency == currency)
-    }
-}
-
-/// Every listing of a shop at one catalogue index.
+/// Everything that is for sale in a shop, and on which terms, at one catalogue index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PriceBook {
     default_currency: Currency,
     /// In order of SKU.
     listings: Box<[Arc<Listing>]>,
+    // Shared by books that differ in listings only.
+    tax_rates: Arc<TaxRates>,
+    price_lists: Arc<BTreeMap<PriceListId, Arc<PriceList>>>,
+    shipping_options: Arc<BTreeMap<ShippingOptionId, Arc<ShippingOption>>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -156,18 +77,45 @@ impl PriceBook {
         default_currency: Currency,
         mut listings: Vec<Listing>,
     ) -> Result<Self, ListedTwice> {
-        listings.sort_unstable_by(|left, right| left.sku.cmp(&right.sku));
+        listings.sort_unstable_by(|left, right| left.sku().cmp(right.sku()));
         for (left, right) in listings.iter().zip(listings.iter().skip(1)) {
-            if left.sku == right.sku {
-                return Err(ListedTwice { sku: left.sku.clone() });
+            if left.sku() == right.sku() {
+                return Err(ListedTwice { sku: left.sku().clone() });
             }
         }
-        Ok(Self { default_currency, listings: listings.into_iter().map(Arc::new).collect() })
+        let listings = listings.into_iter().map(Arc::new).collect();
+        Ok(Self { default_currency, listings, ..Self::empty() })
     }
 
     /// Of a shop that lists nothing yet.
     pub fn empty() -> Self {
-        Self { default_currency: Currency::EURO, listings: Box::default() }
+        Self {
+            default_currency: Currency::EURO,
+            listings: Box::default(),
+            tax_rates: Arc::default(),
+            price_lists: Arc::default(),
+            shipping_options: Arc::default(),
+        }
+    }
+
+    /// The same listings under other rates; the later of two of one id counts.
+    #[must_use]
+    pub fn with_tax_rates(self, rates: impl IntoIterator<Item = TaxRate>) -> Self {
+        Self { tax_rates: Arc::new(rates.into_iter().collect()), ..self }
+    }
+
+    /// The same listings under other price lists; the later of two of one id counts.
+    #[must_use]
+    pub fn with_price_lists(self, lists: impl IntoIterator<Item = PriceList>) -> Self {
+        let by_id = lists.into_iter().map(|list| (list.id().clone(), Arc::new(list)));
+        Self { price_lists: Arc::new(by_id.collect()), ..self }
+    }
+
+    /// The same listings, shipped otherwise; the later of two of one id counts.
+    #[must_use]
+    pub fn with_shipping_options(self, options: impl IntoIterator<Item = ShippingOption>) -> Self {
+        let by_id = options.into_iter().map(|option| (option.id.clone(), Arc::new(option)));
+        Self { shipping_options: Arc::new(by_id.collect()), ..self }
     }
 
     /// The currency of a cart whose shopper did not choose one.
@@ -176,7 +124,7 @@ impl PriceBook {
     }
 
     pub fn listing(&self, sku: &SkuCode) -> Option<&Listing> {
-        let found = self.listings.binary_search_by(|listing| listing.sku.cmp(sku)).ok()?;
+        let found = self.listings.binary_search_by(|listing| listing.sku().cmp(sku)).ok()?;
         self.listings.get(found).map(AsRef::as_ref)
     }
 
@@ -184,11 +132,30 @@ impl PriceBook {
     pub fn listings(&self) -> impl ExactSizeIterator<Item = &Arc<Listing>> {
         self.listings.iter()
     }
+
+    pub fn tax_rates(&self) -> &TaxRates {
+        &self.tax_rates
+    }
+
+    /// In order of id.
+    pub fn price_lists(&self) -> impl ExactSizeIterator<Item = &Arc<PriceList>> {
+        self.price_lists.values()
+    }
+
+    pub fn shipping_option(&self, id: &ShippingOptionId) -> Option<&ShippingOption> {
+        self.shipping_options.get(id).map(AsRef::as_ref)
+    }
+
+    /// In order of id.
+    pub fn shipping_options(&self) -> impl ExactSizeIterator<Item = &Arc<ShippingOption>> {
+        self.shipping_options.values()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::money::Money;
 
     fn currency(code: &str) -> Currency {
         code.parse().unwrap()

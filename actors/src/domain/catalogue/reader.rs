@@ -43,7 +43,8 @@ impl CatalogueReader for BookReader {
                 (_, _) => {}
             }
         }
-        Ok(Arc::new(PriceBook { default_currency, listings: merged(before, listings) }))
+        let listings = merged(before, listings);
+        Ok(Arc::new(PriceBook { default_currency, listings, ..before.clone() }))
     }
 }
 
