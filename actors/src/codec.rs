@@ -9,8 +9,10 @@
 
 pub(crate) mod cart;
 pub(crate) mod catalogue;
+pub(crate) mod entry;
 #[cfg(test)]
 mod golden;
+pub(crate) mod page;
 pub(crate) mod sku;
 
 use cluster::entity::DecodeError;

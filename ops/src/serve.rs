@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actors::{BookReader, Cart, Currency, PriceBook, Product, Shop, Sku};
+use actors::{BookReader, Cart, Currency, PriceBook, Sku};
 use anyhow::Context;
 use cluster::entity::Catalogue;
 use cluster::fabric::Fabric;
@@ -156,7 +156,7 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
 }
 
 async fn start_node(config: &Config, registry: &mut Registry) -> Result<Node, Failure> {
-    let kinds = Kinds::default().with::<Cart>().with::<Sku>().with::<Product>().with::<Shop>();
+    let kinds = actors::with_catalogue(Kinds::default().with::<Cart>().with::<Sku>());
     let vault = config.key_file.as_deref().map(folder::vault).transpose()?;
     let node_config = NodeConfig {
         n_shards: config.n_shards,

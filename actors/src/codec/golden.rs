@@ -2,6 +2,7 @@
 
 mod cart;
 mod catalogue;
+mod entries;
 mod sku;
 
 use std::fmt::Debug;
@@ -86,6 +87,7 @@ fn reservation(byte: u8) -> ReservationId {
 /// Whatever decodes is a value with exactly these bytes.
 fn decodes_to_itself(bytes: &[u8]) {
     catalogue::decodes_to_itself(bytes);
+    entries::decodes_to_itself(bytes);
     if let Ok(event) = cart_domain::Event::from_bytes(bytes) {
         assert_eq!(event.to_bytes(), bytes);
     }
@@ -107,6 +109,10 @@ fn decodes_to_itself(bytes: &[u8]) {
     }
 }
 
+fn all_samples() -> Vec<Vec<u8>> {
+    [cart::samples(), sku::samples(), catalogue::samples(), entries::samples()].concat()
+}
+
 proptest! {
     #[test]
     fn no_bytes_are_taken_for_another_value(
@@ -119,7 +125,7 @@ proptest! {
             let versioned: Vec<u8> = [version, 0].into_iter().chain(noise.iter().copied()).collect();
             decodes_to_itself(&versioned);
         }
-        for mut valid in [cart::samples(), sku::samples(), catalogue::samples()].concat() {
+        for mut valid in all_samples() {
             let at = at.index(valid.len());
             valid[at] = to;
             decodes_to_itself(&valid);

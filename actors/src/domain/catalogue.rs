@@ -8,6 +8,7 @@
 mod listing;
 pub mod publishing;
 mod reader;
+mod shelf;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,10 +17,15 @@ pub use listing::{Choice, Grams, Listing, ListingError};
 pub use reader::BookReader;
 use serde::{Deserialize, Serialize};
 
+use shelf::{Named, Shelf};
+
+use super::category::{Categories, Category};
 use super::ids::SkuCode;
 use super::money::Currency;
-use super::names::{PriceListId, ShippingOptionId};
+use super::names::{PriceListId, SellerId, ShippingOptionId, Slug};
+use super::page::{self, Page};
 use super::price_list::PriceList;
+use super::seller::{Seller, Standing};
 use super::shipping::ShippingOption;
 use super::tax::{TaxRate, TaxRates};
 
@@ -58,9 +64,11 @@ impl TryFrom<String> for ProductName {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PriceBook {
     default_currency: Currency,
-    /// In order of SKU.
-    listings: Box<[Arc<Listing>]>,
-    // Shared by books that differ in listings only.
+    listings: Shelf<Listing>,
+    pages: Shelf<Page>,
+    // Shared by books that differ in other parts.
+    categories: Arc<Categories>,
+    sellers: Arc<BTreeMap<SellerId, Arc<Seller>>>,
     tax_rates: Arc<TaxRates>,
     price_lists: Arc<BTreeMap<PriceListId, Arc<PriceList>>>,
     shipping_options: Arc<BTreeMap<ShippingOptionId, Arc<ShippingOption>>>,
@@ -70,6 +78,18 @@ pub struct PriceBook {
 #[error("sku {sku} is listed twice")]
 pub struct ListedTwice {
     pub sku: SkuCode,
+}
+
+impl Named for Listing {
+    fn name(&self) -> &str {
+        self.sku().as_str()
+    }
+}
+
+impl Named for Page {
+    fn name(&self) -> &str {
+        self.slug.as_str()
+    }
 }
 
 impl PriceBook {
@@ -83,15 +103,18 @@ impl PriceBook {
                 return Err(ListedTwice { sku: left.sku().clone() });
             }
         }
-        let listings = listings.into_iter().map(Arc::new).collect();
-        Ok(Self { default_currency, listings, ..Self::empty() })
+        let listings: Vec<_> = listings.into_iter().map(Arc::new).collect();
+        Ok(Self { default_currency, listings: Shelf::of(&listings), ..Self::empty() })
     }
 
     /// Of a shop that lists nothing yet.
     pub fn empty() -> Self {
         Self {
             default_currency: Currency::EURO,
-            listings: Box::default(),
+            listings: Shelf::default(),
+            pages: Shelf::default(),
+            categories: Arc::default(),
+            sellers: Arc::default(),
             tax_rates: Arc::default(),
             price_lists: Arc::default(),
             shipping_options: Arc::default(),
@@ -118,19 +141,93 @@ impl PriceBook {
         Self { shipping_options: Arc::new(by_id.collect()), ..self }
     }
 
+    /// The same listings in other categories; the later of two of one id counts.
+    #[must_use]
+    pub fn with_categories(self, categories: impl IntoIterator<Item = Category>) -> Self {
+        let categories = categories.into_iter().map(Arc::new).collect();
+        Self { categories: Arc::new(categories), ..self }
+    }
+
     /// The currency of a cart whose shopper did not choose one.
     pub fn default_currency(&self) -> Currency {
         self.default_currency
     }
 
+    /// Of a SKU that is for sale: on no page, or on one that is active and of a seller who may sell.
     pub fn listing(&self, sku: &SkuCode) -> Option<&Listing> {
-        let found = self.listings.binary_search_by(|listing| listing.sku().cmp(sku)).ok()?;
-        self.listings.get(found).map(AsRef::as_ref)
+        self.any_listing(sku).filter(|listing| self.is_for_sale(listing))
     }
 
-    /// In order of SKU.
+    /// For sale or not.
+    pub fn any_listing(&self, sku: &SkuCode) -> Option<&Listing> {
+        self.listings.get(sku.as_str()).map(AsRef::as_ref)
+    }
+
+    /// In order of SKU, for sale or not.
     pub fn listings(&self) -> impl ExactSizeIterator<Item = &Arc<Listing>> {
         self.listings.iter()
+    }
+
+    fn is_for_sale(&self, listing: &Listing) -> bool {
+        let Some(page) = listing.page() else { return true };
+        self.any_page(page).is_some_and(|page| self.is_open(page))
+    }
+
+    /// Whether what is on a page is shown and sold.
+    fn is_open(&self, page: &Page) -> bool {
+        let is_active = match page.status {
+            page::Status::Active => true,
+            page::Status::Draft | page::Status::Archived => false,
+        };
+        let seller = page.seller.as_ref().and_then(|seller| self.sellers.get(seller));
+        is_active
+            && seller.is_none_or(|seller| match seller.standing {
+                Standing::Active => true,
+                Standing::Suspended => false,
+            })
+    }
+
+    /// A page that shoppers may see.
+    pub fn page(&self, slug: &Slug) -> Option<&Page> {
+        self.any_page(slug).filter(|page| self.is_open(page))
+    }
+
+    /// Whether or not shoppers may see it.
+    pub fn any_page(&self, slug: &Slug) -> Option<&Page> {
+        self.pages.get(slug.as_str()).map(AsRef::as_ref)
+    }
+
+    /// The pages that lists show, in order of slug, from the one after a slug on.
+    pub fn listed_pages(&self, after: Option<&Slug>) -> impl Iterator<Item = &Page> {
+        self.all_pages(after).filter(|page| match page.visibility {
+            page::Visibility::Listed => self.is_open(page),
+            page::Visibility::Hidden => false,
+        })
+    }
+
+    /// In order of slug, from the one after a slug on.
+    pub fn all_pages(&self, after: Option<&Slug>) -> impl Iterator<Item = &Page> {
+        // No slug is empty, so all of them come after an empty one.
+        self.pages.after(after.map_or("", Slug::as_str)).map(AsRef::as_ref)
+    }
+
+    /// What a page's SKUs are listed as, in the page's order; without those that are on another.
+    pub fn variants<'a>(&'a self, page: &'a Page) -> impl Iterator<Item = &'a Listing> {
+        let listings = page.variants.iter().filter_map(|sku| self.any_listing(sku));
+        listings.filter(|listing| listing.page() == Some(&page.slug))
+    }
+
+    pub fn categories(&self) -> &Categories {
+        &self.categories
+    }
+
+    pub fn seller(&self, id: &SellerId) -> Option<&Seller> {
+        self.sellers.get(id).map(AsRef::as_ref)
+    }
+
+    /// In order of id.
+    pub fn sellers(&self) -> impl ExactSizeIterator<Item = &Arc<Seller>> {
+        self.sellers.values()
     }
 
     pub fn tax_rates(&self) -> &TaxRates {

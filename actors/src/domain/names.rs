@@ -72,6 +72,11 @@ handles! {
         "a shipping option id is 1 to 64 of the characters A-Z a-z 0-9 . _ -";
     /// What the tax office takes a thing for.
     TaxClass, InvalidTaxClass, "a tax class is 1 to 64 of the characters A-Z a-z 0-9 . _ -";
+    /// A place in the tree that products are arranged in.
+    CategoryId, InvalidCategoryId,
+        "a category id is 1 to 64 of the characters A-Z a-z 0-9 . _ -";
+    /// Who offers something on a marketplace.
+    SellerId, InvalidSellerId, "a seller id is 1 to 64 of the characters A-Z a-z 0-9 . _ -";
     /// A product's page, in its address.
     Slug, InvalidSlug, "a slug is 1 to 64 of the characters A-Z a-z 0-9 . _ -";
 }

@@ -6,9 +6,11 @@
 //! A shop with more prices has more lists: one record stays small, and any number of lists may be
 //! in force at once.
 
+use cluster::ids::{EntityKey, EntityKind};
 use cluster::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::entry::Content;
 use super::ids::SkuCode;
 use super::money::{Currency, Money};
 use super::names::{CustomerGroup, Label, PriceListId};
@@ -165,6 +167,28 @@ impl PriceList {
         let found = self.prices.binary_search_by(|(listed, _)| listed.cmp(sku)).ok()?;
         let (_, minor) = self.prices.get(found)?;
         Some(Money { minor: *minor, currency: self.currency })
+    }
+}
+
+impl Content for PriceList {
+    const KIND: EntityKind = EntityKind(13);
+    const NAME: &'static str = "price list";
+
+    fn key(&self) -> EntityKey {
+        self.id.key()
+    }
+
+    fn heap_bytes(&self) -> usize {
+        let skus: usize = self.prices.iter().map(|(sku, _)| sku.as_str().len()).sum();
+        let group = match &self.audience {
+            Audience::Everyone => 0,
+            Audience::Group(group) => group.as_str().len(),
+        };
+        self.id.as_str().len()
+            + self.name.as_str().len()
+            + group
+            + skus
+            + size_of_val(&*self.prices)
     }
 }
 

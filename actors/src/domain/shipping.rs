@@ -3,8 +3,10 @@
 //! **Invariants:** an option that names countries names each once, in order; without any it goes
 //! everywhere.
 
+use cluster::ids::{EntityKey, EntityKind};
 use serde::{Deserialize, Serialize};
 
+use super::entry::Content;
 use super::money::Money;
 use super::names::{Label, ShippingOptionId, TaxClass};
 use super::prices::Prices;
@@ -31,6 +33,24 @@ impl ShippingOption {
         let free_from = self.free_from.price_in(items.currency);
         let is_free = free_from.is_some_and(|threshold| items.minor >= threshold.minor);
         Some(if is_free { Money::zero(items.currency) } else { price })
+    }
+}
+
+impl Content for ShippingOption {
+    const KIND: EntityKind = EntityKind(14);
+    const NAME: &'static str = "shipping option";
+
+    fn key(&self) -> EntityKey {
+        self.id.key()
+    }
+
+    fn heap_bytes(&self) -> usize {
+        let names = [self.id.as_str(), self.name.as_str(), self.carrier.as_str()];
+        names.iter().map(|name| name.len()).sum::<usize>()
+            + self.tax_class.as_str().len()
+            + self.prices.heap_bytes()
+            + self.free_from.heap_bytes()
+            + size_of_val(&*self.countries.0)
     }
 }
 

@@ -17,8 +17,10 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::str::FromStr;
 
+use cluster::ids::{EntityKey, EntityKind};
 use serde::{Deserialize, Serialize};
 
+use super::entry::Content;
 use super::money::Money;
 use super::names::TaxClass;
 use super::quantity::OutOfBounds;
@@ -192,10 +194,63 @@ pub struct TaxRateId {
     pub class: TaxClass,
 }
 
+/// As in `DE.standard` and `US-NY.food`: no country and no region has a full stop in it.
+impl fmt::Display for TaxRateId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Destination { country, region } = &self.place;
+        match region {
+            Some(region) => write!(f, "{country}-{region}.{}", self.class),
+            None => write!(f, "{country}.{}", self.class),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a tax rate id is a country, `-` and a region if there is one, a full stop and a tax class"
+)]
+pub struct InvalidTaxRateId;
+
+impl FromStr for TaxRateId {
+    type Err = InvalidTaxRateId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTaxRateId> {
+        let (place, class) = text.split_once('.').ok_or(InvalidTaxRateId)?;
+        let (country, region) = match place.split_once('-') {
+            Some((country, region)) => (country, Some(region)),
+            None => (place, None),
+        };
+        let country = country.parse().map_err(|_| InvalidTaxRateId)?;
+        let region = region.map(str::parse).transpose().map_err(|_| InvalidTaxRateId)?;
+        let class = class.parse().map_err(|_| InvalidTaxRateId)?;
+        Ok(Self { place: Destination { country, region }, class })
+    }
+}
+
+impl TaxRateId {
+    pub fn key(&self) -> EntityKey {
+        EntityKey::Name(self.to_string().into_boxed_str())
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaxRate {
     pub id: TaxRateId,
     pub applied: AppliedRate,
+}
+
+impl Content for TaxRate {
+    const KIND: EntityKind = EntityKind(12);
+    const NAME: &'static str = "tax rate";
+
+    fn key(&self) -> EntityKey {
+        self.id.key()
+    }
+
+    fn heap_bytes(&self) -> usize {
+        let region = self.id.place.region.as_ref().map_or(0, |region| region.as_str().len());
+        region + self.id.class.as_str().len()
+    }
 }
 
 /// Every rate of a shop.
@@ -313,6 +368,16 @@ mod tests {
         check_tax(Percent::MILLIONTHS_MAX, Exclusive, i64::MAX, None);
         check_tax(Percent::MILLIONTHS_MAX, Inclusive, i64::MAX, Some(8_384_883_669_867_978_006));
         check_tax(190_000, Exclusive, -1, None);
+    }
+
+    #[test]
+    fn an_id_has_one_text() {
+        for text in ["DE.standard", "US-NY.food", "US-1.a.b-c"] {
+            assert_eq!(text.parse::<TaxRateId>().unwrap().to_string(), text);
+        }
+        for bad in ["", "DE", "DE.", ".standard", "DE-.x", "DE-B-Y.x", "de.x", "DE .x"] {
+            assert_eq!(bad.parse::<TaxRateId>(), Err(InvalidTaxRateId), "{bad}");
+        }
     }
 
     #[test]

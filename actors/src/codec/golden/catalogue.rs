@@ -75,7 +75,7 @@ fn priced() -> Priced {
         destination: Some(&Destination { country: "DE".parse().unwrap(), region: None }),
         shipping: Some(&parcel.id.clone()),
     };
-    let book = PriceBook::new(Currency::EURO, vec![listing()])
+    let book = PriceBook::new(Currency::EURO, vec![listing().on_page(None)])
         .unwrap()
         .with_tax_rates([rate("DE", Inclusion::Inclusive), rate("US", Inclusion::Exclusive)])
         .with_shipping_options([parcel]);
@@ -164,16 +164,25 @@ fn the_bytes_of_products_are_as_they_were() {
          3030206701820000000403020100000000 \
          0200010000000403020100000000",
     );
+    let leave = product::Command::WithdrawFrom { page: "teas".parse().unwrap() };
+    let commands = [product_commands(listing()), vec![leave]].concat();
     check(
-        &product_commands(listing()),
+        &commands,
         "020000000000030000000000000074656103000000000000005465610200000000000000c20100\
          0000000000455552bc020000000000004a50590400000000000000666f6f640109000000000000\
          00677265656e2d7465610100000000000000040000000000000053697a65050000000000000031\
          303020670182000000 \
-         020001000000",
+         020001000000 \
+         020002000000040000000000000074656173",
     );
-    let other = product::Rejection::OtherSku { sku: "tea".parse().unwrap() };
-    check(&[other], "0100000000000300000000000000746561");
+    let sku = || "tea".parse().unwrap();
+    let on_another =
+        product::Rejection::OnAnotherPage { sku: sku(), page: "teas".parse().unwrap() };
+    check(
+        &[product::Rejection::OtherSku { sku: sku() }, on_another],
+        "0100000000000300000000000000746561 \
+         0100010000000300000000000000746561040000000000000074656173",
+    );
     check(&[product::Query::Listing], "010000000000");
     check_record(
         &product(),
