@@ -184,6 +184,50 @@ impl Code {
     );
 }
 
+/// Rules of the catalogue.
+impl Code {
+    pub(crate) const ALREADY_EXISTS: Self =
+        code("already_exists", Status::CONFLICT, "There is one under this name already", Never);
+    pub(crate) const CATEGORY_BELOW_ITSELF: Self = code(
+        "category_below_itself",
+        Status::CONFLICT,
+        "A category cannot lie below itself",
+        Never,
+    );
+    pub(crate) const CATEGORY_NOT_EMPTY: Self =
+        code("category_not_empty", Status::CONFLICT, "The category has others below it", Never);
+    pub(crate) const CATEGORY_NOT_FOUND: Self =
+        code("category_not_found", Status::NOT_FOUND, "There is no such category", Never);
+    pub(crate) const PARENT_NOT_FOUND: Self = code(
+        "parent_not_found",
+        Status::UNPROCESSABLE_ENTITY,
+        "There is no such parent category",
+        Never,
+    );
+    pub(crate) const PRECONDITION_REQUIRED: Self = code(
+        "precondition_required",
+        Status::PRECONDITION_REQUIRED,
+        "The change must be bound to a state",
+        Never,
+    );
+    pub(crate) const PRICE_LIST_NOT_FOUND: Self =
+        code("price_list_not_found", Status::NOT_FOUND, "There is no such price list", Never);
+    pub(crate) const PRODUCT_NOT_FOUND: Self =
+        code("product_not_found", Status::NOT_FOUND, "There is no such product", Never);
+    pub(crate) const SELLER_NOT_FOUND: Self =
+        code("seller_not_found", Status::NOT_FOUND, "There is no such seller", Never);
+    pub(crate) const SHIPPING_OPTION_NOT_FOUND: Self = code(
+        "shipping_option_not_found",
+        Status::NOT_FOUND,
+        "There is no such shipping option",
+        Never,
+    );
+    pub(crate) const SKU_ON_ANOTHER_PAGE: Self =
+        code("sku_on_another_product", Status::CONFLICT, "The SKU is of another product", Never);
+    pub(crate) const TAX_RATE_NOT_FOUND: Self =
+        code("tax_rate_not_found", Status::NOT_FOUND, "There is no such tax rate", Never);
+}
+
 /// Rules of the cluster.
 impl Code {
     pub(crate) const NODE_LOST: Self =

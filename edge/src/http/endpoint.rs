@@ -17,6 +17,22 @@ pub(crate) enum Endpoint {
     InventoryReservationConfirm,
     InventoryReservationRelease,
     InventoryLedger,
+    AdminProducts,
+    AdminProduct,
+    AdminProductsBulk,
+    AdminCategories,
+    AdminCategory,
+    PriceLists,
+    PriceList,
+    TaxRates,
+    TaxRate,
+    Sellers,
+    Seller,
+    ShippingOptions,
+    ShippingOption,
+    StoreProducts,
+    StoreProduct,
+    StoreCategories,
     Cluster,
     NodeDrain,
     NodeResume,
@@ -52,6 +68,22 @@ impl Endpoint {
                 "/admin/v1/inventory/{sku}/reservations/{reservation}/release"
             }
             Self::InventoryLedger => "/admin/v1/inventory/{sku}/ledger",
+            Self::AdminProducts => "/admin/v1/products",
+            Self::AdminProduct => "/admin/v1/products/{id}",
+            Self::AdminProductsBulk => "/admin/v1/products/bulk",
+            Self::AdminCategories => "/admin/v1/categories",
+            Self::AdminCategory => "/admin/v1/categories/{id}",
+            Self::PriceLists => "/admin/v1/price_lists",
+            Self::PriceList => "/admin/v1/price_lists/{id}",
+            Self::TaxRates => "/admin/v1/tax_rates",
+            Self::TaxRate => "/admin/v1/tax_rates/{id}",
+            Self::Sellers => "/admin/v1/sellers",
+            Self::Seller => "/admin/v1/sellers/{id}",
+            Self::ShippingOptions => "/admin/v1/shipping_options",
+            Self::ShippingOption => "/admin/v1/shipping_options/{id}",
+            Self::StoreProducts => "/store/v1/products",
+            Self::StoreProduct => "/store/v1/products/{id}",
+            Self::StoreCategories => "/store/v1/categories",
             Self::Cluster => "/system/v1/cluster",
             Self::NodeDrain => "/system/v1/nodes/{id}/drain",
             Self::NodeResume => "/system/v1/nodes/{id}/resume",
@@ -71,7 +103,11 @@ impl Endpoint {
     pub(crate) const fn class(self, verb: Verb) -> Class {
         match (self, verb) {
             (Self::Health | Self::Readiness | Self::Metrics, _) => Class::Vital,
-            (Self::Unmatched, _) | (_, Verb::Other) => Class::Browse,
+            (
+                Self::Unmatched | Self::StoreProducts | Self::StoreProduct | Self::StoreCategories,
+                _,
+            )
+            | (_, Verb::Other) => Class::Browse,
             // Proved to be an operator's before anything is done for them, like stock's.
             (
                 Self::Cluster
@@ -82,12 +118,12 @@ impl Endpoint {
                 | Self::ShardTransfer
                 | Self::ShardPin
                 | Self::ShardUnpin,
-                Verb::Get | Verb::Post | Verb::Put | Verb::Delete,
+                Verb::Get | Verb::Post | Verb::Put | Verb::Patch | Verb::Delete,
             ) => Class::Stock,
             // To see one's cart is part of filling it, and operators look before they act.
             (
                 Self::Carts | Self::Cart | Self::CartItems | Self::CartItem | Self::CartMerge,
-                Verb::Get | Verb::Post | Verb::Put | Verb::Delete,
+                Verb::Get | Verb::Post | Verb::Put | Verb::Patch | Verb::Delete,
             ) => Class::Cart,
             (
                 Self::Inventory
@@ -96,8 +132,21 @@ impl Endpoint {
                 | Self::InventoryReservations
                 | Self::InventoryReservationConfirm
                 | Self::InventoryReservationRelease
-                | Self::InventoryLedger,
-                Verb::Get | Verb::Post | Verb::Put | Verb::Delete,
+                | Self::InventoryLedger
+                | Self::AdminProducts
+                | Self::AdminProduct
+                | Self::AdminProductsBulk
+                | Self::AdminCategories
+                | Self::AdminCategory
+                | Self::PriceLists
+                | Self::PriceList
+                | Self::TaxRates
+                | Self::TaxRate
+                | Self::Sellers
+                | Self::Seller
+                | Self::ShippingOptions
+                | Self::ShippingOption,
+                Verb::Get | Verb::Post | Verb::Put | Verb::Patch | Verb::Delete,
             ) => Class::Stock,
         }
     }
@@ -110,18 +159,20 @@ pub(crate) enum Verb {
     Get,
     Post,
     Put,
+    Patch,
     Delete,
     Other,
 }
 
 impl Verb {
-    pub(crate) const COUNT: usize = 5;
+    pub(crate) const COUNT: usize = 6;
 
     pub(crate) fn of(method: &Method) -> Self {
         match method.as_str() {
             "GET" | "HEAD" => Self::Get,
             "POST" => Self::Post,
             "PUT" => Self::Put,
+            "PATCH" => Self::Patch,
             "DELETE" => Self::Delete,
             _ => Self::Other,
         }
@@ -132,6 +183,7 @@ impl Verb {
             Self::Get => "GET",
             Self::Post => "POST",
             Self::Put => "PUT",
+            Self::Patch => "PATCH",
             Self::Delete => "DELETE",
             Self::Other => "other",
         }
@@ -140,7 +192,7 @@ impl Verb {
     /// Whether such requests come with a body that is read.
     pub(crate) const fn has_body(self) -> bool {
         match self {
-            Self::Post | Self::Put => true,
+            Self::Post | Self::Put | Self::Patch => true,
             Self::Get | Self::Delete | Self::Other => false,
         }
     }

@@ -271,6 +271,15 @@ impl ApiError {
         self.0.code
     }
 
+    pub(crate) fn detail(&self) -> &str {
+        &self.0.detail
+    }
+
+    /// All that is wrong with the fields of the request.
+    pub(crate) fn fields(&self) -> &[Fault] {
+        &self.0.faults
+    }
+
     /// The body and headers of the answer.
     pub(crate) fn render(&self, path: &str, request_id: &str, response: &mut Response) {
         let problem = &*self.0;

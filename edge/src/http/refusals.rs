@@ -1,7 +1,7 @@
 //! What the domain's refusals are to HTTP. No catch-all arm: a new rule must choose its code here.
 
 use actors::SkuCode;
-use actors::domain::{cart, sku};
+use actors::domain::{cart, entry, page, sku};
 use cluster::placement::cluster as placement;
 
 use super::code::Code;
@@ -60,6 +60,42 @@ pub(super) fn of_stock(refusal: sku::Rejection, sku: &SkuCode) -> ApiError {
         Rejection::Expired => ApiError::new(Code::RESERVATION_EXPIRED, detail),
         Rejection::AlreadyConfirmed => ApiError::new(Code::RESERVATION_CONFIRMED, detail),
         Rejection::HeldByAnother => ApiError::new(Code::RESERVATION_HELD_BY_ANOTHER, detail),
+    }
+}
+
+pub(super) fn of_entry(refusal: entry::Rejection) -> ApiError {
+    use entry::Rejection;
+    let detail = refusal.to_string();
+    match refusal {
+        Rejection::CatalogueUnavailable => ApiError::new(Code::CATALOGUE_UNAVAILABLE, detail),
+        Rejection::UnknownParent { .. } => {
+            ApiError::new(Code::PARENT_NOT_FOUND, detail).about("parent")
+        }
+        Rejection::BelowItself => {
+            ApiError::new(Code::CATEGORY_BELOW_ITSELF, detail).about("parent")
+        }
+        Rejection::HasChildren { .. } => ApiError::new(Code::CATEGORY_NOT_EMPTY, detail),
+        Rejection::OtherKey => {
+            tracing::error!(%refusal, "an entry was sent to another");
+            ApiError::internal()
+        }
+    }
+}
+
+pub(super) fn of_page(refusal: page::Rejection) -> ApiError {
+    use page::Rejection;
+    let detail = refusal.to_string();
+    match refusal {
+        Rejection::CatalogueUnavailable => ApiError::new(Code::CATALOGUE_UNAVAILABLE, detail),
+        Rejection::OnAnotherPage { .. } => {
+            ApiError::new(Code::SKU_ON_ANOTHER_PAGE, detail).about("variants")
+        }
+        Rejection::OtherSlug
+        | Rejection::ForeignVariant { .. }
+        | Rejection::UnlistedVariant { .. } => {
+            tracing::error!(%refusal, "a page was sent what is not its own");
+            ApiError::internal()
+        }
     }
 }
 

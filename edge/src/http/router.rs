@@ -1,5 +1,6 @@
 //! Every route on one screen.
 
+use actors::{Category, PriceList, Seller, ShippingOption, TaxRate};
 use axum::Router;
 use axum::handler::Handler;
 use axum::routing::{MethodRouter, any_service, get, post, put};
@@ -7,7 +8,8 @@ use axum::routing::{MethodRouter, any_service, get, post, put};
 use super::Endpoint;
 use super::app::App;
 use super::middleware::rim::RimLayer;
-use super::routes::{cart, inventory, merge, nodes, shards, system};
+use super::routes::entries::{self, Resource};
+use super::routes::{cart, inventory, merge, nodes, products, shards, store, system};
 
 /// The whole API.
 pub fn router(app: App) -> Router {
@@ -25,6 +27,28 @@ pub fn router(app: App) -> Router {
         (E::InventoryReservationConfirm, post(inventory::confirm)),
         (E::InventoryReservationRelease, post(inventory::release)),
         (E::InventoryLedger, get(inventory::list_ledger)),
+        (E::AdminProducts, get(products::list).post(products::create)),
+        (
+            E::AdminProduct,
+            get(products::show)
+                .put(products::replace)
+                .patch(products::change)
+                .delete(products::remove),
+        ),
+        (E::AdminProductsBulk, post(products::bulk)),
+        (E::StoreProducts, get(store::list)),
+        (E::StoreProduct, get(store::show)),
+        (E::StoreCategories, get(store::categories)),
+        (E::AdminCategories, all::<Category>()),
+        (E::AdminCategory, one::<Category>()),
+        (E::PriceLists, all::<PriceList>()),
+        (E::PriceList, one::<PriceList>()),
+        (E::TaxRates, all::<TaxRate>()),
+        (E::TaxRate, one::<TaxRate>()),
+        (E::Sellers, all::<Seller>()),
+        (E::Seller, one::<Seller>()),
+        (E::ShippingOptions, all::<ShippingOption>()),
+        (E::ShippingOption, one::<ShippingOption>()),
         (E::Cluster, get(nodes::show)),
         (E::NodeDrain, post(nodes::drain)),
         (E::NodeResume, post(nodes::resume)),
@@ -45,4 +69,17 @@ pub fn router(app: App) -> Router {
     }
     let unmatched = system::not_found.layer(RimLayer::new(app.clone(), E::Unmatched));
     router.fallback_service(any_service(unmatched.with_state(app.clone()))).with_state(app)
+}
+
+/// The methods of a list of entries.
+fn all<R: Resource>() -> MethodRouter<App> {
+    get(entries::list::<R>).post(entries::create::<R>)
+}
+
+/// The methods of one entry.
+fn one<R: Resource>() -> MethodRouter<App> {
+    get(entries::show::<R>)
+        .put(entries::replace::<R>)
+        .patch(entries::change::<R>)
+        .delete(entries::remove::<R>)
 }

@@ -14,6 +14,7 @@ mod fuzz;
 mod idempotency;
 mod inventory;
 mod malformed;
+mod merchants;
 mod overload;
 mod server;
 mod shop;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use actors::{Cart, Currency, Listing, Money, PriceBook, ProductName, Sku};
+use actors::{BookReader, Cart, Currency, Listing, Money, PriceBook, ProductName, Sku};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
@@ -46,16 +46,26 @@ impl Shop {
     }
 
     pub(crate) async fn open_with(choose: impl FnOnce(&mut Settings)) -> Self {
+        Self::open_on(|config| config.catalogue = Some(catalogue()), choose).await
+    }
+
+    /// With nothing for sale yet, and a catalogue that merchants write.
+    pub(crate) async fn open_empty() -> Self {
+        Self::open_on(|config| config.reader = Some(Arc::new(BookReader)), |_| {}).await
+    }
+
+    async fn open_on(
+        catalogue: impl FnOnce(&mut NodeConfig),
+        choose: impl FnOnce(&mut Settings),
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let config = NodeConfig {
+        let kinds = actors::with_catalogue(Kinds::default().with::<Cart>().with::<Sku>());
+        let mut config = NodeConfig {
             n_shards: Some(4),
             segment_bytes: 1 << 20,
-            catalogue: Some(catalogue()),
-            ..NodeConfig::new(
-                folder.path().to_owned(),
-                Kinds::default().with::<Cart>().with::<Sku>(),
-            )
+            ..NodeConfig::new(folder.path().to_owned(), kinds)
         };
+        catalogue(&mut config);
         let mut registry = Registry::default();
         let node = Node::start(config, &mut registry).await.unwrap();
         node.ready().await;
