@@ -11,6 +11,7 @@ pub(crate) mod cart;
 pub(crate) mod catalogue;
 #[cfg(test)]
 mod golden;
+pub(crate) mod payment;
 pub(crate) mod sku;
 
 use cluster::entity::DecodeError;

@@ -6,6 +6,7 @@ mod crockford;
 mod heap;
 pub mod ids;
 pub mod money;
+pub mod payment;
 pub mod product;
 pub mod quantity;
 pub mod shop;

@@ -11,6 +11,7 @@ pub use domain::cart::Cart;
 pub use domain::catalogue::{BookReader, Listing, PriceBook, ProductName};
 pub use domain::ids::{CartAccess, CartId, ReservationId, SkuCode};
 pub use domain::money::{Currency, Money};
+pub use domain::payment::Payment;
 pub use domain::product::Product;
 pub use domain::quantity::{Delta, PageLimit, Quantity, Units};
 pub use domain::shop::Shop;

@@ -2,6 +2,7 @@
 
 mod cart;
 mod catalogue;
+mod payment;
 mod sku;
 
 use std::fmt::Debug;
@@ -63,6 +64,7 @@ fn reservation(byte: u8) -> ReservationId {
 /// Whatever decodes is a value with exactly these bytes.
 fn decodes_to_itself(bytes: &[u8]) {
     catalogue::decodes_to_itself(bytes);
+    payment::decodes_to_itself(bytes);
     if let Ok(event) = cart_domain::Event::from_bytes(bytes) {
         assert_eq!(event.to_bytes(), bytes);
     }
@@ -94,7 +96,8 @@ proptest! {
         let versioned = [1_u8, 0].into_iter().chain(noise.iter().copied()).collect::<Vec<_>>();
         decodes_to_itself(&noise);
         decodes_to_itself(&versioned);
-        for mut valid in [cart::samples(), sku::samples(), catalogue::samples()].concat() {
+        let samples = [cart::samples(), sku::samples(), catalogue::samples(), payment::samples()];
+        for mut valid in samples.concat() {
             let at = at.index(valid.len());
             valid[at] = to;
             decodes_to_itself(&valid);
