@@ -9,7 +9,9 @@ pub mod mutants;
 
 pub use domain::cart::Cart;
 pub use domain::catalogue::{BookReader, Listing, PriceBook, ProductName};
-pub use domain::ids::{CartAccess, CartId, ReservationId, SkuCode};
+pub use domain::ids::{
+    CaptureId, CartAccess, CartId, OrderId, PaymentId, RefundId, ReservationId, SkuCode,
+};
 pub use domain::money::{Currency, Money};
 pub use domain::payment::Payment;
 pub use domain::product::Product;
