@@ -18,6 +18,7 @@ pub use super::credentials::{InvalidOperatorToken, OperatorToken};
 use super::middleware::request_id::RequestIds;
 use super::rate_limit::RateLimit;
 use crate::metrics::EdgeMetrics;
+use crate::providers::payment::Providers;
 
 /// What an operator may choose.
 #[derive(Clone, Debug)]
@@ -43,6 +44,8 @@ pub struct Settings {
     /// Carts that one address, or one IPv6 network, may create, ten seconds' worth at once; `None`
     /// is no limit.
     pub carts_per_second_max: Option<NonZeroU32>,
+    /// Whose notices are taken; `None` takes none.
+    pub payment_providers: Option<Providers>,
 }
 
 impl Settings {
@@ -58,6 +61,7 @@ impl Settings {
             merge_wait_max: Span::from_secs(2),
             prices_wait_max: Span::from_secs(2),
             carts_per_second_max: NonZeroU32::new(100),
+            payment_providers: None,
         }
     }
 }

@@ -48,6 +48,12 @@ impl Code {
         "The idempotency key is malformed",
         Never,
     );
+    pub(crate) const IDEMPOTENCY_KEY_REQUIRED: Self = code(
+        "idempotency_key_required",
+        Status::BAD_REQUEST,
+        "An idempotency key is required",
+        Never,
+    );
     pub(crate) const IDEMPOTENCY_KEY_TOO_SHORT: Self = code(
         "idempotency_key_too_short",
         Status::BAD_REQUEST,
@@ -182,6 +188,36 @@ impl Code {
         "Too many reservations are open",
         Later,
     );
+}
+
+/// Rules of payments.
+impl Code {
+    pub(crate) const CAPTURE_DIFFERS: Self =
+        code("capture_differs", Status::CONFLICT, "The capture is a different one", Never);
+    pub(crate) const CAPTURE_TOO_LARGE: Self = code(
+        "capture_too_large",
+        Status::CONFLICT,
+        "More would be captured than is authorised",
+        Never,
+    );
+    pub(crate) const NOTICE_NOT_SIGNED: Self = code(
+        "notice_not_signed",
+        Status::UNAUTHORIZED,
+        "The notice is not signed by the provider",
+        Never,
+    );
+    pub(crate) const NOTICE_UNREADABLE: Self =
+        code("notice_unreadable", Status::BAD_REQUEST, "The notice cannot be read", Never);
+    pub(crate) const PAYMENT_CANCELLED: Self =
+        code("payment_cancelled", Status::CONFLICT, "The payment is cancelled", Never);
+    pub(crate) const PAYMENT_CAPTURED: Self =
+        code("payment_captured", Status::CONFLICT, "The payment is captured already", Never);
+    pub(crate) const PAYMENT_NOT_AUTHORISED: Self =
+        code("payment_not_authorised", Status::CONFLICT, "The payment is not authorised", Never);
+    pub(crate) const PAYMENT_NOT_FOUND: Self =
+        code("payment_not_found", Status::NOT_FOUND, "There is no such payment", Never);
+    pub(crate) const TOO_MANY_CAPTURES: Self =
+        code("too_many_captures", Status::CONFLICT, "The payment has too many captures", Never);
 }
 
 /// Rules of the cluster.

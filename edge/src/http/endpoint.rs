@@ -17,6 +17,10 @@ pub(crate) enum Endpoint {
     InventoryReservationConfirm,
     InventoryReservationRelease,
     InventoryLedger,
+    Payment,
+    PaymentCapture,
+    PaymentVoid,
+    PaymentHook,
     Cluster,
     NodeDrain,
     NodeResume,
@@ -52,6 +56,10 @@ impl Endpoint {
                 "/admin/v1/inventory/{sku}/reservations/{reservation}/release"
             }
             Self::InventoryLedger => "/admin/v1/inventory/{sku}/ledger",
+            Self::Payment => "/admin/v1/payments/{id}",
+            Self::PaymentCapture => "/admin/v1/payments/{id}/capture",
+            Self::PaymentVoid => "/admin/v1/payments/{id}/void",
+            Self::PaymentHook => "/hooks/payments/{provider}",
             Self::Cluster => "/system/v1/cluster",
             Self::NodeDrain => "/system/v1/nodes/{id}/drain",
             Self::NodeResume => "/system/v1/nodes/{id}/resume",
@@ -84,9 +92,15 @@ impl Endpoint {
                 | Self::ShardUnpin,
                 Verb::Get | Verb::Post | Verb::Put | Verb::Delete,
             ) => Class::Stock,
-            // To see one's cart is part of filling it, and operators look before they act.
+            // To see one's cart is part of filling it, and operators look before they act. A
+            // provider tries again, yet an order may wait for what it says.
             (
-                Self::Carts | Self::Cart | Self::CartItems | Self::CartItem | Self::CartMerge,
+                Self::Carts
+                | Self::Cart
+                | Self::CartItems
+                | Self::CartItem
+                | Self::CartMerge
+                | Self::PaymentHook,
                 Verb::Get | Verb::Post | Verb::Put | Verb::Delete,
             ) => Class::Cart,
             (
@@ -96,7 +110,10 @@ impl Endpoint {
                 | Self::InventoryReservations
                 | Self::InventoryReservationConfirm
                 | Self::InventoryReservationRelease
-                | Self::InventoryLedger,
+                | Self::InventoryLedger
+                | Self::Payment
+                | Self::PaymentCapture
+                | Self::PaymentVoid,
                 Verb::Get | Verb::Post | Verb::Put | Verb::Delete,
             ) => Class::Stock,
         }

@@ -7,7 +7,8 @@ use std::ops::Deref;
 use std::str::FromStr;
 use std::sync::OnceLock;
 
-use actors::{CartId, SkuCode};
+use actors::domain::payment::ProviderName;
+use actors::{CartId, PaymentId, SkuCode};
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
@@ -111,6 +112,16 @@ impl FromStr for ShardPath {
 /// A number as it is written by this service, so that one thing has one path.
 fn plain_number(text: &str) -> Option<u64> {
     text.parse().ok().filter(|number: &u64| number.to_string() == text)
+}
+
+impl InPath for PaymentId {
+    const NAME: &'static str = "id";
+    const NOT_FOUND: (Code, &'static str) = (Code::PAYMENT_NOT_FOUND, "this cannot be a payment");
+}
+
+impl InPath for ProviderName {
+    const NAME: &'static str = "provider";
+    const NOT_FOUND: (Code, &'static str) = (Code::NOT_FOUND, "there is no such provider");
 }
 
 impl InPath for NodePath {
@@ -284,27 +295,48 @@ impl<T: Document> FromRequest<App> for JsonBody<T> {
 
     async fn from_request(request: Request<Body>, app: &App) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
-        let length = parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-        let length = length.and_then(|length| length.parse::<usize>().ok());
-        if length.is_some_and(|length| length > BODY_BYTES_MAX) {
-            return Err(body::too_large());
-        }
+        check_length(&parts.headers)?;
         let has_json = is_json(&parts.headers);
         if !has_json && (!T::MAY_BE_EMPTY || parts.headers.contains_key(CONTENT_TYPE)) {
             return Err(not_json());
         }
-        let class = parts.extensions.get().copied().unwrap_or(Class::Browse);
-        let awaited = AwaitedBody::begin(app, class)?;
-        let read = tokio::time::timeout(app.settings.body_timeout, body::read(body)).await;
-        let late = |_| ApiError::new(Code::REQUEST_TIMEOUT, "the body did not come in time");
-        let bytes = read.map_err(late)??;
-        awaited.end()?;
+        let bytes = whole(&parts, body, app).await?;
         if !has_json && !bytes.is_empty() {
             return Err(not_json());
         }
         let document = fields::read(&bytes)?;
         Ok(Self { bytes, document })
     }
+}
+
+/// A body as it was sent, for those who check a signature of it.
+pub(super) struct RawBody(pub(super) Bytes);
+
+impl FromRequest<App> for RawBody {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request<Body>, app: &App) -> Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        check_length(&parts.headers)?;
+        whole(&parts, body, app).await.map(Self)
+    }
+}
+
+fn check_length(headers: &HeaderMap) -> Result<(), ApiError> {
+    let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    let length = length.and_then(|length| length.parse::<usize>().ok());
+    let is_too_large = length.is_some_and(|length| length > BODY_BYTES_MAX);
+    if is_too_large { Err(body::too_large()) } else { Ok(()) }
+}
+
+async fn whole(parts: &Parts, body: Body, app: &App) -> Result<Bytes, ApiError> {
+    let class = parts.extensions.get().copied().unwrap_or(Class::Browse);
+    let awaited = AwaitedBody::begin(app, class)?;
+    let read = tokio::time::timeout(app.settings.body_timeout, body::read(body)).await;
+    let late = |_| ApiError::new(Code::REQUEST_TIMEOUT, "the body did not come in time");
+    let bytes = read.map_err(late)??;
+    awaited.end()?;
+    Ok(bytes)
 }
 
 fn not_json() -> ApiError {

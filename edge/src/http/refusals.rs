@@ -1,7 +1,7 @@
 //! What the domain's refusals are to HTTP. No catch-all arm: a new rule must choose its code here.
 
 use actors::SkuCode;
-use actors::domain::{cart, sku};
+use actors::domain::{cart, payment, sku};
 use cluster::placement::cluster as placement;
 
 use super::code::Code;
@@ -60,6 +60,26 @@ pub(super) fn of_stock(refusal: sku::Rejection, sku: &SkuCode) -> ApiError {
         Rejection::Expired => ApiError::new(Code::RESERVATION_EXPIRED, detail),
         Rejection::AlreadyConfirmed => ApiError::new(Code::RESERVATION_CONFIRMED, detail),
         Rejection::HeldByAnother => ApiError::new(Code::RESERVATION_HELD_BY_ANOTHER, detail),
+    }
+}
+
+pub(super) fn of_payment(refusal: payment::Rejection) -> ApiError {
+    use payment::Rejection;
+    let detail = refusal.to_string();
+    match refusal {
+        Rejection::NotFound => ApiError::new(Code::PAYMENT_NOT_FOUND, detail),
+        Rejection::InvalidAmount => ApiError::new(Code::VALIDATION_FAILED, detail).about("amount"),
+        Rejection::NotAuthorised => ApiError::new(Code::PAYMENT_NOT_AUTHORISED, detail),
+        Rejection::Cancelled => ApiError::new(Code::PAYMENT_CANCELLED, detail),
+        Rejection::TooMuch { .. } => ApiError::new(Code::CAPTURE_TOO_LARGE, detail).about("amount"),
+        Rejection::DifferentAmount => ApiError::new(Code::CAPTURE_DIFFERS, detail).about("amount"),
+        Rejection::TooMany => ApiError::new(Code::TOO_MANY_CAPTURES, detail),
+        Rejection::AlreadyCaptured => ApiError::new(Code::PAYMENT_CAPTURED, detail),
+        // Of what only orders ask for.
+        Rejection::AlreadyOpened => {
+            tracing::error!(%refusal, "a payment refused what no operator asks for");
+            ApiError::internal()
+        }
     }
 }
 

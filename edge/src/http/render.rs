@@ -2,6 +2,7 @@
 
 pub(super) mod cart;
 pub(super) mod inventory;
+pub(super) mod payment;
 
 use std::fmt::Display;
 

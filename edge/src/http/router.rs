@@ -7,7 +7,7 @@ use axum::routing::{MethodRouter, any_service, get, post, put};
 use super::Endpoint;
 use super::app::App;
 use super::middleware::rim::RimLayer;
-use super::routes::{cart, inventory, merge, nodes, shards, system};
+use super::routes::{cart, inventory, merge, nodes, payment, shards, system};
 
 /// The whole API.
 pub fn router(app: App) -> Router {
@@ -25,6 +25,10 @@ pub fn router(app: App) -> Router {
         (E::InventoryReservationConfirm, post(inventory::confirm)),
         (E::InventoryReservationRelease, post(inventory::release)),
         (E::InventoryLedger, get(inventory::list_ledger)),
+        (E::Payment, get(payment::show)),
+        (E::PaymentCapture, post(payment::capture)),
+        (E::PaymentVoid, post(payment::void)),
+        (E::PaymentHook, post(payment::take_notice)),
         (E::Cluster, get(nodes::show)),
         (E::NodeDrain, post(nodes::drain)),
         (E::NodeResume, post(nodes::resume)),

@@ -5,5 +5,6 @@ pub(super) mod documents;
 pub(super) mod inventory;
 pub(super) mod merge;
 pub(super) mod nodes;
+pub(super) mod payment;
 pub(super) mod shards;
 pub(super) mod system;

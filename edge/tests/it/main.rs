@@ -15,6 +15,7 @@ mod idempotency;
 mod inventory;
 mod malformed;
 mod overload;
+mod payments;
 mod server;
 mod shop;
 mod topology;

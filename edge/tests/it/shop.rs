@@ -3,17 +3,19 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use actors::{Cart, Currency, Listing, Money, PriceBook, ProductName, Sku};
+use actors::{Cart, Currency, Listing, Money, Payment, PriceBook, ProductName, Sku};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use bytes::Bytes;
 use cluster::entity::Catalogue;
+use cluster::fabric::Fabric;
 use cluster::runtime::node::{Node, NodeConfig};
 use cluster::shard::kind::Kinds;
 use edge::http::app::{App, OperatorToken, Settings, Signals};
 use edge::http::router::router;
 use edge::metrics::EdgeMetrics;
+use edge::providers::payment::Providers;
 use http_body_util::BodyExt;
 use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
@@ -45,15 +47,25 @@ impl Shop {
         Self::open_with(|_| {}).await
     }
 
+    /// With these payment providers.
+    pub(crate) async fn open_with_payments(providers: Providers) -> Self {
+        Self::open_as(Some(providers), |_| {}).await
+    }
+
     pub(crate) async fn open_with(choose: impl FnOnce(&mut Settings)) -> Self {
+        Self::open_as(None, choose).await
+    }
+
+    async fn open_as(payments: Option<Providers>, choose: impl FnOnce(&mut Settings)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = NodeConfig {
             n_shards: Some(4),
             segment_bytes: 1 << 20,
             catalogue: Some(catalogue()),
+            ports: payments.iter().map(|all| Arc::new(all.clone()) as _).collect(),
             ..NodeConfig::new(
                 folder.path().to_owned(),
-                Kinds::default().with::<Cart>().with::<Sku>(),
+                Kinds::default().with::<Cart>().with::<Sku>().with::<Payment>(),
             )
         };
         let mut registry = Registry::default();
@@ -70,6 +82,7 @@ impl Shop {
         let mut settings = Settings::new(currency("EUR"));
         let token = OPERATOR.strip_prefix("Bearer ").unwrap().to_owned();
         settings.operator_token = Some(OperatorToken::try_from(token).unwrap());
+        settings.payment_providers = payments;
         choose(&mut settings);
         let app = App::new(
             node.fabric(),
@@ -80,6 +93,10 @@ impl Shop {
             Arc::new(registry),
         );
         Self { router: router(app), metrics, pressure, is_ready, node, _folder: folder }
+    }
+
+    pub(crate) fn fabric(&self) -> Fabric {
+        self.node.fabric()
     }
 
     pub(crate) async fn close(self) {

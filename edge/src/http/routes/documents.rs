@@ -1,7 +1,9 @@
 //! The bodies that clients send.
 
 use actors::domain::cart::MergeStrategy;
-use actors::{Cart, CartId, Currency, Delta, Quantity, Reason, ReservationId, SkuCode, Units};
+use actors::{
+    Cart, CartId, Currency, Delta, Money, Payment, Quantity, Reason, ReservationId, SkuCode, Units,
+};
 use cluster::ids::NodeId;
 use cluster::placement::cluster::Fewer;
 
@@ -150,6 +152,32 @@ impl Document for ReserveStock {
             .optional("expires_in_seconds", faults, |json| small(json, 1, EXPIRES_IN_SECONDS_MAX));
         Some(Self { id: id?, quantity: quantity?, expires_in_seconds: expires_in_seconds? })
     }
+}
+
+/// `{amount: {amount, currency}}`
+pub(in crate::http) struct CapturePayment {
+    pub(in crate::http) amount: Money,
+}
+
+impl Document for CapturePayment {
+    fn read(members: &mut Members<'_>, faults: &mut Faults) -> Option<Self> {
+        Some(Self { amount: members.required("amount", faults, money)? })
+    }
+}
+
+fn money(json: Json<'_>) -> Result<Money, Flaw> {
+    let wrong = || flaw("wrong_type", "must be an object of amount and currency");
+    let Json::Object(members) = json else { return Err(wrong()) };
+    let (mut minor, mut currency) = (None, None);
+    for (name, value) in members {
+        match &*name {
+            "amount" => minor = Some(integer(value, 1, Payment::AMOUNT_MAX)?),
+            "currency" => currency = Some(parsed(value)?),
+            _ => return Err(wrong()),
+        }
+    }
+    let (minor, currency) = minor.zip(currency).ok_or_else(wrong)?;
+    Ok(Money { minor, currency })
 }
 
 /// `{accept_fewer?}`

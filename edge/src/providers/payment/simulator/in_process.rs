@@ -1,12 +1,13 @@
 //! The simulator inside of a demo's server: nothing is sent, and there are no notices.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use actors::domain::payment::{ProviderAnswer, ProviderRequest};
 use axum::http::HeaderMap;
 use cluster::runtime::ports::InDoubt;
 use cluster::time::Timestamp;
-use storage::disk::Disk;
+use storage::disk::RealDisk;
 
 use super::behaviour::{Behaviour, Manner};
 use super::book::{Book, BookError};
@@ -20,16 +21,18 @@ pub struct InProcess {
 }
 
 struct Inside {
-    book: Mutex<Book>,
+    folder: PathBuf,
+    /// Opened by the first who needs it: by then the server has its data folder for itself.
+    book: Mutex<Option<Book>>,
     attempts: Attempts,
     behaviour: Behaviour,
 }
 
 impl InProcess {
     /// Its ledger is a file in the root of this folder.
-    pub fn open(disk: &dyn Disk, behaviour: Behaviour) -> Result<Self, BookError> {
-        let book = Mutex::new(Book::open(disk)?);
-        Ok(Self { inside: Arc::new(Inside { book, attempts: Attempts::default(), behaviour }) })
+    pub fn new(folder: PathBuf, behaviour: Behaviour) -> Self {
+        let (book, attempts) = (Mutex::default(), Attempts::default());
+        Self { inside: Arc::new(Inside { folder, book, attempts, behaviour }) }
     }
 }
 
@@ -41,9 +44,11 @@ impl Inside {
         if manner == Manner::Lost {
             return Err(InDoubt("the simulator is told not to answer".to_owned()));
         }
-        let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
-        let decided = book.carry_out(&self.behaviour, key, operation);
-        match decided.map_err(|error| InDoubt(error.to_string()))? {
+        let decided = self.with_book(|book| {
+            let decided = book.carry_out(&self.behaviour, key, operation);
+            decided.map_err(|error| InDoubt(error.to_string()))
+        });
+        match decided? {
             Decided::New(_) | Decided::Known(_) if manner == Manner::Late => {
                 Err(InDoubt("the simulator is told to answer late".to_owned()))
             }
@@ -51,9 +56,22 @@ impl Inside {
         }
     }
 
-    fn look_up(&self, reference: Reference) -> Option<ProviderAnswer> {
-        let book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
-        book.ledger.find(reference).map(|entry| entry.answer())
+    fn look_up(&self, reference: Reference) -> Result<Option<ProviderAnswer>, InDoubt> {
+        self.with_book(|book| Ok(book.ledger.find(reference).map(|entry| entry.answer())))
+    }
+
+    fn with_book<T>(
+        &self,
+        ask: impl FnOnce(&mut Book) -> Result<T, InDoubt>,
+    ) -> Result<T, InDoubt> {
+        let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(book) = book.as_mut() {
+            return ask(book);
+        }
+        let opened = RealDisk::open(&self.folder).map_err(BookError::from);
+        let opened = opened.and_then(|disk| Book::open(&disk));
+        let opened = opened.map_err(|error| InDoubt(error.to_string()))?;
+        ask(book.insert(opened))
     }
 }
 
@@ -70,7 +88,11 @@ impl PaymentProvider for InProcess {
 
     fn look_up(&self, request: ProviderRequest) -> ProviderFuture<Option<ProviderAnswer>> {
         let inside = Arc::clone(&self.inside);
-        Box::pin(async move { Ok(inside.look_up(Reference(request.reference))) })
+        Box::pin(async move {
+            let look_up = move || inside.look_up(Reference(request.reference));
+            let looked_up = tokio::task::spawn_blocking(look_up).await;
+            looked_up.unwrap_or_else(|error| Err(InDoubt(error.to_string())))
+        })
     }
 
     fn read_notice(

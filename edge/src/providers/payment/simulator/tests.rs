@@ -3,8 +3,10 @@ use actors::domain::payment::{
 };
 use actors::{Currency, Money, OrderId, PaymentId};
 use cluster::time::{Span, Timestamp};
+use http_body_util::BodyExt;
 use storage::disk::{Disk, RealDisk};
 use tempfile::TempDir;
+use tower::ServiceExt;
 
 use super::behaviour::Manner;
 use super::book::Book;
@@ -145,8 +147,7 @@ fn the_ledger_survives_a_torn_end() {
 #[tokio::test]
 async fn a_late_success_is_known_when_asked_for() {
     let folder = TempDir::new().unwrap();
-    let disk = RealDisk::open(folder.path()).unwrap();
-    let provider = InProcess::open(&disk, Behaviour::default()).unwrap();
+    let provider = InProcess::new(folder.path().to_owned(), Behaviour::default());
     let late = authorise(1, 100, "tok_late_success");
     assert_eq!(provider.look_up(late.clone()).await.unwrap(), None);
     assert!(provider.carry_out("k".to_owned(), late.clone()).await.is_err());
@@ -181,4 +182,40 @@ fn a_notice_is_believed_when_signed() {
     assert_eq!(read(&headers, now), Ok(Some(Notice { event, payment, fact })));
     let later = now.plus(Span::from_secs(3_600));
     assert_eq!(read(&headers, later), Err(NoticeRefused::OutOfTime));
+}
+
+async fn ask(
+    router: &axum::Router,
+    method: &str,
+    path: &str,
+    key: &str,
+    body: &str,
+) -> (u16, String) {
+    let request = axum::http::Request::builder().method(method).uri(path).header(KEY, key);
+    let request = request.body(axum::body::Body::from(body.to_owned())).unwrap();
+    let response = router.clone().oneshot(request).await.unwrap();
+    let status = response.status().as_u16();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+#[tokio::test]
+async fn the_service_does_an_operation_once_and_lists_it() {
+    let folder = TempDir::new().unwrap();
+    let disk = RealDisk::open(folder.path()).unwrap();
+    let router = service::router(&disk, Behaviour::default(), None).unwrap();
+    let body = serde_json::to_string(&Operation::from(&authorise(1, 100, "tok_visa"))).unwrap();
+    let path = format!("/v1/operations/{}", reference(1));
+    assert_eq!(ask(&router, "GET", &path, "k", "").await.0, 404);
+    let first = ask(&router, "POST", "/v1/operations", "k", &body).await;
+    assert_eq!(first.0, 200, "{first:?}");
+    assert_eq!(ask(&router, "POST", "/v1/operations", "k", &body).await, first);
+    assert_eq!(ask(&router, "GET", &path, "k", "").await, first);
+    let other = serde_json::to_string(&Operation::from(&authorise(2, 100, "tok_visa"))).unwrap();
+    assert_eq!(ask(&router, "POST", "/v1/operations", "k", &other).await.0, 409);
+    assert_eq!(ask(&router, "POST", "/v1/operations", "", &other).await.0, 400);
+    assert_eq!(ask(&router, "POST", "/v1/operations", "l", "{}").await.0, 400);
+    let page = ask(&router, "GET", "/ledger?limit=1", "", "").await.1;
+    assert_eq!(page, format!("{{\"data\":[{}],\"has_more\":false}}", first.1));
+    assert!(ask(&router, "GET", "/ledger?after=1", "", "").await.1.contains("[]"));
 }
