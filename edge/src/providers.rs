@@ -3,4 +3,4 @@
 mod client;
 pub mod payment;
 
-pub use client::{InvalidOrigin, Origin};
+pub use client::{Caller, InvalidOrigin, NoRoots, Origin, Roots, RootsError};

@@ -88,6 +88,8 @@ pub struct Config {
     pub payment_providers: BTreeMap<ProviderName, PaymentKind>,
     /// Where the providers' secrets lie.
     pub payment_secrets: Option<PathBuf>,
+    /// Who proves the names of https providers; read where there is one.
+    pub payment_roots: PathBuf,
     /// Whether the end of standard input asks it to stop.
     pub stops_with_stdin: bool,
 }
@@ -142,6 +144,7 @@ impl Config {
                 .optional(Setting::PaymentProvider, payments::providers)?
                 .unwrap_or_default(),
             payment_secrets: raw.optional(Setting::PaymentSecrets, path)?,
+            payment_roots: raw.required(Setting::PaymentRoots, path)?,
             stops_with_stdin: false,
         })
     }

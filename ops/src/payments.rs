@@ -11,8 +11,11 @@ use std::sync::Arc;
 
 use actors::domain::payment::ProviderName;
 use anyhow::Context;
+use edge::metrics::PaymentMetrics;
 use edge::providers::payment::simulator::{Behaviour, InProcess, Simulator};
+use edge::providers::payment::stripe::{ApiKey, Stripe};
 use edge::providers::payment::{NoticeSecret, PaymentProvider, Providers};
+use edge::providers::{Caller, Roots};
 
 use crate::config::{Config, PaymentKind, Products};
 use crate::failure::{Exit, Failure};
@@ -22,32 +25,57 @@ const DEMO: &str = "simulator";
 /// Where its ledger lies, in the data folder.
 const DEMO_FOLDER: &str = "payment-simulator";
 
-pub fn providers(config: &Config) -> Result<Providers, Failure> {
+pub fn providers(config: &Config, metrics: PaymentMetrics) -> Result<Providers, Failure> {
     let mut providers: BTreeMap<ProviderName, Arc<dyn PaymentProvider>> = BTreeMap::new();
     for (name, kind) in &config.payment_providers {
-        let secret = config.payment_secrets.as_deref().map(|folder| secret(folder, name));
-        let secret = secret.transpose()?.flatten();
-        if secret.is_none() {
-            tracing::warn!(payment.provider = %name, "without a secret its notices are refused");
-        }
-        let PaymentKind::Simulator(origin) = kind;
-        providers.insert(name.clone(), Arc::new(Simulator::new(origin.clone(), secret)));
+        providers.insert(name.clone(), provider(config, name, kind)?);
     }
     // Its ledger is this node's own, which is of no use where another node may go on with a payment.
     let is_demo = config.products == Products::Demo && config.mesh.is_none();
     if is_demo && let Ok(name) = DEMO.parse::<ProviderName>() {
-        let demo = || {
+        providers.entry(name).or_insert_with(|| {
             let folder = config.data.join(DEMO_FOLDER);
-            Arc::new(InProcess::new(folder, Behaviour::default())) as Arc<dyn PaymentProvider>
-        };
-        providers.entry(name).or_insert_with(demo);
+            Arc::new(InProcess::new(folder, Behaviour::default()))
+        });
     }
-    Ok(Providers::new(providers))
+    Ok(Providers::new(providers, metrics))
 }
 
-/// What a provider signs its notices with, where there is a file of it.
-fn secret(folder: &Path, name: &ProviderName) -> Result<Option<NoticeSecret>, Failure> {
-    read_secret(&folder.join(format!("{name}.notices")))
+fn provider(
+    config: &Config,
+    name: &ProviderName,
+    kind: &PaymentKind,
+) -> Result<Arc<dyn PaymentProvider>, Failure> {
+    let refused = |error: anyhow::Error| Failure::new(Exit::Usage, error);
+    let named = || format!("payment provider {name}");
+    let secrets = config.payment_secrets.as_deref();
+    let secret = secrets.map(|folder| read_secret(&folder.join(format!("{name}.notices"))));
+    let secret = secret.transpose()?.flatten();
+    if secret.is_none() {
+        tracing::warn!(payment.provider = %name, "without a secret its notices are refused");
+    }
+    let origin = kind.origin();
+    let roots = origin.is_https().then(|| roots(&config.payment_roots)).transpose()?;
+    let caller = Caller::new(origin.clone(), roots).with_context(named).map_err(refused)?;
+    Ok(match kind {
+        PaymentKind::Simulator(_) => Arc::new(Simulator::new(caller, secret)),
+        PaymentKind::Stripe(_) => {
+            let file = secrets.map(|folder| folder.join(format!("{name}.key")));
+            let file = file.context("--payment-secrets names no folder of its key");
+            let file = file.with_context(named).map_err(refused)?;
+            let key = fs::read_to_string(&file).map_err(anyhow::Error::new);
+            let key = key.and_then(|key| Ok(ApiKey::try_from(key.trim())?));
+            let key = key.with_context(|| format!("key file {}", file.display()));
+            Arc::new(Stripe::new(caller, key.map_err(refused)?, secret))
+        }
+    })
+}
+
+fn roots(file: &Path) -> Result<Roots, Failure> {
+    let roots = fs::read(file).map_err(anyhow::Error::new);
+    let roots = roots.and_then(|pem| Ok(Roots::from_pem(&pem)?));
+    let roots = roots.with_context(|| format!("roots of payment providers {}", file.display()));
+    roots.map_err(|error| Failure::new(Exit::Usage, error))
 }
 
 /// The secret in a file; nothing where there is no such file.

@@ -24,7 +24,7 @@ use cluster::time::Span;
 use edge::http::app::{App, OperatorToken, Settings, Signals};
 use edge::http::router::router;
 use edge::http::starting;
-use edge::metrics::EdgeMetrics;
+use edge::metrics::{EdgeMetrics, PaymentMetrics};
 use edge::providers::payment::Providers;
 use edge::publishing;
 use edge::server::{Connections, Limits};
@@ -68,7 +68,6 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         .map_err(|error| Failure::new(Exit::Failed, error))?;
     let book = price_book(&config.products)?;
     let operator_token = operator_token(config)?;
-    let payments = payments::providers(config)?;
     tracing::info!(
         http.address = %address,
         data.folder = %config.data.display(),
@@ -79,6 +78,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let mut registry = Registry::default();
     metrics::register(&mut registry, clock::wall_micros());
     let edge_metrics = EdgeMetrics::register(&mut registry);
+    let payments = payments::providers(config, PaymentMetrics::register(&mut registry))?;
     let limits = Limits { grace: config.shutdown_grace, ..Limits::default() };
     let connections = Connections::new(starting::router(), &limits, edge_metrics.clone());
     let stopping = Arc::new(Notify::new());

@@ -9,6 +9,7 @@
 mod breaker;
 mod signature;
 pub mod simulator;
+pub mod stripe;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -28,6 +29,7 @@ use cluster::runtime::ports::{InDoubt, InvocationId, PortAdapter, PortFuture, Re
 use cluster::time::{Span, Timestamp};
 use storage::clock;
 
+use crate::metrics::{AttemptOutcome, NoticeOutcome, PaymentMetrics};
 use breaker::Breaker;
 pub use signature::{InvalidNoticeSecret, NoticeSecret};
 
@@ -73,14 +75,16 @@ pub enum NoticeRefused {
 }
 
 /// All providers of a shop, by their names.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Providers {
     doors: Arc<BTreeMap<ProviderName, Arc<Door>>>,
+    metrics: PaymentMetrics,
 }
 
 struct Door {
     provider: Arc<dyn PaymentProvider>,
     breaker: Mutex<Breaker>,
+    metrics: PaymentMetrics,
 }
 
 impl fmt::Debug for Providers {
@@ -90,23 +94,24 @@ impl fmt::Debug for Providers {
 }
 
 impl Providers {
-    pub fn new(providers: BTreeMap<ProviderName, Arc<dyn PaymentProvider>>) -> Self {
-        let door = |provider| Arc::new(Door { provider, breaker: Mutex::default() });
+    pub fn new(
+        providers: BTreeMap<ProviderName, Arc<dyn PaymentProvider>>,
+        metrics: PaymentMetrics,
+    ) -> Self {
+        let door = |provider| {
+            let (breaker, metrics) = (Mutex::default(), metrics.clone());
+            Arc::new(Door { provider, breaker, metrics })
+        };
         let doors = providers.into_iter().map(|(name, provider)| (name, door(provider)));
-        Self { doors: Arc::new(doors.collect()) }
+        Self { doors: Arc::new(doors.collect()), metrics }
     }
 
     pub fn find(&self, name: &ProviderName) -> Option<&dyn PaymentProvider> {
         self.doors.get(name).map(|door| door.provider.as_ref())
     }
 
-    pub fn names(&self) -> impl Iterator<Item = &ProviderName> {
-        self.doors.keys()
-    }
-
-    /// Those that are left alone at the moment.
-    pub fn silent(&self) -> impl Iterator<Item = &ProviderName> {
-        self.doors.iter().filter(|(_, door)| door.breaker().is_open()).map(|(name, _)| name)
+    pub(crate) fn noticed(&self, outcome: NoticeOutcome) {
+        self.metrics.noticed(outcome);
     }
 }
 
@@ -118,6 +123,7 @@ impl Door {
     /// One attempt, unless the provider is to be left alone.
     async fn attempt<T>(&self, attempt: ProviderFuture<T>) -> Result<T, InDoubt> {
         if !self.breaker().admit(clock::monotonic()) {
+            self.metrics.attempted(AttemptOutcome::HeldBack);
             return Err(InDoubt("the provider did not answer of late".to_owned()));
         }
         let attempt = tokio::time::timeout(ATTEMPT_MAX, attempt).await;
@@ -125,8 +131,14 @@ impl Door {
             Err(InDoubt(format!("no answer within {} s", ATTEMPT_MAX.as_secs())))
         });
         match &attempt {
-            Ok(_) => self.breaker().succeeded(),
-            Err(_) => self.breaker().failed(clock::monotonic()),
+            Ok(_) => {
+                self.metrics.attempted(AttemptOutcome::Answered);
+                self.breaker().succeeded();
+            }
+            Err(_) => {
+                self.metrics.attempted(AttemptOutcome::InDoubt);
+                self.breaker().failed(clock::monotonic());
+            }
         }
         attempt
     }
@@ -161,6 +173,12 @@ impl PortAdapter for Providers {
             Ok(door.attempt(attempt).await?.as_ref().map(answer))
         })
     }
+}
+
+/// An error and its cause: neither a yes nor a no.
+fn in_doubt(error: impl std::error::Error) -> InDoubt {
+    let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+    InDoubt(format!("{error}{cause}"))
 }
 
 fn read(request: &[u8]) -> Result<ProviderRequest, InDoubt> {

@@ -11,6 +11,7 @@ use axum::http::HeaderMap;
 use cluster::fabric::{Envelope, Precondition};
 use cluster::ids::Slot;
 use cluster::time::{Span, Timestamp};
+use edge::metrics::PaymentMetrics;
 use edge::providers::payment::simulator::{Behaviour, InProcess};
 use edge::providers::payment::{Notice, NoticeRefused, PaymentProvider, ProviderFuture, Providers};
 use serde_json::{Value, json};
@@ -51,7 +52,10 @@ async fn open() -> (Shop, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let simulator = InProcess::new(folder.path().join("simulator"), Behaviour::default());
     let simulator: Arc<dyn PaymentProvider> = Arc::new(Noticing(simulator));
-    let providers = Providers::new(BTreeMap::from([("simulator".parse().unwrap(), simulator)]));
+    let providers = Providers::new(
+        BTreeMap::from([("simulator".parse().unwrap(), simulator)]),
+        PaymentMetrics::default(),
+    );
     (Shop::open_with_payments(providers).await, folder)
 }
 

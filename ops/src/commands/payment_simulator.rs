@@ -8,9 +8,9 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use edge::metrics::EdgeMetrics;
-use edge::providers::Origin;
 use edge::providers::payment::simulator::service::{self, NoticeTarget};
 use edge::providers::payment::simulator::{Behaviour, BookError};
+use edge::providers::{Caller, Origin};
 use edge::server::{self, Connections, Limits};
 use prometheus_client::registry::Registry;
 use storage::disk::{DirLock, LockError, RealDisk};
@@ -87,5 +87,7 @@ fn target((origin, file): &(Origin, PathBuf)) -> Result<NoticeTarget, Failure> {
     let secret = payments::read_secret(file)?.ok_or_else(|| {
         Failure::new(Exit::Usage, anyhow::anyhow!("there is no secret file {}", file.display()))
     })?;
-    Ok(NoticeTarget { origin: origin.clone(), secret })
+    let caller = Caller::new(origin.clone(), None);
+    let caller = caller.map_err(|error| Failure::new(Exit::Usage, error))?;
+    Ok(NoticeTarget { caller, secret })
 }

@@ -5,6 +5,9 @@
 
 use std::fmt;
 
+/// Where most systems keep the roots they trust.
+const ROOTS_DEFAULT: &str = "/etc/ssl/certs/ca-certificates.crt";
+
 /// Names the settings file in the environment.
 pub const ENVIRONMENT_CONFIG: &str = "OMNICART_CONFIG";
 
@@ -34,6 +37,7 @@ pub enum Setting {
     Join,
     PaymentProvider,
     PaymentSecrets,
+    PaymentRoots,
 }
 
 /// A setting as people see it.
@@ -46,7 +50,7 @@ pub struct Description {
 }
 
 impl Setting {
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Listen,
         Self::Data,
         Self::Shards,
@@ -71,6 +75,7 @@ impl Setting {
         Self::Join,
         Self::PaymentProvider,
         Self::PaymentSecrets,
+        Self::PaymentRoots,
     ];
 
     pub const fn describe(self) -> Description {
@@ -99,6 +104,7 @@ impl Setting {
             Self::Join => ("join", "HOST:PORT[,…]", None),
             Self::PaymentProvider => ("payment-provider", "NAME=KIND+URL[,…]", None),
             Self::PaymentSecrets => ("payment-secrets", "FOLDER", None),
+            Self::PaymentRoots => ("payment-roots", "FILE", Some(ROOTS_DEFAULT)),
         };
         Description { name, value, default, help: self.help() }
     }
@@ -149,8 +155,9 @@ impl Setting {
                 "Who takes payments, such as simulator=simulator+http://127.0.0.1:7690"
             }
             Self::PaymentSecrets => {
-                "Folder of the providers' secrets: NAME.notices is what NAME signs notices with"
+                "Folder of the providers' secrets: NAME.notices is what NAME signs notices with, NAME.key what it is called with"
             }
+            Self::PaymentRoots => "PEM file of the roots that prove the names of https providers",
         }
     }
 

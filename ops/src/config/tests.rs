@@ -87,7 +87,8 @@ fn every_setting_is_read_from_the_file() {
                 request_timeout = '2s'\ncart_creation_rate = 7\n\
                 mesh_listen = '127.0.0.1:7702'\nnode_number = 2\nadvertise = 'two.example:7702'\n\
                 zone = 'east'\ncertificates = 'c2'\njoin = 'one.example:7701, 127.0.0.1:7703'\n\
-                payment_provider = 'sim=simulator+http://127.0.0.1:1'\npayment_secrets = 's'";
+                payment_provider = 'sim=simulator+http://127.0.0.1:1'\npayment_secrets = 's'\n\
+                payment_roots = 'r'";
     let given = GivenSettings { file: Some(file), ..GivenSettings::default() };
     let raw = given.raw().unwrap();
     for setting in Setting::ALL {

@@ -8,6 +8,7 @@ use actors::domain::payment::{
     Action, OperationReference, Outcome, ProviderAnswer, ProviderReference, ProviderRequest,
 };
 use actors::{Currency, Money, OrderId, PaymentId};
+use edge::providers::Caller;
 use edge::providers::payment::PaymentProvider;
 use edge::providers::payment::simulator::Simulator;
 
@@ -36,7 +37,8 @@ impl Running {
     }
 
     fn provider(&self) -> Simulator {
-        Simulator::new(format!("http://{}", self.address).parse().expect("an origin"), None)
+        let origin = format!("http://{}", self.address).parse().expect("an origin");
+        Simulator::new(Caller::new(origin, None).expect("no TLS"), None)
     }
 
     async fn ledger(&self) -> serde_json::Value {

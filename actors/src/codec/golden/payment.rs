@@ -121,7 +121,7 @@ fn requests() -> Vec<ProviderRequest> {
     vec![
         request(Action::Authorise { amount, token: method().token, order: order() }),
         request(Action::Capture { amount, authorisation: authorisation.clone() }),
-        request(Action::Void { authorisation: authorisation.clone() }),
+        request(Action::Void { authorisation: authorisation.clone(), captured: amount }),
         request(Action::Refund { amount, authorisation, captures }),
     ]
 }
@@ -288,7 +288,7 @@ const NEWS: &str = "
 const REQUESTS: &str = "
     0100030000000000000073696dbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb020000000000000007000000000000004555520300000000000000746f6baaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
     0100030000000000000073696dbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb02000000010000000700000000000000455552010000000000000061
-    0100030000000000000073696dbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb0200000002000000010000000000000061
+    0100030000000000000073696dbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb02000000020000000100000000000000610700000000000000455552
     0100030000000000000073696dbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb0200000003000000070000000000000045555201000000000000006101000000000000000100000000000000630700000000000000455552
 ";
 const ANSWER: &str = "0100020000000100000007000000";

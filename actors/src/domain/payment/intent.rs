@@ -201,7 +201,7 @@ impl Intent {
                 let captures = self.captures.iter().filter_map(Transfer::done_part).collect();
                 Some(Action::Refund { amount, authorisation, captures })
             }
-            (Doing::Void, _) => Some(Action::Void { authorisation }),
+            (Doing::Void, _) => Some(Action::Void { authorisation, captured: self.captured }),
             (Doing::Authorise | Doing::Capture(_) | Doing::Refund(_), _) => None,
         }
     }

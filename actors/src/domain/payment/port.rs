@@ -90,7 +90,11 @@ pub enum Action {
     /// Takes some of what is held.
     Capture { amount: Money, authorisation: ProviderReference },
     /// Gives up what is held and not taken.
-    Void { authorisation: ProviderReference },
+    Void {
+        authorisation: ProviderReference,
+        /// What was taken, in all; a provider that knows better has not given up anything.
+        captured: Money,
+    },
     /// Gives back some of what was taken.
     Refund { amount: Money, authorisation: ProviderReference, captures: Vec<CapturedPart> },
 }

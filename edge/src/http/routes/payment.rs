@@ -15,7 +15,8 @@ use crate::http::keys::{self, Credential, IdempotencyKey};
 use crate::http::refusals;
 use crate::http::render::payment::PaymentJson;
 use crate::http::reply::Reply;
-use crate::providers::payment::{Notice, NoticeRefused, Providers};
+use crate::metrics::NoticeOutcome;
+use crate::providers::payment::{Notice, NoticeRefused};
 
 /// `GET /admin/v1/payments/{id}`
 pub(in crate::http) async fn show(
@@ -69,27 +70,40 @@ pub(in crate::http) async fn take_notice(
     headers: HeaderMap,
     RawBody(body): RawBody,
 ) -> Result<StatusCode, ApiError> {
-    let providers = app.settings.payment_providers.as_ref();
-    let provider = providers.and_then(|providers: &Providers| providers.find(&name));
-    let provider = provider.ok_or_else(ApiError::not_found)?;
-    let notice = provider.read_notice(&headers, &body, now()).map_err(|refused| {
-        let code = match refused {
-            NoticeRefused::BadSignature | NoticeRefused::OutOfTime => Code::NOTICE_NOT_SIGNED,
-            NoticeRefused::Unreadable => Code::NOTICE_UNREADABLE,
-        };
-        ApiError::new(code, refused.to_string())
-    })?;
-    let Some(Notice { event, payment, fact }) = notice else { return Ok(StatusCode::NO_CONTENT) };
+    let Some(providers) = &app.settings.payment_providers else {
+        return Err(ApiError::not_found());
+    };
+    let provider = providers.find(&name).ok_or_else(ApiError::not_found)?;
+    let notice = match provider.read_notice(&headers, &body, now()) {
+        Ok(Some(notice)) => notice,
+        Ok(None) => {
+            providers.noticed(NoticeOutcome::PassedOver);
+            return Ok(StatusCode::NO_CONTENT);
+        }
+        Err(refused) => {
+            providers.noticed(NoticeOutcome::Refused);
+            let code = match refused {
+                NoticeRefused::BadSignature | NoticeRefused::OutOfTime => Code::NOTICE_NOT_SIGNED,
+                NoticeRefused::Unreadable => Code::NOTICE_UNREADABLE,
+            };
+            return Err(ApiError::new(code, refused.to_string()));
+        }
+    };
+    let Notice { event, payment, fact } = notice;
     let deadline = now().plus(app.settings.request_timeout);
     let envelope = Envelope { deadline, key: None, precondition: Precondition::None };
     let command = Command::Notified { event, fact };
     match app.fabric.execute::<Payment>(payment.key(), envelope, command).await {
-        Ok(_) => Ok(StatusCode::NO_CONTENT),
+        Ok(_) => {
+            providers.noticed(NoticeOutcome::Taken);
+            Ok(StatusCode::NO_CONTENT)
+        }
         Err(CommandError::Rejected { rejection: Rejection::NotFound, .. }) => {
-            tracing::warn!(payment.provider = %name, "a notice of a payment that is not here");
+            providers.noticed(NoticeOutcome::PassedOver);
             Ok(StatusCode::ACCEPTED)
         }
         Err(error) => {
+            providers.noticed(NoticeOutcome::Failed);
             let at = || path_of(payment);
             Err(ApiError::from_command::<Payment>(error, false, at, refusals::of_payment))
         }

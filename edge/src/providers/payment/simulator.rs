@@ -28,8 +28,8 @@ pub use book::BookError;
 pub use in_process::InProcess;
 
 use super::signature::NoticeSecret;
-use super::{Notice, NoticeRefused, PaymentProvider, ProviderFuture};
-use crate::providers::client::{Answered, Origin};
+use super::{Notice, NoticeRefused, PaymentProvider, ProviderFuture, in_doubt};
+use crate::providers::client::{Answered, Caller};
 use wire::{Entry, NoticeBody, Operation, Reference};
 
 const SIGNATURE: HeaderName = HeaderName::from_static("omni-signature");
@@ -38,27 +38,27 @@ const OPERATIONS: &str = "/v1/operations";
 
 /// A simulator in a process of its own.
 pub struct Simulator {
-    origin: Arc<Origin>,
+    caller: Arc<Caller>,
     /// Without it no notice is believed.
     secret: Option<NoticeSecret>,
 }
 
 impl Simulator {
-    pub fn new(origin: Origin, secret: Option<NoticeSecret>) -> Self {
-        Self { origin: Arc::new(origin), secret }
+    pub fn new(caller: Caller, secret: Option<NoticeSecret>) -> Self {
+        Self { caller: Arc::new(caller), secret }
     }
 }
 
 impl PaymentProvider for Simulator {
     fn carry_out(&self, key: String, request: ProviderRequest) -> ProviderFuture<ProviderAnswer> {
-        let origin = Arc::clone(&self.origin);
+        let caller = Arc::clone(&self.caller);
         Box::pin(async move {
             let operation = Operation::from(&request);
             let body = serde_json::to_vec(&operation).map_err(in_doubt)?;
             let mut headers = HeaderMap::new();
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
             headers.insert(KEY, HeaderValue::try_from(key).map_err(in_doubt)?);
-            let answered = origin.send(Method::POST, OPERATIONS, headers, body).await;
+            let answered = caller.send(Method::POST, OPERATIONS, headers, body).await;
             let answered = answered.map_err(in_doubt)?;
             match answered.status {
                 StatusCode::OK => read(&answered, operation.reference),
@@ -68,10 +68,10 @@ impl PaymentProvider for Simulator {
     }
 
     fn look_up(&self, request: ProviderRequest) -> ProviderFuture<Option<ProviderAnswer>> {
-        let origin = Arc::clone(&self.origin);
+        let caller = Arc::clone(&self.caller);
         Box::pin(async move {
             let path = format!("{OPERATIONS}/{}", request.reference);
-            let answered = origin.send(Method::GET, &path, HeaderMap::new(), Vec::new()).await;
+            let answered = caller.send(Method::GET, &path, HeaderMap::new(), Vec::new()).await;
             let answered = answered.map_err(in_doubt)?;
             match answered.status {
                 StatusCode::OK => read(&answered, Reference(request.reference)).map(Some),
@@ -116,9 +116,4 @@ fn read(answered: &Answered, reference: Reference) -> Result<ProviderAnswer, InD
 
 fn unclear(status: StatusCode) -> InDoubt {
     InDoubt(format!("the simulator answered {status}"))
-}
-
-fn in_doubt(error: impl std::error::Error) -> InDoubt {
-    let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
-    InDoubt(format!("{error}{cause}"))
 }

@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 
 use super::SIGNATURE;
 use super::wire::{Entry, NoticeBody};
-use crate::providers::client::Origin;
+use crate::providers::client::Caller;
 use crate::providers::payment::signature::NoticeSecret;
 
 const UNDER_WAY_MAX: usize = 256;
@@ -27,7 +27,7 @@ const ODD_DELAY: Duration = Duration::from_millis(400);
 
 /// Where notices go, and what they are signed with.
 pub struct NoticeTarget {
-    pub origin: Origin,
+    pub caller: Caller,
     pub secret: NoticeSecret,
 }
 
@@ -79,7 +79,7 @@ impl NoticeTarget {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(PAUSE_MAX);
         }
-        tracing::warn!(notice.target = %self.origin, "a notice was never taken");
+        tracing::warn!(notice.target = %self.caller.origin(), "a notice was never taken");
     }
 
     async fn attempt(&self, body: &[u8]) -> bool {
@@ -90,7 +90,7 @@ impl NoticeTarget {
         let mut headers = HeaderMap::new();
         headers.insert(SIGNATURE, signature);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let sent = self.origin.send(Method::POST, "", headers, body.to_vec());
+        let sent = self.caller.send(Method::POST, "", headers, body.to_vec());
         match tokio::time::timeout(ATTEMPT_MAX, sent).await {
             Ok(Ok(answered)) => answered.status.is_success(),
             Ok(Err(_)) | Err(_) => false,

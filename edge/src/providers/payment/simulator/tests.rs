@@ -44,7 +44,7 @@ fn capture(number: u32, minor: i64) -> ProviderRequest {
 }
 
 fn void(number: u32) -> ProviderRequest {
-    request(number, Action::Void { authorisation: auth() })
+    request(number, Action::Void { authorisation: auth(), captured: euro(0) })
 }
 
 fn refund(number: u32, minor: i64) -> ProviderRequest {
@@ -163,11 +163,15 @@ async fn a_late_success_is_known_when_asked_for() {
     assert_eq!(declined.outcome, Outcome::Refused(Refusal::SuspectedFraud));
 }
 
+fn caller() -> Caller {
+    Caller::new("http://localhost:1".parse().unwrap(), None).unwrap()
+}
+
 #[test]
 fn a_notice_is_believed_when_signed() {
     let now = Timestamp::from_micros(1_700_000_000_000_000);
     let secret = NoticeSecret::try_from("whsec_0123456789abcdef").unwrap();
-    let provider = Simulator::new("http://localhost:1".parse().unwrap(), Some(secret.clone()));
+    let provider = Simulator::new(caller(), Some(secret.clone()));
     let operation = Operation::from(&authorise(1, 100, "tok_visa"));
     let decided = Ledger::default().decide(&Behaviour::default(), "k", &operation);
     let Ok(Decided::New(entry)) = decided else { panic!("{decided:?}") };

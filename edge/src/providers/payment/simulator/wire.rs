@@ -153,7 +153,7 @@ impl From<&ProviderRequest> for Operation {
                 amount: Amount(*amount),
                 authorisation: ReferenceText(authorisation.clone()),
             },
-            Action::Void { authorisation } => {
+            Action::Void { authorisation, captured: _ } => {
                 SimulatedAction::Void { authorisation: ReferenceText(authorisation.clone()) }
             }
             Action::Refund { amount, authorisation, captures: _ } => SimulatedAction::Refund {
