@@ -9,8 +9,12 @@
 
 pub(crate) mod cart;
 pub(crate) mod catalogue;
+pub(crate) mod entry;
 #[cfg(test)]
 mod golden;
+pub(crate) mod order;
+pub(crate) mod page;
+pub(crate) mod payment;
 pub(crate) mod sku;
 
 use cluster::entity::DecodeError;
@@ -19,9 +23,15 @@ use serde::de::DeserializeOwned;
 use storage::codec;
 
 const V1: u16 = 1;
+const V2: u16 = 2;
 
 fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     codec::encode_versioned(V1, value)
+}
+
+/// Of a type whose shape changed once.
+fn encode_second<T: Serialize>(value: &T) -> Vec<u8> {
+    codec::encode_versioned(V2, value)
 }
 
 /// The value of the latest version. An older one is decoded as its own type and brought up here.
@@ -30,6 +40,21 @@ fn latest<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<T, De
     let (version, body) = codec::split_version(bytes).map_err(unreadable)?;
     match version {
         V1 => codec::decode(body).map_err(unreadable),
+        unknown => Err(damaged(what, format!("version {unknown} is not known"))),
+    }
+}
+
+/// [`latest`] of a type whose shape changed once.
+fn latest_of_two<First, T>(what: &'static str, bytes: &[u8]) -> Result<T, DecodeError>
+where
+    First: DeserializeOwned + Into<T>,
+    T: DeserializeOwned,
+{
+    let unreadable = |error: codec::CodecError| DecodeError { what, why: error.to_string() };
+    let (version, body) = codec::split_version(bytes).map_err(unreadable)?;
+    match version {
+        V1 => codec::decode::<First>(body).map(Into::into).map_err(unreadable),
+        V2 => codec::decode(body).map_err(unreadable),
         unknown => Err(damaged(what, format!("version {unknown} is not known"))),
     }
 }

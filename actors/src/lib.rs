@@ -7,11 +7,45 @@ mod codec;
 pub mod domain;
 pub mod mutants;
 
+use cluster::shard::kind::Kinds;
+
 pub use domain::cart::Cart;
 pub use domain::catalogue::{BookReader, Listing, PriceBook, ProductName};
-pub use domain::ids::{CartAccess, CartId, ReservationId, SkuCode};
+pub use domain::category::Category;
+pub use domain::entry::Entry;
+pub use domain::ids::{
+    CaptureId, CartAccess, CartId, OrderId, PaymentId, RefundId, ReservationId, SkuCode,
+};
 pub use domain::money::{Currency, Money};
+pub use domain::order::Order;
+pub use domain::order_numbers::OrderNumbers;
+pub use domain::page::ProductPage;
+pub use domain::payment::Payment;
+pub use domain::price_list::PriceList;
 pub use domain::product::Product;
 pub use domain::quantity::{Delta, PageLimit, Quantity, Units};
+pub use domain::seller::Seller;
+pub use domain::shipping::ShippingOption;
 pub use domain::shop::Shop;
 pub use domain::sku::{Holder, Reason, Sku};
+pub use domain::tax::TaxRate;
+
+/// Every kind of entity there is.
+pub fn all_kinds() -> Kinds {
+    let kinds = Kinds::default().with::<Cart>().with::<Sku>().with::<Order>();
+    with_catalogue(kinds.with::<OrderNumbers>().with::<Payment>())
+}
+
+/// Adds every kind of entity that lives in the `catalogue` group.
+#[must_use]
+pub fn with_catalogue(kinds: Kinds) -> Kinds {
+    kinds
+        .with::<Product>()
+        .with::<Shop>()
+        .with::<ProductPage>()
+        .with::<Entry<Category>>()
+        .with::<Entry<TaxRate>>()
+        .with::<Entry<PriceList>>()
+        .with::<Entry<ShippingOption>>()
+        .with::<Entry<Seller>>()
+}

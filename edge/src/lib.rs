@@ -20,5 +20,6 @@
 pub mod http;
 pub mod metrics;
 mod peer;
+pub mod providers;
 pub mod publishing;
 pub mod server;

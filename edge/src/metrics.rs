@@ -149,6 +149,75 @@ impl EdgeMetrics {
     }
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabels {
+    outcome: &'static str,
+}
+
+/// What becomes of one attempt at a payment provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AttemptOutcome {
+    Answered,
+    InDoubt,
+    /// Not made, because the provider did not answer of late.
+    HeldBack,
+}
+
+/// What becomes of one notice of a payment provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoticeOutcome {
+    Taken,
+    /// About nothing that is here.
+    PassedOver,
+    /// Not signed, or not readable.
+    Refused,
+    /// It is to be sent again.
+    Failed,
+}
+
+/// What is counted about payment providers. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct PaymentMetrics {
+    attempts: Family<OutcomeLabels, Counter>,
+    notices: Family<OutcomeLabels, Counter>,
+}
+
+impl PaymentMetrics {
+    pub fn register(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        registry.register(
+            "omnicart_edge_payment_attempts",
+            "Attempts at payment providers, by what became of them",
+            metrics.attempts.clone(),
+        );
+        registry.register(
+            "omnicart_edge_payment_notices",
+            "Notices of payment providers, by what became of them",
+            metrics.notices.clone(),
+        );
+        metrics
+    }
+
+    pub(crate) fn attempted(&self, outcome: AttemptOutcome) {
+        let outcome = match outcome {
+            AttemptOutcome::Answered => "answered",
+            AttemptOutcome::InDoubt => "in_doubt",
+            AttemptOutcome::HeldBack => "held_back",
+        };
+        self.attempts.get_or_create(&OutcomeLabels { outcome }).inc();
+    }
+
+    pub(crate) fn noticed(&self, outcome: NoticeOutcome) {
+        let outcome = match outcome {
+            NoticeOutcome::Taken => "taken",
+            NoticeOutcome::PassedOver => "passed_over",
+            NoticeOutcome::Refused => "refused",
+            NoticeOutcome::Failed => "failed",
+        };
+        self.notices.get_or_create(&OutcomeLabels { outcome }).inc();
+    }
+}
+
 /// The metrics of one route, each looked up once.
 pub(crate) struct EndpointMetrics {
     all: EdgeMetrics,

@@ -5,6 +5,7 @@
 
 mod cluster;
 mod dev;
+mod payment_simulator;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -97,6 +98,11 @@ fn run_line(
             commands::cluster::run(&cluster::request(matches), &mut std::io::stdout().lock())
         }
         Some(("dev", matches)) => commands::dev::run(&dev::request(matches)),
+        Some(("payment-simulator", matches)) => {
+            let request = payment_simulator::request(matches);
+            commands::payment_simulator::run(&request, &mut std::io::stdout().lock())?;
+            Ok(ExitCode::SUCCESS)
+        }
         Some(("sim", matches)) => {
             sim::run_command(&sim_request(matches), &mut std::io::stdout().lock())
         }
@@ -116,6 +122,7 @@ fn command() -> Command {
         .subcommand(certs_command())
         .subcommand(cluster::command())
         .subcommand(dev::command())
+        .subcommand(payment_simulator::command())
         .subcommand(sim_command())
         .subcommand(
             with_folder(Command::new("verify"))
@@ -132,7 +139,7 @@ fn serve_command() -> Command {
             .long(description.name)
             .value_name(description.value)
             // Given more than once, members add up; of anything else the last counts.
-            .action(if setting == Setting::Join { ArgAction::Append } else { ArgAction::Set })
+            .action(if setting.is_list() { ArgAction::Append } else { ArgAction::Set })
             .help(format!("{help} [env: {}]", setting.variable()))
     });
     let secrets = Setting::ALL.into_iter().filter(|setting| setting.is_secret()).map(|setting| {

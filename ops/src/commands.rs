@@ -8,6 +8,7 @@ pub mod certs;
 pub mod cluster;
 pub mod dev;
 pub mod inspect;
+pub mod payment_simulator;
 pub mod sim;
 pub mod verify;
 

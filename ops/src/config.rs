@@ -7,20 +7,24 @@
 //!
 //! Nothing here reads a file or the environment: both are handed in.
 
+mod payments;
 mod quantities;
 mod raw;
 mod settings;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use actors::domain::payment::ProviderName;
 use cluster::placement::member::{Levels, NodeNumber};
 use cluster::runtime::joining::MeshSettings;
 use cluster::runtime::membership::PlacementRule;
 use edge::http::app::OperatorToken;
 
+pub use payments::PaymentKind;
 pub use raw::{RawConfig, Source};
 pub use settings::{ENVIRONMENT_CONFIG, Setting};
 
@@ -80,6 +84,12 @@ pub struct Config {
     pub cart_creation_rate: Option<NonZeroU32>,
     /// `None`: the node is alone.
     pub mesh: Option<MeshSettings>,
+    /// Who takes payments, by the shop's names for them.
+    pub payment_providers: BTreeMap<ProviderName, PaymentKind>,
+    /// Where the providers' secrets lie.
+    pub payment_secrets: Option<PathBuf>,
+    /// Who proves the names of https providers; read where there is one.
+    pub payment_roots: PathBuf,
     /// Whether the end of standard input asks it to stop.
     pub stops_with_stdin: bool,
 }
@@ -130,6 +140,11 @@ impl Config {
                 Ok(NonZeroU32::new(rate))
             })?,
             mesh: mesh(raw)?,
+            payment_providers: raw
+                .optional(Setting::PaymentProvider, payments::providers)?
+                .unwrap_or_default(),
+            payment_secrets: raw.optional(Setting::PaymentSecrets, path)?,
+            payment_roots: raw.required(Setting::PaymentRoots, path)?,
             stops_with_stdin: false,
         })
     }

@@ -12,5 +12,6 @@ pub mod demo;
 pub mod failure;
 pub mod folder;
 pub mod metrics;
+pub mod payments;
 pub mod serve;
 pub mod telemetry;

@@ -12,19 +12,19 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actors::{BookReader, Cart, Currency, PriceBook, Product, Shop, Sku};
+use actors::{BookReader, Currency, PriceBook};
 use anyhow::Context;
 use cluster::entity::Catalogue;
 use cluster::fabric::Fabric;
 use cluster::runtime::membership::ClusterHandle;
 use cluster::runtime::mesh::credentials::Rotation;
 use cluster::runtime::node::{Node, NodeConfig, StartError};
-use cluster::shard::kind::Kinds;
 use cluster::time::Span;
 use edge::http::app::{App, OperatorToken, Settings, Signals};
 use edge::http::router::router;
 use edge::http::starting;
-use edge::metrics::EdgeMetrics;
+use edge::metrics::{EdgeMetrics, PaymentMetrics};
+use edge::providers::payment::Providers;
 use edge::publishing;
 use edge::server::{Connections, Limits};
 use prometheus_client::registry::Registry;
@@ -35,7 +35,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::config::{Config, Products};
 use crate::failure::{Exit, Failure};
-use crate::{catalogue, demo, folder, metrics, telemetry};
+use crate::{catalogue, demo, folder, metrics, payments, telemetry};
 
 /// How long threads of the runtime may take to end.
 const RUNTIME_END_MAX: Duration = Duration::from_secs(5);
@@ -77,6 +77,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let mut registry = Registry::default();
     metrics::register(&mut registry, clock::wall_micros());
     let edge_metrics = EdgeMetrics::register(&mut registry);
+    let payments = payments::providers(config, PaymentMetrics::register(&mut registry))?;
     let limits = Limits { grace: config.shutdown_grace, ..Limits::default() };
     let connections = Connections::new(starting::router(), &limits, edge_metrics.clone());
     let stopping = Arc::new(Notify::new());
@@ -86,7 +87,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     });
     let serving = tokio::spawn(serving);
     let node = tokio::select! {
-        started = start_node(config, &mut registry) => started?,
+        started = start_node(config, &payments, &mut registry) => started?,
         () = stop.asked() => return Ok(()),
     };
     let rereading = tokio::spawn(reread_certificates(node.cluster().cloned(), hangups()?));
@@ -96,7 +97,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
             () = stop.asked() => false,
         };
         if is_prepared {
-            let app = app(&node, config, operator_token, edge_metrics, registry);
+            let app = app(&node, config, operator_token, payments, edge_metrics, registry);
             connections.replace(router(app));
             // Whoever waits for this line meets the shop, not the answer of a node that starts.
             log_ready(&node, address, config, started.elapsed()).await;
@@ -121,6 +122,7 @@ fn app(
     node: &Node,
     config: &Config,
     operator_token: Option<OperatorToken>,
+    payments: Providers,
     metrics: EdgeMetrics,
     registry: Registry,
 ) -> App {
@@ -134,6 +136,7 @@ fn app(
         operator_token,
         request_timeout: Span::from_millis(timeout_ms),
         carts_per_second_max: config.cart_creation_rate,
+        payment_providers: Some(payments),
         ..Settings::new(Currency::EURO)
     };
     let (fabric, operations) = (node.fabric(), node.operations());
@@ -155,8 +158,12 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
     })
 }
 
-async fn start_node(config: &Config, registry: &mut Registry) -> Result<Node, Failure> {
-    let kinds = Kinds::default().with::<Cart>().with::<Sku>().with::<Product>().with::<Shop>();
+async fn start_node(
+    config: &Config,
+    payments: &Providers,
+    registry: &mut Registry,
+) -> Result<Node, Failure> {
+    let kinds = actors::all_kinds();
     let vault = config.key_file.as_deref().map(folder::vault).transpose()?;
     let node_config = NodeConfig {
         n_shards: config.n_shards,
@@ -168,6 +175,7 @@ async fn start_node(config: &Config, registry: &mut Registry) -> Result<Node, Fa
         shard_queue_bytes_max: config.shard_queue_bytes_max,
         index_cache_bytes: config.index_cache_bytes,
         mesh: config.mesh.clone(),
+        ports: vec![Arc::new(payments.clone())],
         ..NodeConfig::new(config.data.clone(), kinds)
     };
     let node = Box::pin(Node::start(node_config, registry))

@@ -1,11 +1,14 @@
 //! The bytes of what is for sale.
 
+mod v1;
+
 use cluster::entity::{DecodeError, Wire};
 use serde::{Deserialize, Serialize};
 
-use super::{encode, latest};
+use super::{encode, encode_second, latest, latest_of_two};
 use crate::domain::catalogue::Listing;
 use crate::domain::money::Currency;
+use crate::domain::pricing::{NotPriced, Priced};
 use crate::domain::product::{self, Product};
 use crate::domain::shop::{self, Shop};
 
@@ -24,12 +27,32 @@ macro_rules! wire {
     };
 }
 
+/// Gives a type that had another shape in version 1 its byte form.
+macro_rules! second_wire {
+    ($($type:ty, once $first:ty: $what:literal),* $(,)?) => {
+        $(impl Wire for $type {
+            fn to_bytes(&self) -> Vec<u8> {
+                encode_second(self)
+            }
+
+            fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
+                latest_of_two::<$first, Self>($what, bytes)
+            }
+        })*
+    };
+}
+
+second_wire! {
+    product::Command, once v1::CommandV1: "a product's command",
+    product::Event, once v1::EventV1: "a product's event",
+    product::Lookup, once v1::LookupV1: "a product's view",
+}
+
 wire! {
-    product::Command: "a product's command",
-    product::Event: "a product's event",
     product::Rejection: "a product's rejection",
     product::Query: "a product's query",
-    product::Lookup: "a product's view",
+    Priced: "what was priced",
+    NotPriced: "why something has no price",
     shop::Command: "the shop's command",
     shop::Event: "the shop's event",
     shop::Rejection: "the shop's rejection",
@@ -38,16 +61,23 @@ wire! {
 }
 
 #[derive(Serialize, Deserialize)]
-struct ProductRecordV1 {
+struct ProductRecordV2 {
     listing: Option<Listing>,
 }
 
+impl From<v1::ProductRecordV1> for ProductRecordV2 {
+    fn from(first: v1::ProductRecordV1) -> Self {
+        Self { listing: first.listing() }
+    }
+}
+
 pub(crate) fn product_to_record(product: &Product) -> Vec<u8> {
-    encode(&ProductRecordV1 { listing: product.listing.clone() })
+    encode_second(&ProductRecordV2 { listing: product.listing.clone() })
 }
 
 pub(crate) fn product_from_record(bytes: &[u8]) -> Result<Product, DecodeError> {
-    let ProductRecordV1 { listing } = latest("a product's record", bytes)?;
+    let ProductRecordV2 { listing } =
+        latest_of_two::<v1::ProductRecordV1, _>("a product's record", bytes)?;
     Ok(Product { listing })
 }
 

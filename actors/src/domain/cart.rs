@@ -4,10 +4,12 @@
 //! - at most [`Cart::LINES_MAX`] lines, one a SKU, each of at least one piece;
 //! - every price came from the catalogue and is in the cart's currency;
 //! - the total is between zero and [`Cart::TOTAL_MAX`];
-//! - only an open cart changes; one that merged away or was deleted holds no lines.
+//! - only an open cart changes; one that merged away or was deleted holds no lines;
+//! - at most one order at a time is made of it, and it becomes one order at most.
 //!
 //! Who may read or change a cart is not decided here: the rim compares [`View::access`].
 
+mod checkout;
 mod existing;
 mod lines;
 mod merge;
@@ -29,8 +31,11 @@ use cluster::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::catalogue::ProductName;
-use super::ids::{CartAccess, CartId, SkuCode};
+use super::ids::{CartAccess, CartId, OrderId, PaymentId, SkuCode};
 use super::money::{Currency, Money};
+use super::names::ShippingOptionId;
+use super::order::Terms;
+use super::pricing::NotPriced;
 use super::quantity::Quantity;
 use crate::codec;
 pub(crate) use existing::Existing;
@@ -104,6 +109,22 @@ pub enum Command {
     ReportOffer {
         number: OfferNumber,
     },
+    /// Makes an order of what is in the cart. Where prices have changed the cart takes the new ones
+    /// and stays open: its shopper has not seen them.
+    CheckOut {
+        order: OrderId,
+        payment: PaymentId,
+        terms: Box<Terms>,
+        shipping: Option<ShippingOptionId>,
+    },
+    /// Told by the order: it is confirmed.
+    FinishCheckout {
+        order: OrderId,
+    },
+    /// Told by the order: it came to nothing.
+    ReopenAfter {
+        order: OrderId,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -158,6 +179,20 @@ pub enum Event {
         attempt: Attempt,
         at: Timestamp,
     },
+    CheckoutBegun {
+        order: OrderId,
+        at: Timestamp,
+    },
+    /// An order came of it.
+    Ordered {
+        order: OrderId,
+        at: Timestamp,
+    },
+    /// Nothing came of it: the cart is as it was.
+    Reopened {
+        order: OrderId,
+        at: Timestamp,
+    },
 }
 
 /// Which rule a command broke.
@@ -195,6 +230,14 @@ pub enum Rejection {
     /// Not a rule: this node's catalogue may be too old to price with. Retry.
     #[error("the catalogue may be out of date")]
     CatalogueStale,
+    #[error("the cart is being checked out as {order}")]
+    CheckingOut { order: OrderId },
+    #[error("the cart became {order}")]
+    Ordered { order: OrderId },
+    #[error("the cart is empty")]
+    Empty,
+    #[error(transparent)]
+    NotPricedForOrder(NotPriced),
 }
 
 impl Entity for Cart {
@@ -231,6 +274,11 @@ impl Entity for Cart {
             }
             Command::ExpectOffer { from } => return self.expect_offer(me, from),
             Command::RepeatOffer => self.repeat_offer(me, at),
+            Command::CheckOut { order, payment, terms, shipping } => {
+                self.check_out(me, order, payment, *terms, shipping.as_ref(), ctx)?
+            }
+            Command::FinishCheckout { order } => (self.finish_checkout(order, at), vec![]),
+            Command::ReopenAfter { order } => (self.reopen_after(order, at), vec![]),
             Command::ReportOffer { number } => {
                 let reply = self.view(Query::Offer { number }, ctx);
                 return Ok(Decision { events: vec![], effects: vec![], reply });
@@ -242,7 +290,10 @@ impl Entity for Cart {
     fn is_momentary(rejection: &Rejection) -> bool {
         matches!(
             rejection,
-            Rejection::CatalogueUnavailable | Rejection::CatalogueStale | Rejection::Merging { .. }
+            Rejection::CatalogueUnavailable
+                | Rejection::CatalogueStale
+                | Rejection::Merging { .. }
+                | Rejection::CheckingOut { .. }
         )
     }
 
@@ -323,6 +374,8 @@ impl Cart {
             Status::Merging { into } => Err(Rejection::Merging { into }),
             Status::MergedAway { into } => Err(Rejection::MergedAway { into }),
             Status::Deleted => Err(Rejection::Deleted),
+            Status::CheckingOut { order } => Err(Rejection::CheckingOut { order }),
+            Status::Ordered { order } => Err(Rejection::Ordered { order }),
         }
     }
 

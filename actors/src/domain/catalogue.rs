@@ -1,21 +1,33 @@
 //! What is for sale and at what price: the content of the fabric's catalogue as carts see it.
 //!
-//! **Invariants:** a book lists a SKU once; a listing has one price per currency at most; a price
-//! is between zero and [`Listing::PRICE_MAX`]. A book never changes: a new index is a new book.
+//! **Invariants:** a book lists a SKU once; a book never changes: a new index is a new book.
 //!
-//! The entities that hold it are `product` and `shop`; `reader` makes a book of them, `publishing`
-//! finds what they lack of one.
+//! The entities that hold it are `product`, `shop` and their neighbours; `reader` makes a book of
+//! them, `publishing` finds what they lack of one. What lines cost by it is `pricing`'s to say.
 
+mod listing;
 pub mod publishing;
 mod reader;
+mod shelf;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use listing::{Choice, Grams, Listing, ListingError};
 pub use reader::BookReader;
 use serde::{Deserialize, Serialize};
 
+use shelf::{Named, Shelf};
+
+use super::category::{Categories, Category};
 use super::ids::SkuCode;
-use super::money::{Currency, Money};
+use super::money::Currency;
+use super::names::{PriceListId, SellerId, ShippingOptionId, Slug};
+use super::page::{self, Page};
+use super::price_list::PriceList;
+use super::seller::{Seller, Standing};
+use super::shipping::ShippingOption;
+use super::tax::{TaxRate, TaxRates};
 
 /// A product's name as shown to shoppers: 1 to 255 bytes, no control characters. Carts hold copies
 /// of it, so its size in bytes is what is bounded.
@@ -48,101 +60,18 @@ impl TryFrom<String> for ProductName {
     }
 }
 
-/// One SKU for sale.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "RawListing")]
-pub struct Listing {
-    sku: SkuCode,
-    name: ProductName,
-    /// In order of currency.
-    prices: Box<[Money]>,
-}
-
-#[derive(Deserialize)]
-struct RawListing {
-    sku: SkuCode,
-    name: ProductName,
-    prices: Vec<Money>,
-}
-
-impl TryFrom<RawListing> for Listing {
-    type Error = ListingError;
-
-    fn try_from(raw: RawListing) -> Result<Self, ListingError> {
-        let given = raw.prices.clone();
-        let listing = Self::new(raw.sku, raw.name, raw.prices)?;
-        if *listing.prices == *given {
-            Ok(listing)
-        } else {
-            Err(ListingError::OutOfOrder { sku: listing.sku })
-        }
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ListingError {
-    #[error("sku {sku} has a price in {} below zero or past the largest", .price.currency)]
-    PriceOutOfBounds { sku: SkuCode, price: Money },
-    #[error("sku {sku} has more than one price in {currency}")]
-    PricedTwice { sku: SkuCode, currency: Currency },
-    #[error("sku {sku} has {n_prices} prices, and {max} are possible", max = Listing::PRICES_MAX)]
-    TooManyPrices { sku: SkuCode, n_prices: usize },
-    /// Of bytes that this program did not write.
-    #[error("the prices of sku {sku} are not in order")]
-    OutOfOrder { sku: SkuCode },
-}
-
-impl Listing {
-    /// In minor units. With it no line total and no cart total can leave an `i64`.
-    pub const PRICE_MAX: i64 = 1_000_000_000_000;
-
-    /// More than there are currencies in use.
-    pub const PRICES_MAX: usize = 256;
-
-    pub fn new(
-        sku: SkuCode,
-        name: ProductName,
-        mut prices: Vec<Money>,
-    ) -> Result<Self, ListingError> {
-        if prices.len() > Self::PRICES_MAX {
-            return Err(ListingError::TooManyPrices { sku, n_prices: prices.len() });
-        }
-        prices.sort_unstable_by_key(|price| price.currency);
-        for (price, rest) in prices.iter().zip((1..).map(|from| prices.iter().skip(from))) {
-            if !(0..=Self::PRICE_MAX).contains(&price.minor) {
-                return Err(ListingError::PriceOutOfBounds { sku, price: *price });
-            }
-            if rest.into_iter().any(|other| other.currency == price.currency) {
-                return Err(ListingError::PricedTwice { sku, currency: price.currency });
-            }
-        }
-        Ok(Self { sku, name, prices: prices.into_boxed_slice() })
-    }
-
-    pub fn sku(&self) -> &SkuCode {
-        &self.sku
-    }
-
-    pub fn name(&self) -> &ProductName {
-        &self.name
-    }
-
-    /// Bytes on the heap.
-    pub(crate) fn heap_bytes(&self) -> usize {
-        self.sku.as_str().len() + self.name.as_str().len() + size_of_val(&*self.prices)
-    }
-
-    pub fn price_in(&self, currency: Currency) -> Option<Money> {
-        self.prices.iter().copied().find(|price| price.currency == currency)
-    }
-}
-
-/// Every listing of a shop at one catalogue index.
+/// Everything that is for sale in a shop, and on which terms, at one catalogue index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PriceBook {
     default_currency: Currency,
-    /// In order of SKU.
-    listings: Box<[Arc<Listing>]>,
+    listings: Shelf<Listing>,
+    pages: Shelf<Page>,
+    // Shared by books that differ in other parts.
+    categories: Arc<Categories>,
+    sellers: Arc<BTreeMap<SellerId, Arc<Seller>>>,
+    tax_rates: Arc<TaxRates>,
+    price_lists: Arc<BTreeMap<PriceListId, Arc<PriceList>>>,
+    shipping_options: Arc<BTreeMap<ShippingOptionId, Arc<ShippingOption>>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -151,23 +80,72 @@ pub struct ListedTwice {
     pub sku: SkuCode,
 }
 
+impl Named for Listing {
+    fn name(&self) -> &str {
+        self.sku().as_str()
+    }
+}
+
+impl Named for Page {
+    fn name(&self) -> &str {
+        self.slug.as_str()
+    }
+}
+
 impl PriceBook {
     pub fn new(
         default_currency: Currency,
         mut listings: Vec<Listing>,
     ) -> Result<Self, ListedTwice> {
-        listings.sort_unstable_by(|left, right| left.sku.cmp(&right.sku));
+        listings.sort_unstable_by(|left, right| left.sku().cmp(right.sku()));
         for (left, right) in listings.iter().zip(listings.iter().skip(1)) {
-            if left.sku == right.sku {
-                return Err(ListedTwice { sku: left.sku.clone() });
+            if left.sku() == right.sku() {
+                return Err(ListedTwice { sku: left.sku().clone() });
             }
         }
-        Ok(Self { default_currency, listings: listings.into_iter().map(Arc::new).collect() })
+        let listings: Vec<_> = listings.into_iter().map(Arc::new).collect();
+        Ok(Self { default_currency, listings: Shelf::of(&listings), ..Self::empty() })
     }
 
     /// Of a shop that lists nothing yet.
     pub fn empty() -> Self {
-        Self { default_currency: Currency::EURO, listings: Box::default() }
+        Self {
+            default_currency: Currency::EURO,
+            listings: Shelf::default(),
+            pages: Shelf::default(),
+            categories: Arc::default(),
+            sellers: Arc::default(),
+            tax_rates: Arc::default(),
+            price_lists: Arc::default(),
+            shipping_options: Arc::default(),
+        }
+    }
+
+    /// The same listings under other rates; the later of two of one id counts.
+    #[must_use]
+    pub fn with_tax_rates(self, rates: impl IntoIterator<Item = TaxRate>) -> Self {
+        Self { tax_rates: Arc::new(rates.into_iter().collect()), ..self }
+    }
+
+    /// The same listings under other price lists; the later of two of one id counts.
+    #[must_use]
+    pub fn with_price_lists(self, lists: impl IntoIterator<Item = PriceList>) -> Self {
+        let by_id = lists.into_iter().map(|list| (list.id().clone(), Arc::new(list)));
+        Self { price_lists: Arc::new(by_id.collect()), ..self }
+    }
+
+    /// The same listings, shipped otherwise; the later of two of one id counts.
+    #[must_use]
+    pub fn with_shipping_options(self, options: impl IntoIterator<Item = ShippingOption>) -> Self {
+        let by_id = options.into_iter().map(|option| (option.id.clone(), Arc::new(option)));
+        Self { shipping_options: Arc::new(by_id.collect()), ..self }
+    }
+
+    /// The same listings in other categories; the later of two of one id counts.
+    #[must_use]
+    pub fn with_categories(self, categories: impl IntoIterator<Item = Category>) -> Self {
+        let categories = categories.into_iter().map(Arc::new).collect();
+        Self { categories: Arc::new(categories), ..self }
     }
 
     /// The currency of a cart whose shopper did not choose one.
@@ -175,20 +153,106 @@ impl PriceBook {
         self.default_currency
     }
 
+    /// Of a SKU that is for sale: on no page, or on one that is active and of a seller who may sell.
     pub fn listing(&self, sku: &SkuCode) -> Option<&Listing> {
-        let found = self.listings.binary_search_by(|listing| listing.sku.cmp(sku)).ok()?;
-        self.listings.get(found).map(AsRef::as_ref)
+        self.any_listing(sku).filter(|listing| self.is_for_sale(listing))
     }
 
-    /// In order of SKU.
+    /// For sale or not.
+    pub fn any_listing(&self, sku: &SkuCode) -> Option<&Listing> {
+        self.listings.get(sku.as_str()).map(AsRef::as_ref)
+    }
+
+    /// In order of SKU, for sale or not.
     pub fn listings(&self) -> impl ExactSizeIterator<Item = &Arc<Listing>> {
         self.listings.iter()
+    }
+
+    fn is_for_sale(&self, listing: &Listing) -> bool {
+        let Some(page) = listing.page() else { return true };
+        self.any_page(page).is_some_and(|page| self.is_open(page))
+    }
+
+    /// Whether what is on a page is shown and sold.
+    fn is_open(&self, page: &Page) -> bool {
+        let is_active = match page.status {
+            page::Status::Active => true,
+            page::Status::Draft | page::Status::Archived => false,
+        };
+        let seller = page.seller.as_ref().and_then(|seller| self.sellers.get(seller));
+        is_active
+            && seller.is_none_or(|seller| match seller.standing {
+                Standing::Active => true,
+                Standing::Suspended => false,
+            })
+    }
+
+    /// A page that shoppers may see.
+    pub fn page(&self, slug: &Slug) -> Option<&Page> {
+        self.any_page(slug).filter(|page| self.is_open(page))
+    }
+
+    /// Whether or not shoppers may see it.
+    pub fn any_page(&self, slug: &Slug) -> Option<&Page> {
+        self.pages.get(slug.as_str()).map(AsRef::as_ref)
+    }
+
+    /// The pages that lists show, in order of slug, from the one after a slug on.
+    pub fn listed_pages(&self, after: Option<&Slug>) -> impl Iterator<Item = &Page> {
+        self.all_pages(after).filter(|page| match page.visibility {
+            page::Visibility::Listed => self.is_open(page),
+            page::Visibility::Hidden => false,
+        })
+    }
+
+    /// In order of slug, from the one after a slug on.
+    pub fn all_pages(&self, after: Option<&Slug>) -> impl Iterator<Item = &Page> {
+        // No slug is empty, so all of them come after an empty one.
+        self.pages.after(after.map_or("", Slug::as_str)).map(AsRef::as_ref)
+    }
+
+    /// What a page's SKUs are listed as, in the page's order; without those that are on another.
+    pub fn variants<'a>(&'a self, page: &'a Page) -> impl Iterator<Item = &'a Listing> {
+        let listings = page.variants.iter().filter_map(|sku| self.any_listing(sku));
+        listings.filter(|listing| listing.page() == Some(&page.slug))
+    }
+
+    pub fn categories(&self) -> &Categories {
+        &self.categories
+    }
+
+    pub fn seller(&self, id: &SellerId) -> Option<&Seller> {
+        self.sellers.get(id).map(AsRef::as_ref)
+    }
+
+    /// In order of id.
+    pub fn sellers(&self) -> impl ExactSizeIterator<Item = &Arc<Seller>> {
+        self.sellers.values()
+    }
+
+    pub fn tax_rates(&self) -> &TaxRates {
+        &self.tax_rates
+    }
+
+    /// In order of id.
+    pub fn price_lists(&self) -> impl ExactSizeIterator<Item = &Arc<PriceList>> {
+        self.price_lists.values()
+    }
+
+    pub fn shipping_option(&self, id: &ShippingOptionId) -> Option<&ShippingOption> {
+        self.shipping_options.get(id).map(AsRef::as_ref)
+    }
+
+    /// In order of id.
+    pub fn shipping_options(&self) -> impl ExactSizeIterator<Item = &Arc<ShippingOption>> {
+        self.shipping_options.values()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::money::Money;
 
     fn currency(code: &str) -> Currency {
         code.parse().unwrap()

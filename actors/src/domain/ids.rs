@@ -65,6 +65,8 @@ ids! {
     PaymentId, InvalidPaymentId, "pay_", "a payment id is `pay_` and 26 base 32 digits";
     /// One claim on the stock of a SKU. Drawn once per attempt, so that a retry meets its own claim.
     ReservationId, InvalidReservationId, "res_", "a reservation id is `res_` and 26 base 32 digits";
+    /// One capture of a payment, drawn once per attempt, so that a retry meets its own capture.
+    CaptureId, InvalidCaptureId, "cap_", "a capture id is `cap_` and 26 base 32 digits";
     /// One refund of a payment, drawn once per attempt.
     RefundId, InvalidRefundId, "ref_", "a refund id is `ref_` and 26 base 32 digits";
 }

@@ -2,7 +2,8 @@
 //!
 //! Lives in the `catalogue` group, so that every node has all of them at hand.
 //!
-//! **Invariants:** a product lists its own SKU or nothing; listing what is listed already and
+//! **Invariants:** a product lists its own SKU or nothing, and is on one page at most: it goes to
+//! another only after it left the one it is on. Listing what is listed already and
 //! withdrawing what is not are no events, so whoever publishes may say everything again.
 
 use cluster::entity::{Answer, Context, Decision, DecodeError, Entity, Home, Port, TimerName};
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::catalogue::Listing;
 use super::ids::SkuCode;
+use super::names::Slug;
 use crate::codec;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,8 +23,14 @@ pub struct Product {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
-    List { listing: Listing },
+    List {
+        listing: Listing,
+    },
     Withdraw,
+    /// Unless it is on another page, or on none.
+    WithdrawFrom {
+        page: Slug,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +43,8 @@ pub enum Event {
 pub enum Rejection {
     #[error("sku {sku} is not the product's own")]
     OtherSku { sku: SkuCode },
+    #[error("sku {sku} is on the page {page}")]
+    OnAnotherPage { sku: SkuCode, page: Slug },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,8 +72,18 @@ impl Entity for Product {
             Command::List { listing } if listing.sku().key() != ctx.me.key => {
                 return Err(Rejection::OtherSku { sku: listing.sku().clone() });
             }
-            Command::List { listing } => Some(listing),
+            Command::List { listing } => {
+                if let (Some(own), Some(new)) = (self.page(), listing.page())
+                    && own != new
+                {
+                    let (sku, page) = (listing.sku().clone(), own.clone());
+                    return Err(Rejection::OnAnotherPage { sku, page });
+                }
+                Some(listing)
+            }
             Command::Withdraw => None,
+            Command::WithdrawFrom { page } if self.page() == Some(&page) => None,
+            Command::WithdrawFrom { page: _ } => self.listing.clone(),
         };
         let changed = after != self.listing;
         let event = match after.clone() {
@@ -74,8 +94,10 @@ impl Entity for Product {
         Ok(Decision { events, effects: Vec::new(), reply: Lookup(after) })
     }
 
-    fn is_momentary(Rejection::OtherSku { .. }: &Rejection) -> bool {
-        false
+    fn is_momentary(rejection: &Rejection) -> bool {
+        match rejection {
+            Rejection::OtherSku { .. } | Rejection::OnAnotherPage { .. } => false,
+        }
     }
 
     fn apply(&mut self, event: &Event) {
@@ -111,6 +133,12 @@ impl Entity for Product {
 
     fn on_answer(_: Port, _: &Answer) -> Option<Command> {
         None
+    }
+}
+
+impl Product {
+    fn page(&self) -> Option<&Slug> {
+        self.listing.as_ref().and_then(Listing::page)
     }
 }
 
@@ -166,6 +194,25 @@ mod tests {
     fn saying_what_is_so_already_is_no_event() {
         check(&[listed(450)], list("tea", 450), Ok(&[]));
         check(&[], Command::Withdraw, Ok(&[]));
+    }
+
+    #[test]
+    fn a_product_leaves_its_page_before_it_goes_to_another() {
+        let on = |page: Option<&str>| {
+            listing("tea", 450).on_page(page.map(|page| page.parse().unwrap()))
+        };
+        let list = |page| Command::List { listing: on(page) };
+        let listed = |page| Event::Listed { listing: on(page), at: NOON };
+        let page = || "teas".parse().unwrap();
+        let taken = Rejection::OnAnotherPage { sku: "tea".parse().unwrap(), page: page() };
+        check(&[listed(Some("teas"))], list(Some("pots")), Err(taken));
+        check(&[listed(Some("teas"))], list(None), Ok(&[listed(None)]));
+        check(&[listed(None)], list(Some("pots")), Ok(&[listed(Some("pots"))]));
+        let leave = || Command::WithdrawFrom { page: page() };
+        check(&[listed(Some("teas"))], leave(), Ok(&[Event::Withdrawn { at: NOON }]));
+        check(&[listed(Some("pots"))], leave(), Ok(&[]));
+        check(&[listed(None)], leave(), Ok(&[]));
+        check(&[], leave(), Ok(&[]));
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod claims;
 mod claims_tests;
 mod ended;
 mod ledger;
+mod orders;
 #[cfg(test)]
 mod properties;
 mod reservations;
@@ -29,13 +30,14 @@ use cluster::ids::{EntityKind, EntityRef};
 use cluster::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::ids::{ReservationId, SkuCode};
+use super::ids::{OrderId, ReservationId, SkuCode};
 use super::quantity::{Delta, Quantity, Units};
 use crate::codec;
 use crate::mutants::Mutant;
 pub(crate) use ended::{End, Ended, EndedReservation};
 pub(crate) use ledger::Ledger;
 pub use ledger::{Cause, InvalidReason, LedgerEntry, Reason};
+pub use orders::OrderStep;
 pub use reservations::{Holder, InvalidHolder};
 pub(crate) use reservations::{Reservation, Reservations};
 use standing::{Standing, less};
@@ -89,6 +91,11 @@ pub enum Command {
     },
     /// The timer's.
     ExpireDue,
+    /// Told by an order, and answered by telling it.
+    ForOrder {
+        order: OrderId,
+        step: OrderStep,
+    },
 }
 
 /// What to do about the release of a reservation that is neither open nor known to have ended.
@@ -182,7 +189,8 @@ impl Command {
             | Self::SetOnHand { .. }
             | Self::Confirm { .. }
             | Self::Release { .. }
-            | Self::ExpireDue => None,
+            | Self::ExpireDue
+            | Self::ForOrder { .. } => None,
         }
     }
 }
@@ -201,6 +209,7 @@ impl Entity for Sku {
         let standing = self.standing(ctx.now);
         let timer_is_spent = command == Command::ExpireDue;
         let claimed = command.claimed();
+        let mut told = None;
         let event = match command {
             Command::Adjust { delta, reason } => standing.adjust(delta, reason)?,
             Command::SetOnHand { on_hand, reason } => standing.set_on_hand(on_hand, reason)?,
@@ -214,12 +223,18 @@ impl Entity for Sku {
             }
             Command::TakeOver { id, holder } => self.take_over(&standing, id, holder)?,
             Command::ExpireDue => None,
+            Command::ForOrder { order, step } => {
+                let (event, news) = self.for_order(&standing, order, step);
+                told = news.and_then(|news| Self::tell_order(&ctx.me.key, order, news));
+                event
+            }
         };
-        let effects = self.timer_effect(&standing, event.as_ref(), timer_is_spent);
+        let timer = self.timer_effect(&standing, event.as_ref(), timer_is_spent);
+        let effects = timer.into_iter().chain(told).collect();
         let reservation = claimed.and_then(|id| self.reservation_after(id, event.as_ref()));
         let reply = Reply { level: standing.level().after(event.as_ref()), reservation };
         let events = standing.into_event().into_iter().chain(event).collect();
-        Ok(Decision { events, effects: effects.into_iter().collect(), reply })
+        Ok(Decision { events, effects, reply })
     }
 
     fn is_momentary(rejection: &Rejection) -> bool {

@@ -5,6 +5,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actors::domain::order::CaptureTime;
 use actors::{Currency, PriceBook};
 use cluster::entity::Catalogue;
 use cluster::fabric::Fabric;
@@ -18,6 +19,7 @@ pub use super::credentials::{InvalidOperatorToken, OperatorToken};
 use super::middleware::request_id::RequestIds;
 use super::rate_limit::RateLimit;
 use crate::metrics::EdgeMetrics;
+use crate::providers::payment::Providers;
 
 /// What an operator may choose.
 #[derive(Clone, Debug)]
@@ -37,12 +39,18 @@ pub struct Settings {
     pub bodies_awaited_max: usize,
     /// How long a merge waits for the two carts to agree.
     pub merge_wait_max: Span,
+    /// How long a checkout waits for its end; a client may want less.
+    pub checkout_wait: Span,
+    /// When the money of an order is taken.
+    pub capture: CaptureTime,
     /// How long a cart waits for prices that may be out of date, as while the nodes elect who leads
     /// the catalogue.
     pub prices_wait_max: Span,
     /// Carts that one address, or one IPv6 network, may create, ten seconds' worth at once; `None`
     /// is no limit.
     pub carts_per_second_max: Option<NonZeroU32>,
+    /// Whose notices are taken; `None` takes none.
+    pub payment_providers: Option<Providers>,
 }
 
 impl Settings {
@@ -56,8 +64,11 @@ impl Settings {
             concurrency_max: 8_192,
             bodies_awaited_max: 4_096,
             merge_wait_max: Span::from_secs(2),
+            checkout_wait: Span::from_secs(5),
+            capture: CaptureTime::AtOnce,
             prices_wait_max: Span::from_secs(2),
             carts_per_second_max: NonZeroU32::new(100),
+            payment_providers: None,
         }
     }
 }

@@ -48,6 +48,12 @@ impl Code {
         "The idempotency key is malformed",
         Never,
     );
+    pub(crate) const IDEMPOTENCY_KEY_REQUIRED: Self = code(
+        "idempotency_key_required",
+        Status::BAD_REQUEST,
+        "An idempotency key is required",
+        Never,
+    );
     pub(crate) const IDEMPOTENCY_KEY_TOO_SHORT: Self = code(
         "idempotency_key_too_short",
         Status::BAD_REQUEST,
@@ -182,6 +188,134 @@ impl Code {
         "Too many reservations are open",
         Later,
     );
+}
+
+/// Rules of checkouts and orders.
+impl Code {
+    pub(crate) const CART_CHECKING_OUT: Self =
+        code("cart_checking_out", Status::CONFLICT, "The cart is being checked out", Later);
+    pub(crate) const CART_EMPTY: Self =
+        code("cart_empty", Status::CONFLICT, "The cart is empty", Never);
+    pub(crate) const CART_ORDERED: Self =
+        code("cart_ordered", Status::CONFLICT, "The cart has become an order", Never);
+    pub(crate) const CHECKOUT_TIMED_OUT: Self =
+        code("checkout_timed_out", Status::CONFLICT, "The checkout took too long", Never);
+    pub(crate) const IDEMPOTENCY_IN_FLIGHT: Self = code(
+        "idempotency_in_flight",
+        Status::CONFLICT,
+        "The first request is still being carried out",
+        Later,
+    );
+    pub(crate) const NUMBER_DIFFERS: Self =
+        code("number_differs", Status::CONFLICT, "Under this number there is another", Never);
+    pub(crate) const NUMBER_OUT_OF_ORDER: Self =
+        code("number_out_of_order", Status::CONFLICT, "This number is not the next", Never);
+    pub(crate) const ORDER_CANCELLED: Self =
+        code("order_cancelled", Status::CONFLICT, "The order was cancelled", Never);
+    pub(crate) const ORDER_FULL: Self =
+        code("order_full", Status::CONFLICT, "The order cannot have more of these", Never);
+    pub(crate) const ORDER_NOT_CONFIRMED: Self =
+        code("order_not_confirmed", Status::CONFLICT, "The order is not confirmed", Later);
+    pub(crate) const ORDER_NOT_FOUND: Self =
+        code("order_not_found", Status::NOT_FOUND, "There is no such order", Never);
+    pub(crate) const ORDER_OVER: Self =
+        code("order_over", Status::CONFLICT, "The order came to an end", Never);
+    pub(crate) const ORDER_SHIPPED: Self =
+        code("order_shipped", Status::CONFLICT, "The order is on its way", Never);
+    pub(crate) const PAYMENT_DECLINED: Self =
+        code("payment_declined", Status::PAYMENT_REQUIRED, "The payment was declined", Never);
+    pub(crate) const PRICE_CHANGED: Self =
+        code("price_changed", Status::CONFLICT, "Prices have changed", Never);
+    pub(crate) const REFUND_DIFFERS: Self =
+        code("refund_differs", Status::CONFLICT, "The refund is a different one", Never);
+    pub(crate) const REFUND_TOO_LARGE: Self =
+        code("refund_too_large", Status::CONFLICT, "More would be refunded than was paid", Never);
+    pub(crate) const RETURN_NOT_FOUND: Self =
+        code("return_not_found", Status::NOT_FOUND, "There is no such return", Never);
+    pub(crate) const SHIPMENT_NOT_FOUND: Self =
+        code("shipment_not_found", Status::NOT_FOUND, "There is no such shipment", Never);
+    pub(crate) const SHIPPING_OPTION_UNFIT: Self = code(
+        "shipping_option_unfit",
+        Status::UNPROCESSABLE_ENTITY,
+        "The shipping option cannot be used for this order",
+        Never,
+    );
+    pub(crate) const TOO_MANY_PIECES: Self =
+        code("too_many_pieces", Status::CONFLICT, "There are not so many pieces", Never);
+}
+
+/// Rules of payments.
+impl Code {
+    pub(crate) const CAPTURE_DIFFERS: Self =
+        code("capture_differs", Status::CONFLICT, "The capture is a different one", Never);
+    pub(crate) const CAPTURE_TOO_LARGE: Self = code(
+        "capture_too_large",
+        Status::CONFLICT,
+        "More would be captured than is authorised",
+        Never,
+    );
+    pub(crate) const NOTICE_NOT_SIGNED: Self = code(
+        "notice_not_signed",
+        Status::UNAUTHORIZED,
+        "The notice is not signed by the provider",
+        Never,
+    );
+    pub(crate) const NOTICE_UNREADABLE: Self =
+        code("notice_unreadable", Status::BAD_REQUEST, "The notice cannot be read", Never);
+    pub(crate) const PAYMENT_CANCELLED: Self =
+        code("payment_cancelled", Status::CONFLICT, "The payment is cancelled", Never);
+    pub(crate) const PAYMENT_CAPTURED: Self =
+        code("payment_captured", Status::CONFLICT, "The payment is captured already", Never);
+    pub(crate) const PAYMENT_NOT_AUTHORISED: Self =
+        code("payment_not_authorised", Status::CONFLICT, "The payment is not authorised", Never);
+    pub(crate) const PAYMENT_NOT_FOUND: Self =
+        code("payment_not_found", Status::NOT_FOUND, "There is no such payment", Never);
+    pub(crate) const TOO_MANY_CAPTURES: Self =
+        code("too_many_captures", Status::CONFLICT, "The payment has too many captures", Never);
+}
+
+/// Rules of the catalogue.
+impl Code {
+    pub(crate) const ALREADY_EXISTS: Self =
+        code("already_exists", Status::CONFLICT, "There is one under this name already", Never);
+    pub(crate) const CATEGORY_BELOW_ITSELF: Self = code(
+        "category_below_itself",
+        Status::CONFLICT,
+        "A category cannot lie below itself",
+        Never,
+    );
+    pub(crate) const CATEGORY_NOT_EMPTY: Self =
+        code("category_not_empty", Status::CONFLICT, "The category has others below it", Never);
+    pub(crate) const CATEGORY_NOT_FOUND: Self =
+        code("category_not_found", Status::NOT_FOUND, "There is no such category", Never);
+    pub(crate) const PARENT_NOT_FOUND: Self = code(
+        "parent_not_found",
+        Status::UNPROCESSABLE_ENTITY,
+        "There is no such parent category",
+        Never,
+    );
+    pub(crate) const PRECONDITION_REQUIRED: Self = code(
+        "precondition_required",
+        Status::PRECONDITION_REQUIRED,
+        "The change must be bound to a state",
+        Never,
+    );
+    pub(crate) const PRICE_LIST_NOT_FOUND: Self =
+        code("price_list_not_found", Status::NOT_FOUND, "There is no such price list", Never);
+    pub(crate) const PRODUCT_NOT_FOUND: Self =
+        code("product_not_found", Status::NOT_FOUND, "There is no such product", Never);
+    pub(crate) const SELLER_NOT_FOUND: Self =
+        code("seller_not_found", Status::NOT_FOUND, "There is no such seller", Never);
+    pub(crate) const SHIPPING_OPTION_NOT_FOUND: Self = code(
+        "shipping_option_not_found",
+        Status::NOT_FOUND,
+        "There is no such shipping option",
+        Never,
+    );
+    pub(crate) const SKU_ON_ANOTHER_PAGE: Self =
+        code("sku_on_another_product", Status::CONFLICT, "The SKU is of another product", Never);
+    pub(crate) const TAX_RATE_NOT_FOUND: Self =
+        code("tax_rate_not_found", Status::NOT_FOUND, "There is no such tax rate", Never);
 }
 
 /// Rules of the cluster.

@@ -87,6 +87,11 @@ pub(super) fn cart_token(
     secrets.check_cart_token(cart, text).ok_or_else(ApiError::cart_not_found)
 }
 
+/// Whatever is shown as a cart's token.
+pub(super) fn shown_cart_token(headers: &HeaderMap) -> Option<&[u8]> {
+    single(headers, &OMNI_CART_TOKEN)
+}
+
 /// The secret that operators show; at least [`OperatorToken::BYTES_MIN`] bytes.
 #[derive(Clone)]
 pub struct OperatorToken(Box<str>);

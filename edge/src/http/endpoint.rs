@@ -10,6 +10,18 @@ pub(crate) enum Endpoint {
     CartItems,
     CartItem,
     CartMerge,
+    CartCheckout,
+    Order,
+    OrderTimeline,
+    OrderCancel,
+    OrderReturns,
+    AdminOrder,
+    AdminOrderCancel,
+    AdminOrderFulfilments,
+    AdminOrderDeliver,
+    AdminOrderReceiveReturn,
+    AdminOrderRefunds,
+    AdminOrderNotes,
     Inventory,
     InventoryAdjust,
     InventorySet,
@@ -17,6 +29,26 @@ pub(crate) enum Endpoint {
     InventoryReservationConfirm,
     InventoryReservationRelease,
     InventoryLedger,
+    Payment,
+    PaymentCapture,
+    PaymentVoid,
+    PaymentHook,
+    AdminProducts,
+    AdminProduct,
+    AdminProductsBulk,
+    AdminCategories,
+    AdminCategory,
+    PriceLists,
+    PriceList,
+    TaxRates,
+    TaxRate,
+    Sellers,
+    Seller,
+    ShippingOptions,
+    ShippingOption,
+    StoreProducts,
+    StoreProduct,
+    StoreCategories,
     Cluster,
     NodeDrain,
     NodeResume,
@@ -41,6 +73,18 @@ impl Endpoint {
             Self::CartItems => "/store/v1/carts/{id}/items",
             Self::CartItem => "/store/v1/carts/{id}/items/{sku}",
             Self::CartMerge => "/store/v1/carts/{id}/merge",
+            Self::CartCheckout => "/store/v1/carts/{id}/checkout",
+            Self::Order => "/store/v1/orders/{id}",
+            Self::OrderTimeline => "/store/v1/orders/{id}/timeline",
+            Self::OrderCancel => "/store/v1/orders/{id}/cancel",
+            Self::OrderReturns => "/store/v1/orders/{id}/returns",
+            Self::AdminOrder => "/admin/v1/orders/{id}",
+            Self::AdminOrderCancel => "/admin/v1/orders/{id}/cancel",
+            Self::AdminOrderFulfilments => "/admin/v1/orders/{id}/fulfilments",
+            Self::AdminOrderDeliver => "/admin/v1/orders/{id}/deliver",
+            Self::AdminOrderReceiveReturn => "/admin/v1/orders/{id}/receive_return",
+            Self::AdminOrderRefunds => "/admin/v1/orders/{id}/refunds",
+            Self::AdminOrderNotes => "/admin/v1/orders/{id}/notes",
             Self::Inventory => "/admin/v1/inventory/{sku}",
             Self::InventoryAdjust => "/admin/v1/inventory/{sku}/adjust",
             Self::InventorySet => "/admin/v1/inventory/{sku}/set",
@@ -52,6 +96,26 @@ impl Endpoint {
                 "/admin/v1/inventory/{sku}/reservations/{reservation}/release"
             }
             Self::InventoryLedger => "/admin/v1/inventory/{sku}/ledger",
+            Self::Payment => "/admin/v1/payments/{id}",
+            Self::PaymentCapture => "/admin/v1/payments/{id}/capture",
+            Self::PaymentVoid => "/admin/v1/payments/{id}/void",
+            Self::PaymentHook => "/hooks/payments/{provider}",
+            Self::AdminProducts => "/admin/v1/products",
+            Self::AdminProduct => "/admin/v1/products/{id}",
+            Self::AdminProductsBulk => "/admin/v1/products/bulk",
+            Self::AdminCategories => "/admin/v1/categories",
+            Self::AdminCategory => "/admin/v1/categories/{id}",
+            Self::PriceLists => "/admin/v1/price_lists",
+            Self::PriceList => "/admin/v1/price_lists/{id}",
+            Self::TaxRates => "/admin/v1/tax_rates",
+            Self::TaxRate => "/admin/v1/tax_rates/{id}",
+            Self::Sellers => "/admin/v1/sellers",
+            Self::Seller => "/admin/v1/sellers/{id}",
+            Self::ShippingOptions => "/admin/v1/shipping_options",
+            Self::ShippingOption => "/admin/v1/shipping_options/{id}",
+            Self::StoreProducts => "/store/v1/products",
+            Self::StoreProduct => "/store/v1/products/{id}",
+            Self::StoreCategories => "/store/v1/categories",
             Self::Cluster => "/system/v1/cluster",
             Self::NodeDrain => "/system/v1/nodes/{id}/drain",
             Self::NodeResume => "/system/v1/nodes/{id}/resume",
@@ -71,7 +135,11 @@ impl Endpoint {
     pub(crate) const fn class(self, verb: Verb) -> Class {
         match (self, verb) {
             (Self::Health | Self::Readiness | Self::Metrics, _) => Class::Vital,
-            (Self::Unmatched, _) | (_, Verb::Other) => Class::Browse,
+            (
+                Self::Unmatched | Self::StoreProducts | Self::StoreProduct | Self::StoreCategories,
+                _,
+            )
+            | (_, Verb::Other) => Class::Browse,
             // Proved to be an operator's before anything is done for them, like stock's.
             (
                 Self::Cluster
@@ -82,13 +150,23 @@ impl Endpoint {
                 | Self::ShardTransfer
                 | Self::ShardPin
                 | Self::ShardUnpin,
-                Verb::Get | Verb::Post | Verb::Put | Verb::Delete,
+                Verb::Get | Verb::Post | Verb::Put | Verb::Patch | Verb::Delete,
             ) => Class::Stock,
             // To see one's cart is part of filling it, and operators look before they act.
             (
                 Self::Carts | Self::Cart | Self::CartItems | Self::CartItem | Self::CartMerge,
-                Verb::Get | Verb::Post | Verb::Put | Verb::Delete,
+                Verb::Get | Verb::Post | Verb::Put | Verb::Patch | Verb::Delete,
             ) => Class::Cart,
+            // A provider tries again, yet an order may wait for what it says.
+            (
+                Self::CartCheckout
+                | Self::Order
+                | Self::OrderTimeline
+                | Self::OrderCancel
+                | Self::OrderReturns
+                | Self::PaymentHook,
+                Verb::Get | Verb::Post | Verb::Put | Verb::Patch | Verb::Delete,
+            ) => Class::Checkout,
             (
                 Self::Inventory
                 | Self::InventoryAdjust
@@ -96,8 +174,31 @@ impl Endpoint {
                 | Self::InventoryReservations
                 | Self::InventoryReservationConfirm
                 | Self::InventoryReservationRelease
-                | Self::InventoryLedger,
-                Verb::Get | Verb::Post | Verb::Put | Verb::Delete,
+                | Self::InventoryLedger
+                | Self::Payment
+                | Self::PaymentCapture
+                | Self::PaymentVoid
+                | Self::AdminOrder
+                | Self::AdminOrderCancel
+                | Self::AdminOrderFulfilments
+                | Self::AdminOrderDeliver
+                | Self::AdminOrderReceiveReturn
+                | Self::AdminOrderRefunds
+                | Self::AdminOrderNotes
+                | Self::AdminProducts
+                | Self::AdminProduct
+                | Self::AdminProductsBulk
+                | Self::AdminCategories
+                | Self::AdminCategory
+                | Self::PriceLists
+                | Self::PriceList
+                | Self::TaxRates
+                | Self::TaxRate
+                | Self::Sellers
+                | Self::Seller
+                | Self::ShippingOptions
+                | Self::ShippingOption,
+                Verb::Get | Verb::Post | Verb::Put | Verb::Patch | Verb::Delete,
             ) => Class::Stock,
         }
     }
@@ -110,18 +211,20 @@ pub(crate) enum Verb {
     Get,
     Post,
     Put,
+    Patch,
     Delete,
     Other,
 }
 
 impl Verb {
-    pub(crate) const COUNT: usize = 5;
+    pub(crate) const COUNT: usize = 6;
 
     pub(crate) fn of(method: &Method) -> Self {
         match method.as_str() {
             "GET" | "HEAD" => Self::Get,
             "POST" => Self::Post,
             "PUT" => Self::Put,
+            "PATCH" => Self::Patch,
             "DELETE" => Self::Delete,
             _ => Self::Other,
         }
@@ -132,6 +235,7 @@ impl Verb {
             Self::Get => "GET",
             Self::Post => "POST",
             Self::Put => "PUT",
+            Self::Patch => "PATCH",
             Self::Delete => "DELETE",
             Self::Other => "other",
         }
@@ -140,7 +244,7 @@ impl Verb {
     /// Whether such requests come with a body that is read.
     pub(crate) const fn has_body(self) -> bool {
         match self {
-            Self::Post | Self::Put => true,
+            Self::Post | Self::Put | Self::Patch => true,
             Self::Get | Self::Delete | Self::Other => false,
         }
     }
@@ -155,6 +259,8 @@ impl Verb {
 pub(crate) enum Class {
     Browse,
     Cart,
+    /// Whoever pays, and whoever looks after what was paid.
+    Checkout,
     /// What operators ask for; only theirs once room is short.
     Stock,
     /// What operators see the overload with.
@@ -166,6 +272,7 @@ impl Class {
         match self {
             Self::Browse => "browse",
             Self::Cart => "cart",
+            Self::Checkout => "checkout",
             Self::Stock => "stock",
             Self::Vital => "vital",
         }
@@ -176,6 +283,7 @@ impl Class {
         match self {
             Self::Browse => full_percent >= 75,
             Self::Cart => full_percent >= 90,
+            Self::Checkout => full_percent >= 97,
             Self::Stock => full_percent >= 100,
             Self::Vital => false,
         }

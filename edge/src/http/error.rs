@@ -120,6 +120,10 @@ impl ApiError {
         Self::new(Code::CART_NOT_FOUND, "there is no cart under this id for this token")
     }
 
+    pub(crate) fn order_not_found() -> Self {
+        Self::new(Code::ORDER_NOT_FOUND, "there is no order under this id for this credential")
+    }
+
     pub(crate) fn precondition_failed() -> Self {
         let detail = "the resource is not in the state that the request is bound to";
         Self::new(Code::PRECONDITION_FAILED, detail)
@@ -269,6 +273,15 @@ struct ProblemJson<'a> {
 impl ApiError {
     pub(crate) fn code(&self) -> Code {
         self.0.code
+    }
+
+    pub(crate) fn detail(&self) -> &str {
+        &self.0.detail
+    }
+
+    /// All that is wrong with the fields of the request.
+    pub(crate) fn fields(&self) -> &[Fault] {
+        &self.0.faults
     }
 
     /// The body and headers of the answer.

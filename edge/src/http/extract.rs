@@ -7,13 +7,14 @@ use std::ops::Deref;
 use std::str::FromStr;
 use std::sync::OnceLock;
 
-use actors::{CartId, SkuCode};
+use actors::domain::payment::ProviderName;
+use actors::{CartId, PaymentId, SkuCode};
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::uri::PathAndQuery;
-use axum::http::{HeaderMap, Method, Request};
+use axum::http::{HeaderMap, HeaderName, Method, Request};
 use bytes::Bytes;
 use cluster::fabric::{Envelope, OutcomeKey, Precondition};
 use cluster::ids::{NodeId, Position, ShardId};
@@ -45,6 +46,57 @@ impl FromRequestParts<App> for GuestCart {
         let id = path_param(parts, "id").await?.ok_or_else(ApiError::cart_not_found)?;
         let token = credentials::cart_token(&parts.headers, &app.secrets, id)?;
         Ok(Self { id, token })
+    }
+}
+
+/// What a shopper shows for an order: the token of the cart that it was made of. Whether it is that one
+/// only the order can tell.
+pub(super) struct OrderToken(Vec<u8>);
+
+impl FromRequestParts<App> for OrderToken {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiError> {
+        let shown = credentials::shown_cart_token(&parts.headers);
+        shown.map(|text| Self(text.to_vec())).ok_or_else(ApiError::order_not_found)
+    }
+}
+
+impl OrderToken {
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    pub(super) fn credential(&self) -> Credential<'_> {
+        Credential::Cart(&self.0)
+    }
+}
+
+/// How long a client wants to wait, as `Prefer` says in RFC 7240.
+pub(super) struct Prefer(Option<u64>);
+
+impl FromRequestParts<App> for Prefer {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiError> {
+        const PREFER: HeaderName = HeaderName::from_static("prefer");
+        let values = parts.headers.get_all(PREFER).iter();
+        let preferences = values.filter_map(|value| value.to_str().ok());
+        let mut preferences = preferences.flat_map(|value| value.split([',', ';']));
+        // A preference that is not understood is none.
+        Ok(Self(preferences.find_map(|one| one.trim().strip_prefix("wait=")?.parse().ok())))
+    }
+}
+
+impl Prefer {
+    /// At most what the service would wait by itself.
+    pub(super) fn wait(&self, at_most: Span) -> Span {
+        self.0.map_or(at_most, |seconds| Span::from_secs(seconds).min(at_most))
+    }
+
+    /// Whether the client wants no wait at all.
+    pub(super) fn is_impatient(&self) -> bool {
+        self.0 == Some(0)
     }
 }
 
@@ -80,6 +132,11 @@ impl InPath for actors::ReservationId {
         (Code::RESERVATION_NOT_FOUND, "this cannot be a reservation");
 }
 
+impl InPath for actors::OrderId {
+    const NAME: &'static str = "id";
+    const NOT_FOUND: (Code, &'static str) = (Code::ORDER_NOT_FOUND, "this cannot be an order");
+}
+
 /// A node in a path, by its whole id.
 pub(super) struct NodePath(pub(super) NodeId);
 
@@ -111,6 +168,16 @@ impl FromStr for ShardPath {
 /// A number as it is written by this service, so that one thing has one path.
 fn plain_number(text: &str) -> Option<u64> {
     text.parse().ok().filter(|number: &u64| number.to_string() == text)
+}
+
+impl InPath for PaymentId {
+    const NAME: &'static str = "id";
+    const NOT_FOUND: (Code, &'static str) = (Code::PAYMENT_NOT_FOUND, "this cannot be a payment");
+}
+
+impl InPath for ProviderName {
+    const NAME: &'static str = "provider";
+    const NOT_FOUND: (Code, &'static str) = (Code::NOT_FOUND, "there is no such provider");
 }
 
 impl InPath for NodePath {
@@ -228,6 +295,12 @@ impl Terms {
         self.key.as_ref().map(|key| keys::scope(key, credential, &self.method, path))
     }
 
+    /// As [`Self::scope`], of a request that must have a key.
+    pub(super) fn required_scope(&self, credential: Credential<'_>) -> Result<[u8; 16], ApiError> {
+        let detail = "this request moves money or stock, and needs an Idempotency-Key";
+        self.scope(credential).ok_or_else(|| ApiError::new(Code::IDEMPOTENCY_KEY_REQUIRED, detail))
+    }
+
     pub(super) fn envelope(&self, credential: Credential<'_>, body: &[u8]) -> Envelope {
         Envelope {
             deadline: self.deadline,
@@ -284,27 +357,48 @@ impl<T: Document> FromRequest<App> for JsonBody<T> {
 
     async fn from_request(request: Request<Body>, app: &App) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
-        let length = parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-        let length = length.and_then(|length| length.parse::<usize>().ok());
-        if length.is_some_and(|length| length > BODY_BYTES_MAX) {
-            return Err(body::too_large());
-        }
+        check_length(&parts.headers)?;
         let has_json = is_json(&parts.headers);
         if !has_json && (!T::MAY_BE_EMPTY || parts.headers.contains_key(CONTENT_TYPE)) {
             return Err(not_json());
         }
-        let class = parts.extensions.get().copied().unwrap_or(Class::Browse);
-        let awaited = AwaitedBody::begin(app, class)?;
-        let read = tokio::time::timeout(app.settings.body_timeout, body::read(body)).await;
-        let late = |_| ApiError::new(Code::REQUEST_TIMEOUT, "the body did not come in time");
-        let bytes = read.map_err(late)??;
-        awaited.end()?;
+        let bytes = whole(&parts, body, app).await?;
         if !has_json && !bytes.is_empty() {
             return Err(not_json());
         }
         let document = fields::read(&bytes)?;
         Ok(Self { bytes, document })
     }
+}
+
+/// A body as it was sent, for those who check a signature of it.
+pub(super) struct RawBody(pub(super) Bytes);
+
+impl FromRequest<App> for RawBody {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request<Body>, app: &App) -> Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        check_length(&parts.headers)?;
+        whole(&parts, body, app).await.map(Self)
+    }
+}
+
+fn check_length(headers: &HeaderMap) -> Result<(), ApiError> {
+    let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    let length = length.and_then(|length| length.parse::<usize>().ok());
+    let is_too_large = length.is_some_and(|length| length > BODY_BYTES_MAX);
+    if is_too_large { Err(body::too_large()) } else { Ok(()) }
+}
+
+async fn whole(parts: &Parts, body: Body, app: &App) -> Result<Bytes, ApiError> {
+    let class = parts.extensions.get().copied().unwrap_or(Class::Browse);
+    let awaited = AwaitedBody::begin(app, class)?;
+    let read = tokio::time::timeout(app.settings.body_timeout, body::read(body)).await;
+    let late = |_| ApiError::new(Code::REQUEST_TIMEOUT, "the body did not come in time");
+    let bytes = read.map_err(late)??;
+    awaited.end()?;
+    Ok(bytes)
 }
 
 fn not_json() -> ApiError {

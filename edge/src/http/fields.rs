@@ -69,6 +69,32 @@ pub(super) fn read<T: Document>(bytes: &[u8]) -> Result<T, ApiError> {
     faults.into_result(read)
 }
 
+/// Any object: what is in it is read later, over what there is already.
+pub(super) struct Changes;
+
+impl Document for Changes {
+    fn read(members: &mut Members<'_>, _: &mut Faults) -> Option<Self> {
+        members.members.clear();
+        Some(Self)
+    }
+}
+
+/// Reads a document with some of its members replaced; null takes one away.
+pub(super) fn read_changed<T: Document>(current: &[u8], changes: &[u8]) -> Result<T, ApiError> {
+    let (Json::Object(mut members), Json::Object(changes)) =
+        (Json::parse(current)?, Json::parse(changes)?)
+    else {
+        return Err(ApiError::internal());
+    };
+    for (name, value) in changes {
+        members.retain(|(known, _)| *known != name);
+        members.push((name, value));
+    }
+    let mut faults = Faults::default();
+    let read = object(Json::Object(members), None, &mut faults, T::read);
+    faults.into_result(read)
+}
+
 /// The members of one object; where it lies in the body only matters for faults.
 pub(super) struct Members<'a> {
     members: Vec<Member<'a>>,
@@ -129,6 +155,18 @@ impl<'a> Members<'a> {
         }
     }
 
+    /// A list of up to `max` values; none where the member is absent or null.
+    pub(super) fn list<T>(
+        &mut self,
+        name: &str,
+        max: usize,
+        faults: &mut Faults,
+        parse: impl Fn(Json<'a>) -> Result<T, Flaw>,
+    ) -> Option<Vec<T>> {
+        let parsed = self.optional(name, faults, |json| list(json, max, parse))?;
+        Some(parsed.unwrap_or_default())
+    }
+
     /// A list of objects, of 1 to `max` of them.
     pub(super) fn objects<T>(
         &mut self,
@@ -156,6 +194,26 @@ impl<'a> Members<'a> {
         (read.len() == n_elements).then_some(read)
     }
 
+    /// A list of 1 to `max` objects, of which each is read or refused for itself.
+    pub(super) fn each<T: Document>(
+        &mut self,
+        name: &str,
+        max: usize,
+        faults: &mut Faults,
+    ) -> Option<Vec<Result<T, ApiError>>> {
+        let elements = self.required(name, faults, |json| list(json, max, Ok))?;
+        if elements.is_empty() {
+            faults.add(name.to_owned(), flaw("out_of_range", "must have an element"));
+            return None;
+        }
+        let read_one = |json| {
+            let mut faults = Faults::default();
+            let read = object(json, None, &mut faults, T::read);
+            faults.into_result(read)
+        };
+        Some(elements.into_iter().map(read_one).collect())
+    }
+
     fn take(&mut self, name: &str) -> Option<Json<'a>> {
         let nth = self.members.iter().position(|(known, _)| known == name)?;
         Some(self.members.swap_remove(nth).1)
@@ -171,6 +229,55 @@ impl<'a> Members<'a> {
             None => name.to_owned(),
         }
     }
+}
+
+/// A list of up to `max` values. Of its elements the first fault is told.
+pub(super) fn list<'a, T>(
+    json: Json<'a>,
+    max: usize,
+    parse: impl Fn(Json<'a>) -> Result<T, Flaw>,
+) -> Result<Vec<T>, Flaw> {
+    let elements = match json {
+        Json::List(elements) if elements.len() <= max => elements,
+        Json::List(_) => {
+            return Err(flaw("out_of_range", format!("must have {max} elements at most")));
+        }
+        Json::Null
+        | Json::Bool(_)
+        | Json::Integer(_)
+        | Json::HugeInteger
+        | Json::Fraction
+        | Json::Text(_)
+        | Json::Object(_) => return Err(flaw("wrong_type", "must be a list")),
+    };
+    let parsed = elements.into_iter().enumerate().map(|(nth, json)| {
+        parse(json).map_err(|Flaw { code, detail }| flaw(code, format!("element {nth}: {detail}")))
+    });
+    parsed.collect()
+}
+
+/// An object inside of a value. Of its members the first fault is told.
+pub(super) fn inner<'a, T>(
+    json: Json<'a>,
+    read: impl FnOnce(&mut Members<'a>, &mut Faults) -> Option<T>,
+) -> Result<T, Flaw> {
+    let mut faults = Faults::default();
+    let read = object(json, None, &mut faults, read);
+    match (faults.0.into_iter().next(), read) {
+        (None, Some(read)) => Ok(read),
+        (Some(Fault::Field { param, code, detail }), _) => {
+            Err(flaw(code, format!("{param} {detail}")))
+        }
+        (Some(Fault::Stock { .. }), _) | (None, None) => Err(flaw("invalid", "is invalid")),
+    }
+}
+
+/// A text made a value whose error says what it takes.
+pub(super) fn made<T: TryFrom<String, Error: std::fmt::Display>>(
+    json: Json<'_>,
+) -> Result<T, Flaw> {
+    let text = text(json)?.into_owned();
+    text.try_into().map_err(|error: T::Error| flaw("invalid", error.to_string()))
 }
 
 pub(super) fn text(json: Json<'_>) -> Result<Cow<'_, str>, Flaw> {
@@ -258,6 +365,17 @@ mod tests {
         let pair = |body: &[u8]| read::<Pair>(body).ok();
         assert_eq!(pair(br#"{"note":"n","number":3}"#), Some(Pair(3, Some("n".to_owned()))));
         assert_eq!(pair(b""), None);
+    }
+
+    #[test]
+    fn changes_lie_over_what_there_is() {
+        let changed =
+            |changes: &[u8]| read_changed::<Pair>(br#"{"number":3,"note":"n"}"#, changes).ok();
+        assert_eq!(changed(b"{}"), Some(Pair(3, Some("n".to_owned()))));
+        assert_eq!(changed(br#"{"number":4}"#), Some(Pair(4, Some("n".to_owned()))));
+        assert_eq!(changed(br#"{"note":null}"#), Some(Pair(3, None)));
+        assert_eq!(changed(br#"{"number":null}"#), None);
+        assert_eq!(changed(br#"{"x":1}"#), None);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! What the domain's refusals are to HTTP. No catch-all arm: a new rule must choose its code here.
 
 use actors::SkuCode;
-use actors::domain::{cart, sku};
+use actors::domain::pricing::NotPriced;
+use actors::domain::{cart, entry, order, page, payment, sku};
 use cluster::placement::cluster as placement;
 
 use super::code::Code;
@@ -34,6 +35,65 @@ pub(super) fn of_cart(refusal: cart::Rejection) -> ApiError {
         Rejection::CatalogueStale => {
             ApiError::new(Code::CATALOGUE_STALE, "prices may be out of date at the moment")
         }
+        Rejection::CheckingOut { order } => {
+            ApiError::new(Code::CART_CHECKING_OUT, detail).at(format!("/store/v1/orders/{order}"))
+        }
+        Rejection::Ordered { order } => {
+            ApiError::new(Code::CART_ORDERED, detail).at(format!("/store/v1/orders/{order}"))
+        }
+        Rejection::Empty => ApiError::new(Code::CART_EMPTY, detail),
+        Rejection::NotPricedForOrder(why) => not_priced(&why, detail),
+    }
+}
+
+fn not_priced(why: &NotPriced, detail: String) -> ApiError {
+    match why {
+        NotPriced::UnknownSku { .. } => ApiError::new(Code::SKU_NOT_FOR_SALE, detail).about("sku"),
+        NotPriced::NoPrice { .. } => ApiError::new(Code::SKU_NOT_PRICED, detail).about("sku"),
+        NotPriced::UnknownShipping { .. }
+        | NotPriced::ShippingNotPriced { .. }
+        | NotPriced::NotShippedTo { .. } => {
+            ApiError::new(Code::SHIPPING_OPTION_UNFIT, detail).about("shipping_option")
+        }
+        NotPriced::LineTooLarge { .. } | NotPriced::TotalTooLarge => {
+            ApiError::new(Code::TOTAL_TOO_LARGE, detail)
+        }
+    }
+}
+
+pub(super) fn of_order(refusal: order::Rejection) -> ApiError {
+    use order::Rejection;
+    let detail = refusal.to_string();
+    match refusal {
+        Rejection::NotFound => ApiError::order_not_found(),
+        Rejection::NotConfirmed => ApiError::new(Code::ORDER_NOT_CONFIRMED, detail),
+        Rejection::Over => ApiError::new(Code::ORDER_OVER, detail),
+        Rejection::AlreadyShipped => ApiError::new(Code::ORDER_SHIPPED, detail),
+        Rejection::LineNotFound { .. } => {
+            ApiError::new(Code::LINE_NOT_FOUND, detail).about("items")
+        }
+        Rejection::TooMany { .. } => ApiError::new(Code::TOO_MANY_PIECES, detail).about("items"),
+        Rejection::NothingNamed | Rejection::NotPositive | Rejection::OtherCurrency { .. } => {
+            ApiError::new(Code::VALIDATION_FAILED, detail)
+        }
+        Rejection::NumberDiffers { .. } => {
+            ApiError::new(Code::NUMBER_DIFFERS, detail).about("number")
+        }
+        Rejection::NumberOutOfOrder { .. } => {
+            ApiError::new(Code::NUMBER_OUT_OF_ORDER, detail).about("number")
+        }
+        Rejection::ShipmentNotFound { .. } => ApiError::new(Code::SHIPMENT_NOT_FOUND, detail),
+        Rejection::ReturnNotFound { .. } => ApiError::new(Code::RETURN_NOT_FOUND, detail),
+        Rejection::RefundTooLarge { .. } => {
+            ApiError::new(Code::REFUND_TOO_LARGE, detail).about("amount")
+        }
+        Rejection::RefundDiffers => ApiError::new(Code::REFUND_DIFFERS, detail).about("amount"),
+        Rejection::TooManyEntries => ApiError::new(Code::ORDER_FULL, detail),
+        // Of what only carts ask for.
+        Rejection::AlreadyExists => {
+            tracing::error!(%refusal, "an order refused what no client asks for");
+            ApiError::internal()
+        }
     }
 }
 
@@ -60,6 +120,62 @@ pub(super) fn of_stock(refusal: sku::Rejection, sku: &SkuCode) -> ApiError {
         Rejection::Expired => ApiError::new(Code::RESERVATION_EXPIRED, detail),
         Rejection::AlreadyConfirmed => ApiError::new(Code::RESERVATION_CONFIRMED, detail),
         Rejection::HeldByAnother => ApiError::new(Code::RESERVATION_HELD_BY_ANOTHER, detail),
+    }
+}
+
+pub(super) fn of_payment(refusal: payment::Rejection) -> ApiError {
+    use payment::Rejection;
+    let detail = refusal.to_string();
+    match refusal {
+        Rejection::NotFound => ApiError::new(Code::PAYMENT_NOT_FOUND, detail),
+        Rejection::InvalidAmount => ApiError::new(Code::VALIDATION_FAILED, detail).about("amount"),
+        Rejection::NotAuthorised => ApiError::new(Code::PAYMENT_NOT_AUTHORISED, detail),
+        Rejection::Cancelled => ApiError::new(Code::PAYMENT_CANCELLED, detail),
+        Rejection::TooMuch { .. } => ApiError::new(Code::CAPTURE_TOO_LARGE, detail).about("amount"),
+        Rejection::DifferentAmount => ApiError::new(Code::CAPTURE_DIFFERS, detail).about("amount"),
+        Rejection::TooMany => ApiError::new(Code::TOO_MANY_CAPTURES, detail),
+        Rejection::AlreadyCaptured => ApiError::new(Code::PAYMENT_CAPTURED, detail),
+        // Of what only orders ask for.
+        Rejection::AlreadyOpened => {
+            tracing::error!(%refusal, "a payment refused what no operator asks for");
+            ApiError::internal()
+        }
+    }
+}
+
+pub(super) fn of_entry(refusal: entry::Rejection) -> ApiError {
+    use entry::Rejection;
+    let detail = refusal.to_string();
+    match refusal {
+        Rejection::CatalogueUnavailable => ApiError::new(Code::CATALOGUE_UNAVAILABLE, detail),
+        Rejection::UnknownParent { .. } => {
+            ApiError::new(Code::PARENT_NOT_FOUND, detail).about("parent")
+        }
+        Rejection::BelowItself => {
+            ApiError::new(Code::CATEGORY_BELOW_ITSELF, detail).about("parent")
+        }
+        Rejection::HasChildren { .. } => ApiError::new(Code::CATEGORY_NOT_EMPTY, detail),
+        Rejection::OtherKey => {
+            tracing::error!(%refusal, "an entry was sent to another");
+            ApiError::internal()
+        }
+    }
+}
+
+pub(super) fn of_page(refusal: page::Rejection) -> ApiError {
+    use page::Rejection;
+    let detail = refusal.to_string();
+    match refusal {
+        Rejection::CatalogueUnavailable => ApiError::new(Code::CATALOGUE_UNAVAILABLE, detail),
+        Rejection::OnAnotherPage { .. } => {
+            ApiError::new(Code::SKU_ON_ANOTHER_PAGE, detail).about("variants")
+        }
+        Rejection::OtherSlug
+        | Rejection::ForeignVariant { .. }
+        | Rejection::UnlistedVariant { .. } => {
+            tracing::error!(%refusal, "a page was sent what is not its own");
+            ApiError::internal()
+        }
     }
 }
 

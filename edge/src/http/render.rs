@@ -2,6 +2,8 @@
 
 pub(super) mod cart;
 pub(super) mod inventory;
+pub(super) mod order;
+pub(super) mod payment;
 
 use std::fmt::Display;
 
@@ -18,7 +20,7 @@ impl<T: Display> Serialize for Text<T> {
 }
 
 /// Money as the contract has it: whole minor units.
-struct MoneyJson(Money);
+pub(super) struct MoneyJson(pub(super) Money);
 
 impl Serialize for MoneyJson {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -1,6 +1,7 @@
 //! Instants as text: UTC, in microseconds.
 
 use std::fmt;
+use std::str::FromStr;
 
 use cluster::time::Timestamp;
 
@@ -16,6 +17,57 @@ impl fmt::Display for Rfc3339 {
         let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
         write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z")
     }
+}
+
+/// Text that is no instant.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct NotRfc3339;
+
+impl fmt::Display for NotRfc3339 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("must be an instant in UTC like 2026-01-31T23:59:59Z")
+    }
+}
+
+/// In UTC alone, from 1970 on, with up to six decimals of a second.
+impl FromStr for Rfc3339 {
+    type Err = NotRfc3339;
+
+    fn from_str(text: &str) -> Result<Self, NotRfc3339> {
+        parse(text).map(Self).ok_or(NotRfc3339)
+    }
+}
+
+fn parse(text: &str) -> Option<Timestamp> {
+    let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
+    let (time, decimals) = time.split_once('.').unwrap_or((time, "0"));
+    let [year, month, day] = numbers(date, '-', [4, 2, 2])?;
+    let [hour, minute, second] = numbers(time, ':', [2, 2, 2])?;
+    let is_plain =
+        (1..=6).contains(&decimals.len()) && decimals.bytes().all(|it| it.is_ascii_digit());
+    let fits = year >= 1970 && hour < 24 && minute < 60 && second < 60;
+    if !is_plain || !fits {
+        return None;
+    }
+    // A guess that is never late, then forward: a year is at most 366 days long.
+    let guess = (year - 1970) * 365 + month.saturating_sub(1) * 28 + day.saturating_sub(1);
+    let days = (guess..guess + 3_000).find(|days| civil(*days) == (year, month, day))?;
+    let micros = format!("{decimals:0<6}").parse::<u64>().ok()?;
+    let seconds = ((days * 24 + hour) * 60 + minute) * 60 + second;
+    Some(Timestamp::from_micros(seconds * 1_000_000 + micros))
+}
+
+/// Three numbers of so many digits each.
+fn numbers(text: &str, between: char, digits: [usize; 3]) -> Option<[u64; 3]> {
+    let mut parts = text.split(between);
+    let mut read = |n_digits: usize| {
+        let part = parts.next()?;
+        let is_plain = part.len() == n_digits && part.bytes().all(|it| it.is_ascii_digit());
+        if is_plain { part.parse().ok() } else { None }
+    };
+    let [first, second, third] = digits;
+    let numbers = [read(first)?, read(second)?, read(third)?];
+    parts.next().is_none().then_some(numbers)
 }
 
 /// Year, month and day of the nth day since 1970.
@@ -59,6 +111,33 @@ mod tests {
         check(1_709_164_800, "2024-02-29T00:00:00");
         check(4_107_542_400, "2100-03-01T00:00:00");
         check(1_234_567_890, "2009-02-13T23:31:30");
+    }
+
+    #[test]
+    fn a_text_is_read_back() {
+        for micros in [0, 1, 951_782_399_000_000, 4_107_542_400_000_001, 32_503_680_000_000_000] {
+            let at = Timestamp::from_micros(micros);
+            let read: Rfc3339 = Rfc3339(at).to_string().parse().unwrap();
+            assert_eq!(read.0, at);
+        }
+        let half: Rfc3339 = "1970-01-01T00:00:00.5Z".parse().unwrap();
+        assert_eq!(half.0.as_micros(), 500_000);
+        for bad in [
+            "",
+            "2026-01-31",
+            "2026-01-31T00:00:00",
+            "2026-01-31T00:00:00+01:00",
+            "2026-02-30T00:00:00Z",
+            "2026-00-01T00:00:00Z",
+            "2026-13-01T00:00:00Z",
+            "2026-01-01T24:00:00Z",
+            "2026-01-01T00:00:00.Z",
+            "2026-01-01T00:00:00.1234567Z",
+            "1969-12-31T23:59:59Z",
+            "+026-01-01T00:00:00Z",
+        ] {
+            assert_eq!(bad.parse::<Rfc3339>().err(), Some(NotRfc3339), "{bad}");
+        }
     }
 
     #[test]

@@ -1,23 +1,68 @@
 //! Every route on one screen.
 
+use actors::{Category, PriceList, Seller, ShippingOption, TaxRate};
 use axum::Router;
 use axum::handler::Handler;
 use axum::routing::{MethodRouter, any_service, get, post, put};
 
-use super::Endpoint;
+use super::Endpoint as E;
 use super::app::App;
 use super::middleware::rim::RimLayer;
-use super::routes::{cart, inventory, merge, nodes, shards, system};
+use super::routes::entries::{self, Resource};
+use super::routes::{
+    cart, checkout, inventory, merge, nodes, orders, payment, products, shards, store, system,
+};
+
+type Routes = Vec<(E, MethodRouter<App>)>;
 
 /// The whole API.
 pub fn router(app: App) -> Router {
-    use Endpoint as E;
-    let routes = [
+    let mut router = Router::new();
+    for (endpoint, methods) in [store(), admin(), system()].into_iter().flatten() {
+        let methods: MethodRouter<App> = methods.fallback(system::method_not_allowed);
+        let rim = RimLayer::new(app.clone(), endpoint);
+        router = router.route(endpoint.path(), methods.layer(rim));
+    }
+    let unmatched = system::not_found.layer(RimLayer::new(app.clone(), E::Unmatched));
+    router.fallback_service(any_service(unmatched.with_state(app.clone()))).with_state(app)
+}
+
+/// What shoppers ask for, and those who take their money.
+fn store() -> Routes {
+    vec![
+        (E::StoreProducts, get(store::list)),
+        (E::StoreProduct, get(store::show)),
+        (E::StoreCategories, get(store::categories)),
         (E::Carts, post(cart::create)),
         (E::Cart, get(cart::show).delete(cart::delete)),
         (E::CartItems, post(cart::add_items)),
         (E::CartItem, put(cart::set_quantity).delete(cart::remove_item)),
         (E::CartMerge, post(merge::merge)),
+        (E::CartCheckout, post(checkout::check_out)),
+        (E::Order, get(orders::show)),
+        (E::OrderTimeline, get(orders::timeline)),
+        (E::OrderCancel, post(orders::cancel_own)),
+        (E::OrderReturns, post(orders::ask_return)),
+        (E::PaymentHook, post(payment::take_notice)),
+    ]
+}
+
+/// What merchants ask for.
+fn admin() -> Routes {
+    vec![
+        (E::AdminProducts, get(products::list).post(products::create)),
+        (E::AdminProduct, one_product()),
+        (E::AdminProductsBulk, post(products::bulk)),
+        (E::AdminCategories, all::<Category>()),
+        (E::AdminCategory, one::<Category>()),
+        (E::PriceLists, all::<PriceList>()),
+        (E::PriceList, one::<PriceList>()),
+        (E::TaxRates, all::<TaxRate>()),
+        (E::TaxRate, one::<TaxRate>()),
+        (E::Sellers, all::<Seller>()),
+        (E::Seller, one::<Seller>()),
+        (E::ShippingOptions, all::<ShippingOption>()),
+        (E::ShippingOption, one::<ShippingOption>()),
         (E::Inventory, get(inventory::show)),
         (E::InventoryAdjust, post(inventory::adjust)),
         (E::InventorySet, post(inventory::set)),
@@ -25,6 +70,22 @@ pub fn router(app: App) -> Router {
         (E::InventoryReservationConfirm, post(inventory::confirm)),
         (E::InventoryReservationRelease, post(inventory::release)),
         (E::InventoryLedger, get(inventory::list_ledger)),
+        (E::AdminOrder, get(orders::show_any)),
+        (E::AdminOrderCancel, post(orders::cancel)),
+        (E::AdminOrderFulfilments, post(orders::fulfil)),
+        (E::AdminOrderDeliver, post(orders::deliver)),
+        (E::AdminOrderReceiveReturn, post(orders::receive_return)),
+        (E::AdminOrderRefunds, post(orders::refund)),
+        (E::AdminOrderNotes, post(orders::add_note)),
+        (E::Payment, get(payment::show)),
+        (E::PaymentCapture, post(payment::capture)),
+        (E::PaymentVoid, post(payment::void)),
+    ]
+}
+
+/// What operators ask for, and what watches over the service.
+fn system() -> Routes {
+    vec![
         (E::Cluster, get(nodes::show)),
         (E::NodeDrain, post(nodes::drain)),
         (E::NodeResume, post(nodes::resume)),
@@ -36,13 +97,22 @@ pub fn router(app: App) -> Router {
         (E::Health, get(system::health)),
         (E::Readiness, get(system::readiness)),
         (E::Metrics, get(system::metrics)),
-    ];
-    let mut router = Router::new();
-    for (endpoint, methods) in routes {
-        let methods: MethodRouter<App> = methods.fallback(system::method_not_allowed);
-        let rim = RimLayer::new(app.clone(), endpoint);
-        router = router.route(endpoint.path(), methods.layer(rim));
-    }
-    let unmatched = system::not_found.layer(RimLayer::new(app.clone(), E::Unmatched));
-    router.fallback_service(any_service(unmatched.with_state(app.clone()))).with_state(app)
+    ]
+}
+
+fn one_product() -> MethodRouter<App> {
+    get(products::show).put(products::replace).patch(products::change).delete(products::remove)
+}
+
+/// The methods of a list of entries.
+fn all<R: Resource>() -> MethodRouter<App> {
+    get(entries::list::<R>).post(entries::create::<R>)
+}
+
+/// The methods of one entry.
+fn one<R: Resource>() -> MethodRouter<App> {
+    get(entries::show::<R>)
+        .put(entries::replace::<R>)
+        .patch(entries::change::<R>)
+        .delete(entries::remove::<R>)
 }

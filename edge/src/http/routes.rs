@@ -1,9 +1,16 @@
 //! The handlers, one resource a file.
 
+pub(super) mod books;
 pub(super) mod cart;
+pub(super) mod checkout;
 pub(super) mod documents;
+pub(super) mod entries;
 pub(super) mod inventory;
 pub(super) mod merge;
 pub(super) mod nodes;
+pub(super) mod orders;
+pub(super) mod payment;
+pub(super) mod products;
 pub(super) mod shards;
+pub(super) mod store;
 pub(super) mod system;

@@ -8,13 +8,16 @@
 
 mod carts;
 mod catalogue;
+mod checkout;
 mod concurrency;
 mod conventions;
 mod fuzz;
 mod idempotency;
 mod inventory;
 mod malformed;
+mod merchants;
 mod overload;
+mod payments;
 mod server;
 mod shop;
 mod topology;

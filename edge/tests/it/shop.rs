@@ -3,17 +3,18 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use actors::{Cart, Currency, Listing, Money, PriceBook, ProductName, Sku};
+use actors::{BookReader, Currency, Listing, Money, PriceBook, ProductName};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use bytes::Bytes;
 use cluster::entity::Catalogue;
+use cluster::fabric::Fabric;
 use cluster::runtime::node::{Node, NodeConfig};
-use cluster::shard::kind::Kinds;
 use edge::http::app::{App, OperatorToken, Settings, Signals};
 use edge::http::router::router;
 use edge::metrics::EdgeMetrics;
+use edge::providers::payment::Providers;
 use http_body_util::BodyExt;
 use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
@@ -45,17 +46,33 @@ impl Shop {
         Self::open_with(|_| {}).await
     }
 
+    /// With these payment providers.
+    pub(crate) async fn open_with_payments(providers: Providers) -> Self {
+        Self::open_on(Some(providers), |config| config.catalogue = Some(catalogue()), |_| {}).await
+    }
+
     pub(crate) async fn open_with(choose: impl FnOnce(&mut Settings)) -> Self {
+        Self::open_on(None, |config| config.catalogue = Some(catalogue()), choose).await
+    }
+
+    /// With nothing for sale yet, and a catalogue that merchants write.
+    pub(crate) async fn open_empty() -> Self {
+        Self::open_on(None, |config| config.reader = Some(Arc::new(BookReader)), |_| {}).await
+    }
+
+    async fn open_on(
+        payments: Option<Providers>,
+        catalogue: impl FnOnce(&mut NodeConfig),
+        choose: impl FnOnce(&mut Settings),
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let config = NodeConfig {
+        let mut config = NodeConfig {
             n_shards: Some(4),
             segment_bytes: 1 << 20,
-            catalogue: Some(catalogue()),
-            ..NodeConfig::new(
-                folder.path().to_owned(),
-                Kinds::default().with::<Cart>().with::<Sku>(),
-            )
+            ports: payments.iter().map(|all| Arc::new(all.clone()) as _).collect(),
+            ..NodeConfig::new(folder.path().to_owned(), actors::all_kinds())
         };
+        catalogue(&mut config);
         let mut registry = Registry::default();
         let node = Node::start(config, &mut registry).await.unwrap();
         node.ready().await;
@@ -70,6 +87,7 @@ impl Shop {
         let mut settings = Settings::new(currency("EUR"));
         let token = OPERATOR.strip_prefix("Bearer ").unwrap().to_owned();
         settings.operator_token = Some(OperatorToken::try_from(token).unwrap());
+        settings.payment_providers = payments;
         choose(&mut settings);
         let app = App::new(
             node.fabric(),
@@ -80,6 +98,10 @@ impl Shop {
             Arc::new(registry),
         );
         Self { router: router(app), metrics, pressure, is_ready, node, _folder: folder }
+    }
+
+    pub(crate) fn fabric(&self) -> Fabric {
+        self.node.fabric()
     }
 
     pub(crate) async fn close(self) {

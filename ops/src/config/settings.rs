@@ -5,6 +5,9 @@
 
 use std::fmt;
 
+/// Where most systems keep the roots they trust.
+const ROOTS_DEFAULT: &str = "/etc/ssl/certs/ca-certificates.crt";
+
 /// Names the settings file in the environment.
 pub const ENVIRONMENT_CONFIG: &str = "OMNICART_CONFIG";
 
@@ -32,6 +35,9 @@ pub enum Setting {
     Zone,
     Certificates,
     Join,
+    PaymentProvider,
+    PaymentSecrets,
+    PaymentRoots,
 }
 
 /// A setting as people see it.
@@ -44,7 +50,7 @@ pub struct Description {
 }
 
 impl Setting {
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 25] = [
         Self::Listen,
         Self::Data,
         Self::Shards,
@@ -67,6 +73,9 @@ impl Setting {
         Self::Zone,
         Self::Certificates,
         Self::Join,
+        Self::PaymentProvider,
+        Self::PaymentSecrets,
+        Self::PaymentRoots,
     ];
 
     pub const fn describe(self) -> Description {
@@ -93,6 +102,9 @@ impl Setting {
             Self::Zone => ("zone", "NAME", Some("default")),
             Self::Certificates => ("certificates", "FOLDER", None),
             Self::Join => ("join", "HOST:PORT[,…]", None),
+            Self::PaymentProvider => ("payment-provider", "NAME=KIND+URL[,…]", None),
+            Self::PaymentSecrets => ("payment-secrets", "FOLDER", None),
+            Self::PaymentRoots => ("payment-roots", "FILE", Some(ROOTS_DEFAULT)),
         };
         Description { name, value, default, help: self.help() }
     }
@@ -139,6 +151,13 @@ impl Setting {
                 "Folder of `omnicart certs node`; without it all nodes are on this machine"
             }
             Self::Join => "The meshes of members, to join their cluster with a new folder",
+            Self::PaymentProvider => {
+                "Who takes payments, such as simulator=simulator+http://127.0.0.1:7690"
+            }
+            Self::PaymentSecrets => {
+                "Folder of the providers' secrets: NAME.notices is what NAME signs notices with, NAME.key what it is called with"
+            }
+            Self::PaymentRoots => "PEM file of the roots that prove the names of https providers",
         }
     }
 
@@ -155,6 +174,11 @@ impl Setting {
     /// A secret has no flag, because flags are seen by every user of the machine.
     pub const fn is_secret(self) -> bool {
         matches!(self, Self::OperatorToken)
+    }
+
+    /// What adds up where it is given more than once.
+    pub const fn is_list(self) -> bool {
+        matches!(self, Self::Join | Self::PaymentProvider)
     }
 
     pub(super) fn from_key(key: &str) -> Option<Self> {

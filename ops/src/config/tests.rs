@@ -86,7 +86,9 @@ fn every_setting_is_read_from_the_file() {
                 log_format = 'json'\nlog_level = 'info,cluster=debug'\nshutdown_grace = '1s'\n\
                 request_timeout = '2s'\ncart_creation_rate = 7\n\
                 mesh_listen = '127.0.0.1:7702'\nnode_number = 2\nadvertise = 'two.example:7702'\n\
-                zone = 'east'\ncertificates = 'c2'\njoin = 'one.example:7701, 127.0.0.1:7703'";
+                zone = 'east'\ncertificates = 'c2'\njoin = 'one.example:7701, 127.0.0.1:7703'\n\
+                payment_provider = 'sim=simulator+http://127.0.0.1:1'\npayment_secrets = 's'\n\
+                payment_roots = 'r'";
     let given = GivenSettings { file: Some(file), ..GivenSettings::default() };
     let raw = given.raw().unwrap();
     for setting in Setting::ALL {
@@ -99,6 +101,8 @@ fn every_setting_is_read_from_the_file() {
     assert_eq!(config.log_format, LogFormat::Json);
     assert!(config.operator_token.is_some());
     assert_eq!(config.request_timeout, Duration::from_secs(2));
+    assert_eq!(config.payment_providers.len(), 1);
+    assert_eq!(config.payment_secrets, Some("s".into()));
     let mesh = config.mesh.unwrap();
     assert_eq!((mesh.number.get(), mesh.zone.as_str()), (2, "east"));
     assert_eq!(mesh.advertise, "two.example:7702");

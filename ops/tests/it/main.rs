@@ -15,6 +15,7 @@ mod crash;
 mod fleet;
 mod folders;
 mod old_folders;
+mod payment_simulator;
 mod refusals;
 mod rotation;
 mod server;

@@ -72,6 +72,18 @@ impl Existing {
                 self.updated_at = *at;
             }
             Event::OfferRepeated { attempt, at: _ } => self.offers.repeat_last(*attempt),
+            Event::CheckoutBegun { order, at } => {
+                self.status = Status::CheckingOut { order: *order };
+                self.updated_at = *at;
+            }
+            Event::Ordered { order, at } => {
+                self.status = Status::Ordered { order: *order };
+                self.updated_at = *at;
+            }
+            Event::Reopened { order: _, at } => {
+                self.status = Status::Open;
+                self.updated_at = *at;
+            }
         }
     }
 

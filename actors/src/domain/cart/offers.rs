@@ -117,7 +117,11 @@ impl Offers {
                 let last = offers.last().filter(|last| is_open(last) && last.into == into);
                 last.is_some() && open.len() == 1
             }
-            Status::Open | Status::MergedAway { .. } | Status::Deleted => open.is_empty(),
+            Status::Open
+            | Status::MergedAway { .. }
+            | Status::Deleted
+            | Status::CheckingOut { .. }
+            | Status::Ordered { .. } => open.is_empty(),
         };
         if is_right { Ok(Self(offers)) } else { Err("a cart is merging without an open offer") }
     }
@@ -184,7 +188,12 @@ fn text_bytes(why: &Rejection) -> usize {
         | Rejection::TooManyLines
         | Rejection::TotalTooLarge
         | Rejection::CatalogueUnavailable
-        | Rejection::CatalogueStale => 0,
+        | Rejection::CatalogueStale
+        | Rejection::CheckingOut { .. }
+        | Rejection::Ordered { .. }
+        | Rejection::Empty
+        // Of checkouts alone: none is ever an offer's answer.
+        | Rejection::NotPricedForOrder(_) => 0,
     }
 }
 

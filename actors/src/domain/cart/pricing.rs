@@ -4,11 +4,13 @@
 
 use std::collections::BTreeMap;
 
-use cluster::entity::{Context, NoCatalogue};
+use cluster::entity::{Catalogue, Context, NoCatalogue};
+use cluster::time::Timestamp;
 
 use super::{Cart, Event, Existing, Line, Rejection};
 use crate::domain::catalogue::PriceBook;
 use crate::domain::ids::SkuCode;
+use crate::domain::pricing::PricingTerms;
 use crate::domain::quantity::Quantity;
 
 impl Cart {
@@ -39,15 +41,11 @@ impl Existing {
         wanted: BTreeMap<SkuCode, Quantity>,
         ctx: &Context<'_>,
     ) -> Result<Vec<Event>, Rejection> {
-        let catalogue = ctx.catalogue.map_err(|none| match none {
-            NoCatalogue::Absent => Rejection::CatalogueUnavailable,
-            NoCatalogue::Stale => Rejection::CatalogueStale,
-        })?;
-        let book: &PriceBook = catalogue.content().ok_or(Rejection::CatalogueUnavailable)?;
+        let (book, catalogue) = book_of(ctx)?;
         let mut after = self.lines.clone();
         let mut events = vec![];
         for (sku, quantity) in wanted {
-            let line = self.priced(book, sku, quantity)?;
+            let line = self.priced(book, sku, quantity, ctx.now)?;
             if !after.has(&line) {
                 events.push(line.clone().into_event(catalogue.index, ctx.now));
                 after.set(line);
@@ -67,12 +65,24 @@ impl Existing {
         book: &PriceBook,
         sku: SkuCode,
         quantity: Quantity,
+        at: Timestamp,
     ) -> Result<Line, Rejection> {
         let Some(listing) = book.listing(&sku) else { return Err(Rejection::UnknownSku { sku }) };
         let currency = self.currency;
-        let Some(unit_price) = listing.price_in(currency) else {
+        let terms = PricingTerms { currency, group: None, at, destination: None, shipping: None };
+        let Ok(unit_price) = book.unit_price(&terms, &sku) else {
             return Err(Rejection::NotPriced { sku, currency });
         };
         Ok(Line { sku, name: listing.name().clone(), unit_price, quantity })
     }
+}
+
+/// What everything is priced from, if this node may price.
+pub(super) fn book_of<'a>(ctx: &Context<'a>) -> Result<(&'a PriceBook, &'a Catalogue), Rejection> {
+    let catalogue = ctx.catalogue.map_err(|none| match none {
+        NoCatalogue::Absent => Rejection::CatalogueUnavailable,
+        NoCatalogue::Stale => Rejection::CatalogueStale,
+    })?;
+    let book = catalogue.content().ok_or(Rejection::CatalogueUnavailable)?;
+    Ok((book, catalogue))
 }

@@ -163,6 +163,10 @@ impl World {
                 | Event::Deleted { .. }
                 | Event::LinesOffered { .. }
                 | Event::OfferRepeated { .. } => {}
+                // `order` has its own.
+                Event::CheckoutBegun { .. } | Event::Ordered { .. } | Event::Reopened { .. } => {
+                    panic!("nobody checked out")
+                }
             }
         }
     }

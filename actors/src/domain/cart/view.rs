@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Existing, Line, MergeRefused, Offer, OfferNumber, OfferOutcome, OfferView};
 use crate::domain::catalogue::ProductName;
-use crate::domain::ids::{CartAccess, CartId, SkuCode};
+use crate::domain::ids::{CartAccess, CartId, OrderId, SkuCode};
 use crate::domain::money::{Currency, Money};
 use crate::domain::quantity::Quantity;
 
@@ -49,6 +49,13 @@ pub enum Status {
         into: CartId,
     },
     Deleted,
+    /// Frozen until the order is confirmed or comes to nothing.
+    CheckingOut {
+        order: OrderId,
+    },
+    Ordered {
+        order: OrderId,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

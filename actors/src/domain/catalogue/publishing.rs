@@ -1,7 +1,8 @@
 //! What a catalogue lacks of a book, as steps that make it so.
 //!
 //! **Invariants:** the steps are the difference and nothing more, so none are left once they were
-//! taken, whoever took them.
+//! taken, whoever took them. What is on a page is that page's affair: it is neither replaced nor
+//! withdrawn.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -23,7 +24,9 @@ pub fn steps(from: &PriceBook, to: &PriceBook) -> Vec<Step> {
     if from.default_currency != to.default_currency {
         steps.push(Step::SetDefaultCurrency(to.default_currency));
     }
-    let (mut old, mut new) = (from.listings().peekable(), to.listings().peekable());
+    let is_on_page = |sku: &SkuCode| from.any_listing(sku).is_some_and(|it| it.page().is_some());
+    let mut old = from.listings().filter(|listing| listing.page().is_none()).peekable();
+    let mut new = to.listings().filter(|listing| !is_on_page(listing.sku())).peekable();
     loop {
         let order = match (old.peek(), new.peek()) {
             (Some(old), Some(new)) => old.sku().cmp(new.sku()),
@@ -74,6 +77,14 @@ mod tests {
             withdraw("f"),
         ];
         assert_eq!(steps(&from, &to), expected);
+    }
+
+    #[test]
+    fn what_is_on_a_page_stays_as_it_is() {
+        let on_page = listing("b", 7).on_page(Some("teas".parse().unwrap()));
+        let from = PriceBook::new(Currency::EURO, vec![listing("a", 1), on_page]).unwrap();
+        assert_eq!(steps(&from, &book("EUR", &[("a", 1)])), []);
+        assert_eq!(steps(&from, &book("EUR", &[("a", 1), ("b", 2)])), []);
     }
 
     #[test]

@@ -77,6 +77,7 @@ impl Account {
                 });
                 assert_ne!(*end, End::Sold, "released what was sold");
             }
+            Command::ForOrder { .. } => panic!("orders have properties of their own"),
             Command::TakeOver { id, holder } => {
                 let held = self.held.get_mut(id).unwrap();
                 let is_free = held.holder.is_none() || held.expires_at.is_some();

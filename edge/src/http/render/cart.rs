@@ -53,6 +53,8 @@ const fn status(status: Status) -> &'static str {
         Status::Merging { .. } => "merging",
         Status::MergedAway { .. } => "merged",
         Status::Deleted => "deleted",
+        Status::CheckingOut { .. } => "checking_out",
+        Status::Ordered { .. } => "ordered",
     }
 }
 

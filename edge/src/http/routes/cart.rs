@@ -76,7 +76,10 @@ async fn look_up(
     let view = view.filter(|view| view.access == cart.token.access());
     let view = view.ok_or_else(ApiError::cart_not_found)?;
     match view.status {
-        Status::Open | Status::Merging { .. } => Ok((view, viewed.provenance)),
+        Status::Open
+        | Status::Merging { .. }
+        | Status::CheckingOut { .. }
+        | Status::Ordered { .. } => Ok((view, viewed.provenance)),
         Status::MergedAway { into } => Err(refusals::of_cart(Rejection::MergedAway { into })),
         Status::Deleted => Err(ApiError::cart_not_found()),
     }

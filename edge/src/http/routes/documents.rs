@@ -1,7 +1,9 @@
 //! The bodies that clients send.
 
 use actors::domain::cart::MergeStrategy;
-use actors::{Cart, CartId, Currency, Delta, Quantity, Reason, ReservationId, SkuCode, Units};
+use actors::{
+    Cart, CartId, Currency, Delta, Money, Payment, Quantity, Reason, ReservationId, SkuCode, Units,
+};
 use cluster::ids::NodeId;
 use cluster::placement::cluster::Fewer;
 
@@ -51,7 +53,7 @@ impl Document for AddItems {
     }
 }
 
-fn item(members: &mut Members<'_>, faults: &mut Faults) -> Option<(SkuCode, Quantity)> {
+pub(super) fn item(members: &mut Members<'_>, faults: &mut Faults) -> Option<(SkuCode, Quantity)> {
     let sku = members.required("sku", faults, parsed);
     let quantity = members.required("quantity", faults, quantity);
     sku.zip(quantity)
@@ -152,6 +154,32 @@ impl Document for ReserveStock {
     }
 }
 
+/// `{amount: {amount, currency}}`
+pub(in crate::http) struct CapturePayment {
+    pub(in crate::http) amount: Money,
+}
+
+impl Document for CapturePayment {
+    fn read(members: &mut Members<'_>, faults: &mut Faults) -> Option<Self> {
+        Some(Self { amount: members.required("amount", faults, money)? })
+    }
+}
+
+pub(super) fn money(json: Json<'_>) -> Result<Money, Flaw> {
+    let wrong = || flaw("wrong_type", "must be an object of amount and currency");
+    let Json::Object(members) = json else { return Err(wrong()) };
+    let (mut minor, mut currency) = (None, None);
+    for (name, value) in members {
+        match &*name {
+            "amount" => minor = Some(integer(value, 1, Payment::AMOUNT_MAX)?),
+            "currency" => currency = Some(parsed(value)?),
+            _ => return Err(wrong()),
+        }
+    }
+    let (minor, currency) = minor.zip(currency).ok_or_else(wrong)?;
+    Ok(Money { minor, currency })
+}
+
 /// `{accept_fewer?}`
 pub(in crate::http) struct RemoveNode {
     pub(in crate::http) fewer: Fewer,
@@ -192,12 +220,17 @@ fn small(json: Json<'_>, min: u32, max: u32) -> Result<u32, Flaw> {
 }
 
 fn reason(json: Json<'_>) -> Result<Reason, Flaw> {
+    words(json)
+}
+
+/// Free text, in which people may write what must never be stored.
+pub(super) fn words<T: TryFrom<String, Error: std::fmt::Display>>(
+    json: Json<'_>,
+) -> Result<T, Flaw> {
     let text = text(json)?;
     if card_number::is_in(&text) {
         let detail = "looks like it holds a card number, which is never stored";
         return Err(flaw(Code::CARD_NUMBER_REFUSED.name, detail));
     }
-    text.into_owned()
-        .try_into()
-        .map_err(|error: actors::domain::sku::InvalidReason| flaw("invalid", error.to_string()))
+    text.into_owned().try_into().map_err(|error: T::Error| flaw("invalid", error.to_string()))
 }

@@ -233,9 +233,14 @@ impl Carts {
                 OfferOutcome::Refused(why) => wanted(offer.into) && may_refuse_lines(why),
                 OfferOutcome::Open | OfferOutcome::Taken => false,
             },
-            (Status::MergedAway { .. }, None) | (Status::Merging { .. } | Status::Deleted, _) => {
-                false
-            }
+            (Status::MergedAway { .. }, None)
+            | (
+                Status::Merging { .. }
+                | Status::Deleted
+                | Status::CheckingOut { .. }
+                | Status::Ordered { .. },
+                _,
+            ) => false,
         };
         if right { Ok(()) } else { Err(format!("cart {cart} ended as {view:?}")) }
     }

@@ -76,7 +76,10 @@ fn is_step(deed: Deed, before: Option<&View>, after: &View) -> bool {
         Deed::Merge { into } => match after.status {
             Status::Merging { into: target } => target == id(into) && (!was_open || leads(&found)),
             Status::MergedAway { into: target } => target == id(into) && left.is_empty(),
-            Status::Open | Status::Deleted => false,
+            Status::Open
+            | Status::Deleted
+            | Status::CheckingOut { .. }
+            | Status::Ordered { .. } => false,
         },
         Deed::Look => true,
     }

@@ -1,0 +1,142 @@
+//! The bytes of orders and of their numbers.
+
+use cluster::entity::{DecodeError, Wire};
+use cluster::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{damaged, encode, latest};
+use crate::domain::ids::{CartAccess, CartId, PaymentId};
+use crate::domain::order::{
+    self, Existing, Funds, LineState, Note, Order, Placed, RefundRecord, Return, Settlement,
+    Shipment, Stage, Timeline,
+};
+use crate::domain::order_numbers::{self, OrderNumber, OrderNumbers};
+use crate::domain::pricing::Totals;
+
+const RECORD: &str = "an order's record";
+
+/// Gives a type its byte form.
+macro_rules! wire {
+    ($($type:ty: $what:literal),* $(,)?) => {
+        $(impl Wire for $type {
+            fn to_bytes(&self) -> Vec<u8> {
+                encode(self)
+            }
+
+            fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
+                latest($what, bytes)
+            }
+        })*
+    };
+}
+
+wire! {
+    order::Command: "an order's command",
+    order::Event: "an order's event",
+    order::Rejection: "an order's rejection",
+    order::Query: "an order's query",
+    order::Lookup: "an order's view",
+    order_numbers::Command: "a command to order numbers",
+    order_numbers::Event: "an event of order numbers",
+    order_numbers::Rejection: "a rejection of order numbers",
+    order_numbers::Query: "a query of order numbers",
+    order_numbers::View: "a view of order numbers",
+}
+
+#[derive(Serialize, Deserialize)]
+struct OrderRecordV1 {
+    existing: Option<ExistingV1>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ExistingV1 {
+    cart: CartId,
+    access: CartAccess,
+    payment: PaymentId,
+    number: Option<OrderNumber>,
+    placed: Placed,
+    stage: Stage,
+    lines: Vec<LineState>,
+    totals: Totals,
+    money: Funds,
+    shipments: Vec<Shipment>,
+    returns: Vec<Return>,
+    refunds: Vec<RefundRecord>,
+    notes: Vec<Note>,
+    settlement: Option<Settlement>,
+    timeline: Timeline,
+    updated_at: Timestamp,
+}
+
+pub(crate) fn to_record(order: &Order) -> Vec<u8> {
+    let existing = order.existing.as_deref().cloned().map(|order| ExistingV1 {
+        cart: order.cart,
+        access: order.access,
+        payment: order.payment,
+        number: order.number,
+        placed: order.placed,
+        stage: order.stage,
+        lines: order.lines,
+        totals: order.totals,
+        money: order.money,
+        shipments: order.shipments,
+        returns: order.returns,
+        refunds: order.refunds,
+        notes: order.notes,
+        settlement: order.settlement,
+        timeline: order.timeline,
+        updated_at: order.updated_at,
+    });
+    encode(&OrderRecordV1 { existing })
+}
+
+pub(crate) fn from_record(bytes: &[u8]) -> Result<Order, DecodeError> {
+    let OrderRecordV1 { existing } = latest(RECORD, bytes)?;
+    Ok(Order { existing: existing.map(existing_from).transpose()?.map(Box::new) })
+}
+
+fn existing_from(record: ExistingV1) -> Result<Existing, DecodeError> {
+    if record.lines.len() != record.placed.lines().len() {
+        return Err(damaged(RECORD, "an order does not know the stock of each line"));
+    }
+    let entries =
+        [record.shipments.len(), record.returns.len(), record.refunds.len(), record.notes.len()];
+    if entries.iter().any(|n| *n > Order::ENTRIES_MAX) {
+        return Err(damaged(RECORD, "an order has too many shipments, returns, refunds or notes"));
+    }
+    if !record.money.is_sound(record.placed.currency()) {
+        return Err(damaged(RECORD, "more of an order is refunded than was captured"));
+    }
+    Ok(Existing {
+        cart: record.cart,
+        access: record.access,
+        payment: record.payment,
+        number: record.number,
+        placed: record.placed,
+        stage: record.stage,
+        lines: record.lines,
+        totals: record.totals,
+        money: record.money,
+        shipments: record.shipments,
+        returns: record.returns,
+        refunds: record.refunds,
+        notes: record.notes,
+        settlement: record.settlement,
+        timeline: record.timeline,
+        updated_at: record.updated_at,
+    })
+}
+
+#[derive(Serialize, Deserialize)]
+struct NumbersRecordV1 {
+    given: u64,
+}
+
+pub(crate) fn numbers_to_record(numbers: &OrderNumbers) -> Vec<u8> {
+    encode(&NumbersRecordV1 { given: numbers.given })
+}
+
+pub(crate) fn numbers_from_record(bytes: &[u8]) -> Result<OrderNumbers, DecodeError> {
+    let NumbersRecordV1 { given } = latest("a record of order numbers", bytes)?;
+    Ok(OrderNumbers { given })
+}

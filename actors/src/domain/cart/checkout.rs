@@ -1,0 +1,88 @@
+//! A cart becomes an order.
+//!
+//! **Invariants:** what is ordered is priced from one catalogue, and at the prices that the shopper saw;
+//! the order alone says how the checkout ended.
+
+use std::collections::BTreeMap;
+
+use cluster::entity::{Context, Effect, Wire};
+use cluster::time::Timestamp;
+
+use super::pricing::book_of;
+use super::{Cart, Event, Existing, Rejection, Status};
+use crate::domain::ids::{CartId, OrderId, PaymentId};
+use crate::domain::names::ShippingOptionId;
+use crate::domain::order::{self, Order, Placed, Terms};
+use crate::domain::pricing::{Destination, PricingTerms};
+
+impl Cart {
+    pub(super) fn check_out(
+        &self,
+        me: CartId,
+        order: OrderId,
+        payment: PaymentId,
+        terms: Terms,
+        shipping: Option<&ShippingOptionId>,
+        ctx: &Context<'_>,
+    ) -> Result<(Vec<Event>, Vec<Effect>), Rejection> {
+        let cart = match self.open() {
+            Ok(cart) => cart,
+            // A repeat: the order is on its way, or there.
+            Err(Rejection::CheckingOut { order: begun } | Rejection::Ordered { order: begun })
+                if begun == order =>
+            {
+                return Ok((vec![], vec![]));
+            }
+            Err(other) => return Err(other),
+        };
+        if cart.lines.is_empty() {
+            return Err(Rejection::Empty);
+        }
+        let repriced = cart.repriced(ctx)?;
+        if !repriced.is_empty() {
+            return Ok((repriced, vec![]));
+        }
+        let (book, catalogue) = book_of(ctx)?;
+        let address = &terms.contact.shipping;
+        let destination = Destination { country: address.country, region: address.region.clone() };
+        let pricing = PricingTerms {
+            currency: cart.currency,
+            group: None,
+            at: ctx.now,
+            destination: Some(&destination),
+            shipping,
+        };
+        let lines: Vec<_> =
+            cart.lines.iter().map(|line| (line.sku.clone(), line.quantity)).collect();
+        let priced = book.price(&pricing, &lines).map_err(Rejection::NotPricedForOrder)?;
+        let placed = Placed::new(priced, terms, catalogue.index, ctx.now);
+        let placed = placed.unwrap_or_else(|_| unreachable!("a cart's lines are in order"));
+        let (access, placed) = (cart.access, Box::new(placed));
+        let place = order::Command::Place { cart: me, access, payment, placed };
+        let tell = Effect::Tell { to: Order::address(order), command: place.to_bytes() };
+        Ok((vec![Event::CheckoutBegun { order, at: ctx.now }], vec![tell]))
+    }
+
+    pub(super) fn finish_checkout(&self, order: OrderId, at: Timestamp) -> Vec<Event> {
+        let begun = self.is_checking_out(order);
+        begun.then_some(Event::Ordered { order, at }).into_iter().collect()
+    }
+
+    pub(super) fn reopen_after(&self, order: OrderId, at: Timestamp) -> Vec<Event> {
+        let begun = self.is_checking_out(order);
+        begun.then_some(Event::Reopened { order, at }).into_iter().collect()
+    }
+
+    fn is_checking_out(&self, order: OrderId) -> bool {
+        let status = self.existing.as_ref().map(|cart| cart.status);
+        status == Some(Status::CheckingOut { order })
+    }
+}
+
+impl Existing {
+    /// Lines whose price or name is another by now.
+    fn repriced(&self, ctx: &Context<'_>) -> Result<Vec<Event>, Rejection> {
+        let lines = self.lines.iter().map(|line| (line.sku.clone(), line.quantity));
+        self.set_quantities(lines.collect::<BTreeMap<_, _>>(), ctx)
+    }
+}

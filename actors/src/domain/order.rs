@@ -1,0 +1,466 @@
+//! An order: what becomes of a cart whose shopper checks out.
+//!
+//! The order runs the checkout: it asks every stock for its pieces, then the payment for the money,
+//! then the stocks to let the pieces go. Whatever was done of that is undone when the rest cannot be.
+//!
+//! **Invariants**, true in every reachable state:
+//! - it is settled once: confirmed, or failed with a reason, and the outcome that the shopper was told
+//!   never changes;
+//! - an order that failed or was cancelled holds no stock, or has asked for every piece to be released;
+//! - nothing is shipped that was not sold to this order, refunds never exceed what was captured;
+//! - it does not end while its payment is in doubt.
+
+mod after_sale;
+mod course;
+mod existing;
+mod placed;
+#[cfg(test)]
+mod properties;
+mod records;
+mod saga;
+mod timeline;
+mod view;
+
+use cluster::entity::{Answer, Context, Decision, DecodeError, Entity, Port, TimerName};
+use cluster::ids::{EntityKind, EntityRef};
+use cluster::time::{Span, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::ids::{CartAccess, CartId, OrderId, PaymentId, RefundId, SkuCode};
+use super::money::{Currency, Money};
+use super::names::Label;
+use super::order_numbers::OrderNumber;
+use super::payment::{News, Refusal};
+use super::pricing::Totals;
+use super::quantity::{Quantity, Units};
+use crate::codec;
+use course::Course;
+pub use existing::Settlement;
+pub(crate) use existing::{Existing, Funds, LineState, Stage};
+pub use placed::{CaptureTime, InvalidOrder, Placed, Shortfall, Terms};
+pub use records::RefundState;
+pub(crate) use records::{Note, RefundRecord, Return, Shipment};
+pub(crate) use timeline::Timeline;
+pub use timeline::{Moment, TimelineEntry};
+pub use view::{
+    LineView, Lookup, PaymentStatus, Query, RefundView, ReturnView, ShipmentView, Status,
+    StockStatus, View,
+};
+
+/// Nothing until a cart is checked out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Order {
+    pub(crate) existing: Option<Box<Existing>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Command {
+    /// Told by the cart that is checked out.
+    Place {
+        cart: CartId,
+        access: CartAccess,
+        payment: PaymentId,
+        placed: Box<Placed>,
+    },
+    /// Told by the numbers of the slot.
+    TakeNumber {
+        number: OrderNumber,
+    },
+    /// Told by a stock.
+    TakeStockNews {
+        sku: SkuCode,
+        news: StockNews,
+    },
+    /// Told by the payment.
+    TakePaymentNews {
+        payment: PaymentId,
+        news: News,
+    },
+    /// The timer's: some stock did not answer.
+    GiveUpStock,
+    /// The timer's: the payment did not answer.
+    GiveUpPayment,
+    /// The shopper or an operator wants none of it any more.
+    Cancel {
+        by: Side,
+        reason: Label,
+    },
+    /// Pieces of some lines are on their way.
+    Fulfil {
+        shipment: ShipmentNumber,
+        items: Vec<(SkuCode, Quantity)>,
+        carrier: Label,
+        tracking: Label,
+    },
+    /// They have arrived.
+    Deliver {
+        shipment: ShipmentNumber,
+    },
+    /// The shopper sends pieces back.
+    AskReturn {
+        number: ReturnNumber,
+        items: Vec<(SkuCode, Quantity)>,
+        reason: Label,
+    },
+    /// They have come, and are in stock again.
+    ReceiveReturn {
+        number: ReturnNumber,
+    },
+    Refund {
+        refund: RefundId,
+        amount: Money,
+        reason: Label,
+    },
+    AddNote {
+        text: Label,
+    },
+}
+
+/// Who wants something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Side {
+    Shopper,
+    Shop,
+}
+
+/// Numbers the shipments of an order from one on. Whoever makes one says which it is, so that it is
+/// not made twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ShipmentNumber(pub u16);
+
+/// Numbers the returns of an order from one on, as [`ShipmentNumber`] does shipments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ReturnNumber(pub u16);
+
+/// What a stock says to the order that asked it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StockNews {
+    Reserved,
+    Refused(Shortage),
+    Sold,
+    Released,
+    Restocked,
+}
+
+/// Why a stock gives no pieces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Shortage {
+    OutOfStock {
+        available: Units,
+    },
+    /// So many wait for this stock that it remembers no more of them.
+    Crowded,
+}
+
+/// Why an order came to nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Failure {
+    OutOfStock,
+    /// A stock did not answer in time.
+    StockSilent,
+    Declined {
+        reason: Refusal,
+    },
+    /// The payment did not come about in time.
+    PaymentSilent,
+    CaptureFailed,
+    CancelledInTime,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Event {
+    Placed {
+        cart: CartId,
+        access: CartAccess,
+        payment: PaymentId,
+        placed: Box<Placed>,
+    },
+    Numbered {
+        number: OrderNumber,
+        at: Timestamp,
+    },
+    StockReserved {
+        sku: SkuCode,
+        at: Timestamp,
+    },
+    StockRefused {
+        sku: SkuCode,
+        shortage: Shortage,
+        at: Timestamp,
+    },
+    /// Bought is what was there.
+    LinesDropped {
+        skus: Vec<SkuCode>,
+        totals: Totals,
+        at: Timestamp,
+    },
+    PaymentAsked {
+        amount: Money,
+        at: Timestamp,
+    },
+    Authorised {
+        amount: Money,
+        at: Timestamp,
+    },
+    CaptureAsked {
+        amount: Money,
+        at: Timestamp,
+    },
+    Captured {
+        total: Money,
+        at: Timestamp,
+    },
+    CaptureFailed {
+        at: Timestamp,
+    },
+    /// Its stock was sold to it, and will be once it is reached.
+    Confirmed {
+        at: Timestamp,
+    },
+    Failed {
+        why: Failure,
+        at: Timestamp,
+    },
+    /// The payment is to be undone before the order ends.
+    EndingAsked {
+        why: Failure,
+        at: Timestamp,
+    },
+    StockSold {
+        sku: SkuCode,
+        at: Timestamp,
+    },
+    StockReleased {
+        sku: SkuCode,
+        at: Timestamp,
+    },
+    StockReturned {
+        sku: SkuCode,
+        at: Timestamp,
+    },
+    CancelAsked {
+        by: Side,
+        reason: Label,
+        at: Timestamp,
+    },
+    Cancelled {
+        at: Timestamp,
+    },
+    PaymentUndone {
+        at: Timestamp,
+    },
+    Shipped {
+        shipment: ShipmentNumber,
+        items: Vec<(SkuCode, Quantity)>,
+        carrier: Label,
+        tracking: Label,
+        at: Timestamp,
+    },
+    Delivered {
+        shipment: ShipmentNumber,
+        at: Timestamp,
+    },
+    ReturnAsked {
+        number: ReturnNumber,
+        items: Vec<(SkuCode, Quantity)>,
+        reason: Label,
+        at: Timestamp,
+    },
+    ReturnReceived {
+        number: ReturnNumber,
+        at: Timestamp,
+    },
+    RefundAsked {
+        refund: RefundId,
+        amount: Money,
+        reason: Label,
+        at: Timestamp,
+    },
+    Refunded {
+        refund: RefundId,
+        amount: Money,
+        refunded: Money,
+        at: Timestamp,
+    },
+    RefundFailed {
+        refund: RefundId,
+        at: Timestamp,
+    },
+    NoteAdded {
+        text: Label,
+        at: Timestamp,
+    },
+}
+
+impl Event {
+    fn at(&self) -> Timestamp {
+        match self {
+            Self::Placed { placed, .. } => placed.at,
+            Self::Numbered { at, .. }
+            | Self::StockReserved { at, .. }
+            | Self::StockRefused { at, .. }
+            | Self::LinesDropped { at, .. }
+            | Self::PaymentAsked { at, .. }
+            | Self::Authorised { at, .. }
+            | Self::CaptureAsked { at, .. }
+            | Self::Captured { at, .. }
+            | Self::CaptureFailed { at }
+            | Self::Confirmed { at }
+            | Self::Failed { at, .. }
+            | Self::EndingAsked { at, .. }
+            | Self::StockSold { at, .. }
+            | Self::StockReleased { at, .. }
+            | Self::StockReturned { at, .. }
+            | Self::CancelAsked { at, .. }
+            | Self::Cancelled { at }
+            | Self::PaymentUndone { at }
+            | Self::Shipped { at, .. }
+            | Self::Delivered { at, .. }
+            | Self::ReturnAsked { at, .. }
+            | Self::ReturnReceived { at, .. }
+            | Self::RefundAsked { at, .. }
+            | Self::Refunded { at, .. }
+            | Self::RefundFailed { at, .. }
+            | Self::NoteAdded { at, .. } => *at,
+        }
+    }
+}
+
+/// Which rule a command broke.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Rejection {
+    #[error("the order does not exist")]
+    NotFound,
+    #[error("the order exists and is another")]
+    AlreadyExists,
+    #[error("the order is not confirmed")]
+    NotConfirmed,
+    #[error("the order came to an end")]
+    Over,
+    #[error("parts of the order are on their way")]
+    AlreadyShipped,
+    #[error("the order has no line of sku {sku}")]
+    LineNotFound { sku: SkuCode },
+    #[error("of sku {sku} at most {left} can be taken")]
+    TooMany { sku: SkuCode, left: u32 },
+    #[error("nothing was named")]
+    NothingNamed,
+    #[error("number {number} of the order has other contents")]
+    NumberDiffers { number: u16 },
+    #[error("the next number of the order is {next}")]
+    NumberOutOfOrder { next: u16 },
+    #[error("the order has no return {}", .number.0)]
+    ReturnNotFound { number: ReturnNumber },
+    #[error("the order has no shipment {}", .shipment.0)]
+    ShipmentNotFound { shipment: ShipmentNumber },
+    #[error("at most {left} can be refunded")]
+    RefundTooLarge { left: i64 },
+    #[error("the refund was asked for with another amount")]
+    RefundDiffers,
+    #[error("the order is in {currency}")]
+    OtherCurrency { currency: Currency },
+    #[error("the order has as many shipments, refunds or notes as it may")]
+    TooManyEntries,
+    #[error("the amount is not positive")]
+    NotPositive,
+}
+
+impl Entity for Order {
+    const KIND: EntityKind = EntityKind(5);
+    const NAME: &'static str = "order";
+    type Command = Command;
+    type Event = Event;
+    type Reply = Lookup;
+    type Rejection = Rejection;
+    type Query = Query;
+    type View = Lookup;
+
+    fn decide(&self, command: Command, ctx: &Context<'_>) -> Result<Decision<Self>, Rejection> {
+        let me = OrderId::try_from(&ctx.me.key).map_err(|_| Rejection::NotFound)?;
+        let mut course = Course::new(me, self.clone(), ctx.now);
+        match command {
+            Command::Place { cart, access, payment, placed } => {
+                course.place(cart, access, payment, placed)?;
+            }
+            Command::TakeNumber { number } => course.take_number(number),
+            Command::TakeStockNews { sku, news } => course.take_stock_news(&sku, news),
+            Command::TakePaymentNews { payment, news } => course.take_payment_news(payment, news),
+            Command::GiveUpStock => course.give_up_stock(),
+            Command::GiveUpPayment => course.give_up_payment(),
+            Command::Cancel { by, reason } => course.cancel(by, reason)?,
+            Command::Fulfil { shipment, items, carrier, tracking } => {
+                course.fulfil(shipment, items, carrier, tracking)?;
+            }
+            Command::Deliver { shipment } => course.deliver(shipment)?,
+            Command::AskReturn { number, items, reason } => {
+                course.ask_return(number, items, reason)?;
+            }
+            Command::ReceiveReturn { number } => course.receive_return(number)?,
+            Command::Refund { refund, amount, reason } => course.refund(refund, amount, reason)?,
+            Command::AddNote { text } => course.add_note(text)?,
+        }
+        Ok(course.decision())
+    }
+
+    fn is_momentary(_: &Rejection) -> bool {
+        false
+    }
+
+    fn apply(&mut self, event: &Event) {
+        if let Event::Placed { cart, access, payment, placed } = event {
+            let placed = Placed::clone(placed);
+            self.existing = Some(Box::new(Existing::new(*cart, *access, *payment, placed)));
+        } else if let Some(order) = &mut self.existing {
+            order.apply(event);
+        } else {
+            debug_assert!(false, "an order that was never placed has no {event:?}");
+        }
+    }
+
+    fn view(&self, _: Query, ctx: &Context<'_>) -> Lookup {
+        let me = OrderId::try_from(&ctx.me.key);
+        Lookup(me.ok().zip(self.existing.as_ref()).map(|(me, order)| order.view(me)))
+    }
+
+    fn exists(&self) -> bool {
+        self.existing.is_some()
+    }
+
+    fn to_record(&self) -> Vec<u8> {
+        codec::order::to_record(self)
+    }
+
+    fn from_record(bytes: &[u8]) -> Result<Self, DecodeError> {
+        codec::order::from_record(bytes)
+    }
+
+    fn heap_bytes(&self) -> usize {
+        self.existing.as_ref().map_or(0, |order| size_of::<Existing>() + order.heap_bytes())
+    }
+
+    fn on_timer(name: TimerName) -> Option<Command> {
+        match name {
+            Self::STOCK_SILENT => Some(Command::GiveUpStock),
+            Self::PAYMENT_SILENT => Some(Command::GiveUpPayment),
+            _ => None,
+        }
+    }
+
+    fn on_answer(_: Port, _: &Answer) -> Option<Command> {
+        None
+    }
+}
+
+impl Order {
+    /// Shipments, refunds and notes: each of them so many.
+    pub const ENTRIES_MAX: usize = 64;
+    const STOCK_SILENT: TimerName = TimerName(1);
+    const PAYMENT_SILENT: TimerName = TimerName(2);
+    /// Stocks answer within milliseconds, or their shard has no leader.
+    const STOCK_ANSWERS_WITHIN: Span = Span::from_secs(30);
+    const PAYMENT_ANSWERS_WITHIN: Span = Span::from_secs(15 * 60);
+
+    pub fn address(id: OrderId) -> EntityRef {
+        EntityRef { kind: Self::KIND, key: id.key() }
+    }
+}

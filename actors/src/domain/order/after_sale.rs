@@ -1,0 +1,209 @@
+//! What becomes of an order that was confirmed: shipments, returns, refunds.
+//!
+//! **Invariants:** no more is shipped than was bought, no more comes back than was shipped, no more is
+//! refunded than was captured, refunds under way counted. A repeat of what was done changes nothing.
+
+use super::records::Pieces;
+use super::{
+    CaptureTime, Course, Event, Existing, LineState, Order, RefundState, Rejection, ReturnNumber,
+    ShipmentNumber, Stage,
+};
+use crate::domain::ids::{RefundId, SkuCode};
+use crate::domain::money::Money;
+use crate::domain::names::Label;
+use crate::domain::payment;
+use crate::domain::pricing::PricedLine;
+use crate::domain::quantity::Quantity;
+use crate::domain::sku::OrderStep;
+
+type Items = Vec<(SkuCode, Quantity)>;
+
+impl Course {
+    fn confirmed(&self) -> Result<&Existing, Rejection> {
+        let order = self.found()?;
+        match order.stage {
+            Stage::Confirmed => Ok(order),
+            Stage::Reserving | Stage::Authorising | Stage::Capturing => {
+                Err(Rejection::NotConfirmed)
+            }
+            Stage::Ending(_) | Stage::Failed(_) | Stage::Cancelled => Err(Rejection::Over),
+        }
+    }
+
+    pub(super) fn fulfil(
+        &mut self,
+        shipment: ShipmentNumber,
+        items: Items,
+        carrier: Label,
+        tracking: Label,
+    ) -> Result<(), Rejection> {
+        let order = self.confirmed()?;
+        let items = in_order(items)?;
+        if let Some(known) = order.shipments.iter().find(|known| known.number == shipment) {
+            let is_same = (&known.items, &known.carrier) == (&items, &carrier);
+            return is_same.then_some(()).ok_or(Rejection::NumberDiffers { number: shipment.0 });
+        }
+        check_next(shipment.0, order.shipments.len())?;
+        order.check_left(&items, |line| line.quantity.get(), &order.shipped())?;
+        let is_first = order.shipments.is_empty();
+        let takes_money = order.placed.terms.capture == CaptureTime::OnFulfilment && is_first;
+        let authorised = order.money.authorised;
+        self.happen(Event::Shipped { shipment, items, carrier, tracking, at: self.now });
+        if takes_money && authorised.minor > 0 {
+            self.happen(Event::CaptureAsked { amount: authorised, at: self.now });
+            self.capture(authorised);
+        }
+        Ok(())
+    }
+
+    pub(super) fn deliver(&mut self, shipment: ShipmentNumber) -> Result<(), Rejection> {
+        let order = self.confirmed()?;
+        let known = order.shipments.iter().find(|known| known.number == shipment);
+        let known = known.ok_or(Rejection::ShipmentNotFound { shipment })?;
+        if known.delivered_at.is_none() {
+            self.happen(Event::Delivered { shipment, at: self.now });
+        }
+        Ok(())
+    }
+
+    pub(super) fn ask_return(
+        &mut self,
+        number: ReturnNumber,
+        items: Items,
+        reason: Label,
+    ) -> Result<(), Rejection> {
+        let order = self.confirmed()?;
+        let items = in_order(items)?;
+        if let Some(known) = order.returns.iter().find(|known| known.number == number) {
+            let is_same = known.items == items;
+            return is_same.then_some(()).ok_or(Rejection::NumberDiffers { number: number.0 });
+        }
+        check_next(number.0, order.returns.len())?;
+        let shipped = order.shipped();
+        order.check_left(&items, |line| shipped.of_sku(&line.sku), &order.returned())?;
+        self.happen(Event::ReturnAsked { number, items, reason, at: self.now });
+        Ok(())
+    }
+
+    pub(super) fn receive_return(&mut self, number: ReturnNumber) -> Result<(), Rejection> {
+        let order = self.confirmed()?;
+        let known = order.returns.iter().find(|known| known.number == number);
+        let known = known.ok_or(Rejection::ReturnNotFound { number })?;
+        if known.received_at.is_some() {
+            return Ok(());
+        }
+        let items = known.items.clone();
+        self.happen(Event::ReturnReceived { number, at: self.now });
+        for (sku, quantity) in items {
+            self.tell_stock(&sku, OrderStep::Restock { quantity });
+        }
+        Ok(())
+    }
+
+    pub(super) fn refund(
+        &mut self,
+        refund: RefundId,
+        amount: Money,
+        reason: Label,
+    ) -> Result<(), Rejection> {
+        let order = self.confirmed()?;
+        if let Some(known) = order.refunds.iter().find(|known| known.id == refund) {
+            let is_same = known.amount == amount;
+            return is_same.then_some(()).ok_or(Rejection::RefundDiffers);
+        }
+        let currency = order.placed.currency();
+        if amount.currency != currency {
+            return Err(Rejection::OtherCurrency { currency });
+        }
+        if amount.minor <= 0 {
+            return Err(Rejection::NotPositive);
+        }
+        if order.refunds.len() >= Order::ENTRIES_MAX {
+            return Err(Rejection::TooManyEntries);
+        }
+        let left = order.refundable();
+        if amount.minor > left {
+            return Err(Rejection::RefundTooLarge { left });
+        }
+        self.happen(Event::RefundAsked { refund, amount, reason, at: self.now });
+        self.tell_payment(&payment::Command::Refund { refund, amount });
+        Ok(())
+    }
+
+    pub(super) fn refund_done(&mut self, refund: RefundId, amount: Money) {
+        let Some(order) = self.order().filter(|order| order.is_refunding(refund)) else { return };
+        // Both were bounded by what was captured.
+        let Ok(refunded) = order.money.refunded.plus(amount) else { return };
+        self.happen(Event::Refunded { refund, amount, refunded, at: self.now });
+    }
+
+    pub(super) fn refund_failed(&mut self, refund: RefundId) {
+        if self.order().is_some_and(|order| order.is_refunding(refund)) {
+            self.happen(Event::RefundFailed { refund, at: self.now });
+        }
+    }
+
+    pub(super) fn add_note(&mut self, text: Label) -> Result<(), Rejection> {
+        if self.found()?.notes.len() >= Order::ENTRIES_MAX {
+            return Err(Rejection::TooManyEntries);
+        }
+        self.happen(Event::NoteAdded { text, at: self.now });
+        Ok(())
+    }
+}
+
+impl Existing {
+    fn is_refunding(&self, refund: RefundId) -> bool {
+        self.refunds.iter().any(|known| known.id == refund && known.state == RefundState::Asked)
+    }
+
+    /// What may still be refunded, in minor units.
+    pub(super) fn refundable(&self) -> i64 {
+        let under_way = self.refunds.iter().filter(|known| known.state == RefundState::Asked);
+        let under_way: i64 = under_way.map(|known| known.amount.minor).sum();
+        self.money.captured.minor - self.money.refunded.minor - under_way
+    }
+
+    /// Whether so many pieces of each line are left of those there are.
+    fn check_left(
+        &self,
+        items: &Items,
+        there: impl Fn(&PricedLine) -> u32,
+        taken: &Pieces<'_>,
+    ) -> Result<(), Rejection> {
+        for (sku, quantity) in items {
+            let line = self.placed.line(sku).filter(|_| self.is_bought(sku));
+            let line = line.ok_or_else(|| Rejection::LineNotFound { sku: sku.clone() })?;
+            let left = there(line).saturating_sub(taken.of_sku(sku));
+            if quantity.get() > left {
+                return Err(Rejection::TooMany { sku: sku.clone(), left });
+            }
+        }
+        Ok(())
+    }
+
+    fn is_bought(&self, sku: &SkuCode) -> bool {
+        let state = self.state_of(sku);
+        matches!(state, Some(LineState::Selling | LineState::Sold))
+    }
+}
+
+/// Each SKU once, in order.
+fn in_order(mut items: Items) -> Result<Items, Rejection> {
+    items.sort_unstable_by(|left, right| left.0.cmp(&right.0));
+    let repeated = items.iter().zip(items.iter().skip(1)).find(|(left, right)| left.0 == right.0);
+    match (items.is_empty(), repeated) {
+        (true, _) => Err(Rejection::NothingNamed),
+        (false, Some(((sku, _), _))) => Err(Rejection::TooMany { sku: sku.clone(), left: 0 }),
+        (false, None) => Ok(items),
+    }
+}
+
+/// Numbers count from one, without a gap.
+fn check_next(number: u16, n_known: usize) -> Result<(), Rejection> {
+    if n_known >= Order::ENTRIES_MAX {
+        return Err(Rejection::TooManyEntries);
+    }
+    let next = u16::try_from(n_known + 1).unwrap_or(u16::MAX);
+    if number == next { Ok(()) } else { Err(Rejection::NumberOutOfOrder { next }) }
+}

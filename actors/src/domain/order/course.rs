@@ -1,0 +1,73 @@
+//! One decision of an order: what happens, one event after the other, and what is to be done.
+
+use cluster::entity::{Decision, Effect, TimerName, Wire};
+use cluster::time::{Span, Timestamp};
+
+use super::{Event, Existing, Lookup, Order, Rejection};
+use crate::domain::cart::{self, Cart};
+use crate::domain::ids::{OrderId, SkuCode};
+use crate::domain::payment::{self, Payment};
+use crate::domain::sku::{self, OrderStep, Sku};
+use cluster::entity::Entity;
+
+pub(super) struct Course {
+    pub(super) me: OrderId,
+    pub(super) now: Timestamp,
+    /// The order as the events so far make it.
+    after: Order,
+    events: Vec<Event>,
+    effects: Vec<Effect>,
+}
+
+impl Course {
+    pub(super) fn new(me: OrderId, before: Order, now: Timestamp) -> Self {
+        Self { me, now, after: before, events: Vec::new(), effects: Vec::new() }
+    }
+
+    pub(super) fn order(&self) -> Option<&Existing> {
+        self.after.existing.as_deref()
+    }
+
+    pub(super) fn found(&self) -> Result<&Existing, Rejection> {
+        self.order().ok_or(Rejection::NotFound)
+    }
+
+    pub(super) fn happen(&mut self, event: Event) {
+        self.after.apply(&event);
+        self.events.push(event);
+    }
+
+    pub(super) fn tell_stock(&mut self, sku: &SkuCode, step: OrderStep) {
+        let command = sku::Command::ForOrder { order: self.me, step }.to_bytes();
+        self.effects.push(Effect::Tell { to: Sku::address(sku), command });
+    }
+
+    pub(super) fn tell_payment(&mut self, command: &payment::Command) {
+        let Some(payment) = self.order().map(|order| order.payment) else { return };
+        let (to, command) = (Payment::address(payment), command.to_bytes());
+        self.effects.push(Effect::Tell { to, command });
+    }
+
+    pub(super) fn tell_cart(&mut self, command: &cart::Command) {
+        let Some(cart) = self.order().map(|order| order.cart) else { return };
+        let (to, command) = (Cart::address(cart), command.to_bytes());
+        self.effects.push(Effect::Tell { to, command });
+    }
+
+    pub(super) fn does(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+
+    pub(super) fn set_timer(&mut self, name: TimerName, after: Span) {
+        self.effects.push(Effect::SetTimer { name, at: self.now.plus(after) });
+    }
+
+    pub(super) fn cancel_timer(&mut self, name: TimerName) {
+        self.effects.push(Effect::CancelTimer { name });
+    }
+
+    pub(super) fn decision(self) -> Decision<Order> {
+        let reply = Lookup(self.after.existing.as_ref().map(|order| order.view(self.me)));
+        Decision { events: self.events, effects: self.effects, reply }
+    }
+}

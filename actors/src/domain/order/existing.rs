@@ -1,0 +1,352 @@
+//! An order that was placed, and what events make of it.
+
+use cluster::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::records::{Note, Pieces, RefundRecord, RefundState, Return, Shipment};
+use super::timeline::Timeline;
+use super::{Event, Failure, Placed, ReturnNumber, ShipmentNumber, Shortage};
+use crate::domain::ids::{CartAccess, CartId, PaymentId, RefundId, SkuCode};
+use crate::domain::money::{Currency, Money};
+use crate::domain::order_numbers::OrderNumber;
+use crate::domain::pricing::{PricedLine, Totals};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Existing {
+    pub(crate) cart: CartId,
+    pub(crate) access: CartAccess,
+    pub(crate) payment: PaymentId,
+    pub(crate) number: Option<OrderNumber>,
+    /// As it was checked out: never changes.
+    pub(crate) placed: Placed,
+    pub(crate) stage: Stage,
+    /// One for each line that was placed, in order.
+    pub(crate) lines: Vec<LineState>,
+    /// Of the lines that were not dropped.
+    pub(crate) totals: Totals,
+    pub(crate) money: Funds,
+    pub(crate) shipments: Vec<Shipment>,
+    pub(crate) returns: Vec<Return>,
+    pub(crate) refunds: Vec<RefundRecord>,
+    pub(crate) notes: Vec<Note>,
+    /// What the shopper was told of the checkout; see [`Settlement`].
+    pub(crate) settlement: Option<Settlement>,
+    pub(crate) timeline: Timeline,
+    pub(crate) updated_at: Timestamp,
+}
+
+/// Where an order is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Stage {
+    /// Stocks are asked.
+    Reserving,
+    /// The payment is asked for the money.
+    Authorising,
+    /// The payment is asked to take it; stocks let their pieces go.
+    Capturing,
+    /// The shopper bought it.
+    Confirmed,
+    /// The payment is being undone, and the order ends after it.
+    Ending(Ending),
+    Failed(Failure),
+    Cancelled,
+}
+
+/// How an order ends once its payment is undone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Ending {
+    /// It never was confirmed.
+    Fails(Failure),
+    /// It was, and is called off.
+    IsCancelled,
+}
+
+/// The end of a checkout as it was told, whatever became of the order since.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settlement {
+    pub failure: Option<Failure>,
+    /// Stocks that lacked pieces.
+    pub shortages: Vec<(SkuCode, Shortage)>,
+    /// What was bought less than asked for.
+    pub dropped: Vec<SkuCode>,
+    pub totals: Totals,
+    pub captured: Money,
+    pub number: Option<OrderNumber>,
+    pub at: Timestamp,
+}
+
+/// The pieces of one line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum LineState {
+    Asked,
+    Reserved,
+    Refused(Shortage),
+    /// The stock is told to let them go.
+    Selling,
+    Sold,
+    /// The stock is told to keep them.
+    Releasing,
+    /// Nothing is held any more.
+    Released,
+    /// What was sold is told to the stock to be there again.
+    Returning,
+}
+
+/// What the payment said of money.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Funds {
+    /// Whether the payment was ever asked for anything that it may still do.
+    pub(crate) asked: Asked,
+    pub(crate) authorised: Money,
+    pub(crate) captured: Money,
+    pub(crate) refunded: Money,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Asked {
+    Nothing,
+    /// It may have the money, or get it.
+    Open,
+    /// It ended with nothing.
+    Closed,
+}
+
+impl Funds {
+    /// The payment ended with nothing: what was taken was given back.
+    fn undo(&mut self) {
+        self.asked = Asked::Closed;
+        self.refunded = self.captured;
+    }
+
+    /// Whether a payment can have said so.
+    pub(crate) fn is_sound(&self, currency: Currency) -> bool {
+        let Self { asked: _, authorised, captured, refunded } = *self;
+        let parts = [refunded, captured, authorised];
+        parts.iter().all(|money| money.currency == currency)
+            && parts.is_sorted_by_key(|money| money.minor)
+            && refunded.minor >= 0
+    }
+}
+
+impl Existing {
+    pub(super) fn new(
+        cart: CartId,
+        access: CartAccess,
+        payment: PaymentId,
+        placed: Placed,
+    ) -> Self {
+        let (at, totals) = (placed.at, placed.totals());
+        let zero = Money::zero(placed.currency());
+        let money =
+            Funds { asked: Asked::Nothing, authorised: zero, captured: zero, refunded: zero };
+        let lines = vec![LineState::Asked; placed.lines().len()];
+        let mut timeline = Timeline::default();
+        timeline.placed(at);
+        Self {
+            cart,
+            access,
+            payment,
+            number: None,
+            placed,
+            stage: Stage::Reserving,
+            lines,
+            totals,
+            money,
+            shipments: Vec::new(),
+            returns: Vec::new(),
+            refunds: Vec::new(),
+            notes: Vec::new(),
+            settlement: None,
+            timeline,
+            updated_at: at,
+        }
+    }
+
+    pub(super) fn apply(&mut self, event: &Event) {
+        self.timeline.take(event);
+        self.updated_at = event.at();
+        match event {
+            Event::Placed { .. } | Event::CaptureFailed { .. } => {}
+            Event::Numbered { number, .. } => self.number = Some(*number),
+            Event::StockReserved { sku, .. } => self.set(sku, LineState::Reserved),
+            Event::StockRefused { sku, shortage, .. } => {
+                self.set(sku, LineState::Refused(*shortage));
+            }
+            Event::StockSold { sku, .. } => self.set(sku, LineState::Sold),
+            Event::StockReleased { sku, .. } | Event::StockReturned { sku, .. } => {
+                self.set(sku, LineState::Released);
+            }
+            Event::LinesDropped { totals, .. } => self.totals = *totals,
+            Event::PaymentAsked { .. } => {
+                self.money.asked = Asked::Open;
+                self.stage = Stage::Authorising;
+            }
+            Event::Authorised { amount, .. } => self.money.authorised = *amount,
+            Event::CaptureAsked { .. } => self.capture(),
+            Event::Captured { total, .. } => self.money.captured = *total,
+            Event::Confirmed { at } => {
+                self.sell();
+                self.stage = Stage::Confirmed;
+                self.settle(None, *at);
+            }
+            Event::Failed { why, at } => {
+                self.leave(Stage::Failed(why.clone()));
+                self.settle(Some(why.clone()), *at);
+            }
+            Event::EndingAsked { why, .. } => self.leave(Stage::Ending(Ending::Fails(why.clone()))),
+            Event::CancelAsked { .. } => self.leave(Stage::Ending(Ending::IsCancelled)),
+            Event::Cancelled { .. } => self.stage = Stage::Cancelled,
+            Event::PaymentUndone { .. } => self.money.undo(),
+            Event::Shipped { shipment, items, carrier, tracking, at } => {
+                self.shipments.push(Shipment {
+                    number: *shipment,
+                    items: items.clone(),
+                    carrier: carrier.clone(),
+                    tracking: tracking.clone(),
+                    shipped_at: *at,
+                    delivered_at: None,
+                });
+            }
+            Event::Delivered { shipment, at } => self.deliver(*shipment, *at),
+            Event::ReturnAsked { number, items, reason, at } => {
+                let (number, items, reason) = (*number, items.clone(), reason.clone());
+                let (asked_at, received_at) = (*at, None);
+                self.returns.push(Return { number, items, reason, asked_at, received_at });
+            }
+            Event::ReturnReceived { number, at } => self.receive(*number, *at),
+            Event::RefundAsked { refund, amount, reason, at } => {
+                let (id, amount, reason, at) = (*refund, *amount, reason.clone(), *at);
+                let state = RefundState::Asked;
+                self.refunds.push(RefundRecord { id, amount, reason, state, at });
+            }
+            Event::Refunded { refund, refunded, .. } => {
+                self.money.refunded = *refunded;
+                self.end_refund(*refund, RefundState::Done);
+            }
+            Event::RefundFailed { refund, .. } => self.end_refund(*refund, RefundState::Failed),
+            Event::NoteAdded { text, at } => {
+                self.notes.push(Note { text: text.clone(), at: *at });
+            }
+        }
+    }
+
+    /// Of a checkout it is the step before the last; with the first shipment it is not.
+    fn capture(&mut self) {
+        if self.stage == Stage::Authorising {
+            self.sell();
+            self.stage = Stage::Capturing;
+        }
+    }
+
+    /// Nothing is bought, or not any more.
+    fn leave(&mut self, stage: Stage) {
+        self.let_go();
+        self.stage = stage;
+    }
+
+    fn deliver(&mut self, number: ShipmentNumber, at: Timestamp) {
+        if let Some(known) = self.shipments.iter_mut().find(|known| known.number == number) {
+            known.delivered_at = Some(at);
+        }
+    }
+
+    fn receive(&mut self, number: ReturnNumber, at: Timestamp) {
+        if let Some(known) = self.returns.iter_mut().find(|known| known.number == number) {
+            known.received_at = Some(at);
+        }
+    }
+
+    /// What is reserved leaves the stock.
+    fn sell(&mut self) {
+        for line in &mut self.lines {
+            if *line == LineState::Reserved {
+                *line = LineState::Selling;
+            }
+        }
+    }
+
+    /// What is held, or may be, or was sold, is the stock's again.
+    fn let_go(&mut self) {
+        for line in &mut self.lines {
+            *line = match *line {
+                LineState::Asked | LineState::Reserved => LineState::Releasing,
+                LineState::Selling | LineState::Sold => LineState::Returning,
+                ended @ (LineState::Refused(_)
+                | LineState::Releasing
+                | LineState::Released
+                | LineState::Returning) => ended,
+            };
+        }
+    }
+
+    fn settle(&mut self, failure: Option<Failure>, at: Timestamp) {
+        let shortages = self.short_lines().map(|(sku, shortage)| (sku.clone(), shortage));
+        let shortages: Vec<_> = shortages.collect();
+        let dropped = shortages.iter().map(|(sku, _)| sku.clone()).collect();
+        self.settlement.get_or_insert(Settlement {
+            failure,
+            shortages,
+            dropped,
+            totals: self.totals,
+            captured: self.money.captured,
+            number: self.number,
+            at,
+        });
+    }
+
+    fn set(&mut self, sku: &SkuCode, state: LineState) {
+        let place = self.placed.place_of(sku);
+        if let Some(line) = place.and_then(|place| self.lines.get_mut(place)) {
+            *line = state;
+        }
+    }
+
+    fn end_refund(&mut self, refund: RefundId, state: RefundState) {
+        if let Some(known) = self.refunds.iter_mut().find(|known| known.id == refund) {
+            known.state = state;
+        }
+    }
+
+    pub(super) fn state_of(&self, sku: &SkuCode) -> Option<LineState> {
+        self.lines.get(self.placed.place_of(sku)?).copied()
+    }
+
+    /// Lines that stocks refused.
+    pub(super) fn short_lines(&self) -> impl Iterator<Item = (&SkuCode, Shortage)> {
+        let lines = self.placed.lines().iter().zip(&self.lines);
+        lines.filter_map(|(line, state)| match state {
+            LineState::Refused(shortage) => Some((&line.sku, *shortage)),
+            LineState::Asked
+            | LineState::Reserved
+            | LineState::Selling
+            | LineState::Sold
+            | LineState::Releasing
+            | LineState::Released
+            | LineState::Returning => None,
+        })
+    }
+
+    /// Pieces of each line that were shipped.
+    pub(super) fn shipped(&self) -> Pieces<'_> {
+        Pieces::of(self.shipments.iter().flat_map(|shipment| &shipment.items))
+    }
+
+    /// Pieces of each line that come back, or have.
+    pub(super) fn returned(&self) -> Pieces<'_> {
+        Pieces::of(self.returns.iter().flat_map(|known| &known.items))
+    }
+
+    /// Lines that the shopper gets.
+    pub(super) fn bought(&self) -> impl Iterator<Item = &PricedLine> {
+        let lines = self.placed.lines().iter().zip(&self.lines);
+        lines.filter(|(_, state)| !matches!(state, LineState::Refused(_))).map(|(line, _)| line)
+    }
+
+    pub(super) fn heap_bytes(&self) -> usize {
+        // Names and addresses are short; what counts is how many lines there are.
+        const LINE_BYTES: usize = 256;
+        const ENTRY_BYTES: usize = 160;
+        let entries = self.shipments.len() + self.refunds.len() + self.notes.len();
+        self.lines.len() * LINE_BYTES + entries * ENTRY_BYTES + self.timeline.heap_bytes()
+    }
+}

@@ -1,0 +1,497 @@
+//! Whole checkouts: a cart, its order, stocks and a payment tell each other things in any interleaving,
+//! beside a provider with an account of its own.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use cluster::entity::{Catalogue, Effect, Wire};
+use cluster::ids::Slot;
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::cart::{self, Cart};
+use crate::domain::catalogue::{Listing, PriceBook, ProductName};
+use crate::domain::contact::{Address, Contact};
+use crate::domain::money::Currency;
+use crate::domain::order_numbers::OrderNumbers;
+use crate::domain::payment::{
+    self, Action, Outcome, Payment, PaymentMethod, ProviderAnswer, ProviderRequest,
+};
+use crate::domain::sku::{self, Sku};
+
+const NOON: Timestamp = Timestamp::from_micros(43_200_000_000);
+const SKUS: [&str; 3] = ["cup", "pot", "tea"];
+const STOCK: u32 = 5;
+const PRICE: i64 = 450;
+
+#[derive(Clone, Debug)]
+enum Step {
+    CheckOut {
+        nth: u8,
+        shortfall: Shortfall,
+        capture: CaptureTime,
+    },
+    /// The oldest Tell of one way arrives.
+    Deliver {
+        nth: prop::sample::Index,
+    },
+    /// The provider does what it was asked, or refuses, without a word yet.
+    Process {
+        nth: prop::sample::Index,
+        is_refused: bool,
+    },
+    Answer {
+        nth: prop::sample::Index,
+    },
+    Notify {
+        nth: prop::sample::Index,
+    },
+    /// A timer that is set comes due.
+    Fire {
+        nth: prop::sample::Index,
+    },
+    Cancel,
+    Fulfil,
+    Refund {
+        minor: i64,
+    },
+    /// Somebody else buys.
+    Sell {
+        sku: usize,
+        pieces: u32,
+    },
+}
+
+/// An entity beside its replica, which is made of the events' bytes.
+#[derive(Default)]
+struct Actor<E> {
+    live: E,
+    replica: E,
+}
+
+impl<E: Entity<Event: Debug> + Debug + PartialEq> Actor<E> {
+    fn run(
+        &mut self,
+        me: &EntityRef,
+        command: &[u8],
+        catalogue: &Catalogue,
+        now: Timestamp,
+    ) -> Vec<Effect> {
+        let command = E::Command::from_bytes(command).unwrap();
+        let [.., a, b] = now.as_micros().to_be_bytes();
+        let mut entropy = [a; 32];
+        entropy[..16].fill(b);
+        let ctx = Context { now, me, entropy, catalogue: Ok(catalogue) };
+        let Ok(decision) = self.live.decide(command, &ctx) else { return Vec::new() };
+        for event in decision.events {
+            let bytes = event.to_bytes();
+            self.live.apply(&event);
+            self.replica.apply(&E::Event::from_bytes(&bytes).unwrap());
+        }
+        assert_eq!(self.live, self.replica);
+        assert_eq!(E::from_record(&self.live.to_record()).as_ref(), Ok(&self.live));
+        decision.effects
+    }
+}
+
+/// What the provider knows of one payment.
+#[derive(Default)]
+struct Account {
+    held: i64,
+    captured: i64,
+    refunded: i64,
+}
+
+#[derive(Default)]
+struct Provider {
+    asked: Vec<(PaymentId, ProviderRequest)>,
+    outcomes: BTreeMap<usize, Outcome>,
+    accounts: BTreeMap<PaymentId, Account>,
+}
+
+impl Provider {
+    fn process(&mut self, nth: usize, is_refused: bool) {
+        let Some((payment, request)) = self.asked.get(nth) else { return };
+        if self.outcomes.contains_key(&nth) {
+            return;
+        }
+        if is_refused {
+            self.outcomes.insert(nth, Outcome::Refused(Refusal::Declined));
+            return;
+        }
+        let account = self.accounts.entry(*payment).or_default();
+        match &request.action {
+            Action::Authorise { amount, .. } => account.held += amount.minor,
+            Action::Capture { amount, .. } => {
+                account.held -= amount.minor;
+                account.captured += amount.minor;
+            }
+            Action::Void { .. } => account.held = 0,
+            Action::Refund { amount, .. } => account.refunded += amount.minor,
+        }
+        assert!(account.held >= 0 && account.refunded <= account.captured);
+        let reference = format!("op-{nth}").parse().unwrap();
+        self.outcomes.insert(nth, Outcome::Done { reference });
+    }
+}
+
+struct World {
+    catalogue: Catalogue,
+    now: Timestamp,
+    cart: Actor<Cart>,
+    numbers: Actor<OrderNumbers>,
+    orders: BTreeMap<OrderId, Actor<Order>>,
+    payments: BTreeMap<PaymentId, Actor<Payment>>,
+    stocks: Vec<Actor<Sku>>,
+    sold_elsewhere: [u32; 3],
+    /// Tells under way, in order between two of them.
+    ways: BTreeMap<(EntityRef, EntityRef), VecDeque<Vec<u8>>>,
+    timers: BTreeMap<(EntityRef, TimerName), Timestamp>,
+    provider: Provider,
+    settled: BTreeMap<OrderId, Settlement>,
+    n_others: u8,
+}
+
+fn slot() -> Slot {
+    Slot::from_bits(7)
+}
+
+fn cart_id() -> CartId {
+    CartId::in_slot(slot(), [1; 14])
+}
+
+fn code(nth: usize) -> SkuCode {
+    SKUS[nth].parse().unwrap()
+}
+
+fn euro(minor: i64) -> Money {
+    Money { minor, currency: Currency::EURO }
+}
+
+fn label(text: &str) -> Label {
+    Label::try_from(text.to_owned()).unwrap()
+}
+
+fn terms(shortfall: Shortfall, capture: CaptureTime) -> Terms {
+    let shipping = Address {
+        name: label("A Shopper"),
+        line1: label("Street 1"),
+        line2: None,
+        city: label("Town"),
+        region: None,
+        postal_code: None,
+        country: "DE".parse().unwrap(),
+    };
+    let method = PaymentMethod {
+        provider: "simulator".parse().unwrap(),
+        token: "tok_visa".parse().unwrap(),
+    };
+    Terms { contact: Contact { email: None, shipping, billing: None }, method, shortfall, capture }
+}
+
+impl World {
+    fn new() -> Self {
+        let listing = |nth| {
+            let name = ProductName::try_from(format!("The {}", SKUS[nth])).unwrap();
+            Listing::new(code(nth), name, vec![euro(PRICE)]).unwrap()
+        };
+        let book = PriceBook::new(Currency::EURO, (0..3).map(listing).collect()).unwrap();
+        let mut world = Self {
+            catalogue: Catalogue { index: 3, content: Arc::new(book) },
+            now: NOON,
+            cart: Actor::default(),
+            numbers: Actor::default(),
+            orders: BTreeMap::new(),
+            payments: BTreeMap::new(),
+            stocks: (0..3).map(|_| Actor::default()).collect(),
+            sold_elsewhere: [0; 3],
+            ways: BTreeMap::new(),
+            timers: BTreeMap::new(),
+            provider: Provider::default(),
+            settled: BTreeMap::new(),
+            n_others: 0,
+        };
+        let access = CartAccess::from_hash([9; 32]);
+        let cart = Cart::address(cart_id());
+        world.send(&cart, cart::Command::Create { currency: Currency::EURO, access }.to_bytes());
+        let items = (0..3).map(|nth| (code(nth), 3.try_into().unwrap())).collect();
+        world.send(&cart, cart::Command::AddItems { items }.to_bytes());
+        for nth in 0..3 {
+            let (on_hand, reason) = (STOCK.try_into().unwrap(), "stated".to_owned());
+            let reason = reason.try_into().unwrap();
+            let state = sku::Command::SetOnHand { on_hand, reason };
+            world.send(&Sku::address(&code(nth)), state.to_bytes());
+        }
+        world
+    }
+
+    /// One command to one entity, and what it wants done.
+    fn send(&mut self, to: &EntityRef, command: Vec<u8>) {
+        self.now = self.now.plus(Span::from_micros(1));
+        let (catalogue, now) = (&self.catalogue, self.now);
+        let effects = match to.kind {
+            Cart::KIND => self.cart.run(to, &command, catalogue, now),
+            OrderNumbers::KIND => self.numbers.run(to, &command, catalogue, now),
+            Order::KIND => {
+                let id = OrderId::try_from(&to.key).unwrap();
+                self.orders.entry(id).or_default().run(to, &command, catalogue, now)
+            }
+            Payment::KIND => {
+                let id = PaymentId::try_from(&to.key).unwrap();
+                self.payments.entry(id).or_default().run(to, &command, catalogue, now)
+            }
+            Sku::KIND => {
+                let nth = (0..3).find(|nth| Sku::address(&code(*nth)) == *to).unwrap();
+                self.stocks[nth].run(to, &command, catalogue, now)
+            }
+            other => panic!("nothing lives at {other:?}"),
+        };
+        for effect in effects {
+            self.carry_out(to, effect);
+        }
+        self.check();
+    }
+
+    fn carry_out(&mut self, from: &EntityRef, effect: Effect) {
+        match effect {
+            Effect::Tell { to, command } => {
+                self.ways.entry((from.clone(), to)).or_default().push_back(command);
+            }
+            Effect::SetTimer { name, at } => drop(self.timers.insert((from.clone(), name), at)),
+            Effect::CancelTimer { name } => drop(self.timers.remove(&(from.clone(), name))),
+            Effect::Invoke { port: payment::PORT, request } => {
+                let payment = PaymentId::try_from(&from.key).unwrap();
+                let request = ProviderRequest::from_bytes(&request).unwrap();
+                self.provider.asked.push((payment, request));
+            }
+            Effect::Invoke { .. } | Effect::Publish { .. } => panic!("{effect:?}"),
+        }
+    }
+
+    fn run(&mut self, step: Step) {
+        self.now = self.now.plus(Span::from_millis(1));
+        match step {
+            Step::CheckOut { nth, shortfall, capture } => {
+                let order = OrderId::in_slot(slot(), [nth; 14]);
+                let payment = PaymentId::in_slot(slot(), [nth; 14]);
+                let terms = Box::new(terms(shortfall, capture));
+                let command = cart::Command::CheckOut { order, payment, terms, shipping: None };
+                self.send(&Cart::address(cart_id()), command.to_bytes());
+            }
+            Step::Deliver { nth } => self.deliver(nth),
+            Step::Process { nth, is_refused } if !self.provider.asked.is_empty() => {
+                let nth = nth.index(self.provider.asked.len());
+                self.provider.process(nth, is_refused);
+            }
+            Step::Answer { nth } if !self.provider.asked.is_empty() => {
+                self.answer(nth.index(self.provider.asked.len()));
+            }
+            Step::Notify { nth } if !self.provider.asked.is_empty() => {
+                self.notify(nth.index(self.provider.asked.len()));
+            }
+            Step::Process { .. } | Step::Answer { .. } | Step::Notify { .. } => {}
+            Step::Fire { nth } if !self.timers.is_empty() => {
+                let key = self.timers.keys().nth(nth.index(self.timers.len())).cloned();
+                self.fire(&key.unwrap());
+            }
+            Step::Fire { .. } => {}
+            Step::Cancel => {
+                self.tell_orders(&Command::Cancel { by: Side::Shopper, reason: label("no more") })
+            }
+            Step::Fulfil => self.tell_orders(&Command::Fulfil {
+                shipment: ShipmentNumber(1),
+                items: vec![(code(0), 1.try_into().unwrap())],
+                carrier: label("Post"),
+                tracking: label("1Z"),
+            }),
+            Step::Refund { minor } => self.tell_orders(&Command::Refund {
+                refund: RefundId::from_bytes([u8::try_from(minor).unwrap(); 16]),
+                amount: euro(minor),
+                reason: label("broken"),
+            }),
+            Step::Sell { sku, pieces } => self.sell_elsewhere(sku, pieces),
+        }
+    }
+
+    fn tell_orders(&mut self, command: &Command) {
+        for id in self.orders.keys().copied().collect::<Vec<_>>() {
+            self.send(&Order::address(id), command.to_bytes());
+        }
+    }
+
+    fn sell_elsewhere(&mut self, nth: usize, pieces: u32) {
+        self.n_others += 1;
+        let before = self.stocks[nth].live.on_hand;
+        let delta = (-i64::from(pieces)).try_into().unwrap();
+        let reason = "sold elsewhere".to_owned().try_into().unwrap();
+        let command = sku::Command::Adjust { delta, reason };
+        self.send(&Sku::address(&code(nth)), command.to_bytes());
+        if self.stocks[nth].live.on_hand != before {
+            self.sold_elsewhere[nth] += pieces;
+        }
+    }
+
+    fn deliver(&mut self, nth: prop::sample::Index) {
+        let ways: Vec<_> = self.ways.iter().filter(|(_, way)| !way.is_empty()).collect();
+        if ways.is_empty() {
+            return;
+        }
+        let way = ways[nth.index(ways.len())].0.clone();
+        let command = self.ways.get_mut(&way).unwrap().pop_front().unwrap();
+        self.send(&way.1, command);
+    }
+
+    fn answer(&mut self, nth: usize) {
+        let Some(outcome) = self.provider.outcomes.get(&nth).cloned() else { return };
+        let (payment, request) = &self.provider.asked[nth];
+        let answer = ProviderAnswer { operation: request.reference.number, outcome };
+        let command = payment::Command::Answered(answer).to_bytes();
+        self.send(&Payment::address(*payment), command);
+    }
+
+    fn notify(&mut self, nth: usize) {
+        let (payment, request) = &self.provider.asked[nth];
+        let operation = request.reference.number;
+        let fact = match self.provider.outcomes.get(&nth).cloned() {
+            Some(Outcome::Done { reference }) => {
+                payment::Fact::Done { operation, reference, amount: None }
+            }
+            Some(Outcome::Refused(_)) => payment::Fact::Refused { operation },
+            None => return,
+        };
+        let event = format!("evt-{nth}").parse().unwrap();
+        let command = payment::Command::Notified { event, fact }.to_bytes();
+        self.send(&Payment::address(*payment), command);
+    }
+
+    fn fire(&mut self, key: &(EntityRef, TimerName)) {
+        let Some(at) = self.timers.remove(key) else { return };
+        self.now = self.now.max(at);
+        let (to, name) = key;
+        let command = match to.kind {
+            Order::KIND => Order::on_timer(*name).map(|command| command.to_bytes()),
+            Sku::KIND => Sku::on_timer(*name).map(|command| command.to_bytes()),
+            Cart::KIND => Cart::on_timer(*name).map(|command| command.to_bytes()),
+            other => panic!("{other:?} sets no timers"),
+        };
+        self.send(to, command.unwrap());
+    }
+
+    /// What holds after every step.
+    fn check(&mut self) {
+        for (id, order) in &self.orders {
+            let Some(order) = &order.live.existing else { continue };
+            if let Some(settlement) = &order.settlement {
+                let first = self.settled.entry(*id).or_insert_with(|| settlement.clone());
+                assert_eq!(first, settlement, "what the shopper was told has changed");
+            }
+        }
+        let open = self.orders.values().filter_map(|order| order.live.existing.as_ref());
+        let bought =
+            open.filter(|order| order.settlement.as_ref().is_some_and(|s| s.failure.is_none()));
+        assert!(bought.count() <= 1, "one cart became two orders");
+    }
+
+    /// Lets everything come to its end.
+    fn quiesce(&mut self) {
+        for _ in 0..10_000 {
+            if let Some(way) =
+                self.ways.iter().find(|(_, way)| !way.is_empty()).map(|(way, _)| way.clone())
+            {
+                let command = self.ways.get_mut(&way).unwrap().pop_front().unwrap();
+                self.send(&way.1, command);
+                continue;
+            }
+            let before = (self.provider.asked.len(), self.provider.outcomes.len());
+            for nth in 0..self.provider.asked.len() {
+                self.provider.process(nth, false);
+                self.answer(nth);
+            }
+            let is_quiet = self.ways.values().all(VecDeque::is_empty);
+            if !is_quiet || (self.provider.asked.len(), self.provider.outcomes.len()) != before {
+                continue;
+            }
+            match self.timers.keys().next().cloned() {
+                Some(key) => self.fire(&key),
+                None => return,
+            }
+        }
+        panic!("it never ends");
+    }
+
+    /// What holds once nothing is under way.
+    fn check_end(&self) {
+        let mut sold = [0_u32; 3];
+        for (id, actor) in &self.orders {
+            let order = actor.live.existing.as_ref().expect("it was told to be placed");
+            let settlement = order.settlement.as_ref().expect("a checkout ends");
+            assert!(order.number.is_some());
+            let account = self.provider.accounts.get(&order.payment);
+            let (held, captured, refunded) =
+                account.map_or((0, 0, 0), |it| (it.held, it.captured, it.refunded));
+            match &order.stage {
+                Stage::Confirmed => {
+                    // A capture that is refused later leaves what is held to the shop.
+                    if order.placed.terms.capture == CaptureTime::AtOnce {
+                        assert_eq!(captured, settlement.totals.grand.minor, "{id}");
+                    }
+                    assert_eq!(held + captured, settlement.totals.grand.minor, "{id}");
+                    assert_eq!(order.money.captured.minor, captured);
+                    assert_eq!(order.money.refunded.minor, refunded);
+                    for line in order.bought() {
+                        let nth = (0..3).find(|nth| code(*nth) == line.sku).unwrap();
+                        sold[nth] += line.quantity.get();
+                    }
+                }
+                Stage::Failed(_) | Stage::Cancelled => {
+                    assert_eq!((held, captured - refunded), (0, 0), "{id}: {:?}", order.stage);
+                }
+                Stage::Reserving | Stage::Authorising | Stage::Capturing | Stage::Ending(_) => {
+                    panic!("{id} stays {:?}", order.stage);
+                }
+            }
+        }
+        for (nth, stock) in self.stocks.iter().enumerate() {
+            assert_eq!(stock.live.reserved.get(), 0, "{} holds pieces for nobody", SKUS[nth]);
+            let gone = STOCK - stock.live.on_hand.unwrap().get();
+            assert_eq!(gone, sold[nth] + self.sold_elsewhere[nth], "of {}", SKUS[nth]);
+        }
+    }
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let index = any::<prop::sample::Index>;
+    let shortfall = prop_oneof![Just(Shortfall::FailAll), Just(Shortfall::DropLines)];
+    let capture = prop_oneof![Just(CaptureTime::AtOnce), Just(CaptureTime::OnFulfilment)];
+    prop_oneof![
+        3 => (1_u8..4, shortfall, capture)
+            .prop_map(|(nth, shortfall, capture)| Step::CheckOut { nth, shortfall, capture }),
+        24 => index().prop_map(|nth| Step::Deliver { nth }),
+        4 => (index(), prop::bool::weighted(0.2))
+            .prop_map(|(nth, is_refused)| Step::Process { nth, is_refused }),
+        4 => index().prop_map(|nth| Step::Answer { nth }),
+        2 => index().prop_map(|nth| Step::Notify { nth }),
+        1 => index().prop_map(|nth| Step::Fire { nth }),
+        1 => Just(Step::Cancel),
+        1 => Just(Step::Fulfil),
+        1 => (1_i64..200).prop_map(|minor| Step::Refund { minor }),
+        1 => (0_usize..3, 1_u32..4).prop_map(|(sku, pieces)| Step::Sell { sku, pieces }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn a_checkout_ends_with_everything_or_with_nothing(
+        steps in prop::collection::vec(step(), 1..160),
+    ) {
+        let mut world = World::new();
+        for step in steps {
+            world.run(step);
+        }
+        world.quiesce();
+        world.check_end();
+    }
+}

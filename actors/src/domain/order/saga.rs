@@ -1,0 +1,307 @@
+//! The checkout: stocks, then the payment, then stocks again, and how each step is undone.
+//!
+//! **Invariants:** a step begins after the one before it is done for every line; every way out of the
+//! checkout passes through [`Course::fail`] or [`Course::end_after_payment`], which let go of all that
+//! is held; news that come late are answered with the undo of what they tell.
+
+use cluster::entity::{Effect, Wire};
+
+use super::existing::{Asked, Ending};
+use super::{
+    CaptureTime, Course, Event, Failure, LineState, Order, Placed, Rejection, Shortfall, Side,
+    Stage, StockNews,
+};
+use crate::domain::cart;
+use crate::domain::ids::{CaptureId, CartAccess, CartId, PaymentId, SkuCode};
+use crate::domain::money::Money;
+use crate::domain::names::Label;
+use crate::domain::order_numbers::{self, OrderNumber, OrderNumbers};
+use crate::domain::payment::{self, News};
+use crate::domain::quantity::Quantity;
+use crate::domain::sku::OrderStep;
+
+impl Course {
+    pub(super) fn place(
+        &mut self,
+        cart: CartId,
+        access: CartAccess,
+        payment: PaymentId,
+        placed: Box<Placed>,
+    ) -> Result<(), Rejection> {
+        if let Some(order) = self.order() {
+            let is_same = (order.cart, order.payment) == (cart, payment);
+            return if is_same { Ok(()) } else { Err(Rejection::AlreadyExists) };
+        }
+        self.happen(Event::Placed { cart, access, payment, placed: placed.clone() });
+        for line in placed.lines() {
+            self.tell_stock(&line.sku, OrderStep::Reserve { quantity: line.quantity });
+        }
+        let to = OrderNumbers::address(self.me.key().slot());
+        let command = order_numbers::Command::Give { to: self.me }.to_bytes();
+        self.does(Effect::Tell { to, command });
+        self.set_timer(Order::STOCK_SILENT, Order::STOCK_ANSWERS_WITHIN);
+        Ok(())
+    }
+
+    pub(super) fn take_number(&mut self, number: OrderNumber) {
+        if self.order().is_some_and(|order| order.number.is_none()) {
+            self.happen(Event::Numbered { number, at: self.now });
+        }
+    }
+
+    pub(super) fn take_stock_news(&mut self, sku: &SkuCode, news: StockNews) {
+        let Some(state) = self.order().and_then(|order| order.state_of(sku)) else { return };
+        let (at, sku) = (self.now, sku.clone());
+        match (news, state) {
+            (StockNews::Reserved, LineState::Asked) => {
+                self.happen(Event::StockReserved { sku, at });
+                self.when_stocks_answered();
+            }
+            (StockNews::Refused(shortage), LineState::Asked) => {
+                self.happen(Event::StockRefused { sku, shortage, at });
+                self.when_stocks_answered();
+            }
+            (StockNews::Sold, LineState::Selling) => self.happen(Event::StockSold { sku, at }),
+            (StockNews::Released, LineState::Releasing) => {
+                self.happen(Event::StockReleased { sku, at });
+            }
+            (StockNews::Restocked, LineState::Returning) => {
+                self.happen(Event::StockReturned { sku, at });
+            }
+            // Said before the order thought better of it: the release or the return is on its way
+            // behind what this answers.
+            (
+                StockNews::Reserved
+                | StockNews::Refused(_)
+                | StockNews::Sold
+                | StockNews::Released
+                | StockNews::Restocked,
+                _,
+            ) => {}
+        }
+    }
+
+    fn when_stocks_answered(&mut self) {
+        let Some(order) = self.order().filter(|order| order.stage == Stage::Reserving) else {
+            return;
+        };
+        if order.lines.contains(&LineState::Asked) {
+            return;
+        }
+        self.cancel_timer(Order::STOCK_SILENT);
+        let Some(order) = self.order() else { return };
+        let short: Vec<_> = order.short_lines().map(|(sku, _)| sku.clone()).collect();
+        let is_all = short.len() == order.lines.len();
+        let drops = order.placed.terms.shortfall == Shortfall::DropLines && !is_all;
+        match (short.is_empty(), drops) {
+            (true, _) => self.ask_payment(),
+            (false, true) => match order.placed.totals_without(&short) {
+                Some(totals) => {
+                    self.happen(Event::LinesDropped { skus: short, totals, at: self.now });
+                    self.ask_payment();
+                }
+                // Less than a total that was no overflow is none.
+                None => self.fail(Failure::OutOfStock),
+            },
+            (false, false) => self.fail(Failure::OutOfStock),
+        }
+    }
+
+    fn ask_payment(&mut self) {
+        let Some(order) = self.order() else { return };
+        let (amount, method) = (order.totals.grand, order.placed.terms.method.clone());
+        // Nothing is due: nobody is asked for it.
+        if amount.minor == 0 {
+            return self.confirm();
+        }
+        self.happen(Event::PaymentAsked { amount, at: self.now });
+        let open = payment::Command::Open { order: self.me, amount, method };
+        self.tell_payment(&open);
+        self.tell_payment(&payment::Command::Authorise);
+        self.set_timer(Order::PAYMENT_SILENT, Order::PAYMENT_ANSWERS_WITHIN);
+    }
+
+    pub(super) fn take_payment_news(&mut self, payment: PaymentId, news: News) {
+        let Some(order) = self.order().filter(|order| order.payment == payment) else { return };
+        let (at, is_open) = (self.now, order.money.asked == Asked::Open);
+        match news {
+            News::Authorised { amount } => {
+                if order.stage == Stage::Authorising {
+                    self.cancel_timer(Order::PAYMENT_SILENT);
+                    self.happen(Event::Authorised { amount, at });
+                    self.take_the_money(amount);
+                }
+            }
+            News::Declined { reason } => {
+                if is_open && order.money.captured.minor == 0 {
+                    self.undone(Failure::Declined { reason });
+                }
+            }
+            News::Captured { total, .. } => {
+                self.happen(Event::Captured { total, at });
+                if self.order().is_some_and(|order| order.stage == Stage::Capturing) {
+                    self.confirm();
+                }
+            }
+            News::CaptureFailed { .. } => {
+                let is_checkout = order.stage == Stage::Capturing;
+                self.happen(Event::CaptureFailed { at });
+                if is_checkout {
+                    self.end_after_payment(Failure::CaptureFailed);
+                }
+            }
+            News::Cancelled => {
+                if is_open {
+                    self.undone(Failure::PaymentSilent);
+                }
+            }
+            // Another try, some time from now: the order waits for the end of its payment.
+            News::CancelFailed { .. } => {
+                self.set_timer(Order::PAYMENT_SILENT, Order::PAYMENT_ANSWERS_WITHIN);
+            }
+            News::Refunded { refund, amount, .. } => self.refund_done(refund, amount),
+            News::RefundFailed { refund, .. } => self.refund_failed(refund),
+        }
+    }
+
+    fn take_the_money(&mut self, amount: Money) {
+        let Some(order) = self.order() else { return };
+        match order.placed.terms.capture {
+            CaptureTime::AtOnce => {
+                self.happen(Event::CaptureAsked { amount, at: self.now });
+                self.capture(amount);
+                self.sell();
+            }
+            CaptureTime::OnFulfilment => self.confirm(),
+        }
+    }
+
+    /// An order captures once, so its id names the capture.
+    pub(super) fn capture(&mut self, amount: Money) {
+        let capture = CaptureId::from_bytes(*self.me.as_bytes());
+        self.tell_payment(&payment::Command::Capture { capture, amount });
+    }
+
+    /// Tells stocks to let go of what this order bought, once.
+    fn sell(&mut self) {
+        for sku in self.lines_that_are(LineState::Selling) {
+            self.tell_stock(&sku, OrderStep::Confirm);
+        }
+    }
+
+    fn confirm(&mut self) {
+        let was_selling = self.order().is_some_and(|order| order.stage == Stage::Capturing);
+        self.happen(Event::Confirmed { at: self.now });
+        if !was_selling {
+            self.sell();
+        }
+        self.tell_cart(&cart::Command::FinishCheckout { order: self.me });
+    }
+
+    /// The payment ended with nothing.
+    fn undone(&mut self, otherwise: Failure) {
+        self.cancel_timer(Order::PAYMENT_SILENT);
+        self.happen(Event::PaymentUndone { at: self.now });
+        let Some(order) = self.order() else { return };
+        match order.stage.clone() {
+            Stage::Ending(Ending::Fails(why)) => self.fail(why),
+            Stage::Ending(Ending::IsCancelled) => self.happen(Event::Cancelled { at: self.now }),
+            Stage::Reserving | Stage::Authorising | Stage::Capturing => self.fail(otherwise),
+            Stage::Confirmed | Stage::Failed(_) | Stage::Cancelled => {}
+        }
+    }
+
+    /// Nothing is paid and nothing can be: the order ends here.
+    fn fail(&mut self, why: Failure) {
+        let held = self.held();
+        self.happen(Event::Failed { why, at: self.now });
+        self.let_go(held);
+        self.tell_cart(&cart::Command::ReopenAfter { order: self.me });
+    }
+
+    /// The payment has the money, or may have: it is undone first.
+    fn end_after_payment(&mut self, why: Failure) {
+        let held = self.held();
+        self.happen(Event::EndingAsked { why, at: self.now });
+        self.let_go(held);
+        self.tell_payment(&payment::Command::Cancel);
+    }
+
+    /// Lines whose stock holds pieces for this order, or gave them away to it.
+    fn held(&self) -> Vec<(SkuCode, Quantity, LineState)> {
+        let Some(order) = self.order() else { return Vec::new() };
+        let lines = order.placed.lines().iter().zip(&order.lines);
+        lines.map(|(line, state)| (line.sku.clone(), line.quantity, *state)).collect()
+    }
+
+    fn let_go(&mut self, held: Vec<(SkuCode, Quantity, LineState)>) {
+        for (sku, quantity, state) in held {
+            match state {
+                LineState::Asked | LineState::Reserved => {
+                    self.tell_stock(&sku, OrderStep::Release);
+                }
+                LineState::Selling | LineState::Sold => {
+                    self.tell_stock(&sku, OrderStep::Restock { quantity });
+                }
+                LineState::Refused(_)
+                | LineState::Releasing
+                | LineState::Released
+                | LineState::Returning => {}
+            }
+        }
+    }
+
+    pub(super) fn give_up_stock(&mut self) {
+        if self.order().is_some_and(|order| order.stage == Stage::Reserving) {
+            self.fail(Failure::StockSilent);
+        }
+    }
+
+    pub(super) fn give_up_payment(&mut self) {
+        let Some(order) = self.order() else { return };
+        match order.stage {
+            Stage::Authorising => self.end_after_payment(Failure::PaymentSilent),
+            Stage::Ending(_) => self.tell_payment(&payment::Command::Cancel),
+            Stage::Reserving
+            | Stage::Capturing
+            | Stage::Confirmed
+            | Stage::Failed(_)
+            | Stage::Cancelled => {}
+        }
+    }
+
+    pub(super) fn cancel(&mut self, by: Side, reason: Label) -> Result<(), Rejection> {
+        let order = self.found()?;
+        match order.stage {
+            Stage::Reserving => self.fail(Failure::CancelledInTime),
+            Stage::Authorising | Stage::Capturing => {
+                self.end_after_payment(Failure::CancelledInTime);
+            }
+            Stage::Confirmed if !order.shipments.is_empty() => {
+                return Err(Rejection::AlreadyShipped);
+            }
+            Stage::Confirmed => {
+                let is_paid = order.money.asked == Asked::Open;
+                let held = self.held();
+                self.happen(Event::CancelAsked { by, reason, at: self.now });
+                self.let_go(held);
+                if is_paid {
+                    self.tell_payment(&payment::Command::Cancel);
+                } else {
+                    self.happen(Event::Cancelled { at: self.now });
+                }
+            }
+            // It is being done, or was.
+            Stage::Ending(_) | Stage::Cancelled => {}
+            Stage::Failed(_) => return Err(Rejection::Over),
+        }
+        Ok(())
+    }
+
+    fn lines_that_are(&self, wanted: LineState) -> Vec<SkuCode> {
+        let Some(order) = self.order() else { return Vec::new() };
+        let lines = order.placed.lines().iter().zip(&order.lines);
+        let wanted = lines.filter(|(_, state)| **state == wanted);
+        wanted.map(|(line, _)| line.sku.clone()).collect()
+    }
+}

@@ -1,0 +1,256 @@
+//! An order as its readers see it.
+
+use cluster::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::existing::{Asked, Ending, Settlement};
+use super::{Existing, LineState, RefundState, Stage, TimelineEntry};
+use crate::domain::contact::Contact;
+use crate::domain::ids::{CartAccess, CartId, OrderId, PaymentId, RefundId, SkuCode};
+use crate::domain::money::Money;
+use crate::domain::names::Label;
+use crate::domain::order_numbers::OrderNumber;
+use crate::domain::pricing::{PricedLine, PricedShipping, Totals};
+use crate::domain::quantity::Quantity;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Query {
+    Order,
+}
+
+/// An order, or nothing where none was ever placed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lookup(pub Option<Box<View>>);
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct View {
+    pub id: OrderId,
+    pub number: Option<OrderNumber>,
+    pub cart: CartId,
+    /// For the rim to compare with the token it was shown; never for a shopper.
+    pub access: CartAccess,
+    pub payment: PaymentId,
+    pub status: Status,
+    pub payment_status: PaymentStatus,
+    pub lines: Vec<LineView>,
+    pub shipping: Option<PricedShipping>,
+    pub totals: Totals,
+    pub contact: Contact,
+    pub captured: Money,
+    pub refunded: Money,
+    pub shipments: Vec<ShipmentView>,
+    pub returns: Vec<ReturnView>,
+    pub refunds: Vec<RefundView>,
+    pub notes: Vec<(Label, Timestamp)>,
+    pub settlement: Option<Settlement>,
+    pub timeline: Vec<TimelineEntry>,
+    pub placed_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Status {
+    Pending,
+    Confirmed,
+    /// Some of it was shipped.
+    Processing,
+    Shipped,
+    Delivered,
+    Returned,
+    /// Called off, and the money is on its way back.
+    Cancelling,
+    Cancelled,
+    Failed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PaymentStatus {
+    Pending,
+    Authorised,
+    Captured,
+    PartiallyRefunded,
+    Refunded,
+    Declined,
+    Cancelled,
+}
+
+/// Where the pieces of a line are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StockStatus {
+    Asked,
+    Reserved,
+    Refused,
+    Sold,
+    Released,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LineView {
+    pub line: PricedLine,
+    pub stock: StockStatus,
+    pub shipped: u32,
+    pub returned: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShipmentView {
+    pub number: u16,
+    pub items: Vec<(SkuCode, Quantity)>,
+    pub carrier: Label,
+    pub tracking: Label,
+    pub shipped_at: Timestamp,
+    pub delivered_at: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReturnView {
+    pub number: u16,
+    pub items: Vec<(SkuCode, Quantity)>,
+    pub reason: Label,
+    pub asked_at: Timestamp,
+    pub received_at: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefundView {
+    pub id: RefundId,
+    pub amount: Money,
+    pub reason: Label,
+    pub state: RefundState,
+    pub at: Timestamp,
+}
+
+impl Existing {
+    pub(super) fn view(&self, id: OrderId) -> Box<View> {
+        let (shipped, returned) = (self.shipped(), self.returned());
+        let lines = self.placed.lines().iter().zip(&self.lines);
+        let lines = lines.map(|(line, state)| LineView {
+            line: line.clone(),
+            stock: state.status(),
+            shipped: shipped.of_sku(&line.sku),
+            returned: returned.of_sku(&line.sku),
+        });
+        Box::new(View {
+            id,
+            number: self.number,
+            cart: self.cart,
+            access: self.access,
+            payment: self.payment,
+            status: self.status(),
+            payment_status: self.payment_status(),
+            lines: lines.collect(),
+            shipping: self.placed.shipping().cloned(),
+            totals: self.totals,
+            contact: self.placed.terms.contact.clone(),
+            captured: self.money.captured,
+            refunded: self.money.refunded,
+            shipments: self.shipment_views(),
+            returns: self.return_views(),
+            refunds: self.refund_views(),
+            notes: self.notes.iter().map(|note| (note.text.clone(), note.at)).collect(),
+            settlement: self.settlement.clone(),
+            timeline: self.timeline.entries().to_vec(),
+            placed_at: self.placed.at,
+            updated_at: self.updated_at,
+        })
+    }
+
+    fn status(&self) -> Status {
+        match &self.stage {
+            Stage::Reserving
+            | Stage::Authorising
+            | Stage::Capturing
+            | Stage::Ending(Ending::Fails(_)) => Status::Pending,
+            Stage::Ending(Ending::IsCancelled) => Status::Cancelling,
+            Stage::Failed(_) => Status::Failed,
+            Stage::Cancelled => Status::Cancelled,
+            Stage::Confirmed => self.way_of_goods(),
+        }
+    }
+
+    fn way_of_goods(&self) -> Status {
+        let bought: u32 = self.bought().map(|line| line.quantity.get()).sum();
+        let shipped = pieces(self.shipments.iter().map(|shipment| &shipment.items));
+        let received = self.returns.iter().filter(|known| known.received_at.is_some());
+        let received = pieces(received.map(|known| &known.items));
+        let all_delivered = self.shipments.iter().all(|known| known.delivered_at.is_some());
+        match shipped {
+            0 => Status::Confirmed,
+            some if some < bought => Status::Processing,
+            _ if received >= bought => Status::Returned,
+            _ if all_delivered => Status::Delivered,
+            _ => Status::Shipped,
+        }
+    }
+
+    fn payment_status(&self) -> PaymentStatus {
+        let money = &self.money;
+        let (captured, refunded) = (money.captured.minor, money.refunded.minor);
+        match (captured > 0, refunded) {
+            (true, 0) => return PaymentStatus::Captured,
+            (true, some) if some < captured => return PaymentStatus::PartiallyRefunded,
+            (true, _) => return PaymentStatus::Refunded,
+            (false, _) => {}
+        }
+        match (&self.stage, money.asked) {
+            (Stage::Failed(super::Failure::Declined { .. }), _) => PaymentStatus::Declined,
+            (Stage::Failed(_) | Stage::Cancelled, _) | (_, Asked::Closed) => {
+                PaymentStatus::Cancelled
+            }
+            (_, Asked::Open) if money.authorised.minor > 0 => PaymentStatus::Authorised,
+            // Nothing is due.
+            (Stage::Confirmed, Asked::Nothing) => PaymentStatus::Captured,
+            (_, Asked::Nothing | Asked::Open) => PaymentStatus::Pending,
+        }
+    }
+
+    fn shipment_views(&self) -> Vec<ShipmentView> {
+        let view = |shipment: &super::Shipment| ShipmentView {
+            number: shipment.number.0,
+            items: shipment.items.clone(),
+            carrier: shipment.carrier.clone(),
+            tracking: shipment.tracking.clone(),
+            shipped_at: shipment.shipped_at,
+            delivered_at: shipment.delivered_at,
+        };
+        self.shipments.iter().map(view).collect()
+    }
+
+    fn return_views(&self) -> Vec<ReturnView> {
+        let view = |known: &super::Return| ReturnView {
+            number: known.number.0,
+            items: known.items.clone(),
+            reason: known.reason.clone(),
+            asked_at: known.asked_at,
+            received_at: known.received_at,
+        };
+        self.returns.iter().map(view).collect()
+    }
+
+    fn refund_views(&self) -> Vec<RefundView> {
+        let view = |known: &super::RefundRecord| RefundView {
+            id: known.id,
+            amount: known.amount,
+            reason: known.reason.clone(),
+            state: known.state,
+            at: known.at,
+        };
+        self.refunds.iter().map(view).collect()
+    }
+}
+
+impl LineState {
+    const fn status(self) -> StockStatus {
+        match self {
+            Self::Asked => StockStatus::Asked,
+            Self::Reserved => StockStatus::Reserved,
+            Self::Refused(_) => StockStatus::Refused,
+            Self::Selling | Self::Sold => StockStatus::Sold,
+            Self::Releasing | Self::Released | Self::Returning => StockStatus::Released,
+        }
+    }
+}
+
+fn pieces<'a>(items: impl Iterator<Item = &'a Vec<(SkuCode, Quantity)>>) -> u32 {
+    items.flatten().map(|(_, quantity)| quantity.get()).sum()
+}

@@ -1,0 +1,133 @@
+//! What a shopper pays: lines, shipping, taxes and their sums.
+//!
+//! **Invariants:**
+//! - the sums are exactly the sums of their parts, in one currency; nothing is rounded but each tax,
+//!   once, with [`round_half_up`](super::tax::round_half_up);
+//! - a result depends on the book, the terms and the lines alone, so every node prices alike;
+//! - no sum is past [`Totals::MAX`], and what decodes was checked again in whole.
+//!
+//! Discounts are zero until something grants them; taxes are taken of what is left after them.
+
+mod priced;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;
+
+use cluster::time::Timestamp;
+pub use priced::{Priced, PricedLine, PricedShipping, Totals};
+use serde::{Deserialize, Serialize};
+
+use super::catalogue::PriceBook;
+use super::ids::SkuCode;
+use super::money::{Currency, Money};
+use super::names::{CustomerGroup, ShippingOptionId, TaxClass};
+use super::price_list::listed_price;
+use super::quantity::Quantity;
+pub use super::tax::Destination;
+use super::tax::{AppliedRate, CountryCode};
+
+/// What a price depends on beside the book.
+#[derive(Clone, Copy, Debug)]
+pub struct PricingTerms<'a> {
+    pub currency: Currency,
+    pub group: Option<&'a CustomerGroup>,
+    /// Decides which price lists are in force.
+    pub at: Timestamp,
+    /// Without one nothing is known of taxes and none are taken; nor is it known whether a carrier
+    /// goes there.
+    pub destination: Option<&'a Destination>,
+    pub shipping: Option<&'a ShippingOptionId>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+pub enum NotPriced {
+    #[error("sku {sku} is not for sale")]
+    UnknownSku { sku: SkuCode },
+    #[error("sku {sku} has no price in {currency}")]
+    NoPrice { sku: SkuCode, currency: Currency },
+    #[error("there is no shipping option {option}")]
+    UnknownShipping { option: ShippingOptionId },
+    #[error("shipping option {option} has no price in {currency}")]
+    ShippingNotPriced { option: ShippingOptionId, currency: Currency },
+    #[error("shipping option {option} does not go to {country}")]
+    NotShippedTo { option: ShippingOptionId, country: CountryCode },
+    /// Of one line alone.
+    #[error("the line of sku {sku} comes to too much")]
+    LineTooLarge { sku: SkuCode },
+    #[error("the total is too large")]
+    TotalTooLarge,
+}
+
+impl PriceBook {
+    /// Prices lines as they are given, each for itself.
+    pub fn price(
+        &self,
+        terms: &PricingTerms<'_>,
+        lines: &[(SkuCode, Quantity)],
+    ) -> Result<Priced, NotPriced> {
+        let line = |(sku, quantity): &(SkuCode, Quantity)| self.priced_line(terms, sku, *quantity);
+        let lines = lines.iter().map(line).collect::<Result<Vec<_>, _>>()?;
+        let too_large = NotPriced::TotalTooLarge;
+        let items = Totals::of(terms.currency, &lines, None).ok_or(too_large.clone())?;
+        let worth = items.items.minus(items.discount).map_err(|_| too_large.clone())?;
+        let shipping =
+            terms.shipping.map(|option| self.priced_shipping(terms, option, worth)).transpose()?;
+        Priced::of(terms.currency, lines, shipping).ok_or(too_large)
+    }
+
+    /// The price of one piece: of the price lists in force, or else the listing's own.
+    pub fn unit_price(&self, terms: &PricingTerms<'_>, sku: &SkuCode) -> Result<Money, NotPriced> {
+        let Some(listing) = self.listing(sku) else {
+            return Err(NotPriced::UnknownSku { sku: sku.clone() });
+        };
+        let for_whom = (terms.currency, terms.group, terms.at);
+        let listed = listed_price(self.price_lists().map(AsRef::as_ref), sku, for_whom);
+        let no_price = || NotPriced::NoPrice { sku: sku.clone(), currency: terms.currency };
+        listed.or_else(|| listing.price_in(terms.currency)).ok_or_else(no_price)
+    }
+
+    fn priced_line(
+        &self,
+        terms: &PricingTerms<'_>,
+        sku: &SkuCode,
+        quantity: Quantity,
+    ) -> Result<PricedLine, NotPriced> {
+        let Some(listing) = self.listing(sku) else {
+            return Err(NotPriced::UnknownSku { sku: sku.clone() });
+        };
+        let unit_price = self.unit_price(terms, sku)?;
+        let line = PricedLine::of(
+            (sku.clone(), listing.name().clone()),
+            quantity,
+            unit_price,
+            self.applied_rate(terms, listing.tax_class()),
+        );
+        line.ok_or_else(|| NotPriced::LineTooLarge { sku: sku.clone() })
+    }
+
+    fn priced_shipping(
+        &self,
+        terms: &PricingTerms<'_>,
+        wanted: &ShippingOptionId,
+        worth: Money,
+    ) -> Result<PricedShipping, NotPriced> {
+        let Some(option) = self.shipping_option(wanted) else {
+            return Err(NotPriced::UnknownShipping { option: wanted.clone() });
+        };
+        let country = terms.destination.map(|destination| destination.country);
+        if let Some(country) = country.filter(|country| !option.countries.include(*country)) {
+            return Err(NotPriced::NotShippedTo { option: wanted.clone(), country });
+        }
+        let Some(price) = option.price_for(worth) else {
+            let currency = terms.currency;
+            return Err(NotPriced::ShippingNotPriced { option: wanted.clone(), currency });
+        };
+        PricedShipping::of(option, price, self.applied_rate(terms, &option.tax_class))
+            .ok_or(NotPriced::TotalTooLarge)
+    }
+
+    fn applied_rate(&self, terms: &PricingTerms<'_>, class: &TaxClass) -> Option<AppliedRate> {
+        self.tax_rates().applied(class, terms.destination?)
+    }
+}

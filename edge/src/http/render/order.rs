@@ -1,0 +1,367 @@
+//! An order in JSON.
+
+use actors::domain::contact::Address;
+use actors::domain::order::{
+    LineView, Moment, PaymentStatus, RefundState, RefundView, ReturnView, Settlement, ShipmentView,
+    Status, StockStatus, TimelineEntry, View,
+};
+use actors::domain::pricing::{PricedShipping, Totals};
+use actors::{OrderId, PaymentId, Quantity, RefundId, SkuCode};
+use serde::Serialize;
+
+use super::{MoneyJson, Text};
+use crate::http::rfc3339::Rfc3339;
+
+#[derive(Serialize)]
+pub(in crate::http) struct OrderJson<'a> {
+    id: Text<OrderId>,
+    number: Option<String>,
+    status: &'static str,
+    payment_status: &'static str,
+    items: Vec<ItemJson<'a>>,
+    shipping: Option<ShippingJson<'a>>,
+    totals: TotalsJson,
+    email: Option<&'a str>,
+    addresses: AddressesJson<'a>,
+    shipments: Vec<ShipmentJson<'a>>,
+    returns: Vec<ReturnJson<'a>>,
+    payments: [PaymentJson; 1],
+    refunds: Vec<RefundJson<'a>>,
+    placed_at: Text<Rfc3339>,
+    updated_at: Text<Rfc3339>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seq: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct ItemJson<'a> {
+    sku: &'a str,
+    name: &'a str,
+    quantity: u32,
+    unit_price: MoneyJson,
+    line_total: MoneyJson,
+    discount: MoneyJson,
+    tax: MoneyJson,
+    stock: &'static str,
+    shipped: u32,
+    returned: u32,
+}
+
+#[derive(Serialize)]
+struct ShippingJson<'a> {
+    option: &'a str,
+    name: &'a str,
+    carrier: &'a str,
+    price: MoneyJson,
+    tax: MoneyJson,
+}
+
+#[derive(Serialize)]
+struct TotalsJson {
+    items: MoneyJson,
+    discount: MoneyJson,
+    shipping: MoneyJson,
+    tax: MoneyJson,
+    grand: MoneyJson,
+}
+
+#[derive(Serialize)]
+struct AddressesJson<'a> {
+    shipping: AddressJson<'a>,
+    billing: AddressJson<'a>,
+}
+
+#[derive(Serialize)]
+struct AddressJson<'a> {
+    name: &'a str,
+    line1: &'a str,
+    line2: Option<&'a str>,
+    city: &'a str,
+    region: Option<&'a str>,
+    postal_code: Option<&'a str>,
+    country: &'a str,
+}
+
+#[derive(Serialize)]
+struct ShipmentJson<'a> {
+    number: u16,
+    items: Vec<PiecesJson<'a>>,
+    carrier: &'a str,
+    tracking: &'a str,
+    shipped_at: Text<Rfc3339>,
+    delivered_at: Option<Text<Rfc3339>>,
+}
+
+#[derive(Serialize)]
+struct ReturnJson<'a> {
+    number: u16,
+    items: Vec<PiecesJson<'a>>,
+    reason: &'a str,
+    asked_at: Text<Rfc3339>,
+    received_at: Option<Text<Rfc3339>>,
+}
+
+#[derive(Serialize)]
+struct PiecesJson<'a> {
+    sku: &'a str,
+    quantity: u32,
+}
+
+#[derive(Serialize)]
+struct PaymentJson {
+    id: Text<PaymentId>,
+    status: &'static str,
+    captured: MoneyJson,
+    refunded: MoneyJson,
+}
+
+#[derive(Serialize)]
+struct RefundJson<'a> {
+    id: Text<RefundId>,
+    amount: MoneyJson,
+    reason: &'a str,
+    status: &'static str,
+    at: Text<Rfc3339>,
+}
+
+impl<'a> OrderJson<'a> {
+    pub(in crate::http) fn new(view: &'a View, seq: u64) -> Self {
+        let shipping = &view.contact.shipping;
+        let billing = view.contact.billing.as_ref().unwrap_or(shipping);
+        let payment_status = payment_status(view.payment_status);
+        Self {
+            id: Text(view.id),
+            number: view.number.map(|number| number.to_string()),
+            status: status(view.status),
+            payment_status,
+            items: view.lines.iter().map(ItemJson::new).collect(),
+            shipping: view.shipping.as_ref().map(ShippingJson::new),
+            totals: TotalsJson::new(view.totals),
+            email: view.contact.email.as_ref().map(|email| email.as_str()),
+            addresses: AddressesJson {
+                shipping: AddressJson::new(shipping),
+                billing: AddressJson::new(billing),
+            },
+            shipments: view.shipments.iter().map(ShipmentJson::new).collect(),
+            returns: view.returns.iter().map(ReturnJson::new).collect(),
+            payments: [PaymentJson {
+                id: Text(view.payment),
+                status: payment_status,
+                captured: MoneyJson(view.captured),
+                refunded: MoneyJson(view.refunded),
+            }],
+            refunds: view.refunds.iter().map(RefundJson::new).collect(),
+            placed_at: Text(Rfc3339(view.placed_at)),
+            updated_at: Text(Rfc3339(view.updated_at)),
+            seq: Some(seq),
+        }
+    }
+}
+
+/// The order as it was when its checkout ended, so that every answer to that checkout is the same.
+pub(in crate::http) fn settled<'a>(view: &'a View, settlement: &Settlement) -> OrderJson<'a> {
+    let is_captured = settlement.captured.minor > 0 || settlement.totals.grand.minor == 0;
+    let paid = if is_captured { PaymentStatus::Captured } else { PaymentStatus::Authorised };
+    let zero = actors::Money::zero(settlement.captured.currency);
+    let line = |line: &'a LineView| {
+        let is_dropped = settlement.dropped.contains(&line.line.sku);
+        let stock = if is_dropped { StockStatus::Refused } else { StockStatus::Sold };
+        ItemJson { stock: stock_status(stock), shipped: 0, returned: 0, ..ItemJson::new(line) }
+    };
+    OrderJson {
+        number: settlement.number.map(|number| number.to_string()),
+        status: status(Status::Confirmed),
+        payment_status: payment_status(paid),
+        items: view.lines.iter().map(line).collect(),
+        totals: TotalsJson::new(settlement.totals),
+        shipments: Vec::new(),
+        returns: Vec::new(),
+        payments: [PaymentJson {
+            id: Text(view.payment),
+            status: payment_status(paid),
+            captured: MoneyJson(settlement.captured),
+            refunded: MoneyJson(zero),
+        }],
+        refunds: Vec::new(),
+        updated_at: Text(Rfc3339(settlement.at)),
+        seq: None,
+        ..OrderJson::new(view, 0)
+    }
+}
+
+#[derive(Serialize)]
+pub(in crate::http) struct TimelineJson {
+    data: Vec<MomentJson>,
+}
+
+#[derive(Serialize)]
+struct MomentJson {
+    what: &'static str,
+    at: Text<Rfc3339>,
+}
+
+impl TimelineJson {
+    pub(in crate::http) fn new(view: &View) -> Self {
+        let entry = |entry: &TimelineEntry| MomentJson {
+            what: moment(entry.moment),
+            at: Text(Rfc3339(entry.at)),
+        };
+        Self { data: view.timeline.iter().map(entry).collect() }
+    }
+}
+
+impl<'a> ItemJson<'a> {
+    fn new(view: &'a LineView) -> Self {
+        let LineView { line, stock, shipped, returned } = view;
+        Self {
+            sku: line.sku.as_str(),
+            name: line.name.as_str(),
+            quantity: line.quantity.get(),
+            unit_price: MoneyJson(line.unit_price),
+            line_total: MoneyJson(line.line_total),
+            discount: MoneyJson(line.discount),
+            tax: MoneyJson(line.tax),
+            stock: stock_status(*stock),
+            shipped: *shipped,
+            returned: *returned,
+        }
+    }
+}
+
+impl<'a> ShippingJson<'a> {
+    fn new(shipping: &'a PricedShipping) -> Self {
+        Self {
+            option: shipping.option.as_str(),
+            name: shipping.name.as_str(),
+            carrier: shipping.carrier.as_str(),
+            price: MoneyJson(shipping.price),
+            tax: MoneyJson(shipping.tax),
+        }
+    }
+}
+
+impl TotalsJson {
+    fn new(totals: Totals) -> Self {
+        Self {
+            items: MoneyJson(totals.items),
+            discount: MoneyJson(totals.discount),
+            shipping: MoneyJson(totals.shipping),
+            tax: MoneyJson(totals.tax),
+            grand: MoneyJson(totals.grand),
+        }
+    }
+}
+
+impl<'a> AddressJson<'a> {
+    fn new(address: &'a Address) -> Self {
+        Self {
+            name: address.name.as_str(),
+            line1: address.line1.as_str(),
+            line2: address.line2.as_ref().map(|line| line.as_str()),
+            city: address.city.as_str(),
+            region: address.region.as_ref().map(|region| region.as_str()),
+            postal_code: address.postal_code.as_ref().map(|code| code.as_str()),
+            country: address.country.as_str(),
+        }
+    }
+}
+
+impl<'a> ShipmentJson<'a> {
+    fn new(shipment: &'a ShipmentView) -> Self {
+        Self {
+            number: shipment.number,
+            items: pieces(&shipment.items),
+            carrier: shipment.carrier.as_str(),
+            tracking: shipment.tracking.as_str(),
+            shipped_at: Text(Rfc3339(shipment.shipped_at)),
+            delivered_at: shipment.delivered_at.map(|at| Text(Rfc3339(at))),
+        }
+    }
+}
+
+impl<'a> ReturnJson<'a> {
+    fn new(known: &'a ReturnView) -> Self {
+        Self {
+            number: known.number,
+            items: pieces(&known.items),
+            reason: known.reason.as_str(),
+            asked_at: Text(Rfc3339(known.asked_at)),
+            received_at: known.received_at.map(|at| Text(Rfc3339(at))),
+        }
+    }
+}
+
+impl<'a> RefundJson<'a> {
+    fn new(refund: &'a RefundView) -> Self {
+        let status = match refund.state {
+            RefundState::Asked => "pending",
+            RefundState::Done => "succeeded",
+            RefundState::Failed => "failed",
+        };
+        let (amount, at) = (MoneyJson(refund.amount), Text(Rfc3339(refund.at)));
+        Self { id: Text(refund.id), amount, reason: refund.reason.as_str(), status, at }
+    }
+}
+
+fn pieces(items: &[(SkuCode, Quantity)]) -> Vec<PiecesJson<'_>> {
+    let items = items.iter();
+    items.map(|(sku, n)| PiecesJson { sku: sku.as_str(), quantity: n.get() }).collect()
+}
+
+const fn status(status: Status) -> &'static str {
+    match status {
+        Status::Pending => "pending",
+        Status::Confirmed => "confirmed",
+        Status::Processing => "processing",
+        Status::Shipped => "shipped",
+        Status::Delivered => "delivered",
+        Status::Returned => "returned",
+        // Called off either way: what is left is the provider's.
+        Status::Cancelling | Status::Cancelled => "cancelled",
+        Status::Failed => "failed",
+    }
+}
+
+const fn payment_status(status: PaymentStatus) -> &'static str {
+    match status {
+        PaymentStatus::Pending => "pending",
+        PaymentStatus::Authorised => "authorised",
+        PaymentStatus::Captured => "captured",
+        PaymentStatus::PartiallyRefunded => "partially_refunded",
+        PaymentStatus::Refunded => "refunded",
+        PaymentStatus::Declined => "declined",
+        PaymentStatus::Cancelled => "cancelled",
+    }
+}
+
+const fn stock_status(status: StockStatus) -> &'static str {
+    match status {
+        StockStatus::Asked => "asked",
+        StockStatus::Reserved => "reserved",
+        StockStatus::Refused => "refused",
+        StockStatus::Sold => "sold",
+        StockStatus::Released => "released",
+    }
+}
+
+const fn moment(moment: Moment) -> &'static str {
+    match moment {
+        Moment::Placed => "placed",
+        Moment::LinesDropped => "lines_dropped",
+        Moment::Authorised => "payment_authorised",
+        Moment::Captured => "payment_captured",
+        Moment::CaptureFailed => "capture_failed",
+        Moment::Confirmed => "confirmed",
+        Moment::Failed => "failed",
+        Moment::CancelAsked => "cancel_requested",
+        Moment::Cancelled => "cancelled",
+        Moment::Shipped => "shipped",
+        Moment::Delivered => "delivered",
+        Moment::ReturnAsked => "return_requested",
+        Moment::ReturnReceived => "return_received",
+        Moment::RefundAsked => "refund_requested",
+        Moment::Refunded => "refunded",
+        Moment::RefundFailed => "refund_failed",
+        Moment::NoteAdded => "note_added",
+    }
+}

@@ -1,0 +1,36 @@
+//! This node's own book, at or past what a request has seen.
+
+use actors::PriceBook;
+use cluster::entity::Catalogue;
+use cluster::ids::{Position, ShardId};
+
+use crate::http::app::App;
+use crate::http::code::Code;
+use crate::http::error::ApiError;
+use crate::http::extract::ReadTerms;
+
+/// A catalogue that is there; of which book, it says itself.
+pub(in crate::http) struct Book {
+    catalogue: Catalogue,
+}
+
+impl Book {
+    pub(in crate::http) fn content(&self) -> Result<&PriceBook, ApiError> {
+        self.catalogue.content().ok_or_else(unavailable)
+    }
+}
+
+/// The book, once it holds everything up to the positions asked for.
+pub(in crate::http) async fn at(app: &App, terms: &ReadTerms) -> Result<Book, ApiError> {
+    let of_catalogue = |position: &&Position| position.shard == ShardId::CATALOGUE;
+    let newest = terms.at_least.iter().filter(of_catalogue).max_by_key(|position| position.index);
+    let catalogue = match newest {
+        Some(position) => app.fabric.catalogue_at(*position, terms.deadline).await?,
+        None => app.fabric.catalogue(),
+    };
+    catalogue.map(|catalogue| Book { catalogue }).ok_or_else(unavailable)
+}
+
+pub(in crate::http) fn unavailable() -> ApiError {
+    ApiError::new(Code::CATALOGUE_UNAVAILABLE, "this node has no catalogue at the moment")
+}

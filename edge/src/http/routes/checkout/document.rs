@@ -1,0 +1,66 @@
+//! What a shopper sends to check out.
+
+use actors::domain::contact::{Address, Contact, Email};
+use actors::domain::names::{Label, ShippingOptionId};
+use actors::domain::order::Shortfall;
+use actors::domain::payment::{PaymentMethod, ProviderToken};
+
+use crate::http::fields::{Document, Faults, Flaw, Members, flaw, inner, parsed, text};
+use crate::http::json::Json;
+use crate::http::routes::documents::words;
+
+/// `{email?, shipping_address, billing_address?, shipping_option?, payment: {provider, token},
+/// out_of_stock?}`
+pub(in crate::http) struct CheckOut {
+    pub(in crate::http) contact: Contact,
+    pub(in crate::http) shipping: Option<ShippingOptionId>,
+    pub(in crate::http) method: PaymentMethod,
+    pub(in crate::http) shortfall: Shortfall,
+}
+
+impl Document for CheckOut {
+    fn read(members: &mut Members<'_>, faults: &mut Faults) -> Option<Self> {
+        let email = members.optional("email", faults, words::<Email>);
+        let shipping = members.required("shipping_address", faults, |json| inner(json, address));
+        let billing = members.optional("billing_address", faults, |json| inner(json, address));
+        let option = members.optional("shipping_option", faults, parsed);
+        let method = members.required("payment", faults, |json| inner(json, method));
+        let shortfall = members.optional("out_of_stock", faults, shortfall);
+        let contact = Contact { email: email?, shipping: shipping?, billing: billing? };
+        let shortfall = shortfall?.unwrap_or(Shortfall::FailAll);
+        Some(Self { contact, shipping: option?, method: method?, shortfall })
+    }
+}
+
+fn address(members: &mut Members<'_>, faults: &mut Faults) -> Option<Address> {
+    let name = members.required("name", faults, words::<Label>);
+    let line1 = members.required("line1", faults, words::<Label>);
+    let line2 = members.optional("line2", faults, words::<Label>);
+    let city = members.required("city", faults, words::<Label>);
+    let region = members.optional("region", faults, parsed);
+    let postal_code = members.optional("postal_code", faults, words::<Label>);
+    let country = members.required("country", faults, parsed);
+    Some(Address {
+        name: name?,
+        line1: line1?,
+        line2: line2?,
+        city: city?,
+        region: region?,
+        postal_code: postal_code?,
+        country: country?,
+    })
+}
+
+fn method(members: &mut Members<'_>, faults: &mut Faults) -> Option<PaymentMethod> {
+    let provider = members.required("provider", faults, parsed);
+    let token = members.required("token", faults, words::<ProviderToken>);
+    Some(PaymentMethod { provider: provider?, token: token? })
+}
+
+fn shortfall(json: Json<'_>) -> Result<Shortfall, Flaw> {
+    match &*text(json)? {
+        "fail" => Ok(Shortfall::FailAll),
+        "drop" => Ok(Shortfall::DropLines),
+        _ => Err(flaw("invalid", "must be fail or drop")),
+    }
+}

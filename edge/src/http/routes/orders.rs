@@ -1,0 +1,241 @@
+//! Orders, for their shoppers and for the shop.
+
+mod documents;
+
+use actors::domain::order::{Command, Lookup, Query, ReturnNumber, ShipmentNumber, Side, View};
+use actors::{Order, OrderId, RefundId};
+use axum::extract::State;
+use axum::http::StatusCode;
+use cluster::fabric::Provenance;
+
+use self::documents::{
+    AddNote, AskReturn, CancelOrder, DeliverOrder, FulfilOrder, ReceiveReturn, RefundOrder,
+};
+use crate::http::app::App;
+use crate::http::error::{ApiError, Kept};
+use crate::http::extract::{JsonBody, Operator, OrderToken, PathId, ReadTerms, Terms};
+use crate::http::keys::{self, Credential};
+use crate::http::refusals;
+use crate::http::render::order::{OrderJson, TimelineJson};
+use crate::http::reply::Reply;
+
+/// `GET /store/v1/orders/{id}`
+pub(in crate::http) async fn show(
+    State(app): State<App>,
+    PathId(order): PathId<OrderId>,
+    token: OrderToken,
+    terms: ReadTerms,
+) -> Result<Reply, ApiError> {
+    let (view, provenance) = own(&app, order, &token, &terms).await?;
+    shown(&view, provenance, &terms)
+}
+
+/// `GET /store/v1/orders/{id}/timeline`
+pub(in crate::http) async fn timeline(
+    State(app): State<App>,
+    PathId(order): PathId<OrderId>,
+    token: OrderToken,
+    terms: ReadTerms,
+) -> Result<Reply, ApiError> {
+    let (view, provenance) = own(&app, order, &token, &terms).await?;
+    Reply::resource(StatusCode::OK, &TimelineJson::new(&view), provenance)
+}
+
+/// `POST /store/v1/orders/{id}/cancel`
+pub(in crate::http) async fn cancel_own(
+    State(app): State<App>,
+    PathId(order): PathId<OrderId>,
+    token: OrderToken,
+    terms: Terms,
+    body: JsonBody<CancelOrder>,
+) -> Result<Reply, ApiError> {
+    prove(&app, order, &token, &terms).await?;
+    let command = Command::Cancel { by: Side::Shopper, reason: body.document.reason };
+    execute(&app, &terms, order, token.credential(), &body.bytes, command).await
+}
+
+/// `POST /store/v1/orders/{id}/returns`
+pub(in crate::http) async fn ask_return(
+    State(app): State<App>,
+    PathId(order): PathId<OrderId>,
+    token: OrderToken,
+    terms: Terms,
+    body: JsonBody<AskReturn>,
+) -> Result<Reply, ApiError> {
+    prove(&app, order, &token, &terms).await?;
+    let AskReturn { number, items, reason } = body.document;
+    let command = Command::AskReturn { number: ReturnNumber(number), items, reason };
+    execute(&app, &terms, order, token.credential(), &body.bytes, command).await
+}
+
+/// `GET /admin/v1/orders/{id}`
+pub(in crate::http) async fn show_any(
+    State(app): State<App>,
+    _: Operator,
+    PathId(order): PathId<OrderId>,
+    terms: ReadTerms,
+) -> Result<Reply, ApiError> {
+    let (view, provenance) = look_up(&app, order, &terms).await?;
+    shown(&view, provenance, &terms)
+}
+
+/// `POST /admin/v1/orders/{id}/cancel`
+pub(in crate::http) async fn cancel(
+    State(app): State<App>,
+    _: Operator,
+    PathId(order): PathId<OrderId>,
+    terms: Terms,
+    body: JsonBody<CancelOrder>,
+) -> Result<Reply, ApiError> {
+    let command = Command::Cancel { by: Side::Shop, reason: body.document.reason };
+    execute(&app, &terms, order, Credential::Operator, &body.bytes, command).await
+}
+
+/// `POST /admin/v1/orders/{id}/fulfilments`
+pub(in crate::http) async fn fulfil(
+    State(app): State<App>,
+    _: Operator,
+    PathId(order): PathId<OrderId>,
+    terms: Terms,
+    body: JsonBody<FulfilOrder>,
+) -> Result<Reply, ApiError> {
+    let FulfilOrder { number, items, carrier, tracking } = body.document;
+    let command = Command::Fulfil { shipment: ShipmentNumber(number), items, carrier, tracking };
+    execute(&app, &terms, order, Credential::Operator, &body.bytes, command).await
+}
+
+/// `POST /admin/v1/orders/{id}/deliver`
+pub(in crate::http) async fn deliver(
+    State(app): State<App>,
+    _: Operator,
+    PathId(order): PathId<OrderId>,
+    terms: Terms,
+    body: JsonBody<DeliverOrder>,
+) -> Result<Reply, ApiError> {
+    let command = Command::Deliver { shipment: ShipmentNumber(body.document.number) };
+    execute(&app, &terms, order, Credential::Operator, &body.bytes, command).await
+}
+
+/// `POST /admin/v1/orders/{id}/receive_return`
+pub(in crate::http) async fn receive_return(
+    State(app): State<App>,
+    _: Operator,
+    PathId(order): PathId<OrderId>,
+    terms: Terms,
+    body: JsonBody<ReceiveReturn>,
+) -> Result<Reply, ApiError> {
+    let command = Command::ReceiveReturn { number: ReturnNumber(body.document.number) };
+    execute(&app, &terms, order, Credential::Operator, &body.bytes, command).await
+}
+
+/// `POST /admin/v1/orders/{id}/refunds`: the key names the refund, so a retry meets it.
+pub(in crate::http) async fn refund(
+    State(app): State<App>,
+    _: Operator,
+    PathId(order): PathId<OrderId>,
+    terms: Terms,
+    body: JsonBody<RefundOrder>,
+) -> Result<Reply, ApiError> {
+    let scope = terms.required_scope(Credential::Operator)?;
+    let refund = RefundId::from_bytes(keys::half(app.secrets.derive("refund", &[&scope])));
+    let RefundOrder { amount, reason } = body.document;
+    let command = Command::Refund { refund, amount, reason };
+    execute(&app, &terms, order, Credential::Operator, &body.bytes, command).await
+}
+
+/// `POST /admin/v1/orders/{id}/notes`
+pub(in crate::http) async fn add_note(
+    State(app): State<App>,
+    _: Operator,
+    PathId(order): PathId<OrderId>,
+    terms: Terms,
+    body: JsonBody<AddNote>,
+) -> Result<Reply, ApiError> {
+    let command = Command::AddNote { text: body.document.text };
+    execute(&app, &terms, order, Credential::Operator, &body.bytes, command).await
+}
+
+pub(super) fn path_of(order: OrderId) -> String {
+    format!("/store/v1/orders/{order}")
+}
+
+fn shown(view: &View, provenance: Provenance, terms: &ReadTerms) -> Result<Reply, ApiError> {
+    if terms.knows(provenance.seq) {
+        return Ok(Reply::not_modified(provenance));
+    }
+    Reply::resource(StatusCode::OK, &OrderJson::new(view, provenance.seq), provenance)
+}
+
+/// The order, if the token is its cart's.
+async fn own(
+    app: &App,
+    order: OrderId,
+    token: &OrderToken,
+    terms: &ReadTerms,
+) -> Result<(Box<View>, Provenance), ApiError> {
+    let (view, provenance) = look_up(app, order, terms).await?;
+    if app.secrets.check_cart_token(view.cart, token.as_bytes()).is_none() {
+        return Err(ApiError::order_not_found());
+    }
+    Ok((view, provenance))
+}
+
+async fn prove(
+    app: &App,
+    order: OrderId,
+    token: &OrderToken,
+    terms: &Terms,
+) -> Result<(), ApiError> {
+    let query = app.fabric.query::<Order>(order.key(), &[], terms.deadline, Query::Order);
+    let Lookup(view) = query.await?.view;
+    let view = view.ok_or_else(ApiError::order_not_found)?;
+    app.secrets
+        .check_cart_token(view.cart, token.as_bytes())
+        .map(drop)
+        .ok_or_else(ApiError::order_not_found)
+}
+
+async fn look_up(
+    app: &App,
+    order: OrderId,
+    terms: &ReadTerms,
+) -> Result<(Box<View>, Provenance), ApiError> {
+    let key = order.key();
+    let query = app.fabric.query::<Order>(key, &terms.at_least, terms.deadline, Query::Order);
+    let viewed = query.await?;
+    let Lookup(view) = viewed.view;
+    Ok((view.ok_or_else(ApiError::order_not_found)?, viewed.provenance))
+}
+
+/// Carries out a command that answers with the order.
+async fn execute(
+    app: &App,
+    terms: &Terms,
+    order: OrderId,
+    credential: Credential<'_>,
+    body: &[u8],
+    command: Command,
+) -> Result<Reply, ApiError> {
+    let envelope = terms.envelope(credential, body);
+    let executed = app.fabric.execute::<Order>(order.key(), envelope, command).await;
+    let executed = executed.map_err(|error| {
+        let resource = || path_of(order);
+        ApiError::from_command::<Order>(error, terms.is_keyed(), resource, refusals::of_order)
+    })?;
+    let kept = Kept::under_key(terms.is_keyed(), executed.provenance);
+    let (lookup, provenance) = match executed.reply {
+        Some(lookup) => (lookup, executed.provenance),
+        // Done, but the answer was lost on its way; without a key nobody holds it any more.
+        None => {
+            let at_least = [executed.provenance.position];
+            let key = order.key();
+            let query = app.fabric.query::<Order>(key, &at_least, terms.deadline, Query::Order);
+            let viewed = query.await?;
+            (viewed.view, viewed.provenance)
+        }
+    };
+    let Lookup(view) = lookup;
+    let view = view.ok_or_else(ApiError::order_not_found)?;
+    let json = OrderJson::new(&view, provenance.seq);
+    Ok(Reply::resource(StatusCode::OK, &json, provenance)?.kept(kept))
+}

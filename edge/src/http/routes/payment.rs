@@ -1,0 +1,155 @@
+//! Payments, for operators and for providers.
+
+use actors::domain::payment::{Command, Lookup, ProviderName, Query, Rejection, View};
+use actors::{CaptureId, Payment, PaymentId};
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use cluster::fabric::{CommandError, Envelope, Precondition, Viewed};
+
+use super::documents::{CapturePayment, Nothing};
+use crate::http::app::{App, now};
+use crate::http::code::Code;
+use crate::http::error::{ApiError, Kept};
+use crate::http::extract::{JsonBody, Operator, PathId, RawBody, ReadTerms, Terms};
+use crate::http::keys::{self, Credential, IdempotencyKey};
+use crate::http::refusals;
+use crate::http::render::payment::PaymentJson;
+use crate::http::reply::Reply;
+use crate::metrics::NoticeOutcome;
+use crate::providers::payment::{Notice, NoticeRefused};
+
+/// `GET /admin/v1/payments/{id}`
+pub(in crate::http) async fn show(
+    State(app): State<App>,
+    _: Operator,
+    PathId(id): PathId<PaymentId>,
+    terms: ReadTerms,
+) -> Result<Reply, ApiError> {
+    let ReadTerms { at_least, deadline, .. } = &terms;
+    let query = app.fabric.query::<Payment>(id.key(), at_least, *deadline, Query::Payment);
+    let Viewed { view, provenance } = query.await?;
+    let view = found(view)?;
+    if terms.knows(provenance.seq) {
+        return Ok(Reply::not_modified(provenance));
+    }
+    Reply::resource(StatusCode::OK, &PaymentJson::new(&view, provenance.seq), provenance)
+}
+
+/// `POST /admin/v1/payments/{id}/capture`
+pub(in crate::http) async fn capture(
+    State(app): State<App>,
+    _: Operator,
+    PathId(id): PathId<PaymentId>,
+    terms: Terms,
+    body: JsonBody<CapturePayment>,
+) -> Result<Reply, ApiError> {
+    let capture = new_capture(&app, &terms)?;
+    let amount = body.document.amount;
+    change(&app, &terms, id, &body.bytes, Command::CaptureByHand { capture, amount }).await
+}
+
+/// `POST /admin/v1/payments/{id}/void`
+pub(in crate::http) async fn void(
+    State(app): State<App>,
+    _: Operator,
+    PathId(id): PathId<PaymentId>,
+    terms: Terms,
+    body: JsonBody<Nothing>,
+) -> Result<Reply, ApiError> {
+    required_key(&terms)?;
+    change(&app, &terms, id, &body.bytes, Command::VoidByHand).await
+}
+
+/// `POST /hooks/payments/{provider}`: what a provider says unasked.
+///
+/// A notice of a payment that is not here is accepted all the same: sent again it would not be here
+/// either, and other shops may have accounts with the same provider.
+pub(in crate::http) async fn take_notice(
+    State(app): State<App>,
+    PathId(name): PathId<ProviderName>,
+    headers: HeaderMap,
+    RawBody(body): RawBody,
+) -> Result<StatusCode, ApiError> {
+    let Some(providers) = &app.settings.payment_providers else {
+        return Err(ApiError::not_found());
+    };
+    let provider = providers.find(&name).ok_or_else(ApiError::not_found)?;
+    let notice = match provider.read_notice(&headers, &body, now()) {
+        Ok(Some(notice)) => notice,
+        Ok(None) => {
+            providers.noticed(NoticeOutcome::PassedOver);
+            return Ok(StatusCode::NO_CONTENT);
+        }
+        Err(refused) => {
+            providers.noticed(NoticeOutcome::Refused);
+            let code = match refused {
+                NoticeRefused::BadSignature | NoticeRefused::OutOfTime => Code::NOTICE_NOT_SIGNED,
+                NoticeRefused::Unreadable => Code::NOTICE_UNREADABLE,
+            };
+            return Err(ApiError::new(code, refused.to_string()));
+        }
+    };
+    let Notice { event, payment, fact } = notice;
+    let deadline = now().plus(app.settings.request_timeout);
+    let envelope = Envelope { deadline, key: None, precondition: Precondition::None };
+    let command = Command::Notified { event, fact };
+    match app.fabric.execute::<Payment>(payment.key(), envelope, command).await {
+        Ok(_) => {
+            providers.noticed(NoticeOutcome::Taken);
+            Ok(StatusCode::NO_CONTENT)
+        }
+        Err(CommandError::Rejected { rejection: Rejection::NotFound, .. }) => {
+            providers.noticed(NoticeOutcome::PassedOver);
+            Ok(StatusCode::ACCEPTED)
+        }
+        Err(error) => {
+            providers.noticed(NoticeOutcome::Failed);
+            let at = || path_of(payment);
+            Err(ApiError::from_command::<Payment>(error, false, at, refusals::of_payment))
+        }
+    }
+}
+
+/// Derived from the key, so that a retry meets its own capture.
+fn new_capture(app: &App, terms: &Terms) -> Result<CaptureId, ApiError> {
+    let (key, scope) = required_key(terms)?;
+    let bytes = keys::half(app.secrets.derive("capture", &[&scope, key.as_bytes()]));
+    Ok(CaptureId::from_bytes(bytes))
+}
+
+fn required_key(terms: &Terms) -> Result<(&IdempotencyKey, [u8; 16]), ApiError> {
+    let key = terms.key.as_ref().zip(terms.scope(Credential::Operator));
+    let detail = "money moves only under an Idempotency-Key";
+    key.ok_or_else(|| ApiError::new(Code::IDEMPOTENCY_KEY_REQUIRED, detail))
+}
+
+async fn change(
+    app: &App,
+    terms: &Terms,
+    id: PaymentId,
+    body: &[u8],
+    command: Command,
+) -> Result<Reply, ApiError> {
+    let envelope = terms.envelope(Credential::Operator, body);
+    let executed = app.fabric.execute::<Payment>(id.key(), envelope, command).await;
+    let executed = executed.map_err(|error| {
+        let at = || path_of(id);
+        ApiError::from_command::<Payment>(error, terms.is_keyed(), at, refusals::of_payment)
+    })?;
+    let kept = Kept::under_key(terms.is_keyed(), executed.provenance);
+    let Some(reply) = executed.reply else {
+        let detail = "it was done; how the payment stood right after is not known any more";
+        return Err(ApiError::new(Code::IDEMPOTENCY_REPLY_EXPIRED, detail).at(path_of(id)));
+    };
+    let view = found(reply)?;
+    let json = PaymentJson::new(&view, executed.provenance.seq);
+    Ok(Reply::resource(StatusCode::OK, &json, executed.provenance)?.kept(kept))
+}
+
+fn found(Lookup(view): Lookup) -> Result<View, ApiError> {
+    view.ok_or_else(|| ApiError::new(Code::PAYMENT_NOT_FOUND, "there is no such payment"))
+}
+
+fn path_of(id: PaymentId) -> String {
+    format!("/admin/v1/payments/{id}")
+}

@@ -1,0 +1,78 @@
+//! Payment providers as a person names them: `simulator=simulator+http://127.0.0.1:7690`.
+//!
+//! **Invariants:** a name stands for one provider; a secret is not part of an address.
+
+use std::collections::BTreeMap;
+
+use actors::domain::payment::ProviderName;
+use edge::providers::Origin;
+
+/// What a provider is, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PaymentKind {
+    /// `omnicart payment-simulator`.
+    Simulator(Origin),
+    /// Stripe, or something that speaks like it.
+    Stripe(Origin),
+}
+
+impl PaymentKind {
+    pub fn origin(&self) -> &Origin {
+        match self {
+            Self::Simulator(origin) | Self::Stripe(origin) => origin,
+        }
+    }
+}
+
+pub(super) fn providers(text: &str) -> Result<BTreeMap<ProviderName, PaymentKind>, String> {
+    let mut providers = BTreeMap::new();
+    for part in text.split(',') {
+        let (name, address) = part
+            .trim()
+            .split_once('=')
+            .ok_or("a name and an address, such as simulator=simulator+http://127.0.0.1:7690")?;
+        let name: ProviderName = name.parse().map_err(|error| format!("{name:?}: {error}"))?;
+        let of_kind = |kind: fn(Origin) -> PaymentKind, origin: &str| {
+            origin.parse().map(kind).map_err(|error| format!("{name}: {error}"))
+        };
+        let kind = match address.split_once('+') {
+            Some(("simulator", origin)) => of_kind(PaymentKind::Simulator, origin)?,
+            Some(("stripe", origin)) => of_kind(PaymentKind::Stripe, origin)?,
+            Some(_) | None => {
+                return Err(format!("{name}: an address begins with simulator+ or stripe+"));
+            }
+        };
+        let is_real = matches!(kind, PaymentKind::Stripe(_));
+        if is_real && !kind.origin().is_private() {
+            return Err(format!("{name}: its key would be sent in the clear; use https"));
+        }
+        if providers.insert(name.clone(), kind).is_some() {
+            return Err(format!("{name} is given twice"));
+        }
+    }
+    Ok(providers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_provider_is_a_name_a_kind_and_an_address() {
+        let two = "sim=simulator+http://psp.example, other=stripe+https://api.stripe.com";
+        let found = providers(two).unwrap();
+        let names: Vec<_> = found.keys().map(ProviderName::as_str).collect();
+        assert_eq!(names, ["other", "sim"]);
+        for (bad, why) in [
+            ("sim", "a name and an address"),
+            ("Sim=simulator+http://a", "a-z"),
+            ("sim=http://a", "begins with simulator+"),
+            ("sim=simulator+ftp://a", "such as http"),
+            ("a=stripe+http://api.stripe.com", "in the clear"),
+            ("a=simulator+http://a,a=simulator+http://b", "given twice"),
+        ] {
+            let error = providers(bad).unwrap_err();
+            assert!(error.contains(why), "{bad}: {error}");
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Who takes payments: the providers of the settings, or the demo's simulator.
+//!
+//! **Invariants:** secrets come from files alone and are shown nowhere; a secret that cannot be
+//! read stops the start, because a shop that believes no notice learns of money late.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use actors::domain::payment::ProviderName;
+use anyhow::Context;
+use edge::metrics::PaymentMetrics;
+use edge::providers::payment::simulator::{Behaviour, InProcess, Simulator};
+use edge::providers::payment::stripe::{ApiKey, Stripe};
+use edge::providers::payment::{NoticeSecret, PaymentProvider, Providers};
+use edge::providers::{Caller, Roots};
+
+use crate::config::{Config, PaymentKind, Products};
+use crate::failure::{Exit, Failure};
+
+/// The demo's own provider, as checkouts name it.
+const DEMO: &str = "simulator";
+/// Where its ledger lies, in the data folder.
+const DEMO_FOLDER: &str = "payment-simulator";
+
+pub fn providers(config: &Config, metrics: PaymentMetrics) -> Result<Providers, Failure> {
+    let mut providers: BTreeMap<ProviderName, Arc<dyn PaymentProvider>> = BTreeMap::new();
+    for (name, kind) in &config.payment_providers {
+        providers.insert(name.clone(), provider(config, name, kind)?);
+    }
+    // Its ledger is this node's own, which is of no use where another node may go on with a payment.
+    let is_demo = config.products == Products::Demo && config.mesh.is_none();
+    if is_demo && let Ok(name) = DEMO.parse::<ProviderName>() {
+        providers.entry(name).or_insert_with(|| {
+            let folder = config.data.join(DEMO_FOLDER);
+            Arc::new(InProcess::new(folder, Behaviour::default()))
+        });
+    }
+    Ok(Providers::new(providers, metrics))
+}
+
+fn provider(
+    config: &Config,
+    name: &ProviderName,
+    kind: &PaymentKind,
+) -> Result<Arc<dyn PaymentProvider>, Failure> {
+    let refused = |error: anyhow::Error| Failure::new(Exit::Usage, error);
+    let named = || format!("payment provider {name}");
+    let secrets = config.payment_secrets.as_deref();
+    let secret = secrets.map(|folder| read_secret(&folder.join(format!("{name}.notices"))));
+    let secret = secret.transpose()?.flatten();
+    if secret.is_none() {
+        tracing::warn!(payment.provider = %name, "without a secret its notices are refused");
+    }
+    let origin = kind.origin();
+    let roots = origin.is_https().then(|| roots(&config.payment_roots)).transpose()?;
+    let caller = Caller::new(origin.clone(), roots).with_context(named).map_err(refused)?;
+    Ok(match kind {
+        PaymentKind::Simulator(_) => Arc::new(Simulator::new(caller, secret)),
+        PaymentKind::Stripe(_) => {
+            let file = secrets.map(|folder| folder.join(format!("{name}.key")));
+            let file = file.context("--payment-secrets names no folder of its key");
+            let file = file.with_context(named).map_err(refused)?;
+            let key = fs::read_to_string(&file).map_err(anyhow::Error::new);
+            let key = key.and_then(|key| Ok(ApiKey::try_from(key.trim())?));
+            let key = key.with_context(|| format!("key file {}", file.display()));
+            Arc::new(Stripe::new(caller, key.map_err(refused)?, secret))
+        }
+    })
+}
+
+fn roots(file: &Path) -> Result<Roots, Failure> {
+    let roots = fs::read(file).map_err(anyhow::Error::new);
+    let roots = roots.and_then(|pem| Ok(Roots::from_pem(&pem)?));
+    let roots = roots.with_context(|| format!("roots of payment providers {}", file.display()));
+    roots.map_err(|error| Failure::new(Exit::Usage, error))
+}
+
+/// The secret in a file; nothing where there is no such file.
+pub fn read_secret(file: &Path) -> Result<Option<NoticeSecret>, Failure> {
+    let named = || format!("secret file {}", file.display());
+    let refused = |error| Failure::new(Exit::Usage, error);
+    let contents = match fs::read_to_string(file) {
+        Ok(contents) => contents,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(refused(anyhow::Error::new(error).context(named()))),
+    };
+    let secret = NoticeSecret::try_from(contents.trim());
+    secret.with_context(named).map(Some).map_err(refused)
+}
