@@ -79,6 +79,24 @@ pub(crate) enum Scenario {
     ///   errors               answers that should not have come; 0 is expected
     #[command(verbatim_doc_comment)]
     HotSku(HotSku),
+    /// Whole checkouts over HTTP: carts of one to four lines, stock, payment, order.
+    ///
+    /// For each provider (in_process, http) and number of clients, {provider}_{clients} holds
+    ///   checkouts_per_second, p50_ms, p99_ms  from the request to its 201
+    ///   p50_over_fdatasync_p50
+    ///   fsyncs_per_checkout          all syncs of the node, filling the carts included
+    ///   serial_commits_per_checkout  entries one behind the other up to the 201, with one client
+    ///   errors                       answers that should not have come; 0 is expected
+    #[command(verbatim_doc_comment)]
+    Checkout(Checkout),
+    /// Many buyers at once for few pieces, on three nodes, and once more with a node killed.
+    ///
+    /// calm, with_a_kill: {buyers, pieces, orders, refusals, others, unanswered, charges,
+    /// unmatched, reserved_in_the_end, on_hand_in_the_end, seconds}: as many orders and charges as
+    /// pieces, a clear refusal for everybody else, the provider's ledger and the orders alike.
+    /// The exit code is 3 when anything else is so.
+    #[command(verbatim_doc_comment)]
+    FlashSale(FlashSale),
     /// Memory of idle carts of three lines, resident and passivated.
     ///
     /// Anonymous resident memory of a process that holds them, less that before; each phase is a
@@ -233,6 +251,8 @@ impl Scenario {
         match self {
             Self::CartWrite(_) => "cart-write",
             Self::HotSku(_) => "hot-sku",
+            Self::Checkout(_) => "checkout",
+            Self::FlashSale(_) => "flash-sale",
             Self::Memory(_) => "memory",
             Self::Recovery(_) => "recovery",
             Self::Crash(_) => "crash",
@@ -261,6 +281,24 @@ pub(crate) struct HotSku {
     /// How many reserve at the same time.
     #[arg(long, value_name = "N", default_value = "256")]
     pub(crate) clients: NonZero<u16>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Checkout {
+    /// Numbers of clients, one measurement each.
+    #[arg(long, value_delimiter = ',', value_name = "N,N,…", default_value = "1,64")]
+    pub(crate) clients: Vec<NonZero<u16>>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct FlashSale {
+    #[arg(long, value_name = "N", default_value = "1000")]
+    pub(crate) buyers: NonZero<u32>,
+    #[arg(long, value_name = "N", default_value = "10")]
+    pub(crate) pieces: NonZero<u32>,
+    /// Where the nodes' logs are kept [default: gone with the run].
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) logs: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

@@ -26,7 +26,8 @@ use crate::peers::omnicart::SERVER_TASK;
 use crate::peers::{bare, folder::Folder};
 use crate::report::{Report, Verbosity, Verdict};
 use crate::scenarios::{
-    cart_write, chaos, crash, failover, hot_sku, idle, memory, rebalance, recovery, scale,
+    cart_write, chaos, checkout, crash, failover, flash_sale, hot_sku, idle, memory, rebalance,
+    recovery, scale,
 };
 
 /// For a run that finished and found a promise broken.
@@ -75,6 +76,12 @@ async fn measured(scenario: Scenario, common: &Common) -> anyhow::Result<ExitCod
         }
         Scenario::HotSku(asked) => {
             Box::pin(hot_sku::run(common, &asked, &folder, &mut report)).await?;
+        }
+        Scenario::Checkout(asked) => {
+            Box::pin(checkout::run(common, &asked, &folder, &machine, &mut report)).await?;
+        }
+        Scenario::FlashSale(asked) => {
+            Box::pin(flash_sale::run(common, &asked, &folder, &mut report)).await?;
         }
         Scenario::Memory(asked) => memory::run(&asked, &folder, &mut report)?,
         Scenario::Recovery(asked) => recovery::run(&asked, &folder, &mut report)?,

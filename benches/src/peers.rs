@@ -10,5 +10,6 @@ pub(crate) mod fault_proxy;
 pub(crate) mod folder;
 pub(crate) mod omnicart;
 pub(crate) mod part;
+pub(crate) mod payment_simulator;
 pub(crate) mod process;
 pub(crate) mod small_disk;

@@ -2,8 +2,10 @@
 
 pub(crate) mod cart_write;
 pub(crate) mod chaos;
+pub(crate) mod checkout;
 pub(crate) mod crash;
 pub(crate) mod failover;
+pub(crate) mod flash_sale;
 pub(crate) mod hot_sku;
 pub(crate) mod idle;
 pub(crate) mod memory;

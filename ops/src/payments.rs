@@ -22,23 +22,23 @@ use crate::failure::{Exit, Failure};
 
 /// The demo's own provider, as checkouts name it.
 const DEMO: &str = "simulator";
-/// Where its ledger lies, in the data folder.
-const DEMO_FOLDER: &str = "payment-simulator";
+/// Where the ledger of one inside the node lies, in the data folder.
+const BUILT_IN_FOLDER: &str = "payment-simulator";
 
 pub fn providers(config: &Config, metrics: PaymentMetrics) -> Result<Providers, Failure> {
     let mut providers: BTreeMap<ProviderName, Arc<dyn PaymentProvider>> = BTreeMap::new();
     for (name, kind) in &config.payment_providers {
         providers.insert(name.clone(), provider(config, name, kind)?);
     }
-    // Its ledger is this node's own, which is of no use where another node may go on with a payment.
     let is_demo = config.products == Products::Demo && config.mesh.is_none();
     if is_demo && let Ok(name) = DEMO.parse::<ProviderName>() {
-        providers.entry(name).or_insert_with(|| {
-            let folder = config.data.join(DEMO_FOLDER);
-            Arc::new(InProcess::new(folder, Behaviour::default()))
-        });
+        providers.entry(name).or_insert_with(|| Arc::new(built_in(config)));
     }
     Ok(Providers::new(providers, metrics))
+}
+
+fn built_in(config: &Config) -> InProcess {
+    InProcess::new(config.data.join(BUILT_IN_FOLDER), Behaviour::default())
 }
 
 fn provider(
@@ -48,17 +48,27 @@ fn provider(
 ) -> Result<Arc<dyn PaymentProvider>, Failure> {
     let refused = |error: anyhow::Error| Failure::new(Exit::Usage, error);
     let named = || format!("payment provider {name}");
+    let origin = match kind {
+        PaymentKind::Simulator(origin) | PaymentKind::Stripe(origin) => origin,
+        // Its ledger is this node's own, and another node may go on with a payment.
+        PaymentKind::BuiltIn if config.mesh.is_some() => {
+            let error = anyhow::anyhow!("a node of a cluster has no provider of its own");
+            return Err(refused(error.context(named())));
+        }
+        PaymentKind::BuiltIn => return Ok(Arc::new(built_in(config))),
+    };
     let secrets = config.payment_secrets.as_deref();
     let secret = secrets.map(|folder| read_secret(&folder.join(format!("{name}.notices"))));
     let secret = secret.transpose()?.flatten();
     if secret.is_none() {
         tracing::warn!(payment.provider = %name, "without a secret its notices are refused");
     }
-    let origin = kind.origin();
     let roots = origin.is_https().then(|| roots(&config.payment_roots)).transpose()?;
     let caller = Caller::new(origin.clone(), roots).with_context(named).map_err(refused)?;
     Ok(match kind {
-        PaymentKind::Simulator(_) => Arc::new(Simulator::new(caller, secret)),
+        PaymentKind::Simulator(_) | PaymentKind::BuiltIn => {
+            Arc::new(Simulator::new(caller, secret))
+        }
         PaymentKind::Stripe(_) => {
             let file = secrets.map(|folder| folder.join(format!("{name}.key")));
             let file = file.context("--payment-secrets names no folder of its key");

@@ -43,8 +43,15 @@ impl Program {
 
     /// The beginning of a command that serves.
     pub(crate) fn serve(&self) -> Command {
+        let mut command = self.begin("serve");
+        command.env("OMNICART_OPERATOR_TOKEN", OPERATOR_TOKEN);
+        command
+    }
+
+    /// The beginning of any command.
+    pub(crate) fn begin(&self, verb: &str) -> Command {
         let mut command = Command::new(&self.file);
-        command.args(self.arguments).arg("serve").env("OMNICART_OPERATOR_TOKEN", OPERATOR_TOKEN);
+        command.args(self.arguments).arg(verb);
         command
     }
 }
@@ -56,6 +63,7 @@ pub(crate) struct Omnicart {
     catalogue: PathBuf,
     log: PathBuf,
     sizes: Sizes,
+    flags: Vec<String>,
 }
 
 /// How much the binary holds before it moves things on.
@@ -87,7 +95,12 @@ impl Omnicart {
     pub(crate) fn in_folder(program: Option<&Path>, folder: &Folder) -> anyhow::Result<Self> {
         let (program, catalogue) = (Program::asked_for(program)?, write_catalogue(folder)?);
         let (data, log) = (folder.join("data"), folder.join("omnicart.log"));
-        Ok(Self { program, data, catalogue, log, sizes: Sizes::Default })
+        let (sizes, flags) = (Sizes::Default, Vec::new());
+        Ok(Self { program, data, catalogue, log, sizes, flags })
+    }
+
+    pub(crate) fn with_flags(self, flags: Vec<String>) -> Self {
+        Self { flags, ..self }
     }
 
     pub(crate) fn with_sizes(self, sizes: Sizes) -> Self {
@@ -116,7 +129,8 @@ impl Omnicart {
             .arg(&self.data)
             .arg("--catalogue")
             .arg(&self.catalogue)
-            .args(self.sizes.flags());
+            .args(self.sizes.flags())
+            .args(&self.flags);
         command
     }
 }
@@ -170,6 +184,16 @@ impl CartHandle {
 
     pub(crate) fn read(&self) -> anyhow::Result<Call> {
         self.call(Method::GET, "")
+    }
+
+    /// Pays with the simulated provider; to be sent under a key.
+    pub(crate) fn check_out(&self) -> anyhow::Result<Call> {
+        let address = serde_json::json!({
+            "name": "A Shopper", "line1": "Street 1", "city": "Town", "country": "DE",
+        });
+        let payment = serde_json::json!({"provider": "simulator", "token": "tok_visa"});
+        let body = serde_json::json!({"shipping_address": address, "payment": payment});
+        Ok(self.call(Method::POST, "/checkout")?.json(&body))
     }
 }
 

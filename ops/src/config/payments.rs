@@ -1,4 +1,5 @@
-//! Payment providers as a person names them: `simulator=simulator+http://127.0.0.1:7690`.
+//! Payment providers as a person names them: `simulator=simulator+http://127.0.0.1:7690`, or
+//! `simulator=built-in` for one inside this node.
 //!
 //! **Invariants:** a name stands for one provider; a secret is not part of an address.
 
@@ -14,15 +15,11 @@ pub enum PaymentKind {
     Simulator(Origin),
     /// Stripe, or something that speaks like it.
     Stripe(Origin),
+    /// A simulator inside the node, with its ledger in the data folder.
+    BuiltIn,
 }
 
-impl PaymentKind {
-    pub fn origin(&self) -> &Origin {
-        match self {
-            Self::Simulator(origin) | Self::Stripe(origin) => origin,
-        }
-    }
-}
+const BUILT_IN: &str = "built-in";
 
 pub(super) fn providers(text: &str) -> Result<BTreeMap<ProviderName, PaymentKind>, String> {
     let mut providers = BTreeMap::new();
@@ -38,12 +35,16 @@ pub(super) fn providers(text: &str) -> Result<BTreeMap<ProviderName, PaymentKind
         let kind = match address.split_once('+') {
             Some(("simulator", origin)) => of_kind(PaymentKind::Simulator, origin)?,
             Some(("stripe", origin)) => of_kind(PaymentKind::Stripe, origin)?,
+            None if address == BUILT_IN => PaymentKind::BuiltIn,
             Some(_) | None => {
-                return Err(format!("{name}: an address begins with simulator+ or stripe+"));
+                return Err(format!(
+                    "{name}: an address begins with simulator+ or stripe+, or is {BUILT_IN}"
+                ));
             }
         };
-        let is_real = matches!(kind, PaymentKind::Stripe(_));
-        if is_real && !kind.origin().is_private() {
+        if let PaymentKind::Stripe(origin) = &kind
+            && !origin.is_private()
+        {
             return Err(format!("{name}: its key would be sent in the clear; use https"));
         }
         if providers.insert(name.clone(), kind).is_some() {
@@ -63,6 +64,8 @@ mod tests {
         let found = providers(two).unwrap();
         let names: Vec<_> = found.keys().map(ProviderName::as_str).collect();
         assert_eq!(names, ["other", "sim"]);
+        let inside = providers("sim=built-in").unwrap();
+        assert!(inside.values().all(|kind| *kind == PaymentKind::BuiltIn));
         for (bad, why) in [
             ("sim", "a name and an address"),
             ("Sim=simulator+http://a", "a-z"),

@@ -1,0 +1,169 @@
+//! Whole checkouts over HTTP: carts of one to five lines, stock, payment, order.
+//!
+//! **Invariants:** an exchange is the request to check out alone, from its first byte to the 201; carts
+//! are filled before it, untimed. How many commits lie behind each other is counted with one client,
+//! from the places in the order's shard that the answer names: nothing else is written there.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::Context as _;
+use hyper::StatusCode;
+use serde::Serialize;
+
+use crate::arguments::{self, Common};
+use crate::figures;
+use crate::load::client::{Answer, Caller};
+use crate::load::{Measured, User, Window, closed};
+use crate::machine::Machine;
+use crate::peers::folder::Folder;
+use crate::peers::omnicart::{self, CartHandle, Omnicart};
+use crate::peers::payment_simulator::PaymentSimulator;
+use crate::report::{Report, progress};
+use crate::shop::PRODUCTS;
+
+/// Pieces in stock: they do not run out.
+const PLENTY: u32 = 1_000_000_000;
+const LINES_MAX: usize = 4;
+/// Checkouts whose commits are counted.
+const COUNTED: usize = 50;
+
+#[derive(Debug, Serialize)]
+struct Figures {
+    checkouts_per_second: f64,
+    p50_ms: f64,
+    p99_ms: f64,
+    p50_over_fdatasync_p50: f64,
+    fsyncs_per_checkout: f64,
+    serial_commits_per_checkout: f64,
+    clients: u16,
+    errors: u64,
+    first_error: Option<String>,
+}
+
+pub(crate) async fn run(
+    common: &Common,
+    asked: &arguments::Checkout,
+    folder: &Folder,
+    machine: &Machine,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let mut errors = 0;
+    for provider in ["in_process", "http"] {
+        let one = Folder::create(Some(&folder.join(provider)))?;
+        let simulator = match provider {
+            "http" => Some(PaymentSimulator::start(common.omnicart.as_deref(), &one).await?),
+            _ => None,
+        };
+        let built_in = || "--payment-provider=simulator=built-in".to_owned();
+        let flag = simulator.as_ref().map_or_else(built_in, PaymentSimulator::flag);
+        let server = Omnicart::in_folder(common.omnicart.as_deref(), &one)?;
+        let server = server.with_flags(vec![flag]).start().await?;
+        stock_up(server.address()).await?;
+        for clients in &asked.clients {
+            progress(&format!("checkout: provider {provider}, {clients} clients"));
+            let figures = measure(server.address(), clients.get(), common, machine).await?;
+            errors += figures.errors;
+            report.add(&format!("{provider}_{clients}"), &figures)?;
+        }
+    }
+    report.add("errors", errors)?;
+    report.broken_if(errors > 0);
+    Ok(())
+}
+
+async fn stock_up(address: SocketAddr) -> anyhow::Result<()> {
+    let mut operator = Caller::new(address);
+    for (sku, ..) in PRODUCTS {
+        operator.send(&omnicart::set_on_hand(sku, PLENTY)?).await?.expect(StatusCode::OK)?;
+    }
+    Ok(())
+}
+
+async fn measure(
+    address: SocketAddr,
+    clients: u16,
+    common: &Common,
+    machine: &Machine,
+) -> anyhow::Result<Figures> {
+    let serial_commits_per_checkout = serial_commits(address).await?;
+    let next = Arc::new(AtomicU64::new(u64::from(clients) << 32));
+    let buyer = |_| Buyer { caller: Caller::new(address), next: Arc::clone(&next), cart: None };
+    let buyers: Vec<_> = (0..clients).map(buyer).collect();
+    let before = omnicart::log_counters(address).await?;
+    let first = next.load(Ordering::Relaxed);
+    let (_, measured) = closed::run(buyers, Window::of(common.measured())).await;
+    let after = omnicart::log_counters(address).await?;
+    let done = next.load(Ordering::Relaxed) - first;
+    let Measured { latencies, failed, first_failure, .. } = &measured;
+    let percentiles = latencies.percentiles();
+    Ok(Figures {
+        checkouts_per_second: measured.per_second(),
+        p50_ms: figures::millis(percentiles.p50_us),
+        p99_ms: figures::millis(percentiles.p99_us),
+        p50_over_fdatasync_p50: figures::ratio_of(percentiles.p50_us, machine.fdatasync_p50_us),
+        fsyncs_per_checkout: figures::ratio_of(after.since(before).syncs, done.max(1)),
+        serial_commits_per_checkout,
+        clients,
+        errors: *failed,
+        first_error: first_failure.clone(),
+    })
+}
+
+/// Entries of the order's own shard from the first one to the one that the answer waits for, and one
+/// for the stocks, which are asked between them.
+async fn serial_commits(address: SocketAddr) -> anyhow::Result<f64> {
+    let next = Arc::new(AtomicU64::new(0));
+    let mut buyer = Buyer { caller: Caller::new(address), next, cart: None };
+    let mut entries = 0;
+    for _ in 0..COUNTED {
+        buyer.prepare().await?;
+        entries += places(&buyer.check_out().await?)? + 1;
+    }
+    Ok(figures::ratio_of(entries, u64::try_from(COUNTED)?))
+}
+
+/// How far the places of an answer are apart, both included.
+fn places(answer: &Answer) -> anyhow::Result<u64> {
+    let header = answer.headers.get("omni-seq").context("an answer without its place")?;
+    let indexes = header.to_str()?.split(',').map(|place| {
+        let (_, index) = place.split_once(':').context("a place without an index")?;
+        Ok(index.parse()?)
+    });
+    let indexes = indexes.collect::<anyhow::Result<Vec<u64>>>()?;
+    let ends = indexes.iter().min().zip(indexes.iter().max());
+    ends.map(|(first, last)| last - first + 1).context("an answer without its places")
+}
+
+struct Buyer {
+    caller: Caller,
+    /// Numbers checkouts of all buyers.
+    next: Arc<AtomicU64>,
+    cart: Option<(CartHandle, u64)>,
+}
+
+impl Buyer {
+    async fn check_out(&mut self) -> anyhow::Result<Answer> {
+        let (cart, nth) = self.cart.take().context("there is a cart before each checkout")?;
+        let call = omnicart::keyed(cart.check_out()?, &format!("checkout-{nth}"))?;
+        self.caller.send(&call).await?.expect(StatusCode::CREATED)
+    }
+}
+
+impl User for Buyer {
+    async fn prepare(&mut self) -> anyhow::Result<()> {
+        let nth = self.next.fetch_add(1, Ordering::Relaxed);
+        let created = self.caller.send(&omnicart::create_cart()).await?;
+        let cart = CartHandle::from_answer(created)?;
+        let lines = usize::try_from(nth)? % LINES_MAX + 1;
+        let skus = PRODUCTS.iter().take(lines).map(|(sku, ..)| *sku);
+        self.caller.send(&cart.add_all(skus)?).await?.expect(StatusCode::OK)?;
+        self.cart = Some((cart, nth));
+        Ok(())
+    }
+
+    async fn exchange(&mut self) -> anyhow::Result<()> {
+        self.check_out().await.map(drop)
+    }
+}
