@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::shop::{Answer, Ask, Basket, Shop, send};
 
-const KEY: &str = "8e03978e-40d5-43e8-bc93-6894a57f9324";
+pub(crate) const KEY: &str = "8e03978e-40d5-43e8-bc93-6894a57f9324";
 
 async fn open() -> (Shop, TempDir) {
     let folder = tempfile::tempdir().unwrap();
@@ -22,7 +22,7 @@ async fn open() -> (Shop, TempDir) {
     (Shop::open_with_payments(providers).await, folder)
 }
 
-fn terms(token: &str) -> Value {
+pub(crate) fn terms(token: &str) -> Value {
     json!({
         "email": "a.shopper@example.org",
         "shipping_address": {
@@ -33,7 +33,7 @@ fn terms(token: &str) -> Value {
     })
 }
 
-async fn basket(shop: &Shop, items: &[(&str, u32)]) -> Basket {
+pub(crate) async fn basket(shop: &Shop, items: &[(&str, u32)]) -> Basket {
     let basket = shop.basket().await;
     let items: Vec<_> =
         items.iter().map(|(sku, quantity)| json!({"sku": sku, "quantity": quantity})).collect();
@@ -43,12 +43,12 @@ async fn basket(shop: &Shop, items: &[(&str, u32)]) -> Basket {
     basket
 }
 
-fn check_out(basket: &Basket, key: &str, terms: &Value) -> Ask {
+pub(crate) fn check_out(basket: &Basket, key: &str, terms: &Value) -> Ask {
     let ask = Ask::post(format!("{}/checkout", basket.path())).token(&basket.token);
     ask.key(key).json(terms)
 }
 
-async fn all_at_once(shop: &Shop, asks: Vec<Ask>) -> Vec<Answer> {
+pub(crate) async fn all_at_once(shop: &Shop, asks: Vec<Ask>) -> Vec<Answer> {
     let asks = asks.into_iter().map(|ask| tokio::spawn(send(shop.router.clone(), ask)));
     let asks: Vec<_> = asks.collect();
     let mut answers = Vec::new();
@@ -65,7 +65,7 @@ async fn stock(shop: &Shop, sku: &str) -> (u64, u64) {
 }
 
 /// Looks at a stock until it is so: pieces are let go of after the answer.
-async fn expect_stock(shop: &Shop, sku: &str, expected: (u64, u64)) {
+pub(crate) async fn expect_stock(shop: &Shop, sku: &str, expected: (u64, u64)) {
     for _ in 0..500 {
         if stock(shop, sku).await == expected {
             return;
@@ -141,8 +141,7 @@ async fn a_retry_gets_the_first_answer_whatever_happened_since() {
     shop.close().await;
 }
 
-/// A shopper's browser, proxy and app may all repeat the request at the same time, and a provider's
-/// notice may come in between (a double capture, an order twice).
+/// A shopper's browser, proxy and app may all repeat the request at the same time (medusa#13301).
 #[tokio::test]
 async fn retries_at_the_same_time_are_one_order() {
     let (shop, _folder) = open().await;
@@ -157,6 +156,7 @@ async fn retries_at_the_same_time_are_one_order() {
     shop.close().await;
 }
 
+/// A failed payment leaves the order pending for ever, or the cart unusable (medusa#16398, medusa#6745).
 #[tokio::test]
 async fn a_declined_payment_gives_everything_back() {
     let (shop, _folder) = open().await;
@@ -178,7 +178,8 @@ async fn a_declined_payment_gives_everything_back() {
     shop.close().await;
 }
 
-/// Stock that is sold out meanwhile is seen before anything is charged, for all lines at once.
+/// Stock that is sold out meanwhile is seen before anything is charged, for all lines at once
+/// (vendure#3065, vendure#1738, medusa#16502).
 #[tokio::test]
 async fn what_is_out_of_stock_is_told_line_by_line_or_dropped() {
     let (shop, _folder) = open().await;
@@ -203,7 +204,8 @@ async fn what_is_out_of_stock_is_told_line_by_line_or_dropped() {
     shop.close().await;
 }
 
-/// Sold-out pieces are promised once, however many ask at the same time.
+/// Sold-out pieces are promised once, however many ask at the same time (vendure#3508, medusa#16569,
+/// magento#6363, nopCommerce#4184).
 #[tokio::test]
 async fn more_buyers_than_pieces_get_all_pieces_and_no_more() {
     const PIECES: u32 = 4;

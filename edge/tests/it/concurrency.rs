@@ -43,6 +43,7 @@ async fn concurrent_creations_under_one_key_are_one_cart() {
     shop.close().await;
 }
 
+/// Reservations past the stock, or below zero (medusa#16569, medusa#12401).
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stock_is_never_oversold() {
     let shop = Shop::open().await;
@@ -77,6 +78,7 @@ async fn a_stock_is_stated_first_once() {
     shop.close().await;
 }
 
+/// Of two edits of one cart the first is lost (vendure#2187, medusa#2948).
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_changes_of_one_state_one_wins() {
     let shop = Shop::open().await;

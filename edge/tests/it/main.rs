@@ -18,6 +18,7 @@ mod malformed;
 mod merchants;
 mod overload;
 mod payments;
+mod races;
 mod server;
 mod shop;
 mod topology;
