@@ -18,6 +18,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use actors::domain::order::CaptureTime;
 use actors::domain::payment::ProviderName;
 use cluster::placement::member::{Levels, NodeNumber};
 use cluster::runtime::joining::MeshSettings;
@@ -90,6 +91,10 @@ pub struct Config {
     pub payment_secrets: Option<PathBuf>,
     /// Who proves the names of https providers; read where there is one.
     pub payment_roots: PathBuf,
+    /// When the money of an order is taken.
+    pub capture: CaptureTime,
+    /// How long a checkout waits for its end.
+    pub checkout_wait: Duration,
     /// Whether the end of standard input asks it to stop.
     pub stops_with_stdin: bool,
 }
@@ -145,8 +150,18 @@ impl Config {
                 .unwrap_or_default(),
             payment_secrets: raw.optional(Setting::PaymentSecrets, path)?,
             payment_roots: raw.required(Setting::PaymentRoots, path)?,
+            capture: raw.required(Setting::Capture, capture)?,
+            checkout_wait: raw.required(Setting::CheckoutWait, quantities::duration)?,
             stops_with_stdin: false,
         })
+    }
+}
+
+fn capture(text: &str) -> Result<CaptureTime, String> {
+    match text {
+        "at-once" => Ok(CaptureTime::AtOnce),
+        "on-fulfilment" => Ok(CaptureTime::OnFulfilment),
+        _ => Err("at-once or on-fulfilment".to_owned()),
     }
 }
 

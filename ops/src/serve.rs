@@ -131,16 +131,21 @@ fn app(
         is_ready: Box::new(move || readiness.is_ready()),
         pressure_percent: Box::new(move || fabric.pressure_percent()),
     };
-    let timeout_ms = u64::try_from(config.request_timeout.as_millis()).unwrap_or(u64::MAX);
     let settings = Settings {
         operator_token,
-        request_timeout: Span::from_millis(timeout_ms),
+        request_timeout: span(config.request_timeout),
         carts_per_second_max: config.cart_creation_rate,
         payment_providers: Some(payments),
+        capture: config.capture,
+        checkout_wait: span(config.checkout_wait),
         ..Settings::new(Currency::EURO)
     };
     let (fabric, operations) = (node.fabric(), node.operations());
     App::new(fabric, operations, settings, signals, metrics, Arc::new(registry))
+}
+
+fn span(time: Duration) -> Span {
+    Span::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
 }
 
 fn not_admitted(config: &Config, why: String) -> Failure {

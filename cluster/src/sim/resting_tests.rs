@@ -108,3 +108,28 @@ fn a_resting_leader_that_steps_down_leaves_nobody_asleep() {
         assert!(led.iter().all(Option::is_some), "seed {seed}:\n{}", cluster.describe());
     }
 }
+
+#[test]
+fn a_resting_group_is_handed_over_and_rests_again() {
+    /// A few messages there and back.
+    const HANDED_OVER: Span = Span::from_millis(200);
+    for seed in SEEDS {
+        let mut cluster = calm(seed);
+        let led = leaders(&cluster);
+        let heirs: Vec<_> = led
+            .iter()
+            .map(|leader| cluster.others(leader.expect("it is led"))[usize::from(seed % 2 == 0)])
+            .collect();
+        for ((shard, leader), heir) in (0..).map(ShardId).zip(&led).zip(&heirs) {
+            let leader = leader.expect("it is led");
+            let slot = cluster.nodes.get_mut(&leader).expect("a node");
+            slot.node.send(shard, Input::TransferLead { to: *heir });
+            cluster.want_turn(leader);
+        }
+        cluster.run(HANDED_OVER).expect("nothing fails");
+        let now: Vec<_> = leaders(&cluster).into_iter().flatten().collect();
+        assert_eq!(now, heirs, "seed {seed}:\n{}", cluster.describe());
+        cluster.run(CALM).expect("nothing fails");
+        assert_eq!(n_resting(&cluster), [SHARDS as usize; 3], "seed {seed}");
+    }
+}

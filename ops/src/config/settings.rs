@@ -38,6 +38,8 @@ pub enum Setting {
     PaymentProvider,
     PaymentSecrets,
     PaymentRoots,
+    Capture,
+    CheckoutWait,
 }
 
 /// A setting as people see it.
@@ -50,7 +52,7 @@ pub struct Description {
 }
 
 impl Setting {
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 27] = [
         Self::Listen,
         Self::Data,
         Self::Shards,
@@ -76,6 +78,8 @@ impl Setting {
         Self::PaymentProvider,
         Self::PaymentSecrets,
         Self::PaymentRoots,
+        Self::Capture,
+        Self::CheckoutWait,
     ];
 
     pub const fn describe(self) -> Description {
@@ -105,6 +109,8 @@ impl Setting {
             Self::PaymentProvider => ("payment-provider", "NAME=KIND+URL[,…]", None),
             Self::PaymentSecrets => ("payment-secrets", "FOLDER", None),
             Self::PaymentRoots => ("payment-roots", "FILE", Some(ROOTS_DEFAULT)),
+            Self::Capture => ("capture", "WHEN", Some("at-once")),
+            Self::CheckoutWait => ("checkout-wait", "TIME", Some("5s")),
         };
         Description { name, value, default, help: self.help() }
     }
@@ -158,6 +164,12 @@ impl Setting {
                 "Folder of the providers' secrets: NAME.notices is what NAME signs notices with, NAME.key what it is called with"
             }
             Self::PaymentRoots => "PEM file of the roots that prove the names of https providers",
+            Self::Capture => {
+                "When the money of an order is taken: at-once, or on-fulfilment with its first shipment"
+            }
+            Self::CheckoutWait => {
+                "How long a checkout waits for its end before it answers 202, a request's time at most"
+            }
         }
     }
 

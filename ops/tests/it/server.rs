@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -117,6 +118,8 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     /// Everything it logged so far.
     log: Arc<Mutex<Vec<String>>>,
+    /// Ends with what it logs; whoever started it without listening has none.
+    reader: Option<JoinHandle<()>>,
 }
 
 impl Server {
@@ -142,7 +145,7 @@ impl Server {
         let log = Arc::new(Mutex::new(Vec::new()));
         let (ready_tx, ready_rx) = channel();
         let lines = Arc::clone(&log);
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 if let Some(address) = address_beside(message, &line) {
                     ready_tx.send(address).ok();
@@ -151,7 +154,7 @@ impl Server {
             }
         });
         let address = ready(&mut child, &ready_rx, &log);
-        Self { child, address, log }
+        Self { child, address, log, reader: Some(reader) }
     }
 
     /// Starts a server that will not get ready.
@@ -159,7 +162,7 @@ impl Server {
         let quiet = || Stdio::null();
         let child = setup.command().stdout(quiet()).stderr(quiet()).spawn().expect("it starts");
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        Self { child, address, log: Arc::default() }
+        Self { child, address, log: Arc::default(), reader: None }
     }
 
     pub(crate) fn log(&self) -> String {
@@ -186,7 +189,12 @@ impl Server {
 
     /// Waits for its end.
     pub(crate) fn wait(&mut self) -> ExitStatus {
-        ended(&mut self.child, "the server")
+        let status = ended(&mut self.child, "the server");
+        // Its last words may still be on their way.
+        if let Some(reader) = self.reader.take() {
+            reader.join().expect("the reader ends");
+        }
+        status
     }
 
     /// `kill -9`
