@@ -15,21 +15,6 @@ use crate::domain::pricing::Totals;
 
 const RECORD: &str = "an order's record";
 
-/// Gives a type its byte form.
-macro_rules! wire {
-    ($($type:ty: $what:literal),* $(,)?) => {
-        $(impl Wire for $type {
-            fn to_bytes(&self) -> Vec<u8> {
-                encode(self)
-            }
-
-            fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
-                latest($what, bytes)
-            }
-        })*
-    };
-}
-
 wire! {
     order::Command: "an order's command",
     order::Event: "an order's event",
