@@ -11,6 +11,8 @@
 //! - it does not end while its payment is in doubt.
 
 mod after_sale;
+#[cfg(test)]
+mod after_sale_tests;
 mod course;
 mod existing;
 mod placed;
@@ -18,6 +20,8 @@ mod placed;
 mod properties;
 mod records;
 mod saga;
+#[cfg(test)]
+mod tests;
 mod timeline;
 mod view;
 
