@@ -20,6 +20,7 @@ mod placed;
 mod properties;
 mod records;
 mod saga;
+mod soundness;
 #[cfg(test)]
 mod tests;
 mod timeline;
