@@ -7,6 +7,27 @@
 //! **Invariants:** what decodes is as valid as what was constructed: every newtype checks itself on
 //! the way in and every record checks its whole; equal values have equal bytes.
 
+/// Gives types their byte form; `of all` gives it to a type for whatever it may hold.
+macro_rules! wire {
+    (@form [$($of:tt)*] $type:ty, $what:literal) => {
+        impl $($of)* Wire for $type {
+            fn to_bytes(&self) -> Vec<u8> {
+                encode(self)
+            }
+
+            fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
+                latest($what, bytes)
+            }
+        }
+    };
+    (of all $content:ident; $($type:ident: $what:literal),* $(,)?) => {
+        $(wire!(@form [<T: $content>] $type<T>, $what);)*
+    };
+    ($($type:ty: $what:literal),* $(,)?) => {
+        $(wire!(@form [] $type, $what);)*
+    };
+}
+
 pub(crate) mod cart;
 pub(crate) mod catalogue;
 pub(crate) mod entry;

@@ -16,54 +16,12 @@ use crate::domain::quantity::Quantity;
 
 const RECORD: &str = "a cart's record";
 
-impl Wire for Command {
-    fn to_bytes(&self) -> Vec<u8> {
-        encode(self)
-    }
-
-    fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
-        latest("a cart's command", bytes)
-    }
-}
-
-impl Wire for Event {
-    fn to_bytes(&self) -> Vec<u8> {
-        encode(self)
-    }
-
-    fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
-        latest("a cart's event", bytes)
-    }
-}
-
-impl Wire for Rejection {
-    fn to_bytes(&self) -> Vec<u8> {
-        encode(self)
-    }
-
-    fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
-        latest("a cart's rejection", bytes)
-    }
-}
-
-impl Wire for Query {
-    fn to_bytes(&self) -> Vec<u8> {
-        encode(self)
-    }
-
-    fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
-        latest("a cart's query", bytes)
-    }
-}
-
-impl Wire for Lookup {
-    fn to_bytes(&self) -> Vec<u8> {
-        encode(self)
-    }
-
-    fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
-        latest("a cart's view", bytes)
-    }
+wire! {
+    Command: "a cart's command",
+    Event: "a cart's event",
+    Rejection: "a cart's rejection",
+    Query: "a cart's query",
+    Lookup: "a cart's view",
 }
 
 #[derive(Serialize, Deserialize)]

@@ -12,21 +12,6 @@ use crate::domain::pricing::{NotPriced, Priced};
 use crate::domain::product::{self, Product};
 use crate::domain::shop::{self, Shop};
 
-/// Gives a type its byte form.
-macro_rules! wire {
-    ($($type:ty: $what:literal),* $(,)?) => {
-        $(impl Wire for $type {
-            fn to_bytes(&self) -> Vec<u8> {
-                encode(self)
-            }
-
-            fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
-                latest($what, bytes)
-            }
-        })*
-    };
-}
-
 /// Gives a type that had another shape in version 1 its byte form.
 macro_rules! second_wire {
     ($($type:ty, once $first:ty: $what:literal),* $(,)?) => {

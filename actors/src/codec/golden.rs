@@ -3,6 +3,8 @@
 mod cart;
 mod catalogue;
 mod entries;
+mod order;
+mod order_records;
 mod payment;
 mod sku;
 
@@ -31,12 +33,20 @@ fn unhex(text: &str) -> Vec<u8> {
 /// The variant's number is taken from the bytes, so the list must be complete and in order.
 #[track_caller]
 fn check<T: Wire + PartialEq + Debug>(values: &[T], golden: &str) {
+    for (at, value) in values.iter().enumerate() {
+        assert_eq!(usize::from(value.to_bytes()[2]), at, "{value:?} is not variant {at}");
+    }
+    check_each(values, golden);
+}
+
+/// Of several values of one variant.
+#[track_caller]
+fn check_each<T: Wire + PartialEq + Debug>(values: &[T], golden: &str) {
     let golden: Vec<_> = golden.split_whitespace().collect();
     for (at, value) in values.iter().enumerate() {
         let (bytes, expected) = (value.to_bytes(), golden.get(at).copied().unwrap_or_default());
         assert_eq!(hex(&bytes), expected, "{value:?}");
         assert_eq!(T::from_bytes(&unhex(expected)).as_ref(), Ok(value));
-        assert_eq!(usize::from(bytes[2]), at, "{value:?} is not variant {at}");
     }
     assert_eq!(values.len(), golden.len());
 }
@@ -89,6 +99,7 @@ fn reservation(byte: u8) -> ReservationId {
 fn decodes_to_itself(bytes: &[u8]) {
     catalogue::decodes_to_itself(bytes);
     payment::decodes_to_itself(bytes);
+    order::decodes_to_itself(bytes);
     entries::decodes_to_itself(bytes);
     if let Ok(event) = cart_domain::Event::from_bytes(bytes) {
         assert_eq!(event.to_bytes(), bytes);
@@ -113,7 +124,7 @@ fn decodes_to_itself(bytes: &[u8]) {
 
 fn all_samples() -> Vec<Vec<u8>> {
     let shop = [cart::samples(), sku::samples(), catalogue::samples(), entries::samples()];
-    [shop.concat(), payment::samples()].concat()
+    [shop.concat(), payment::samples(), order::samples(), order_records::samples()].concat()
 }
 
 proptest! {

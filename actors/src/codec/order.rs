@@ -15,21 +15,6 @@ use crate::domain::pricing::Totals;
 
 const RECORD: &str = "an order's record";
 
-/// Gives a type its byte form.
-macro_rules! wire {
-    ($($type:ty: $what:literal),* $(,)?) => {
-        $(impl Wire for $type {
-            fn to_bytes(&self) -> Vec<u8> {
-                encode(self)
-            }
-
-            fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
-                latest($what, bytes)
-            }
-        })*
-    };
-}
-
 wire! {
     order::Command: "an order's command",
     order::Event: "an order's event",
@@ -96,18 +81,7 @@ pub(crate) fn from_record(bytes: &[u8]) -> Result<Order, DecodeError> {
 }
 
 fn existing_from(record: ExistingV1) -> Result<Existing, DecodeError> {
-    if record.lines.len() != record.placed.lines().len() {
-        return Err(damaged(RECORD, "an order does not know the stock of each line"));
-    }
-    let entries =
-        [record.shipments.len(), record.returns.len(), record.refunds.len(), record.notes.len()];
-    if entries.iter().any(|n| *n > Order::ENTRIES_MAX) {
-        return Err(damaged(RECORD, "an order has too many shipments, returns, refunds or notes"));
-    }
-    if !record.money.is_sound(record.placed.currency()) {
-        return Err(damaged(RECORD, "more of an order is refunded than was captured"));
-    }
-    Ok(Existing {
+    let existing = Existing {
         cart: record.cart,
         access: record.access,
         payment: record.payment,
@@ -124,7 +98,9 @@ fn existing_from(record: ExistingV1) -> Result<Existing, DecodeError> {
         settlement: record.settlement,
         timeline: record.timeline,
         updated_at: record.updated_at,
-    })
+    };
+    existing.check().map_err(|why| damaged(RECORD, why))?;
+    Ok(existing)
 }
 
 #[derive(Serialize, Deserialize)]

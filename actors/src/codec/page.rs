@@ -5,21 +5,6 @@ use cluster::entity::{DecodeError, Wire};
 use super::{encode, latest};
 use crate::domain::page::{Command, Event, Lookup, ProductPage, Query, Rejection};
 
-/// Gives a type its byte form.
-macro_rules! wire {
-    ($($type:ty: $what:literal),* $(,)?) => {
-        $(impl Wire for $type {
-            fn to_bytes(&self) -> Vec<u8> {
-                encode(self)
-            }
-
-            fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
-                latest($what, bytes)
-            }
-        })*
-    };
-}
-
 wire! {
     Command: "a page's command",
     Event: "a page's event",

@@ -16,21 +16,6 @@ use crate::domain::payment::{
 
 const RECORD: &str = "a payment's record";
 
-/// Gives a type its byte form.
-macro_rules! wire {
-    ($($type:ty: $what:literal),* $(,)?) => {
-        $(impl Wire for $type {
-            fn to_bytes(&self) -> Vec<u8> {
-                encode(self)
-            }
-
-            fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
-                latest($what, bytes)
-            }
-        })*
-    };
-}
-
 wire! {
     Command: "a payment's command",
     Event: "a payment's event",

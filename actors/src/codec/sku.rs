@@ -14,64 +14,13 @@ use crate::domain::sku::{
 
 const RECORD: &str = "a sku's record";
 
-impl Wire for Command {
-    fn to_bytes(&self) -> Vec<u8> {
-        encode(self)
-    }
-
-    fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
-        latest("a sku's command", bytes)
-    }
-}
-
-impl Wire for Event {
-    fn to_bytes(&self) -> Vec<u8> {
-        encode(self)
-    }
-
-    fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
-        latest("a sku's event", bytes)
-    }
-}
-
-impl Wire for Rejection {
-    fn to_bytes(&self) -> Vec<u8> {
-        encode(self)
-    }
-
-    fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
-        latest("a sku's rejection", bytes)
-    }
-}
-
-impl Wire for Query {
-    fn to_bytes(&self) -> Vec<u8> {
-        encode(self)
-    }
-
-    fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
-        latest("a sku's query", bytes)
-    }
-}
-
-impl Wire for Reply {
-    fn to_bytes(&self) -> Vec<u8> {
-        encode(self)
-    }
-
-    fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
-        latest("a sku's reply", bytes)
-    }
-}
-
-impl Wire for View {
-    fn to_bytes(&self) -> Vec<u8> {
-        encode(self)
-    }
-
-    fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
-        latest("a sku's view", bytes)
-    }
+wire! {
+    Command: "a sku's command",
+    Event: "a sku's event",
+    Rejection: "a sku's rejection",
+    Query: "a sku's query",
+    Reply: "a sku's reply",
+    View: "a sku's view",
 }
 
 #[derive(Serialize, Deserialize)]

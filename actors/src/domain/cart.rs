@@ -10,6 +10,8 @@
 //! Who may read or change a cart is not decided here: the rim compares [`View::access`].
 
 mod checkout;
+#[cfg(test)]
+mod checkout_tests;
 mod existing;
 mod lines;
 mod merge;

@@ -11,6 +11,8 @@
 //! - it does not end while its payment is in doubt.
 
 mod after_sale;
+#[cfg(test)]
+mod after_sale_tests;
 mod course;
 mod existing;
 mod placed;
@@ -18,6 +20,9 @@ mod placed;
 mod properties;
 mod records;
 mod saga;
+mod soundness;
+#[cfg(test)]
+mod tests;
 mod timeline;
 mod view;
 

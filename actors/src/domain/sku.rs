@@ -18,6 +18,8 @@ mod ended;
 mod ledger;
 mod orders;
 #[cfg(test)]
+mod orders_tests;
+#[cfg(test)]
 mod properties;
 mod reservations;
 mod standing;

@@ -3,8 +3,9 @@ use crate::domain::cart::{
     Attempt, Command, Event, MergeRefused, MergeStrategy, OfferNumber, Rejection, Status,
 };
 use crate::domain::catalogue::Listing;
-use crate::domain::ids::{CartAccess, SkuCode};
+use crate::domain::ids::{CartAccess, OrderId, PaymentId, SkuCode};
 use crate::domain::money::{Currency, Money};
+use crate::domain::pricing::NotPriced;
 use crate::domain::quantity::Quantity;
 
 fn sku() -> SkuCode {
@@ -51,7 +52,14 @@ fn events() -> Vec<Event> {
         Event::LinesReturned { refused: refused(), at: AT },
         Event::LinesTaken { from: cart_id(0xCC), at: AT },
         Event::OfferRepeated { attempt: Attempt::FIRST, at: AT },
+        Event::CheckoutBegun { order: order(), at: AT },
+        Event::Ordered { order: order(), at: AT },
+        Event::Reopened { order: order(), at: AT },
     ]
+}
+
+fn order() -> OrderId {
+    OrderId::from_bytes([0xAA; 16])
 }
 
 fn commands() -> Vec<Command> {
@@ -78,6 +86,14 @@ fn commands() -> Vec<Command> {
         Command::ExpectOffer { from: cart_id(0xCC) },
         Command::RepeatOffer,
         Command::ReportOffer { number: offer },
+        Command::CheckOut {
+            order: order(),
+            payment: PaymentId::from_bytes([0xEE; 16]),
+            terms: Box::new(order::terms()),
+            shipping: Some("post".parse().unwrap()),
+        },
+        Command::FinishCheckout { order: order() },
+        Command::ReopenAfter { order: order() },
     ]
 }
 
@@ -99,19 +115,30 @@ fn rejections() -> Vec<Rejection> {
         Rejection::NotPriced { sku: sku(), currency: euro() },
         Rejection::CatalogueUnavailable,
         Rejection::CatalogueStale,
+        Rejection::CheckingOut { order: order() },
+        Rejection::Ordered { order: order() },
+        Rejection::Empty,
+        Rejection::NotPricedForOrder(NotPriced::TotalTooLarge),
     ]
 }
 
 /// A cart that took another's lines, was refused by a third and is on offer to it again.
 fn frozen() -> Cart {
-    let [created, set, _, _, _, offered, _, returned, taken, repeated] =
-        events().try_into().unwrap();
+    let [created, set, _, _, _, offered, _, returned, taken, repeated, ..] =
+        <[Event; 13]>::try_from(events()).unwrap();
     state(&[created, set, taken, offered, returned, second_offer(), repeated])
 }
 
 fn returned() -> Cart {
-    let [created, set, _, _, _, offered, _, returned, taken, _] = events().try_into().unwrap();
+    let [created, set, _, _, _, offered, _, returned, taken, ..] =
+        <[Event; 13]>::try_from(events()).unwrap();
     state(&[created, set, taken, offered, returned])
+}
+
+/// A cart that is being checked out, or became an order.
+fn checked_out(more: &[Event]) -> Cart {
+    let [created, set, .., begun, _, _] = <[Event; 13]>::try_from(events()).unwrap();
+    state(&[&[created, set, begun], more].concat())
 }
 
 fn second_offer() -> Event {
@@ -129,7 +156,7 @@ fn state(events: &[Event]) -> Cart {
 }
 
 pub(super) fn samples() -> Vec<Vec<u8>> {
-    let records = [frozen(), returned()].map(|cart| cart.to_record());
+    let records = [frozen(), returned(), checked_out(&[])].map(|cart| cart.to_record());
     let events = events().into_iter().map(|event| event.to_bytes());
     let commands = commands().into_iter().map(|command| command.to_bytes());
     events.chain(commands).chain(records).collect()
@@ -155,6 +182,8 @@ fn cart_records_have_their_bytes() {
     check_record(&Cart::default(), "010000");
     check_record(&frozen(), FROZEN);
     check_record(&returned(), RETURNED);
+    check_record(&checked_out(&[]), CHECKING_OUT);
+    check_record(&checked_out(&events()[11..12]), ORDERED);
 }
 
 #[test]
@@ -214,6 +243,9 @@ const EVENTS: &str = "
     010007000000bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb0b00000003000000000000007465610403020100000000
     010008000000cccccccccccccccccccccccccccccccc0403020100000000
     010009000000010000000403020100000000
+    01000a000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa0403020100000000
+    01000b000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa0403020100000000
+    01000c000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa0403020100000000
 ";
 const COMMANDS: &str = "
     010000000000455552acacacacacacacacacacacacacacacacacacacacacacacacacacacacacacacac
@@ -229,6 +261,9 @@ const COMMANDS: &str = "
     01000a000000cccccccccccccccccccccccccccccccc
     01000b000000
     01000c0000000100000000000000
+    01000d000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee010b000000000000006140622e6578616d706c65010000000000000041010000000000000031010100000000000000320100000000000000540001010000000000000031444500030000000000000073696d0300000000000000746f6b0100000000000000010400000000000000706f7374
+    01000e000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
+    01000f000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
 ";
 const REJECTIONS: &str = "
     010000000000
@@ -246,6 +281,10 @@ const REJECTIONS: &str = "
     01000c0000000300000000000000746561455552
     01000d000000
     01000e000000
+    01000f000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
+    010010000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
+    010011000000
+    01001200000006000000
 ";
 const FROZEN: &str = "
     010001acacacacacacacacacacacacacacacacacacacacacacacacacacacacacacacac45555201000000bbbb
@@ -259,4 +298,14 @@ const RETURNED: &str = "
     0000000000000300000000000000746561040000000000000054c3a965c20100000000000002000000010000
     0000000000cccccccccccccccccccccccccccccccc01000000000000000100000000000000bbbbbbbbbbbbbb
     bbbbbbbbbbbbbbbbbb020000000b00000003000000000000007465610403020100000000
+";
+const CHECKING_OUT: &str = "
+    010001acacacacacacacacacacacacacacacacacacacacacacacacacacacacacacacac45555204000000aaaa
+    aaaaaaaaaaaaaaaaaaaaaaaaaaaa01000000000000000300000000000000746561040000000000000054c3a9
+    65c20100000000000002000000000000000000000000000000000000000403020100000000
+";
+const ORDERED: &str = "
+    010001acacacacacacacacacacacacacacacacacacacacacacacacacacacacacacacac45555205000000aaaa
+    aaaaaaaaaaaaaaaaaaaaaaaaaaaa01000000000000000300000000000000746561040000000000000054c3a9
+    65c20100000000000002000000000000000000000000000000000000000403020100000000
 ";

@@ -1,9 +1,10 @@
 use cluster::ids::{EntityKind, EntityRef};
 
 use super::*;
+use crate::domain::ids::OrderId;
 use crate::domain::quantity::{Delta, Quantity, Units};
 use crate::domain::sku::{
-    Command, Event, Holder, IfUnknown, Level, Reason, Rejection, Reply, ReservationView,
+    Command, Event, Holder, IfUnknown, Level, OrderStep, Reason, Rejection, Reply, ReservationView,
 };
 
 fn units(count: u32) -> Units {
@@ -62,7 +63,12 @@ fn commands() -> Vec<Command> {
         Command::Release { id, holder: Some(holder()), if_unknown: IfUnknown::RefuseItsReserve },
         Command::TakeOver { id, holder: holder() },
         Command::ExpireDue,
+        for_order(OrderStep::Reserve { quantity: quantity(3) }),
     ]
+}
+
+fn for_order(step: OrderStep) -> Command {
+    Command::ForOrder { order: OrderId::from_bytes([0xCC; 16]), step }
 }
 
 fn rejections() -> Vec<Rejection> {
@@ -121,6 +127,13 @@ fn sku_events_have_their_bytes() {
 #[test]
 fn sku_commands_have_their_bytes() {
     check(&commands(), COMMANDS);
+}
+
+#[test]
+fn steps_of_orders_have_their_bytes() {
+    let restock = OrderStep::Restock { quantity: quantity(3) };
+    let steps = [OrderStep::Confirm, OrderStep::Release, restock];
+    check_each(&steps.map(for_order), STEPS);
 }
 
 #[test]
@@ -186,6 +199,12 @@ const COMMANDS: &str = "
     010004000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa0101dddddddddddddddddddddddddddddddd01000000
     010005000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa01dddddddddddddddddddddddddddddddd
     010006000000
+    010007000000cccccccccccccccccccccccccccccccc0000000003000000
+";
+const STEPS: &str = "
+    010007000000cccccccccccccccccccccccccccccccc01000000
+    010007000000cccccccccccccccccccccccccccccccc02000000
+    010007000000cccccccccccccccccccccccccccccccc0300000003000000
 ";
 const REJECTIONS: &str = "
     01000000000003000000

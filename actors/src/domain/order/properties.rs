@@ -9,10 +9,12 @@ use cluster::entity::{Catalogue, Effect, Wire};
 use cluster::ids::Slot;
 use proptest::prelude::*;
 
+use super::existing::Asked;
 use super::*;
 use crate::domain::cart::{self, Cart};
 use crate::domain::catalogue::{Listing, PriceBook, ProductName};
 use crate::domain::contact::{Address, Contact};
+use crate::domain::ids::CaptureId;
 use crate::domain::money::Currency;
 use crate::domain::order_numbers::OrderNumbers;
 use crate::domain::payment::{
@@ -20,10 +22,10 @@ use crate::domain::payment::{
 };
 use crate::domain::sku::{self, Sku};
 
-const NOON: Timestamp = Timestamp::from_micros(43_200_000_000);
+pub(super) const NOON: Timestamp = Timestamp::from_micros(43_200_000_000);
 const SKUS: [&str; 3] = ["cup", "pot", "tea"];
 const STOCK: u32 = 5;
-const PRICE: i64 = 450;
+pub(super) const PRICE: i64 = 450;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -56,6 +58,12 @@ enum Step {
     Refund {
         minor: i64,
     },
+    /// An operator takes a part of what is held.
+    CaptureByHand {
+        minor: i64,
+    },
+    /// An operator gives up what is held.
+    VoidByHand,
     /// Somebody else buys.
     Sell {
         sku: usize,
@@ -161,19 +169,19 @@ fn cart_id() -> CartId {
     CartId::in_slot(slot(), [1; 14])
 }
 
-fn code(nth: usize) -> SkuCode {
+pub(super) fn code(nth: usize) -> SkuCode {
     SKUS[nth].parse().unwrap()
 }
 
-fn euro(minor: i64) -> Money {
+pub(super) fn euro(minor: i64) -> Money {
     Money { minor, currency: Currency::EURO }
 }
 
-fn label(text: &str) -> Label {
+pub(super) fn label(text: &str) -> Label {
     Label::try_from(text.to_owned()).unwrap()
 }
 
-fn terms(shortfall: Shortfall, capture: CaptureTime) -> Terms {
+pub(super) fn terms(shortfall: Shortfall, capture: CaptureTime) -> Terms {
     let shipping = Address {
         name: label("A Shopper"),
         line1: label("Street 1"),
@@ -190,15 +198,18 @@ fn terms(shortfall: Shortfall, capture: CaptureTime) -> Terms {
     Terms { contact: Contact { email: None, shipping, billing: None }, method, shortfall, capture }
 }
 
+pub(super) fn book() -> PriceBook {
+    let listing = |nth| {
+        let name = ProductName::try_from(format!("The {}", SKUS[nth])).unwrap();
+        Listing::new(code(nth), name, vec![euro(PRICE)]).unwrap()
+    };
+    PriceBook::new(Currency::EURO, (0..3).map(listing).collect()).unwrap()
+}
+
 impl World {
     fn new() -> Self {
-        let listing = |nth| {
-            let name = ProductName::try_from(format!("The {}", SKUS[nth])).unwrap();
-            Listing::new(code(nth), name, vec![euro(PRICE)]).unwrap()
-        };
-        let book = PriceBook::new(Currency::EURO, (0..3).map(listing).collect()).unwrap();
         let mut world = Self {
-            catalogue: Catalogue { index: 3, content: Arc::new(book) },
+            catalogue: Catalogue { index: 3, content: Arc::new(book()) },
             now: NOON,
             cart: Actor::default(),
             numbers: Actor::default(),
@@ -310,6 +321,11 @@ impl World {
                 amount: euro(minor),
                 reason: label("broken"),
             }),
+            Step::CaptureByHand { minor } => self.tell_payments(&payment::Command::CaptureByHand {
+                capture: CaptureId::from_bytes([u8::try_from(minor).unwrap(); 16]),
+                amount: euro(minor),
+            }),
+            Step::VoidByHand => self.tell_payments(&payment::Command::VoidByHand),
             Step::Sell { sku, pieces } => self.sell_elsewhere(sku, pieces),
         }
     }
@@ -317,6 +333,12 @@ impl World {
     fn tell_orders(&mut self, command: &Command) {
         for id in self.orders.keys().copied().collect::<Vec<_>>() {
             self.send(&Order::address(id), command.to_bytes());
+        }
+    }
+
+    fn tell_payments(&mut self, command: &payment::Command) {
+        for id in self.payments.keys().copied().collect::<Vec<_>>() {
+            self.send(&Payment::address(id), command.to_bytes());
         }
     }
 
@@ -436,7 +458,9 @@ impl World {
                     if order.placed.terms.capture == CaptureTime::AtOnce {
                         assert_eq!(captured, settlement.totals.grand.minor, "{id}");
                     }
-                    assert_eq!(held + captured, settlement.totals.grand.minor, "{id}");
+                    let is_given_up = order.money.asked == Asked::Closed;
+                    let paid = if is_given_up { 0 } else { settlement.totals.grand.minor };
+                    assert_eq!(held + captured, paid, "{id}");
                     assert_eq!(order.money.captured.minor, captured);
                     assert_eq!(order.money.refunded.minor, refunded);
                     for line in order.bought() {
@@ -476,6 +500,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Cancel),
         1 => Just(Step::Fulfil),
         1 => (1_i64..200).prop_map(|minor| Step::Refund { minor }),
+        1 => (1_i64..200).prop_map(|minor| Step::CaptureByHand { minor }),
+        1 => Just(Step::VoidByHand),
         1 => (0_usize..3, 1_u32..4).prop_map(|(sku, pieces)| Step::Sell { sku, pieces }),
     ]
 }

@@ -59,14 +59,23 @@ pub(super) struct Pieces<'a>(BTreeMap<&'a SkuCode, u32>);
 
 impl<'a> Pieces<'a> {
     pub(super) fn of(items: impl Iterator<Item = &'a (SkuCode, Quantity)>) -> Self {
+        Self::counted(items.map(|(sku, quantity)| (sku, quantity.get())))
+    }
+
+    pub(super) fn counted(items: impl Iterator<Item = (&'a SkuCode, u32)>) -> Self {
         let mut pieces = BTreeMap::new();
-        for (sku, quantity) in items {
-            *pieces.entry(sku).or_insert(0) += quantity.get();
+        for (sku, count) in items {
+            let sum: &mut u32 = pieces.entry(sku).or_default();
+            *sum = sum.saturating_add(count);
         }
         Self(pieces)
     }
 
     pub(super) fn of_sku(&self, sku: &SkuCode) -> u32 {
         self.0.get(sku).copied().unwrap_or(0)
+    }
+
+    pub(super) fn are_within(&self, whole: &Self) -> bool {
+        self.0.iter().all(|(sku, count)| *count <= whole.of_sku(sku))
     }
 }

@@ -29,8 +29,11 @@ impl Course {
         placed: Box<Placed>,
     ) -> Result<(), Rejection> {
         if let Some(order) = self.order() {
-            let is_same = (order.cart, order.payment) == (cart, payment);
-            return if is_same { Ok(()) } else { Err(Rejection::AlreadyExists) };
+            if (order.cart, order.payment) != (cart, payment) {
+                return Err(Rejection::AlreadyExists);
+            }
+            self.tell_again_how_it_ended();
+            return Ok(());
         }
         self.happen(Event::Placed { cart, access, payment, placed: placed.clone() });
         for line in placed.lines() {
@@ -41,6 +44,21 @@ impl Course {
         self.does(Effect::Tell { to, command });
         self.set_timer(Order::STOCK_SILENT, Order::STOCK_ANSWERS_WITHIN);
         Ok(())
+    }
+
+    /// For a cart that was opened again and is checked out as this order once more: its shopper's
+    /// key was forgotten since. It waits for an end that was told before.
+    fn tell_again_how_it_ended(&mut self) {
+        match self.order().map(|order| order.stage.clone()) {
+            None | Some(Stage::Reserving | Stage::Authorising | Stage::Capturing) => {}
+            Some(Stage::Ending(Ending::Fails(_))) => {}
+            Some(Stage::Failed(_)) => {
+                self.tell_cart(&cart::Command::ReopenAfter { order: self.me });
+            }
+            Some(Stage::Confirmed | Stage::Ending(Ending::IsCancelled) | Stage::Cancelled) => {
+                self.tell_cart(&cart::Command::FinishCheckout { order: self.me });
+            }
+        }
     }
 
     pub(super) fn take_number(&mut self, number: OrderNumber) {
@@ -126,9 +144,11 @@ impl Course {
         let (at, is_open) = (self.now, order.money.asked == Asked::Open);
         match news {
             News::Authorised { amount } => {
-                if order.stage == Stage::Authorising {
+                let is_awaited = order.stage == Stage::Authorising;
+                // Also of an order that is called off: more is never captured than was authorised.
+                self.happen(Event::Authorised { amount, at });
+                if is_awaited {
                     self.cancel_timer(Order::PAYMENT_SILENT);
-                    self.happen(Event::Authorised { amount, at });
                     self.take_the_money(amount);
                 }
             }
@@ -138,8 +158,11 @@ impl Course {
                 }
             }
             News::Captured { total, .. } => {
+                // An operator may have captured a part, which the order's own capture then fails over.
+                let is_all = total == order.totals.grand;
+                let is_awaited = order.stage == Stage::Capturing;
                 self.happen(Event::Captured { total, at });
-                if self.order().is_some_and(|order| order.stage == Stage::Capturing) {
+                if is_awaited && is_all {
                     self.confirm();
                 }
             }
