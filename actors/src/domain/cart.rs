@@ -240,6 +240,8 @@ pub enum Rejection {
     Empty,
     #[error(transparent)]
     NotPricedForOrder(NotPriced),
+    #[error("the order is to be sent, and nobody chose how")]
+    ShippingOptionRequired,
 }
 
 impl Entity for Cart {

@@ -170,6 +170,8 @@ pub enum Failure {
     PaymentSilent,
     CaptureFailed,
     CancelledInTime,
+    /// So many wait for a stock that it remembers no more of them: there may be pieces.
+    Crowded,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -368,6 +370,8 @@ pub enum Rejection {
     TooManyEntries,
     #[error("the amount is not positive")]
     NotPositive,
+    #[error("the payment of the order was given up")]
+    NotPaid,
 }
 
 impl Entity for Order {
@@ -459,6 +463,8 @@ impl Entity for Order {
 impl Order {
     /// Shipments, refunds and notes: each of them so many.
     pub const ENTRIES_MAX: usize = 64;
+    /// Lines of all shipments and returns together.
+    pub const ITEMS_MAX: usize = 400;
     const STOCK_SILENT: TimerName = TimerName(1);
     const PAYMENT_SILENT: TimerName = TimerName(2);
     /// Stocks answer within milliseconds, or their shard has no leader.

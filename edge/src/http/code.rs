@@ -218,6 +218,8 @@ impl Code {
         code("order_not_confirmed", Status::CONFLICT, "The order is not confirmed", Later);
     pub(crate) const ORDER_NOT_FOUND: Self =
         code("order_not_found", Status::NOT_FOUND, "There is no such order", Never);
+    pub(crate) const ORDER_NOT_PAID: Self =
+        code("order_not_paid", Status::CONFLICT, "The order is not paid", Never);
     pub(crate) const ORDER_OVER: Self =
         code("order_over", Status::CONFLICT, "The order came to an end", Never);
     pub(crate) const ORDER_SHIPPED: Self =
@@ -234,6 +236,18 @@ impl Code {
         code("return_not_found", Status::NOT_FOUND, "There is no such return", Never);
     pub(crate) const SHIPMENT_NOT_FOUND: Self =
         code("shipment_not_found", Status::NOT_FOUND, "There is no such shipment", Never);
+    pub(crate) const PROVIDER_UNKNOWN: Self = code(
+        "payment_provider_unknown",
+        Status::UNPROCESSABLE_ENTITY,
+        "There is no such payment provider",
+        Never,
+    );
+    pub(crate) const SHIPPING_OPTION_REQUIRED: Self = code(
+        "shipping_option_required",
+        Status::UNPROCESSABLE_ENTITY,
+        "A shipping option must be chosen",
+        Never,
+    );
     pub(crate) const SHIPPING_OPTION_UNFIT: Self = code(
         "shipping_option_unfit",
         Status::UNPROCESSABLE_ENTITY,

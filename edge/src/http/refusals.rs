@@ -43,6 +43,9 @@ pub(super) fn of_cart(refusal: cart::Rejection) -> ApiError {
         }
         Rejection::Empty => ApiError::new(Code::CART_EMPTY, detail),
         Rejection::NotPricedForOrder(why) => not_priced(&why, detail),
+        Rejection::ShippingOptionRequired => {
+            ApiError::new(Code::SHIPPING_OPTION_REQUIRED, detail).about("shipping_option")
+        }
     }
 }
 
@@ -69,6 +72,7 @@ pub(super) fn of_order(refusal: order::Rejection) -> ApiError {
         Rejection::NotConfirmed => ApiError::new(Code::ORDER_NOT_CONFIRMED, detail),
         Rejection::Over => ApiError::new(Code::ORDER_OVER, detail),
         Rejection::AlreadyShipped => ApiError::new(Code::ORDER_SHIPPED, detail),
+        Rejection::NotPaid => ApiError::new(Code::ORDER_NOT_PAID, detail),
         Rejection::LineNotFound { .. } => {
             ApiError::new(Code::LINE_NOT_FOUND, detail).about("items")
         }

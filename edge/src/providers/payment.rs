@@ -20,8 +20,7 @@ use std::time::Duration;
 
 use actors::PaymentId;
 use actors::domain::payment::{
-    Action, Fact, Outcome, PORT, ProviderAnswer, ProviderEventId, ProviderName, ProviderRequest,
-    Refusal,
+    Fact, Outcome, PORT, ProviderAnswer, ProviderEventId, ProviderName, ProviderRequest,
 };
 use axum::http::HeaderMap;
 use cluster::entity::{Answer, Port, Wire};
@@ -144,6 +143,13 @@ impl Door {
     }
 }
 
+impl Providers {
+    /// Whether this node knows a provider of that name.
+    pub fn has(&self, name: &ProviderName) -> bool {
+        self.doors.contains_key(name)
+    }
+}
+
 impl PortAdapter for Providers {
     fn port(&self) -> Port {
         PORT
@@ -157,7 +163,7 @@ impl PortAdapter for Providers {
         let doors = Arc::clone(&self.doors);
         Box::pin(async move {
             let request = read(&request)?;
-            let Some(door) = doors.get(&request.provider) else { return nobody(&request) };
+            let Some(door) = doors.get(&request.provider) else { return Err(nobody(&request)) };
             let attempt = door.provider.carry_out(id.to_string(), request);
             Ok(answer(&door.attempt(attempt).await?))
         })
@@ -192,17 +198,8 @@ fn answer(answer: &ProviderAnswer) -> Answer {
     }
 }
 
-/// Nothing was ever held there for a payment that begins. Of one that has begun, money may be: an
-/// operator is to configure the provider again.
-fn nobody(request: &ProviderRequest) -> Result<Answer, InDoubt> {
-    match request.action {
-        Action::Authorise { .. } => {
-            let operation = request.reference.number;
-            let outcome = Outcome::Refused(Refusal::UnknownProvider);
-            Ok(answer(&ProviderAnswer { operation, outcome }))
-        }
-        Action::Capture { .. } | Action::Void { .. } | Action::Refund { .. } => {
-            Err(InDoubt(format!("payment provider {} is not configured", request.provider)))
-        }
-    }
+/// Another node, which has the provider, may have asked before, and money be held: an operator is to
+/// configure it here as well. Checkouts with a name that nobody knows are refused at the rim.
+fn nobody(request: &ProviderRequest) -> InDoubt {
+    InDoubt(format!("payment provider {} is not configured", request.provider))
 }

@@ -127,7 +127,7 @@ async fn a_retry_gets_the_first_answer_whatever_happened_since() {
     let items = json!({
         "items": [{"sku": "tea", "quantity": 2}], "carrier": "Post", "tracking": "1Z",
     });
-    let shipped = shop.send(fulfil.json(&items)).await;
+    let shipped = shop.send(fulfil.key("parcel").json(&items)).await;
     assert_eq!((shipped.status, &shipped.json()["status"]), (200, &json!("shipped")));
     let again = shop.send(check_out(&basket, KEY, &terms("tok_visa"))).await;
     assert_eq!((again.status, &again.body), (201, &first.body));
@@ -246,10 +246,14 @@ async fn an_order_is_cancelled_refunded_and_returned() {
     let admin = |what: &str| Ask::post(format!("/admin/v1/orders/{id}/{what}")).operator();
     let items = json!([{"sku": "tea", "quantity": 2}]);
     let parcel = json!({"items": items, "carrier": "Post", "tracking": "1Z"});
-    let shipped = shop.send(admin("fulfilments").json(&parcel)).await;
-    assert_eq!(shipped.json()["status"], "processing", "{shipped:?}");
+    let unkeyed = shop.send(admin("fulfilments").json(&parcel)).await;
+    unkeyed.problem(400, "idempotency_key_required");
+    for _ in 0..2 {
+        let shipped = shop.send(admin("fulfilments").key("parcel").json(&parcel)).await;
+        assert_eq!(shipped.json()["status"], "processing", "{shipped:?}");
+    }
     let store = created.header("location").unwrap().to_owned();
-    let back = Ask::post(format!("{store}/returns")).token(&two.token);
+    let back = Ask::post(format!("{store}/returns")).token(&two.token).key("back");
     let back = back.json(&json!({"items": items, "reason": "stale"}));
     assert_eq!(shop.send(back).await.status, 200);
     let received = shop.send(admin("receive_return")).await;
@@ -283,6 +287,10 @@ async fn what_cannot_be_checked_out_is_refused_precisely() {
     let empty = shop.basket().await;
     let answer = shop.send(check_out(&empty, KEY, &terms("tok_visa"))).await;
     answer.problem(409, "cart_empty");
+    let mut stranger = terms("tok_visa");
+    stranger["payment"]["provider"] = json!("nobody");
+    let refused = shop.send(check_out(&empty, "k1", &stranger)).await;
+    refused.problem(422, "payment_provider_unknown");
     let card = json!({
         "shipping_address": {
             "name": "4111 1111 1111 1111", "line1": "S", "city": "T", "country": "DE",

@@ -43,6 +43,10 @@ impl Cart {
             return Ok((repriced, vec![]));
         }
         let (book, catalogue) = book_of(ctx)?;
+        // A shop without any option sends everything for nothing, or has nothing to send.
+        if shipping.is_none() && book.shipping_options().len() > 0 {
+            return Err(Rejection::ShippingOptionRequired);
+        }
         let address = &terms.contact.shipping;
         let destination = Destination { country: address.country, region: address.region.clone() };
         let pricing = PricingTerms {

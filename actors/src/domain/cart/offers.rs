@@ -193,7 +193,8 @@ fn text_bytes(why: &Rejection) -> usize {
         | Rejection::Ordered { .. }
         | Rejection::Empty
         // Of checkouts alone: none is ever an offer's answer.
-        | Rejection::NotPricedForOrder(_) => 0,
+        | Rejection::NotPricedForOrder(_)
+        | Rejection::ShippingOptionRequired => 0,
     }
 }
 

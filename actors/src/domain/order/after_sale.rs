@@ -3,6 +3,7 @@
 //! **Invariants:** no more is shipped than was bought, no more comes back than was shipped, no more is
 //! refunded than was captured, refunds under way counted. A repeat of what was done changes nothing.
 
+use super::existing::Asked;
 use super::records::Pieces;
 use super::{
     CaptureTime, Course, Event, Existing, LineState, Order, RefundState, Rejection, ReturnNumber,
@@ -40,18 +41,24 @@ impl Course {
         let order = self.confirmed()?;
         let items = in_order(items)?;
         if let Some(known) = order.shipments.iter().find(|known| known.number == shipment) {
-            let is_same = (&known.items, &known.carrier) == (&items, &carrier);
+            let is_same =
+                (&known.items, &known.carrier, &known.tracking) == (&items, &carrier, &tracking);
             return is_same.then_some(()).ok_or(Rejection::NumberDiffers { number: shipment.0 });
         }
         check_next(shipment.0, order.shipments.len())?;
         order.check_left(&items, |line| line.quantity.get(), &order.shipped())?;
-        let is_first = order.shipments.is_empty();
-        let takes_money = order.placed.terms.capture == CaptureTime::OnFulfilment && is_first;
-        let authorised = order.money.authorised;
+        order.check_room(&items)?;
+        let is_due = order.totals.grand.minor > 0;
+        if is_due && order.money.asked == Asked::Closed {
+            return Err(Rejection::NotPaid);
+        }
+        let left = order.money.authorised.minus(order.money.captured).ok();
+        let takes_money = order.placed.terms.capture == CaptureTime::OnFulfilment;
+        let due = left.filter(|left| takes_money && left.minor > 0);
         self.happen(Event::Shipped { shipment, items, carrier, tracking, at: self.now });
-        if takes_money && authorised.minor > 0 {
-            self.happen(Event::CaptureAsked { amount: authorised, at: self.now });
-            self.capture(authorised);
+        if let Some(amount) = due {
+            self.happen(Event::CaptureAsked { amount, at: self.now });
+            self.capture(amount);
         }
         Ok(())
     }
@@ -79,6 +86,7 @@ impl Course {
             return is_same.then_some(()).ok_or(Rejection::NumberDiffers { number: number.0 });
         }
         check_next(number.0, order.returns.len())?;
+        order.check_room(&items)?;
         let shipped = order.shipped();
         order.check_left(&items, |line| shipped.of_sku(&line.sku), &order.returned())?;
         self.happen(Event::ReturnAsked { number, items, reason, at: self.now });
@@ -162,6 +170,12 @@ impl Existing {
         let under_way = self.refunds.iter().filter(|known| known.state == RefundState::Asked);
         let under_way: i64 = under_way.map(|known| known.amount.minor).sum();
         self.money.captured.minor - self.money.refunded.minor - under_way
+    }
+
+    /// A record stays far below what a record may be.
+    fn check_room(&self, more: &Items) -> Result<(), Rejection> {
+        let there = self.n_items() + more.len();
+        if there > Order::ITEMS_MAX { Err(Rejection::TooManyEntries) } else { Ok(()) }
     }
 
     /// Whether so many pieces of each line are left of those there are.

@@ -346,7 +346,20 @@ impl Existing {
         // Names and addresses are short; what counts is how many lines there are.
         const LINE_BYTES: usize = 256;
         const ENTRY_BYTES: usize = 160;
-        let entries = self.shipments.len() + self.refunds.len() + self.notes.len();
-        self.lines.len() * LINE_BYTES + entries * ENTRY_BYTES + self.timeline.heap_bytes()
+        const ITEM_BYTES: usize = 96;
+        let entries = self.shipments.len() + self.returns.len() + self.refunds.len();
+        let entries = entries + self.notes.len();
+        let settled = self.settlement.as_ref().map_or(0, |told| told.shortages.len() * 2);
+        self.lines.len() * LINE_BYTES
+            + entries * ENTRY_BYTES
+            + (self.n_items() + settled) * ITEM_BYTES
+            + self.timeline.heap_bytes()
+    }
+
+    /// Lines of all shipments and returns.
+    pub(super) fn n_items(&self) -> usize {
+        let shipped = self.shipments.iter().map(|shipment| shipment.items.len());
+        let returned = self.returns.iter().map(|known| known.items.len());
+        shipped.chain(returned).sum()
     }
 }

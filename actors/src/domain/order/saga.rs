@@ -8,8 +8,8 @@ use cluster::entity::{Effect, Wire};
 
 use super::existing::{Asked, Ending};
 use super::{
-    CaptureTime, Course, Event, Failure, LineState, Order, Placed, Rejection, Shortfall, Side,
-    Stage, StockNews,
+    CaptureTime, Course, Event, Failure, LineState, Order, Placed, Rejection, Shortage, Shortfall,
+    Side, Stage, StockNews,
 };
 use crate::domain::cart;
 use crate::domain::ids::{CaptureId, CartAccess, CartId, PaymentId, SkuCode};
@@ -111,6 +111,10 @@ impl Course {
         let short: Vec<_> = order.short_lines().map(|(sku, _)| sku.clone()).collect();
         let is_all = short.len() == order.lines.len();
         let drops = order.placed.terms.shortfall == Shortfall::DropLines && !is_all;
+        let is_crowded = order.short_lines().any(|(_, why)| why == Shortage::Crowded);
+        if is_crowded {
+            return self.fail(Failure::Crowded);
+        }
         match (short.is_empty(), drops) {
             (true, _) => self.ask_payment(),
             (false, true) => match order.placed.totals_without(&short) {
@@ -199,9 +203,16 @@ impl Course {
         }
     }
 
-    /// An order captures once, so its id names the capture.
+    /// The order's own id names its capture; one that failed is tried again with a later shipment.
     pub(super) fn capture(&mut self, amount: Money) {
-        let capture = CaptureId::from_bytes(*self.me.as_bytes());
+        let shipped = self.order().map_or(0, |order| order.shipments.len());
+        let attempt = u8::try_from(shipped.saturating_sub(1)).unwrap_or(u8::MAX);
+        let [first, rest @ ..] = *self.me.as_bytes();
+        let mut name = [first ^ attempt; 16];
+        for (to, from) in name.iter_mut().skip(1).zip(rest) {
+            *to = from;
+        }
+        let capture = CaptureId::from_bytes(name);
         self.tell_payment(&payment::Command::Capture { capture, amount });
     }
 

@@ -6,7 +6,7 @@ use actors::domain::order::{
     Status, StockStatus, TimelineEntry, View,
 };
 use actors::domain::pricing::{PricedShipping, Totals};
-use actors::{OrderId, PaymentId, Quantity, RefundId, SkuCode};
+use actors::{Money, OrderId, PaymentId, Quantity, RefundId, SkuCode};
 use serde::Serialize;
 
 use super::{MoneyJson, Text};
@@ -25,7 +25,8 @@ pub(in crate::http) struct OrderJson<'a> {
     addresses: AddressesJson<'a>,
     shipments: Vec<ShipmentJson<'a>>,
     returns: Vec<ReturnJson<'a>>,
-    payments: [PaymentJson; 1],
+    /// None where nothing was due.
+    payments: Vec<PaymentJson>,
     refunds: Vec<RefundJson<'a>>,
     placed_at: Text<Rfc3339>,
     updated_at: Text<Rfc3339>,
@@ -144,12 +145,7 @@ impl<'a> OrderJson<'a> {
             },
             shipments: view.shipments.iter().map(ShipmentJson::new).collect(),
             returns: view.returns.iter().map(ReturnJson::new).collect(),
-            payments: [PaymentJson {
-                id: Text(view.payment),
-                status: payment_status,
-                captured: MoneyJson(view.captured),
-                refunded: MoneyJson(view.refunded),
-            }],
+            payments: payments(view, payment_status, view.captured, view.refunded),
             refunds: view.refunds.iter().map(RefundJson::new).collect(),
             placed_at: Text(Rfc3339(view.placed_at)),
             updated_at: Text(Rfc3339(view.updated_at)),
@@ -162,7 +158,7 @@ impl<'a> OrderJson<'a> {
 pub(in crate::http) fn settled<'a>(view: &'a View, settlement: &Settlement) -> OrderJson<'a> {
     let is_captured = settlement.captured.minor > 0 || settlement.totals.grand.minor == 0;
     let paid = if is_captured { PaymentStatus::Captured } else { PaymentStatus::Authorised };
-    let zero = actors::Money::zero(settlement.captured.currency);
+    let zero = Money::zero(settlement.captured.currency);
     let line = |line: &'a LineView| {
         let is_dropped = settlement.dropped.contains(&line.line.sku);
         let stock = if is_dropped { StockStatus::Refused } else { StockStatus::Sold };
@@ -176,12 +172,7 @@ pub(in crate::http) fn settled<'a>(view: &'a View, settlement: &Settlement) -> O
         totals: TotalsJson::new(settlement.totals),
         shipments: Vec::new(),
         returns: Vec::new(),
-        payments: [PaymentJson {
-            id: Text(view.payment),
-            status: payment_status(paid),
-            captured: MoneyJson(settlement.captured),
-            refunded: MoneyJson(zero),
-        }],
+        payments: payments(view, payment_status(paid), settlement.captured, zero),
         refunds: Vec::new(),
         updated_at: Text(Rfc3339(settlement.at)),
         seq: None,
@@ -301,6 +292,18 @@ impl<'a> RefundJson<'a> {
         let (amount, at) = (MoneyJson(refund.amount), Text(Rfc3339(refund.at)));
         Self { id: Text(refund.id), amount, reason: refund.reason.as_str(), status, at }
     }
+}
+
+fn payments(
+    view: &View,
+    status: &'static str,
+    captured: Money,
+    refunded: Money,
+) -> Vec<PaymentJson> {
+    let is_due = view.totals.grand.minor > 0;
+    let (captured, refunded) = (MoneyJson(captured), MoneyJson(refunded));
+    let payment = PaymentJson { id: Text(view.payment), status, captured, refunded };
+    is_due.then_some(payment).into_iter().collect()
 }
 
 fn pieces(items: &[(SkuCode, Quantity)]) -> Vec<PiecesJson<'_>> {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use actors::domain::cart::{Command, Status};
 use actors::domain::order::{self, Failure, Query, Settlement, Shortage, Terms as OrderTerms};
+use actors::domain::payment::Refusal;
 use actors::{CartId, Order, OrderId, PaymentId, SkuCode};
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -21,7 +22,7 @@ use self::document::CheckOut;
 use super::cart::{self, Done};
 use crate::http::app::{App, now};
 use crate::http::code::Code;
-use crate::http::error::{ApiError, Fault};
+use crate::http::error::{ApiError, Fault, Kept};
 use crate::http::extract::{GuestCart, JsonBody, Prefer, Terms};
 use crate::http::keys::{self, Credential};
 use crate::http::render::order::{OrderJson, settled};
@@ -43,45 +44,84 @@ pub(in crate::http) async fn check_out(
     let credential = Credential::Cart(cart.token.as_bytes());
     let (order, payment) = ids(&app, &terms, credential, cart.id)?;
     let CheckOut { contact, shipping, method, shortfall } = body.document;
+    let providers = app.settings.payment_providers.as_ref();
+    if !providers.is_some_and(|providers| providers.has(&method.provider)) {
+        let detail = format!("there is no payment provider {}", method.provider);
+        return Err(ApiError::new(Code::PROVIDER_UNKNOWN, detail).about("payment"));
+    }
     let capture = app.settings.capture;
     let order_terms = Box::new(OrderTerms { contact, method, shortfall, capture });
     let command = Command::CheckOut { order, payment, terms: order_terms, shipping };
-    let done = cart::execute(&app, &terms, cart.id, credential, &body.bytes, command).await?;
-    match done.view.status {
-        Status::CheckingOut { .. } | Status::Ordered { .. } => {}
-        // The prices are others than the shopper saw; the cart shows them by now.
-        Status::Open | Status::Merging { .. } | Status::MergedAway { .. } | Status::Deleted => {
-            return Err(prices_changed(&done));
-        }
-    }
+    let done = cart::execute(&app, &terms, cart.id, credential, &body.bytes, command).await;
+    let begun = begun(done)?;
     let wait_until = terms.deadline.min(terms.now().plus(prefer.wait(app.settings.checkout_wait)));
-    let begun = done.provenance.position;
-    let (view, provenance) = ended(&app, order, begun, wait_until).await?;
+    let (view, provenance) = ended(&app, order, begun.at, wait_until).await?;
     let path = super::orders::path_of(order);
-    let Some(settlement) = &view.settlement else {
-        let pending = if prefer.is_impatient() {
-            let detail = "the first request with this key is still being carried out";
-            return Err(ApiError::new(Code::IDEMPOTENCY_IN_FLIGHT, detail).at(path));
-        } else {
-            Reply::resource(
-                StatusCode::ACCEPTED,
-                &OrderJson::new(&view, provenance.seq),
-                provenance,
-            )
-        };
-        return Ok(pending?.without_etag().at(path));
+    let Some((view, settlement)) = view.as_ref().and_then(|it| Some((it, it.settlement.as_ref()?)))
+    else {
+        return pending(order, view.as_deref(), provenance, prefer.is_impatient());
     };
-    let kept = done.kept;
     match &settlement.failure {
         None => {
-            let json = settled(&view, settlement);
+            let json = settled(view, settlement);
             let reply = Reply::resource(StatusCode::CREATED, &json, provenance)?;
-            Ok(reply.without_etag().and_position(begun).at(path).kept(kept))
+            let reply = reply.without_etag().at(path).kept(begun.kept);
+            Ok(begun.at.into_iter().fold(reply, Reply::and_position))
         }
         Some(failure) => {
-            Err(failed(failure, settlement, &view).at(path).kept(kept).decided_at(begun))
+            let at = begun.at.unwrap_or(provenance.position);
+            Err(failed(failure, settlement, view).at(path).kept(begun.kept).decided_at(at))
         }
     }
+}
+
+/// Where the cart became an order, as far as that is remembered, and whether it had been so before.
+struct Begun {
+    at: Option<Position>,
+    kept: Kept,
+}
+
+fn begun(done: Result<Done, ApiError>) -> Result<Begun, ApiError> {
+    let done = match done {
+        Ok(done) => done,
+        // The cart forgot what it answered; the order did not forget how it ended.
+        Err(error) if error.code() == Code::IDEMPOTENCY_REPLY_EXPIRED => {
+            return Ok(Begun { at: None, kept: Kept::Replayed });
+        }
+        Err(error) => return Err(error),
+    };
+    match done.view.status {
+        Status::CheckingOut { .. } | Status::Ordered { .. } => {
+            Ok(Begun { at: Some(done.provenance.position), kept: done.kept })
+        }
+        // The prices are others than the shopper saw; the cart shows them by now.
+        Status::Open | Status::Merging { .. } | Status::MergedAway { .. } | Status::Deleted => {
+            Err(prices_changed(&done))
+        }
+    }
+}
+
+/// The end is not known yet.
+fn pending(
+    order: OrderId,
+    view: Option<&order::View>,
+    provenance: Provenance,
+    is_impatient: bool,
+) -> Result<Reply, ApiError> {
+    let path = super::orders::path_of(order);
+    if is_impatient {
+        let detail = "the first request with this key is still being carried out";
+        return Err(ApiError::new(Code::IDEMPOTENCY_IN_FLIGHT, detail).at(path));
+    }
+    let reply = match view {
+        Some(view) => {
+            let json = OrderJson::new(view, provenance.seq);
+            Reply::resource(StatusCode::ACCEPTED, &json, provenance)?
+        }
+        // The cart has told it to be, and it is not yet.
+        None => Reply::empty(StatusCode::ACCEPTED, provenance),
+    };
+    Ok(reply.without_etag().at(path))
 }
 
 /// Both live in the cart's own slot.
@@ -104,22 +144,18 @@ fn ids(
 async fn ended(
     app: &App,
     order: OrderId,
-    begun: Position,
+    begun: Option<Position>,
     deadline: Timestamp,
-) -> Result<(Box<order::View>, Provenance), ApiError> {
+) -> Result<(Option<Box<order::View>>, Provenance), ApiError> {
     let mut pause = POLL_FIRST;
     loop {
         let read_until = deadline.plus(ANSWER_MAX);
-        let at_least = [begun];
-        let query = app.fabric.query::<Order>(order.key(), &at_least, read_until, Query::Order);
+        let query =
+            app.fabric.query::<Order>(order.key(), begun.as_slice(), read_until, Query::Order);
         let Viewed { view: order::Lookup(view), provenance } = query.await?;
-        let is_over = now() >= deadline;
-        if let Some(view) = view.filter(|view| is_over || view.settlement.is_some()) {
+        let has_ended = view.as_ref().is_some_and(|view| view.settlement.is_some());
+        if has_ended || now() >= deadline {
             return Ok((view, provenance));
-        }
-        if is_over {
-            tracing::error!(order.id = %order, "a cart was checked out and its order is not there");
-            return Err(ApiError::internal());
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(POLL_LAST);
@@ -141,8 +177,17 @@ fn failed(failure: &Failure, settlement: &Settlement, view: &order::View) -> Api
             let faults = settlement.shortages.iter().map(|(sku, why)| fault(view, sku, *why));
             ApiError::faults(Code::OUT_OF_STOCK, "fewer pieces are available", faults.collect())
         }
+        // Whom a provider suspects it does not tell either.
+        Failure::Declined { reason: Refusal::SuspectedFraud } => {
+            ApiError::new(Code::PAYMENT_DECLINED, "the payment was declined")
+        }
         Failure::Declined { reason } => {
             ApiError::new(Code::PAYMENT_DECLINED, format!("the payment was declined: {reason}"))
+        }
+        Failure::Crowded => {
+            const RETRY_AFTER_SECONDS: u64 = 5;
+            let detail = "too many are buying this at once; check out again, under another key";
+            ApiError::new(Code::TOO_MANY_RESERVATIONS, detail).retry_after(RETRY_AFTER_SECONDS)
         }
         Failure::StockSilent | Failure::PaymentSilent => {
             let detail = "part of the shop did not answer in time; nothing was bought";

@@ -62,8 +62,9 @@ pub(in crate::http) async fn ask_return(
     terms: Terms,
     body: JsonBody<AskReturn>,
 ) -> Result<Reply, ApiError> {
-    prove(&app, order, &token, &terms).await?;
+    let view = prove(&app, order, &token, &terms).await?;
     let AskReturn { number, items, reason } = body.document;
+    let number = numbered(number, view.returns.len(), &terms, token.credential())?;
     let command = Command::AskReturn { number: ReturnNumber(number), items, reason };
     execute(&app, &terms, order, token.credential(), &body.bytes, command).await
 }
@@ -100,6 +101,8 @@ pub(in crate::http) async fn fulfil(
     body: JsonBody<FulfilOrder>,
 ) -> Result<Reply, ApiError> {
     let FulfilOrder { number, items, carrier, tracking } = body.document;
+    let view = latest(&app, order, &terms).await?;
+    let number = numbered(number, view.shipments.len(), &terms, Credential::Operator)?;
     let command = Command::Fulfil { shipment: ShipmentNumber(number), items, carrier, tracking };
     execute(&app, &terms, order, Credential::Operator, &body.bytes, command).await
 }
@@ -112,7 +115,12 @@ pub(in crate::http) async fn deliver(
     terms: Terms,
     body: JsonBody<DeliverOrder>,
 ) -> Result<Reply, ApiError> {
-    let command = Command::Deliver { shipment: ShipmentNumber(body.document.number) };
+    let view = latest(&app, order, &terms).await?;
+    let on_its_way = view.shipments.iter().find(|known| known.delivered_at.is_none());
+    let number = body.document.number.or(on_its_way.map(|known| known.number));
+    // Where all have arrived, the last one has.
+    let number = number.or(view.shipments.last().map(|known| known.number)).unwrap_or(1);
+    let command = Command::Deliver { shipment: ShipmentNumber(number) };
     execute(&app, &terms, order, Credential::Operator, &body.bytes, command).await
 }
 
@@ -124,7 +132,11 @@ pub(in crate::http) async fn receive_return(
     terms: Terms,
     body: JsonBody<ReceiveReturn>,
 ) -> Result<Reply, ApiError> {
-    let command = Command::ReceiveReturn { number: ReturnNumber(body.document.number) };
+    let view = latest(&app, order, &terms).await?;
+    let on_its_way = view.returns.iter().find(|known| known.received_at.is_none());
+    let number = body.document.number.or(on_its_way.map(|known| known.number));
+    let number = number.or(view.returns.last().map(|known| known.number)).unwrap_or(1);
+    let command = Command::ReceiveReturn { number: ReturnNumber(number) };
     execute(&app, &terms, order, Credential::Operator, &body.bytes, command).await
 }
 
@@ -180,19 +192,36 @@ async fn own(
     Ok((view, provenance))
 }
 
+/// The order as it is, if the token is its cart's.
 async fn prove(
     app: &App,
     order: OrderId,
     token: &OrderToken,
     terms: &Terms,
-) -> Result<(), ApiError> {
+) -> Result<Box<View>, ApiError> {
+    let view = latest(app, order, terms).await?;
+    let proof = app.secrets.check_cart_token(view.cart, token.as_bytes());
+    proof.map(|_| view).ok_or_else(ApiError::order_not_found)
+}
+
+async fn latest(app: &App, order: OrderId, terms: &Terms) -> Result<Box<View>, ApiError> {
     let query = app.fabric.query::<Order>(order.key(), &[], terms.deadline, Query::Order);
     let Lookup(view) = query.await?.view;
-    let view = view.ok_or_else(ApiError::order_not_found)?;
-    app.secrets
-        .check_cart_token(view.cart, token.as_bytes())
-        .map(drop)
-        .ok_or_else(ApiError::order_not_found)
+    view.ok_or_else(ApiError::order_not_found)
+}
+
+/// The number that is given, else the next one; then only a key tells a retry from another request.
+fn numbered(
+    given: Option<u16>,
+    n_known: usize,
+    terms: &Terms,
+    credential: Credential<'_>,
+) -> Result<u16, ApiError> {
+    if let Some(given) = given {
+        return Ok(given);
+    }
+    terms.required_scope(credential)?;
+    Ok(u16::try_from(n_known + 1).unwrap_or(u16::MAX))
 }
 
 async fn look_up(

@@ -3,7 +3,7 @@
 use actors::domain::names::Label;
 use actors::{Cart, Money, Quantity, SkuCode};
 
-use crate::http::fields::{Document, Faults, Flaw, Members, integer};
+use crate::http::fields::{Document, Faults, Flaw, Members, integer, made};
 use crate::http::json::Json;
 use crate::http::routes::documents::{item, money, words};
 
@@ -22,7 +22,7 @@ impl Document for CancelOrder {
 
 /// `{number?, items, carrier, tracking}`
 pub(in crate::http) struct FulfilOrder {
-    pub(in crate::http) number: u16,
+    pub(in crate::http) number: Option<u16>,
     pub(in crate::http) items: Items,
     pub(in crate::http) carrier: Label,
     pub(in crate::http) tracking: Label,
@@ -33,28 +33,28 @@ impl Document for FulfilOrder {
         let number = members.optional("number", faults, number);
         let items = members.objects("items", Cart::LINES_MAX, faults, item);
         let carrier = members.required("carrier", faults, words);
-        let tracking = members.required("tracking", faults, words);
-        let number = number?.unwrap_or(FIRST);
-        Some(Self { number, items: items?, carrier: carrier?, tracking: tracking? })
+        // Carriers' numbers are long, and one in ten looks like a card's.
+        let tracking = members.required("tracking", faults, made);
+        Some(Self { number: number?, items: items?, carrier: carrier?, tracking: tracking? })
     }
 }
 
 /// `{number?}`
 pub(in crate::http) struct DeliverOrder {
-    pub(in crate::http) number: u16,
+    pub(in crate::http) number: Option<u16>,
 }
 
 impl Document for DeliverOrder {
     const MAY_BE_EMPTY: bool = true;
 
     fn read(members: &mut Members<'_>, faults: &mut Faults) -> Option<Self> {
-        Some(Self { number: members.optional("number", faults, number)?.unwrap_or(FIRST) })
+        Some(Self { number: members.optional("number", faults, number)? })
     }
 }
 
 /// `{number?, items, reason}`
 pub(in crate::http) struct AskReturn {
-    pub(in crate::http) number: u16,
+    pub(in crate::http) number: Option<u16>,
     pub(in crate::http) items: Items,
     pub(in crate::http) reason: Label,
 }
@@ -64,20 +64,20 @@ impl Document for AskReturn {
         let number = members.optional("number", faults, number);
         let items = members.objects("items", Cart::LINES_MAX, faults, item);
         let reason = members.required("reason", faults, words);
-        Some(Self { number: number?.unwrap_or(FIRST), items: items?, reason: reason? })
+        Some(Self { number: number?, items: items?, reason: reason? })
     }
 }
 
 /// `{number?}`
 pub(in crate::http) struct ReceiveReturn {
-    pub(in crate::http) number: u16,
+    pub(in crate::http) number: Option<u16>,
 }
 
 impl Document for ReceiveReturn {
     const MAY_BE_EMPTY: bool = true;
 
     fn read(members: &mut Members<'_>, faults: &mut Faults) -> Option<Self> {
-        Some(Self { number: members.optional("number", faults, number)?.unwrap_or(FIRST) })
+        Some(Self { number: members.optional("number", faults, number)? })
     }
 }
 
@@ -105,9 +105,6 @@ impl Document for AddNote {
         Some(Self { text: members.required("text", faults, words)? })
     }
 }
-
-/// Most orders have one shipment, and one return at most.
-const FIRST: u16 = 1;
 
 fn number(json: Json<'_>) -> Result<u16, Flaw> {
     let number = integer(json, 1, i64::from(u16::MAX))?;
