@@ -15,6 +15,7 @@ mod fields;
 mod json;
 mod keys;
 mod middleware;
+pub mod openapi;
 mod positions;
 mod query;
 mod rate_limit;
@@ -24,6 +25,7 @@ mod reply;
 mod rfc3339;
 pub mod router;
 mod routes;
+mod schema;
 pub mod starting;
 pub mod topology;
 

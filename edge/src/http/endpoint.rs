@@ -60,6 +60,8 @@ pub(crate) enum Endpoint {
     Health,
     Readiness,
     Metrics,
+    OpenApi,
+    Docs,
     /// Any path without a route.
     Unmatched,
 }
@@ -127,6 +129,8 @@ impl Endpoint {
             Self::Health => "/healthz",
             Self::Readiness => "/readyz",
             Self::Metrics => "/metrics",
+            Self::OpenApi => "/openapi.json",
+            Self::Docs => "/docs",
             Self::Unmatched => "unmatched",
         }
     }
@@ -136,7 +140,12 @@ impl Endpoint {
         match (self, verb) {
             (Self::Health | Self::Readiness | Self::Metrics, _) => Class::Vital,
             (
-                Self::Unmatched | Self::StoreProducts | Self::StoreProduct | Self::StoreCategories,
+                Self::Unmatched
+                | Self::StoreProducts
+                | Self::StoreProduct
+                | Self::StoreCategories
+                | Self::OpenApi
+                | Self::Docs,
                 _,
             )
             | (_, Verb::Other) => Class::Browse,

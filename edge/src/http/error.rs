@@ -19,6 +19,7 @@ use serde::Serialize;
 use super::code::{Code, Retry};
 use super::positions::{IDEMPOTENT_REPLAYED, OMNI_SEQ, OmniSeq};
 use super::rate_limit::{Quota, RATE_LIMIT, RATE_LIMIT_POLICY};
+use super::schema::{self, Described, Schema, list, maybe, object, required, words};
 
 /// Why a request was not done.
 #[derive(Clone, Debug)]
@@ -347,4 +348,44 @@ pub(crate) fn insert_text(headers: &mut HeaderMap, name: HeaderName, text: Strin
         Ok(value) => drop(headers.insert(name, value)),
         Err(_) => tracing::error!(http.header = %name, "a header value is not printable"),
     }
+}
+
+/// The body of every error.
+pub(crate) struct ProblemSchema;
+
+impl Described for ProblemSchema {
+    fn name() -> String {
+        "Problem".to_owned()
+    }
+
+    fn schema() -> Schema {
+        let stock = object([
+            required("sku", words::sku()),
+            required("requested", words::units(2)),
+            required("available", words::units(1)),
+        ]);
+        let fault = Schema::Either(vec![field_fault_schema(), stock]);
+        object([
+            required("type", words::text("urn:omnicart:problem:validation_failed")),
+            required("title", words::text("Some fields are invalid")),
+            required("status", schema::integer(400, 599, 422)),
+            required("detail", words::text("see errors for all that is wrong with the request")),
+            required("instance", words::text("/store/v1/carts")),
+            required("code", words::text("validation_failed")).about("Never renamed."),
+            maybe("param", words::text("currency")),
+            maybe("request_id", words::text("req_0000000000000abc-000000000001"))
+                .about("Not of an answer that is kept under a key."),
+            required("retryable", Schema::Boolean)
+                .about("Whether the same request may succeed later."),
+            maybe("errors", list(fault)).about("All that is wrong with the request, at once."),
+        ])
+    }
+}
+
+pub(super) fn field_fault_schema() -> Schema {
+    object([
+        required("param", words::text("currency")),
+        required("code", words::text("invalid")),
+        required("detail", words::text("a currency is three capital letters")),
+    ])
 }

@@ -3,21 +3,21 @@
 //! **Invariants:** a body is read only after everything before it in the handler's signature was
 //! accepted; the time a client takes to send it is not taken from the time a change has.
 
+mod path;
+
 use std::ops::Deref;
-use std::str::FromStr;
 use std::sync::OnceLock;
 
-use actors::domain::payment::ProviderName;
-use actors::{CartId, PaymentId, SkuCode};
+use actors::CartId;
 use axum::body::Body;
-use axum::extract::{FromRequest, FromRequestParts, RawPathParams};
+use axum::extract::{FromRequest, FromRequestParts};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderMap, HeaderName, Method, Request};
 use bytes::Bytes;
 use cluster::fabric::{Envelope, OutcomeKey, Precondition};
-use cluster::ids::{NodeId, Position, ShardId};
+use cluster::ids::Position;
 use cluster::time::{Span, Timestamp};
 use storage::clock;
 
@@ -30,8 +30,10 @@ use super::error::ApiError;
 use super::fields::{self, Document};
 use super::keys::{self, Credential, IdempotencyKey};
 use super::{Class, conditional, positions};
-use crate::http::topology::META;
 use crate::peer::Peer;
+
+use path::path_param;
+pub(super) use path::{InPath, NodePath, PathId, ShardPath};
 
 /// A cart, and the proof that the client may see it.
 pub(super) struct GuestCart {
@@ -43,7 +45,7 @@ impl FromRequestParts<App> for GuestCart {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        let id = path_param(parts, "id").await?.ok_or_else(ApiError::cart_not_found)?;
+        let id = path_param(parts, CartId::NAME).await?.ok_or_else(ApiError::cart_not_found)?;
         let token = credentials::cart_token(&parts.headers, &app.secrets, id)?;
         Ok(Self { id, token })
     }
@@ -110,105 +112,6 @@ impl FromRequestParts<App> for Operator {
         let token = app.settings.operator_token.as_ref();
         credentials::check_operator(&parts.headers, &app.secrets, token).map(|()| Self)
     }
-}
-
-/// The parameter of a path that names a SKU or a reservation.
-pub(super) struct PathId<T>(pub(super) T);
-
-/// An id that may stand in a path.
-pub(super) trait InPath: FromStr {
-    const NAME: &'static str;
-    const NOT_FOUND: (Code, &'static str);
-}
-
-impl InPath for SkuCode {
-    const NAME: &'static str = "sku";
-    const NOT_FOUND: (Code, &'static str) = (Code::SKU_NOT_FOUND, "this cannot be a SKU");
-}
-
-impl InPath for actors::ReservationId {
-    const NAME: &'static str = "reservation";
-    const NOT_FOUND: (Code, &'static str) =
-        (Code::RESERVATION_NOT_FOUND, "this cannot be a reservation");
-}
-
-impl InPath for actors::OrderId {
-    const NAME: &'static str = "id";
-    const NOT_FOUND: (Code, &'static str) = (Code::ORDER_NOT_FOUND, "this cannot be an order");
-}
-
-/// A node in a path, by its whole id.
-pub(super) struct NodePath(pub(super) NodeId);
-
-/// A shard in a path: its number, or `meta`.
-pub(super) struct ShardPath(pub(super) ShardId);
-
-pub(super) struct NoSuchId;
-
-impl FromStr for NodePath {
-    type Err = NoSuchId;
-
-    fn from_str(text: &str) -> Result<Self, NoSuchId> {
-        plain_number(text).map(|id| Self(NodeId(id))).ok_or(NoSuchId)
-    }
-}
-
-impl FromStr for ShardPath {
-    type Err = NoSuchId;
-
-    fn from_str(text: &str) -> Result<Self, NoSuchId> {
-        if text == META {
-            return Ok(Self(ShardId::META));
-        }
-        let number = plain_number(text).and_then(|number| u32::try_from(number).ok());
-        number.map(|number| Self(ShardId(number))).ok_or(NoSuchId)
-    }
-}
-
-/// A number as it is written by this service, so that one thing has one path.
-fn plain_number(text: &str) -> Option<u64> {
-    text.parse().ok().filter(|number: &u64| number.to_string() == text)
-}
-
-impl InPath for PaymentId {
-    const NAME: &'static str = "id";
-    const NOT_FOUND: (Code, &'static str) = (Code::PAYMENT_NOT_FOUND, "this cannot be a payment");
-}
-
-impl InPath for ProviderName {
-    const NAME: &'static str = "provider";
-    const NOT_FOUND: (Code, &'static str) = (Code::NOT_FOUND, "there is no such provider");
-}
-
-impl InPath for NodePath {
-    const NAME: &'static str = "id";
-    const NOT_FOUND: (Code, &'static str) = (Code::NODE_NOT_FOUND, "this cannot be a node");
-}
-
-impl InPath for ShardPath {
-    const NAME: &'static str = "id";
-    const NOT_FOUND: (Code, &'static str) = (Code::SHARD_NOT_FOUND, "this cannot be a shard");
-}
-
-impl<T: InPath> FromRequestParts<App> for PathId<T> {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiError> {
-        let (code, detail) = T::NOT_FOUND;
-        let id = path_param(parts, T::NAME).await?;
-        id.map(Self).ok_or_else(|| ApiError::new(code, detail))
-    }
-}
-
-async fn path_param<T: FromStr>(parts: &mut Parts, name: &str) -> Result<Option<T>, ApiError> {
-    // Ids need no escapes; with them one resource would have many paths, and keys many scopes.
-    if parts.uri.path().contains('%') {
-        return Ok(None);
-    }
-    let params = RawPathParams::from_request_parts(parts, &()).await;
-    let params = params.map_err(|_| ApiError::not_found())?;
-    let value = params.iter().find(|(known, _)| *known == name).map(|(_, value)| value);
-    Ok(value.and_then(|value| value.parse().ok()))
 }
 
 /// The terms of a read.

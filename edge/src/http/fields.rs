@@ -4,17 +4,19 @@
 //! for is a fault; at most [`FAULTS_MAX`] faults are reported.
 
 use std::borrow::Cow;
+use std::marker::PhantomData;
 
 use super::code::Code;
 use super::error::{ApiError, Fault};
 use super::json::{Json, Member};
+use super::schema::{Described, Schema};
 
 const FAULTS_MAX: usize = 50;
 /// How much of a client's own member name is repeated to it.
 const NAME_CHARS_MAX: usize = 64;
 
 /// A body, read member by member.
-pub(super) trait Document: Sized {
+pub(super) trait Document: Described + Sized {
     /// Whether no body at all means `{}`.
     const MAY_BE_EMPTY: bool = false;
 
@@ -69,13 +71,23 @@ pub(super) fn read<T: Document>(bytes: &[u8]) -> Result<T, ApiError> {
     faults.into_result(read)
 }
 
-/// Any object: what is in it is read later, over what there is already.
-pub(super) struct Changes;
+/// Any object: what is in it is read later as a `T`, over what there is already.
+pub(super) struct Changes<T>(PhantomData<fn() -> T>);
 
-impl Document for Changes {
+impl<T: Described> Document for Changes<T> {
     fn read(members: &mut Members<'_>, _: &mut Faults) -> Option<Self> {
         members.members.clear();
-        Some(Self)
+        Some(Self(PhantomData))
+    }
+}
+
+impl<T: Described> Described for Changes<T> {
+    fn name() -> String {
+        format!("{}Changes", T::name())
+    }
+
+    fn schema() -> Schema {
+        T::schema().into_changes()
     }
 }
 
@@ -332,6 +344,7 @@ pub(super) fn integer(json: Json<'_>, min: i64, max: i64) -> Result<i64, Flaw> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::schema;
 
     #[derive(Debug, PartialEq)]
     struct Pair(i64, Option<String>);
@@ -341,6 +354,19 @@ mod tests {
             let number = members.required("number", faults, |json| integer(json, 1, 9));
             let note = members.optional("note", faults, text);
             Some(Self(number?, note?.map(Cow::into_owned)))
+        }
+    }
+
+    impl Described for Pair {
+        fn name() -> String {
+            "Pair".to_owned()
+        }
+
+        fn schema() -> Schema {
+            schema::object([
+                schema::required("number", schema::integer(1, 9, 3)),
+                schema::optional("note", schema::words::text("n")),
+            ])
         }
     }
 

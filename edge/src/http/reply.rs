@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::conditional;
 use super::error::{ApiError, Kept, insert_text};
 use super::positions::{IDEMPOTENT_REPLAYED, OMNI_SEQ, OmniSeq};
+use super::schema::Described;
 
 /// The answer of an entity, rendered.
 pub(super) struct Reply {
@@ -26,7 +27,7 @@ impl Reply {
     /// A resource at the sequence that its provenance names.
     pub(super) fn resource(
         status: StatusCode,
-        resource: &impl Serialize,
+        resource: &(impl Serialize + Described),
         provenance: Provenance,
     ) -> Result<Self, ApiError> {
         let body = rendered(resource)?;
@@ -35,7 +36,10 @@ impl Reply {
     }
 
     /// A body that comes from no place in any history.
-    pub(super) fn unplaced(status: StatusCode, body: &impl Serialize) -> Result<Self, ApiError> {
+    pub(super) fn unplaced(
+        status: StatusCode,
+        body: &(impl Serialize + Described),
+    ) -> Result<Self, ApiError> {
         Ok(Self {
             status,
             body: Some(rendered(body)?),

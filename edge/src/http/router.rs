@@ -8,6 +8,7 @@ use axum::routing::{MethodRouter, any_service, get, post, put};
 use super::Endpoint as E;
 use super::app::App;
 use super::middleware::rim::RimLayer;
+use super::openapi;
 use super::routes::entries::{self, Resource};
 use super::routes::{
     cart, checkout, inventory, merge, nodes, orders, payment, products, shards, store, system,
@@ -97,6 +98,8 @@ fn system() -> Routes {
         (E::Health, get(system::health)),
         (E::Readiness, get(system::readiness)),
         (E::Metrics, get(system::metrics)),
+        (E::OpenApi, get(openapi::document)),
+        (E::Docs, get(openapi::page)),
     ]
 }
 
@@ -115,4 +118,21 @@ fn one<R: Resource>() -> MethodRouter<App> {
         .put(entries::replace::<R>)
         .patch(entries::change::<R>)
         .delete(entries::remove::<R>)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Which methods a path has, `edge/tests/it/contract.rs` asks the router itself.
+    #[test]
+    fn every_path_is_described_and_no_other() {
+        let routes = [store(), admin(), system()].into_iter().flatten();
+        let routed: BTreeSet<_> = routes.map(|(endpoint, _)| endpoint.path()).collect();
+        let described = openapi::described().into_iter();
+        let described: BTreeSet<_> = described.map(|(endpoint, _)| endpoint.path()).collect();
+        assert_eq!(routed, described);
+    }
 }

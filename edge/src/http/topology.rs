@@ -4,6 +4,7 @@
 //! members that it does not know.
 
 mod rendering;
+mod schema;
 
 use serde::{Deserialize, Serialize};
 

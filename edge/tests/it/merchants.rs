@@ -103,6 +103,8 @@ async fn every_kind_of_entry_is_made_shown_changed_and_removed() {
         let tag = made.header("etag").unwrap().to_owned();
         assert_eq!(made.json(), with_seq(&entry, &tag));
         post(&shop, path, &entry).await.problem(409, "already_exists");
+        let bound = Ask::post(path).operator().json(&entry).header("if-match", "*");
+        shop.send(bound).await.problem(400, "if_match_unsupported");
         let shown = shop.send(Ask::get(&one).operator()).await;
         assert_eq!((shown.json(), shown.header("etag")), (made.json(), Some(tag.as_str())));
         let list = seen(&shop, Ask::get(path).operator(), &made).await;

@@ -21,6 +21,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt;
 
+use crate::contract;
+
 /// SKUs with long names, for large carts.
 pub(crate) const WORDY: [&str; 5] = ["word-1", "word-2", "word-3", "word-4", "word-5"];
 
@@ -58,6 +60,12 @@ impl Shop {
     /// With nothing for sale yet, and a catalogue that merchants write.
     pub(crate) async fn open_empty() -> Self {
         Self::open_on(None, |config| config.reader = Some(Arc::new(BookReader)), |_| {}).await
+    }
+
+    /// The same, with these payment providers.
+    pub(crate) async fn open_empty_with_payments(providers: Providers) -> Self {
+        let reader = |config: &mut NodeConfig| config.reader = Some(Arc::new(BookReader));
+        Self::open_on(Some(providers), reader, |_| {}).await
     }
 
     async fn open_on(
@@ -128,11 +136,15 @@ impl Shop {
     }
 }
 
+/// Every answer of every test is held against the description.
 pub(crate) async fn send(router: Router, ask: Ask) -> Answer {
+    let (method, uri) = (ask.method.clone(), ask.uri.clone());
     let response = router.oneshot(ask.into_request()).await.unwrap();
     let (parts, body) = response.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
-    Answer { status: parts.status.as_u16(), headers: parts.headers, body }
+    let answer = Answer { status: parts.status.as_u16(), headers: parts.headers, body };
+    contract::check(&method, &uri, &answer);
+    answer
 }
 
 impl Basket {

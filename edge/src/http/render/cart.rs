@@ -9,6 +9,9 @@ use serde::ser::{Serialize, Serializer};
 
 use super::{MoneyJson, Text};
 use crate::http::rfc3339::Rfc3339;
+use crate::http::schema::{
+    self, Described, Schema, list, object, of, required, short_list, word, words,
+};
 
 #[derive(serde::Serialize)]
 pub(in crate::http) struct CartJson<'a> {
@@ -120,4 +123,77 @@ impl Serialize for Messages<'_> {
 struct MessageJson<'a> {
     code: &'static str,
     text: Text<&'a actors::domain::cart::Rejection>,
+}
+
+impl Described for CartJson<'_> {
+    fn name() -> String {
+        "Cart".to_owned()
+    }
+
+    fn schema() -> Schema {
+        let status = word(&["open", "merging", "merged", "deleted", "checking_out", "ordered"]);
+        object([
+            required("id", words::cart_id()),
+            required("status", status),
+            required("currency", words::currency()),
+            required("items", list(item_schema())),
+            required("discounts", short_list(Schema::Anything, 0, 0)),
+            required("totals", totals_schema()),
+            required("messages", list(message_schema())),
+            required("seq", schema::count(2)),
+            required("updated_at", words::instant()),
+        ])
+    }
+}
+
+fn item_schema() -> Schema {
+    object([
+        required("sku", words::sku()),
+        required("name", words::line("Oolong, 100 g")),
+        required("quantity", words::quantity()),
+        required("unit_price", of::<Money>()),
+        required("line_total", of::<Money>()),
+    ])
+}
+
+/// What a cart or an order comes to.
+pub(super) fn totals_schema() -> Schema {
+    object(
+        ["items", "discount", "shipping", "tax", "grand"].map(|name| required(name, of::<Money>())),
+    )
+}
+
+fn message_schema() -> Schema {
+    object([
+        required("code", word(&["merge_refused"])),
+        required("text", words::text("the cart has too many lines")),
+    ])
+}
+
+impl Described for CreatedJson<'_> {
+    fn name() -> String {
+        "CreatedCart".to_owned()
+    }
+
+    fn schema() -> Schema {
+        let token = required("token", words::text("q3Jt5nB0x8vXc2Yw7mKzRfLd1sHgPa4eUiOoTb6N9Qk"));
+        object([
+            required("cart", of::<CartJson<'_>>()),
+            token.about("Opens the cart: it is sent as Omni-Cart-Token."),
+        ])
+    }
+}
+
+impl Described for MergeJson {
+    fn name() -> String {
+        "Merge".to_owned()
+    }
+
+    fn schema() -> Schema {
+        object([
+            required("from", words::cart_id()),
+            required("into", words::cart_id()),
+            required("status", word(&["merged", "merging"])),
+        ])
+    }
 }

@@ -4,12 +4,15 @@ use std::fmt;
 use std::str::FromStr;
 
 use actors::domain::sku::{Cause, LedgerEntry, Level, ReservationView};
-use actors::{PageLimit, ReservationId, SkuCode};
+use actors::{Delta, PageLimit, ReservationId, SkuCode};
 use cluster::ids::EntityRef;
 use cluster::time::Timestamp;
 
 use super::Text;
 use crate::http::rfc3339::Rfc3339;
+use crate::http::schema::{
+    self, Described, Member, Schema, integer, list, maybe, nullable, object, of, required, words,
+};
 
 #[derive(serde::Serialize)]
 pub(in crate::http) struct InventoryJson<'a> {
@@ -153,9 +156,92 @@ impl FromStr for LedgerCursor {
     }
 }
 
+impl Described for InventoryJson<'_> {
+    fn name() -> String {
+        "Inventory".to_owned()
+    }
+
+    fn schema() -> Schema {
+        object([
+            required("sku", words::sku()),
+            required("on_hand", words::units(40)),
+            required("reserved", words::units(3)),
+            required("available", words::units(37)),
+            required("seq", schema::count(7)),
+        ])
+    }
+}
+
+fn reservation_members() -> [Member; 4] {
+    [
+        required("id", words::reservation_id()),
+        required("quantity", words::quantity()),
+        maybe("holder", words::text("order/ord_01jzy5v3n8q2w4x6t7r9k0m1ab")),
+        maybe("expires_at", words::instant()),
+    ]
+}
+
+impl Described for ReservationJson {
+    fn name() -> String {
+        "Reservation".to_owned()
+    }
+
+    fn schema() -> Schema {
+        object(reservation_members())
+    }
+}
+
+impl Described for ReservedJson<'_> {
+    fn name() -> String {
+        "NewReservation".to_owned()
+    }
+
+    fn schema() -> Schema {
+        let mut members = Vec::from(reservation_members());
+        members.push(required("inventory", of::<InventoryJson<'_>>()));
+        Schema::Object(members)
+    }
+}
+
+impl Described for LedgerEntryJson<'_> {
+    fn name() -> String {
+        "LedgerEntry".to_owned()
+    }
+
+    fn schema() -> Schema {
+        object([
+            required("at", words::instant()),
+            required("delta", integer(-Delta::MAX, Delta::MAX, -2)),
+            required("on_hand", words::units(38)),
+            maybe("reason", words::reason("torn bag")).about("Of what somebody stated."),
+            maybe("reservation", words::reservation_id()).about("Of what was sold."),
+        ])
+    }
+}
+
+impl<T: Described> Described for ListJson<T> {
+    fn name() -> String {
+        format!("{}List", T::name())
+    }
+
+    fn schema() -> Schema {
+        object([
+            required("data", list(of::<T>())),
+            required("has_more", Schema::Boolean),
+            required("next_cursor", nullable(words::text("tea-oolong-100")))
+                .about("What to send as `after` for the next page."),
+        ])
+    }
+}
+
+/// Where a page of a ledger ended.
+pub(in crate::http) const fn ledger_cursor() -> Schema {
+    words::exact("^led_[0-9]{1,19}_[0-9]{1,9}$", "led_1769903999000000_1")
+}
+
 #[cfg(test)]
 mod tests {
-    use actors::{Delta, Reason, Units};
+    use actors::{Reason, Units};
 
     use super::*;
 

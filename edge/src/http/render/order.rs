@@ -1,5 +1,7 @@
 //! An order in JSON.
 
+mod schema;
+
 use actors::domain::contact::Address;
 use actors::domain::order::{
     LineView, Moment, PaymentStatus, RefundState, RefundView, ReturnView, Settlement, ShipmentView,

@@ -1,10 +1,13 @@
 //! A payment in JSON.
 
 use actors::domain::payment::{Doing, Operation, Progress, Status, TransferView, View};
-use actors::{OrderId, PaymentId};
+use actors::{Money, OrderId, PaymentId};
 
 use super::{MoneyJson, Text};
 use crate::http::rfc3339::Rfc3339;
+use crate::http::schema::{
+    self, Described, Schema, list, maybe, nullable, object, of, required, word, words,
+};
 
 #[derive(serde::Serialize)]
 pub(in crate::http) struct PaymentJson<'a> {
@@ -108,4 +111,55 @@ fn operation(operation: &Operation) -> OperationJson {
         Doing::Refund(_) => "refund",
     };
     OperationJson { operation: name, since: Text(Rfc3339(operation.asked_at)) }
+}
+
+impl Described for PaymentJson<'_> {
+    fn name() -> String {
+        "Payment".to_owned()
+    }
+
+    fn schema() -> Schema {
+        let status = word(&[
+            "captured",
+            "open",
+            "authorising",
+            "authorised",
+            "declined",
+            "partially_captured",
+            "partially_refunded",
+            "refunded",
+            "cancelling",
+            "cancel_failed",
+            "cancelled",
+        ]);
+        let under_way = object([
+            required("operation", word(&["capture", "authorise", "void", "refund"])),
+            required("since", words::instant()),
+        ]);
+        object([
+            required("id", words::payment_id()),
+            required("order", words::order_id()),
+            required("provider", words::provider()),
+            required("status", status),
+            maybe("declined", words::text("there is not enough money")).about("Why."),
+            required("amount", of::<Money>()),
+            required("captured", of::<Money>()),
+            required("refunded", of::<Money>()),
+            required("captures", list(transfer_schema(words::capture_id()))),
+            required("refunds", list(transfer_schema(words::refund_id()))),
+            required("under_way", nullable(under_way))
+                .about("What the provider has not answered: in doubt until it does."),
+            required("seq", schema::count(5)),
+            required("updated_at", words::instant()),
+        ])
+    }
+}
+
+fn transfer_schema(id: Schema) -> Schema {
+    object([
+        required("id", id),
+        required("amount", of::<Money>()),
+        required("status", word(&["done", "waiting", "under_way", "failed"])),
+        maybe("reference", words::text("ch_8841")),
+    ])
 }

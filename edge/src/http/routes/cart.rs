@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use cluster::fabric::{CommandError, Envelope, Executed, Provenance};
 
 use super::documents::{AddItems, CreateCart, SetQuantity};
+use super::entries::unbound;
 use crate::http::app::{App, now};
 use crate::http::error::{ApiError, Kept};
 use crate::http::extract::{GuestCart, JsonBody, MayCreate, PathId, ReadTerms, Terms};
@@ -27,6 +28,7 @@ pub(in crate::http) async fn create(
     _: MayCreate,
     body: JsonBody<CreateCart>,
 ) -> Result<Reply, ApiError> {
+    unbound(&terms)?;
     let id = new_id(&app, &terms)?;
     let token = app.secrets.cart_token(id);
     let currency = body.document.currency.unwrap_or_else(|| app.default_currency());

@@ -4,7 +4,7 @@
 //! retry on any node meets the same checkout; what is answered is the order's own record of how its
 //! checkout ended, the same for every retry; that it is still under way is never remembered.
 
-mod document;
+pub(in crate::http) mod document;
 
 use std::time::Duration;
 

@@ -11,6 +11,9 @@ use crate::http::card_number;
 use crate::http::code::Code;
 use crate::http::fields::{Document, Faults, Flaw, Members, boolean, flaw, integer, parsed, text};
 use crate::http::json::Json;
+use crate::http::schema::{
+    self, Described, Schema, object, optional, required, short_list, word, words,
+};
 
 /// `{}` or nothing.
 pub(in crate::http) struct Nothing;
@@ -20,6 +23,16 @@ impl Document for Nothing {
 
     fn read(_: &mut Members<'_>, _: &mut Faults) -> Option<Self> {
         Some(Self)
+    }
+}
+
+impl Described for Nothing {
+    fn name() -> String {
+        "Nothing".to_owned()
+    }
+
+    fn schema() -> Schema {
+        object([])
     }
 }
 
@@ -37,6 +50,16 @@ impl Document for CreateCart {
     }
 }
 
+impl Described for CreateCart {
+    fn name() -> String {
+        "NewCart".to_owned()
+    }
+
+    fn schema() -> Schema {
+        object([optional("currency", words::currency())])
+    }
+}
+
 /// `{sku, quantity}` or `{items: [{sku, quantity}, …]}`
 pub(in crate::http) struct AddItems {
     pub(in crate::http) items: Vec<(SkuCode, Quantity)>,
@@ -51,6 +74,21 @@ impl Document for AddItems {
         };
         Some(Self { items })
     }
+}
+
+impl Described for AddItems {
+    fn name() -> String {
+        "AddedItems".to_owned()
+    }
+
+    fn schema() -> Schema {
+        let all = required("items", short_list(item_schema(), 1, Cart::LINES_MAX));
+        Schema::Either(vec![item_schema(), object([all])])
+    }
+}
+
+pub(super) fn item_schema() -> Schema {
+    object([required("sku", words::sku()), required("quantity", words::quantity())])
 }
 
 pub(super) fn item(members: &mut Members<'_>, faults: &mut Faults) -> Option<(SkuCode, Quantity)> {
@@ -74,6 +112,17 @@ impl Document for SetQuantity {
     }
 }
 
+impl Described for SetQuantity {
+    fn name() -> String {
+        "LineQuantity".to_owned()
+    }
+
+    fn schema() -> Schema {
+        let quantity = schema::integer(0, i64::from(Quantity::MAX), 3);
+        object([required("quantity", quantity)])
+    }
+}
+
 /// `{from, from_token, strategy}`
 pub(in crate::http) struct MergeCart {
     pub(in crate::http) from: CartId,
@@ -87,6 +136,22 @@ impl Document for MergeCart {
         let from_token = members.required("from_token", faults, text);
         let strategy = members.required("strategy", faults, strategy);
         Some(Self { from: from?, from_token: from_token?.into_owned(), strategy: strategy? })
+    }
+}
+
+impl Described for MergeCart {
+    fn name() -> String {
+        "CartToMerge".to_owned()
+    }
+
+    fn schema() -> Schema {
+        let token = words::text("q3Jt5nB0x8vXc2Yw7mKzRfLd1sHgPa4eUiOoTb6N9Qk");
+        object([
+            required("from", words::cart_id()),
+            required("from_token", token).about("Of the cart that is merged away."),
+            required("strategy", word(&["sum", "keep", "replace"]))
+                .about("What becomes of a line that both carts have."),
+        ])
     }
 }
 
@@ -119,6 +184,20 @@ impl Document for AdjustStock {
     }
 }
 
+impl Described for AdjustStock {
+    fn name() -> String {
+        "StockChange".to_owned()
+    }
+
+    fn schema() -> Schema {
+        let (down, up) = (schema::integer(-Delta::MAX, -1, -1), schema::integer(1, Delta::MAX, 1));
+        object([
+            required("delta", Schema::Either(vec![down, up])).about("Not zero."),
+            required("reason", words::reason("torn bag")),
+        ])
+    }
+}
+
 /// `{on_hand, reason}`
 pub(in crate::http) struct SetStock {
     pub(in crate::http) on_hand: Units,
@@ -136,6 +215,21 @@ impl Document for SetStock {
     }
 }
 
+impl Described for SetStock {
+    fn name() -> String {
+        "StockLevel".to_owned()
+    }
+
+    fn schema() -> Schema {
+        object([
+            required("on_hand", words::units(40)),
+            required("reason", words::reason("yearly count")),
+        ])
+    }
+}
+
+const EXPIRES_IN_SECONDS_MAX: u32 = 30 * 24 * 60 * 60;
+
 /// `{id?, quantity, expires_in_seconds?}`
 pub(in crate::http) struct ReserveStock {
     pub(in crate::http) id: Option<ReservationId>,
@@ -145,12 +239,26 @@ pub(in crate::http) struct ReserveStock {
 
 impl Document for ReserveStock {
     fn read(members: &mut Members<'_>, faults: &mut Faults) -> Option<Self> {
-        const EXPIRES_IN_SECONDS_MAX: u32 = 30 * 24 * 60 * 60;
         let id = members.optional("id", faults, parsed);
         let quantity = members.required("quantity", faults, quantity);
         let expires_in_seconds = members
             .optional("expires_in_seconds", faults, |json| small(json, 1, EXPIRES_IN_SECONDS_MAX));
         Some(Self { id: id?, quantity: quantity?, expires_in_seconds: expires_in_seconds? })
+    }
+}
+
+impl Described for ReserveStock {
+    fn name() -> String {
+        "ReservationBody".to_owned()
+    }
+
+    fn schema() -> Schema {
+        let seconds = schema::integer(1, i64::from(EXPIRES_IN_SECONDS_MAX), 600);
+        object([
+            optional("id", words::reservation_id()),
+            required("quantity", words::quantity()),
+            optional("expires_in_seconds", seconds),
+        ])
     }
 }
 
@@ -162,6 +270,16 @@ pub(in crate::http) struct CapturePayment {
 impl Document for CapturePayment {
     fn read(members: &mut Members<'_>, faults: &mut Faults) -> Option<Self> {
         Some(Self { amount: members.required("amount", faults, money)? })
+    }
+}
+
+impl Described for CapturePayment {
+    fn name() -> String {
+        "Capture".to_owned()
+    }
+
+    fn schema() -> Schema {
+        object([required("amount", words::moved())])
     }
 }
 
@@ -194,6 +312,17 @@ impl Document for RemoveNode {
     }
 }
 
+impl Described for RemoveNode {
+    fn name() -> String {
+        "NodeRemoval".to_owned()
+    }
+
+    fn schema() -> Schema {
+        let fewer = optional("accept_fewer", Schema::Boolean);
+        object([fewer.about("Whether fewer nodes than a shard has copies may remain.")])
+    }
+}
+
 /// `{to}`
 pub(in crate::http) struct SendLead {
     pub(in crate::http) to: NodeId,
@@ -206,6 +335,16 @@ impl Document for SendLead {
             u64::try_from(id).map(NodeId).map_err(|error| flaw("out_of_range", error.to_string()))
         })?;
         Some(Self { to })
+    }
+}
+
+impl Described for SendLead {
+    fn name() -> String {
+        "Lead".to_owned()
+    }
+
+    fn schema() -> Schema {
+        object([required("to", schema::integer(1, i64::MAX, 65_537)).about("A node.")])
     }
 }
 

@@ -29,16 +29,19 @@ use crate::http::refusals;
 use crate::http::render::inventory::ListJson;
 use crate::http::reply::Reply;
 use crate::http::routes::books;
+use crate::http::schema::{Described, Schema};
 
 /// Contents of entries as HTTP sees them.
 pub(in crate::http) trait Resource: Content + Sync + Sized {
     type Id: InPath + FromStr + Display + Send + Sync;
-    type Json<'a>: Serialize;
+    type Json<'a>: Serialize + Described;
     const PATH: &'static str;
 
     fn id(&self) -> String;
     fn key_of(id: &Self::Id) -> EntityKey;
     fn json(&self) -> Self::Json<'_>;
+    /// What [`Self::read`] takes.
+    fn body() -> Schema;
     /// Of a body.
     fn read(members: &mut fields::Members<'_>, faults: &mut fields::Faults) -> Option<Self>;
     /// All there are, in order of id.
@@ -54,11 +57,31 @@ impl<R: Resource> Document for Written<R> {
     }
 }
 
+impl<R: Resource> Described for Written<R> {
+    fn name() -> String {
+        format!("{}Body", R::Json::name())
+    }
+
+    fn schema() -> Schema {
+        R::body()
+    }
+}
+
 #[derive(Serialize)]
-struct Shown<T> {
+pub(in crate::http) struct Shown<T> {
     #[serde(flatten)]
     content: T,
     seq: u64,
+}
+
+impl<T: Described> Described for Shown<T> {
+    fn name() -> String {
+        T::name()
+    }
+
+    fn schema() -> Schema {
+        T::schema()
+    }
 }
 
 /// `GET` of all.
@@ -86,6 +109,7 @@ pub(in crate::http) async fn create<R: Resource>(
     terms: Terms,
     body: JsonBody<Written<R>>,
 ) -> Result<Reply, ApiError> {
+    unbound(&terms)?;
     let Written(content) = body.document;
     let (key, path) = (content.key(), format!("{}/{}", R::PATH, content.id()));
     let mut envelope = terms.envelope(Credential::Operator, &body.bytes);
@@ -135,7 +159,7 @@ pub(in crate::http) async fn change<R: Resource>(
     _: Operator,
     PathId(id): PathId<R::Id>,
     terms: Terms,
-    body: JsonBody<Changes>,
+    body: JsonBody<Changes<Written<R>>>,
 ) -> Result<Reply, ApiError> {
     bound(&terms)?;
     let key = R::key_of(&id);
@@ -230,6 +254,17 @@ pub(super) fn bound(terms: &Terms) -> Result<(), ApiError> {
         Precondition::None | Precondition::Absent => {
             let detail = "a replacement needs If-Match with the ETag of the state it replaces";
             Err(ApiError::new(Code::PRECONDITION_REQUIRED, detail))
+        }
+    }
+}
+
+/// What is to be created is in no state yet.
+pub(super) fn unbound(terms: &Terms) -> Result<(), ApiError> {
+    match terms.precondition {
+        Precondition::None | Precondition::Absent => Ok(()),
+        Precondition::Exists | Precondition::Seq(_) => {
+            let detail = "a creation cannot be bound to the state of what is not there";
+            Err(ApiError::new(Code::IF_MATCH_UNSUPPORTED, detail))
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::http::extract::{JsonBody, NodePath, Operator, PathId, ReadTerms, Term
 use crate::http::keys::Credential;
 use crate::http::refusals;
 use crate::http::reply::Reply;
+use crate::http::schema::Described;
 use crate::http::topology::{ClusterDocument, NodeChange};
 
 /// `GET /system/v1/cluster`: asks every node, and says which gave no answer.
@@ -81,7 +82,7 @@ pub(super) async fn execute(
     terms: &Terms,
     body: &[u8],
     command: Command,
-    answer: &impl Serialize,
+    answer: &(impl Serialize + Described),
 ) -> Result<Reply, ApiError> {
     let envelope = terms.envelope(Credential::Operator, body);
     let executed = app.operations.execute(&envelope, command).await.map_err(|error| {
@@ -99,7 +100,7 @@ pub(super) async fn survey(app: &App, terms: &ReadTerms) -> Result<Surveyed, Api
 
 pub(super) fn surveyed_reply(
     surveyed: &Surveyed,
-    document: &impl Serialize,
+    document: &(impl Serialize + Described),
 ) -> Result<Reply, ApiError> {
     match surveyed.agreed {
         // Much of it is not the entity's own state, so it has no tag.

@@ -1,6 +1,6 @@
 //! Orders, for their shoppers and for the shop.
 
-mod documents;
+pub(in crate::http) mod documents;
 
 use actors::domain::order::{Command, Lookup, Query, ReturnNumber, ShipmentNumber, Side, View};
 use actors::{Order, OrderId, RefundId};

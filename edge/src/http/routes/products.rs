@@ -5,7 +5,7 @@
 //!
 //! The answer to a change shows the variants that it named; those it left alone, `GET` shows.
 
-pub(super) mod document;
+pub(in crate::http) mod document;
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use document::{Bulk, BulkJson, OutcomeJson, Product, ProductJson, VariantJson};
 use tokio::task::JoinSet;
 
 use super::books;
-use super::entries::{bound, instead_of_stale};
+use super::entries::{bound, instead_of_stale, unbound};
 use crate::http::app::{App, now};
 use crate::http::code::Code;
 use crate::http::error::{ApiError, Kept};
@@ -33,6 +33,7 @@ use crate::http::query;
 use crate::http::refusals;
 use crate::http::render::inventory::ListJson;
 use crate::http::reply::Reply;
+use crate::http::schema::{Schema, words};
 
 const PATH: &str = "/admin/v1/products";
 /// How long an answer waits for its variants to be in the book.
@@ -42,6 +43,10 @@ const SETTLING_PAUSE: Duration = Duration::from_millis(20);
 impl InPath for Slug {
     const NAME: &'static str = "id";
     const NOT_FOUND: (Code, &'static str) = (Code::PRODUCT_NOT_FOUND, "this cannot be a product");
+
+    fn schema() -> Schema {
+        words::handle("oolong")
+    }
 }
 
 /// `GET /admin/v1/products`
@@ -89,6 +94,7 @@ pub(in crate::http) async fn create(
     terms: Terms,
     body: JsonBody<Product>,
 ) -> Result<Reply, ApiError> {
+    unbound(&terms)?;
     let (page, variants) = body.document.whole()?;
     let mut envelope = terms.envelope(Credential::Operator, &body.bytes);
     envelope.precondition = Precondition::Absent;
@@ -121,7 +127,7 @@ pub(in crate::http) async fn change(
     _: Operator,
     PathId(slug): PathId<Slug>,
     terms: Terms,
-    body: JsonBody<Changes>,
+    body: JsonBody<Changes<Product>>,
 ) -> Result<Reply, ApiError> {
     bound(&terms)?;
     let query = app.fabric.query::<ProductPage>(slug.key(), &[], terms.deadline, Query::Page);
@@ -163,6 +169,7 @@ pub(in crate::http) async fn bulk(
     terms: Terms,
     body: JsonBody<Bulk>,
 ) -> Result<Reply, ApiError> {
+    unbound(&terms)?;
     let deadline = terms.deadline;
     let mut under_way = JoinSet::new();
     let products = body.document.products;

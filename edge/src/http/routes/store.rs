@@ -8,6 +8,7 @@
 //! price it looks at every product that is shown. The search of words has an index of its own.
 
 mod query;
+mod schema;
 
 use actors::domain::category::Category;
 use actors::domain::names::{CategoryId, Slug};
@@ -209,7 +210,7 @@ fn has_word(page: &Page, word: &str) -> bool {
 }
 
 #[derive(serde::Serialize)]
-struct StoreProductJson<'a> {
+pub(in crate::http) struct StoreProductJson<'a> {
     slug: &'a str,
     title: &'a str,
     description: Option<&'a str>,
@@ -233,7 +234,7 @@ struct StoreVariantJson<'a> {
 }
 
 #[derive(serde::Serialize)]
-struct CategoryJson<'a> {
+pub(in crate::http) struct CategoryJson<'a> {
     id: &'a str,
     name: &'a str,
     parent: Option<&'a str>,

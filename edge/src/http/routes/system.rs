@@ -8,6 +8,7 @@ use axum::response::IntoResponse;
 use crate::http::app::App;
 use crate::http::code::Code;
 use crate::http::error::ApiError;
+use crate::http::schema::{Described, Schema, object, required, word};
 
 const JSON: (HeaderName, HeaderValue) =
     (CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -29,6 +30,32 @@ pub(in crate::http) async fn readiness(
         Ok(([JSON], r#"{"status":"ready"}"#))
     } else {
         Err(ApiError::new(Code::NOT_READY, "the node does not serve at the moment"))
+    }
+}
+
+/// The answer of a process that lives.
+pub(in crate::http) struct Health;
+
+impl Described for Health {
+    fn name() -> String {
+        "Health".to_owned()
+    }
+
+    fn schema() -> Schema {
+        object([required("status", word(&["ok"]))])
+    }
+}
+
+/// The answer of a node that serves.
+pub(in crate::http) struct Readiness;
+
+impl Described for Readiness {
+    fn name() -> String {
+        "Readiness".to_owned()
+    }
+
+    fn schema() -> Schema {
+        object([required("status", word(&["ready"]))])
     }
 }
 

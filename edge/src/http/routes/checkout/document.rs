@@ -8,6 +8,7 @@ use actors::domain::payment::{PaymentMethod, ProviderToken};
 use crate::http::fields::{Document, Faults, Flaw, Members, flaw, inner, parsed, text};
 use crate::http::json::Json;
 use crate::http::routes::documents::words;
+use crate::http::schema::{self, Described, Schema, object, optional, required, word};
 
 /// `{email?, shipping_address, billing_address?, shipping_option?, payment: {provider, token},
 /// out_of_stock?}`
@@ -30,6 +31,42 @@ impl Document for CheckOut {
         let shortfall = shortfall?.unwrap_or(Shortfall::FailAll);
         Some(Self { contact, shipping: option?, method: method?, shortfall })
     }
+}
+
+impl Described for CheckOut {
+    fn name() -> String {
+        "Checkout".to_owned()
+    }
+
+    fn schema() -> Schema {
+        let payment = object([
+            required("provider", schema::words::provider()),
+            required("token", schema::words::provider_token())
+                .about("The provider's stand-in for a card or an account."),
+        ]);
+        object([
+            optional("email", schema::words::email()),
+            required("shipping_address", address_schema()),
+            optional("billing_address", address_schema()),
+            optional("shipping_option", schema::words::handle("parcel")),
+            required("payment", payment),
+            optional("out_of_stock", word(&["fail", "drop"]))
+                .about("What becomes of lines without stock; `fail` buys nothing."),
+        ])
+    }
+}
+
+fn address_schema() -> Schema {
+    use schema::words::{country, line, region};
+    object([
+        required("name", line("A Shopper")),
+        required("line1", line("Street 1")),
+        optional("line2", line("Second floor")),
+        required("city", line("Town")),
+        optional("region", region()),
+        optional("postal_code", line("12345")),
+        required("country", country()),
+    ])
 }
 
 fn address(members: &mut Members<'_>, faults: &mut Faults) -> Option<Address> {

@@ -1,6 +1,7 @@
 //! What each kind of entry looks like in JSON, both ways: what is shown is what may be sent.
 
 mod price_list;
+mod schema;
 
 use actors::domain::category::Category;
 use actors::domain::names::{CategoryId, PriceListId, SellerId, ShippingOptionId, TaxClass};
@@ -18,23 +19,29 @@ use crate::http::extract::InPath;
 use crate::http::fields::{Faults, Flaw, Members, flaw, inner, integer, made, parsed, text};
 use crate::http::json::Json;
 use crate::http::render::{MoneyJson, Text};
+use crate::http::schema::{Schema, object, optional, required, short_list, word, words};
 
 /// Ids that stand in a path and name a kind of thing.
 macro_rules! in_path {
-    ($($id:ty: $code:ident, $detail:literal;)*) => {$(
+    ($($id:ty: $code:ident, $detail:literal, $schema:expr;)*) => {$(
         impl InPath for $id {
             const NAME: &'static str = "id";
             const NOT_FOUND: (Code, &'static str) = (Code::$code, $detail);
+
+            fn schema() -> Schema {
+                $schema
+            }
         }
     )*};
 }
 
 in_path! {
-    CategoryId: CATEGORY_NOT_FOUND, "this cannot be a category";
-    PriceListId: PRICE_LIST_NOT_FOUND, "this cannot be a price list";
-    SellerId: SELLER_NOT_FOUND, "this cannot be a seller";
-    ShippingOptionId: SHIPPING_OPTION_NOT_FOUND, "this cannot be a shipping option";
-    TaxRateId: TAX_RATE_NOT_FOUND, "this cannot be a tax rate";
+    CategoryId: CATEGORY_NOT_FOUND, "this cannot be a category", words::handle("oolong");
+    PriceListId: PRICE_LIST_NOT_FOUND, "this cannot be a price list", words::handle("summer");
+    SellerId: SELLER_NOT_FOUND, "this cannot be a seller", words::handle("ann");
+    ShippingOptionId: SHIPPING_OPTION_NOT_FOUND, "this cannot be a shipping option",
+        words::handle("parcel");
+    TaxRateId: TAX_RATE_NOT_FOUND, "this cannot be a tax rate", words::tax_rate_id();
 }
 
 #[derive(serde::Serialize)]
@@ -94,6 +101,19 @@ pub(in crate::http) fn money(json: Json<'_>) -> Result<Money, Flaw> {
     })
 }
 
+pub(in crate::http) fn prices_schema() -> Schema {
+    short_list(words::price(), 0, Prices::LEN_MAX)
+}
+
+pub(in crate::http) fn translations_schema() -> Schema {
+    let translation = object([
+        required("language", words::language()),
+        required("name", words::line("Oolong aus Taiwan")),
+        optional("description", words::prose("Halb oxidiert.")),
+    ]);
+    short_list(translation, 0, Translations::LEN_MAX)
+}
+
 pub(in crate::http) fn prices_json(prices: &Prices) -> Vec<MoneyJson> {
     prices.iter().map(MoneyJson).collect()
 }
@@ -128,6 +148,16 @@ impl Resource for Category {
             position: self.position,
             translations: translations_json(&self.translations),
         }
+    }
+
+    fn body() -> Schema {
+        object([
+            required("id", words::handle("oolong")),
+            required("name", words::line("Oolong")),
+            optional("parent", words::handle("tea")),
+            optional("position", crate::http::schema::integer(0, i64::from(u32::MAX), 3)),
+            optional("translations", translations_schema()),
+        ])
     }
 
     fn read(members: &mut Members<'_>, faults: &mut Faults) -> Option<Self> {
@@ -190,6 +220,19 @@ impl Resource for TaxRate {
                 Inclusion::Exclusive => false,
             },
         }
+    }
+
+    fn body() -> Schema {
+        let id = optional("id", words::tax_rate_id());
+        object([
+            id.about("Follows from the rest; where it is given, it must be that one."),
+            required("country", words::country()),
+            optional("region", words::region()),
+            optional("tax_class", words::handle("standard")),
+            required("rate_millionths", words::rate_millionths())
+                .about("Of the price: 190000 is 19 %."),
+            required("included", Schema::Boolean),
+        ])
     }
 
     /// The id follows from the rest; where it is given, it must be that one.
@@ -259,6 +302,19 @@ impl Resource for ShippingOption {
         }
     }
 
+    fn body() -> Schema {
+        object([
+            required("id", words::handle("parcel")),
+            required("name", words::line("Parcel")),
+            required("carrier", words::line("Post")),
+            optional("prices", prices_schema()),
+            optional("free_from", prices_schema()),
+            optional("countries", short_list(words::country(), 0, Countries::LEN_MAX))
+                .about("Where it goes; none is everywhere."),
+            optional("tax_class", words::handle("standard")),
+        ])
+    }
+
     fn read(members: &mut Members<'_>, faults: &mut Faults) -> Option<Self> {
         let id = members.required("id", faults, parsed);
         let name = members.required("name", faults, made);
@@ -309,6 +365,14 @@ impl Resource for Seller {
             Standing::Suspended => "suspended",
         };
         SellerJson { id: self.id.as_str(), name: self.name.as_str(), status }
+    }
+
+    fn body() -> Schema {
+        object([
+            required("id", words::handle("ann")),
+            required("name", words::line("Ann's teas")),
+            optional("status", word(&["active", "suspended"])),
+        ])
     }
 
     fn read(members: &mut Members<'_>, faults: &mut Faults) -> Option<Self> {

@@ -5,7 +5,9 @@ use actors::{Cart, Money, Quantity, SkuCode};
 
 use crate::http::fields::{Document, Faults, Flaw, Members, integer, made};
 use crate::http::json::Json;
-use crate::http::routes::documents::{item, money, words};
+use crate::http::routes::documents::{item, item_schema, money, words};
+use crate::http::schema::words::{line, moved};
+use crate::http::schema::{self, Described, Schema, object, optional, required, short_list};
 
 type Items = Vec<(SkuCode, Quantity)>;
 
@@ -17,6 +19,16 @@ pub(in crate::http) struct CancelOrder {
 impl Document for CancelOrder {
     fn read(members: &mut Members<'_>, faults: &mut Faults) -> Option<Self> {
         Some(Self { reason: members.required("reason", faults, words)? })
+    }
+}
+
+impl Described for CancelOrder {
+    fn name() -> String {
+        "Cancellation".to_owned()
+    }
+
+    fn schema() -> Schema {
+        object([required("reason", line("ordered twice"))])
     }
 }
 
@@ -39,6 +51,21 @@ impl Document for FulfilOrder {
     }
 }
 
+impl Described for FulfilOrder {
+    fn name() -> String {
+        "Fulfilment".to_owned()
+    }
+
+    fn schema() -> Schema {
+        object([
+            optional("number", number_schema()),
+            required("items", items_schema()),
+            required("carrier", line("Post")),
+            required("tracking", line("1Z999")),
+        ])
+    }
+}
+
 /// `{number?}`
 pub(in crate::http) struct DeliverOrder {
     pub(in crate::http) number: Option<u16>,
@@ -49,6 +76,16 @@ impl Document for DeliverOrder {
 
     fn read(members: &mut Members<'_>, faults: &mut Faults) -> Option<Self> {
         Some(Self { number: members.optional("number", faults, number)? })
+    }
+}
+
+impl Described for DeliverOrder {
+    fn name() -> String {
+        "Delivery".to_owned()
+    }
+
+    fn schema() -> Schema {
+        object([optional("number", number_schema())])
     }
 }
 
@@ -68,6 +105,20 @@ impl Document for AskReturn {
     }
 }
 
+impl Described for AskReturn {
+    fn name() -> String {
+        "Return".to_owned()
+    }
+
+    fn schema() -> Schema {
+        object([
+            optional("number", number_schema()),
+            required("items", items_schema()),
+            required("reason", line("stale")),
+        ])
+    }
+}
+
 /// `{number?}`
 pub(in crate::http) struct ReceiveReturn {
     pub(in crate::http) number: Option<u16>,
@@ -78,6 +129,16 @@ impl Document for ReceiveReturn {
 
     fn read(members: &mut Members<'_>, faults: &mut Faults) -> Option<Self> {
         Some(Self { number: members.optional("number", faults, number)? })
+    }
+}
+
+impl Described for ReceiveReturn {
+    fn name() -> String {
+        "ReceivedReturn".to_owned()
+    }
+
+    fn schema() -> Schema {
+        object([optional("number", number_schema())])
     }
 }
 
@@ -95,6 +156,16 @@ impl Document for RefundOrder {
     }
 }
 
+impl Described for RefundOrder {
+    fn name() -> String {
+        "Refund".to_owned()
+    }
+
+    fn schema() -> Schema {
+        object([required("amount", moved()), required("reason", line("returned"))])
+    }
+}
+
 /// `{text}`
 pub(in crate::http) struct AddNote {
     pub(in crate::http) text: Label,
@@ -106,7 +177,25 @@ impl Document for AddNote {
     }
 }
 
+impl Described for AddNote {
+    fn name() -> String {
+        "Note".to_owned()
+    }
+
+    fn schema() -> Schema {
+        object([required("text", line("asked to ring twice"))])
+    }
+}
+
 fn number(json: Json<'_>) -> Result<u16, Flaw> {
     let number = integer(json, 1, i64::from(u16::MAX))?;
     Ok(u16::try_from(number).unwrap_or(u16::MAX))
+}
+
+fn number_schema() -> Schema {
+    schema::integer(1, i64::from(u16::MAX), i64::from(FIRST))
+}
+
+fn items_schema() -> Schema {
+    short_list(item_schema(), 1, Cart::LINES_MAX)
 }

@@ -1,5 +1,7 @@
 //! A product in JSON, both ways: what is shown is what may be sent.
 
+pub(in crate::http) mod schema;
+
 use actors::domain::catalogue::{Choice, Grams, Listing};
 use actors::domain::names::{CategoryId, Slug, TaxClass};
 use actors::domain::page::{Attribute, Content, Media, Page, PageError, Status, Visibility};
@@ -155,6 +157,8 @@ fn choice(members: &mut Members<'_>, faults: &mut Faults) -> Option<Choice> {
     Some(Choice { option: option?, value: value? })
 }
 
+const PRODUCTS_MAX: usize = 100;
+
 /// `{products: [{…}, …]}`
 pub(in crate::http) struct Bulk {
     pub(super) products: Vec<Result<Product, ApiError>>,
@@ -162,13 +166,12 @@ pub(in crate::http) struct Bulk {
 
 impl Document for Bulk {
     fn read(members: &mut Members<'_>, faults: &mut Faults) -> Option<Self> {
-        const PRODUCTS_MAX: usize = 100;
         Some(Self { products: members.each("products", PRODUCTS_MAX, faults)? })
     }
 }
 
 #[derive(serde::Serialize)]
-pub(super) struct BulkJson {
+pub(in crate::http) struct BulkJson {
     pub(super) results: Vec<OutcomeJson>,
 }
 
@@ -203,7 +206,7 @@ impl OutcomeJson {
 }
 
 #[derive(serde::Serialize)]
-pub(super) struct ProductJson<'a> {
+pub(in crate::http) struct ProductJson<'a> {
     slug: &'a str,
     title: &'a str,
     description: Option<&'a str>,
@@ -234,7 +237,7 @@ pub(in crate::http) struct MediaJson<'a> {
 }
 
 #[derive(serde::Serialize)]
-pub(super) struct VariantJson<'a> {
+pub(in crate::http) struct VariantJson<'a> {
     sku: &'a str,
     name: &'a str,
     prices: Vec<MoneyJson>,

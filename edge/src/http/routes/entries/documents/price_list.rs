@@ -12,6 +12,7 @@ use crate::http::json::Json;
 use crate::http::render::{MoneyJson, Text};
 use crate::http::rfc3339::Rfc3339;
 use crate::http::routes::entries::Resource;
+use crate::http::schema::{Schema, object, optional, required, short_list, words};
 
 #[derive(serde::Serialize)]
 pub(in crate::http) struct PriceListJson<'a> {
@@ -60,6 +61,19 @@ impl Resource for PriceList {
                 .map(|(sku, price)| SkuPriceJson { sku: sku.as_str(), price: MoneyJson(price) })
                 .collect(),
         }
+    }
+
+    fn body() -> Schema {
+        let price = object([required("sku", words::sku()), required("price", words::price())]);
+        object([
+            required("id", words::handle("summer")),
+            required("name", words::line("Summer")),
+            required("currency", words::currency()),
+            optional("customer_group", words::handle("staff")),
+            optional("valid_from", words::instant().such_as("2026-01-01T00:00:00Z")),
+            optional("valid_until", words::instant()),
+            optional("prices", short_list(price, 0, Self::LEN_MAX)),
+        ])
     }
 
     fn read(members: &mut Members<'_>, faults: &mut Faults) -> Option<Self> {

@@ -1,0 +1,158 @@
+//! What the path of a request names.
+//!
+//! **Invariants:** one thing has one path; what cannot name anything is as good as missing.
+
+use std::str::FromStr;
+
+use actors::domain::payment::ProviderName;
+use actors::{CartId, PaymentId, SkuCode};
+use axum::extract::{FromRequestParts, RawPathParams};
+use axum::http::request::Parts;
+use cluster::ids::{NodeId, ShardId};
+
+use crate::http::app::App;
+use crate::http::code::Code;
+use crate::http::error::ApiError;
+use crate::http::schema::{self, Schema, word, words};
+use crate::http::topology::META;
+
+/// The parameter of a path that names a SKU or a reservation.
+pub(in crate::http) struct PathId<T>(pub(in crate::http) T);
+
+/// An id that may stand in a path.
+pub(in crate::http) trait InPath: FromStr {
+    const NAME: &'static str;
+    const NOT_FOUND: (Code, &'static str);
+
+    fn schema() -> Schema;
+}
+
+impl InPath for CartId {
+    const NAME: &'static str = "id";
+    const NOT_FOUND: (Code, &'static str) = (Code::CART_NOT_FOUND, "this cannot be a cart");
+
+    fn schema() -> Schema {
+        words::cart_id()
+    }
+}
+
+impl InPath for SkuCode {
+    const NAME: &'static str = "sku";
+    const NOT_FOUND: (Code, &'static str) = (Code::SKU_NOT_FOUND, "this cannot be a SKU");
+
+    fn schema() -> Schema {
+        words::sku()
+    }
+}
+
+impl InPath for actors::ReservationId {
+    const NAME: &'static str = "reservation";
+    const NOT_FOUND: (Code, &'static str) =
+        (Code::RESERVATION_NOT_FOUND, "this cannot be a reservation");
+
+    fn schema() -> Schema {
+        words::reservation_id()
+    }
+}
+
+impl InPath for actors::OrderId {
+    const NAME: &'static str = "id";
+    const NOT_FOUND: (Code, &'static str) = (Code::ORDER_NOT_FOUND, "this cannot be an order");
+
+    fn schema() -> Schema {
+        words::order_id()
+    }
+}
+
+/// A node in a path, by its whole id.
+pub(in crate::http) struct NodePath(pub(in crate::http) NodeId);
+
+/// A shard in a path: its number, or `meta`.
+pub(in crate::http) struct ShardPath(pub(in crate::http) ShardId);
+
+pub(in crate::http) struct NoSuchId;
+
+impl FromStr for NodePath {
+    type Err = NoSuchId;
+
+    fn from_str(text: &str) -> Result<Self, NoSuchId> {
+        plain_number(text).map(|id| Self(NodeId(id))).ok_or(NoSuchId)
+    }
+}
+
+impl FromStr for ShardPath {
+    type Err = NoSuchId;
+
+    fn from_str(text: &str) -> Result<Self, NoSuchId> {
+        if text == META {
+            return Ok(Self(ShardId::META));
+        }
+        let number = plain_number(text).and_then(|number| u32::try_from(number).ok());
+        number.map(|number| Self(ShardId(number))).ok_or(NoSuchId)
+    }
+}
+
+/// A number as it is written by this service, so that one thing has one path.
+fn plain_number(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|number: &u64| number.to_string() == text)
+}
+
+impl InPath for PaymentId {
+    const NAME: &'static str = "id";
+    const NOT_FOUND: (Code, &'static str) = (Code::PAYMENT_NOT_FOUND, "this cannot be a payment");
+
+    fn schema() -> Schema {
+        words::payment_id()
+    }
+}
+
+impl InPath for ProviderName {
+    const NAME: &'static str = "provider";
+    const NOT_FOUND: (Code, &'static str) = (Code::NOT_FOUND, "there is no such provider");
+
+    fn schema() -> Schema {
+        words::provider()
+    }
+}
+
+impl InPath for NodePath {
+    const NAME: &'static str = "id";
+    const NOT_FOUND: (Code, &'static str) = (Code::NODE_NOT_FOUND, "this cannot be a node");
+
+    fn schema() -> Schema {
+        schema::integer(1, i64::MAX, 65_537)
+    }
+}
+
+impl InPath for ShardPath {
+    const NAME: &'static str = "id";
+    const NOT_FOUND: (Code, &'static str) = (Code::SHARD_NOT_FOUND, "this cannot be a shard");
+
+    fn schema() -> Schema {
+        Schema::Either(vec![schema::integer(0, i64::from(u32::MAX), 7), word(&[META])])
+    }
+}
+
+impl<T: InPath> FromRequestParts<App> for PathId<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiError> {
+        let (code, detail) = T::NOT_FOUND;
+        let id = path_param(parts, T::NAME).await?;
+        id.map(Self).ok_or_else(|| ApiError::new(code, detail))
+    }
+}
+
+pub(super) async fn path_param<T: FromStr>(
+    parts: &mut Parts,
+    name: &str,
+) -> Result<Option<T>, ApiError> {
+    // Ids need no escapes; with them one resource would have many paths, and keys many scopes.
+    if parts.uri.path().contains('%') {
+        return Ok(None);
+    }
+    let params = RawPathParams::from_request_parts(parts, &()).await;
+    let params = params.map_err(|_| ApiError::not_found())?;
+    let value = params.iter().find(|(known, _)| *known == name).map(|(_, value)| value);
+    Ok(value.and_then(|value| value.parse().ok()))
+}

@@ -1,0 +1,144 @@
+//! Carts and checkouts.
+
+use actors::{CartId, SkuCode};
+use axum::http::StatusCode;
+
+use super::super::headers::Header;
+use super::super::operation::{Key, Operation, Tag};
+use crate::http::code::Code;
+use crate::http::render::cart::{CartJson, CreatedJson, MergeJson};
+use crate::http::render::order::OrderJson;
+use crate::http::routes::checkout::document::CheckOut;
+use crate::http::routes::documents::{AddItems, CreateCart, MergeCart, SetQuantity};
+use crate::http::{Endpoint as E, Verb};
+
+/// Why a cart does not change.
+const CLOSED: [Code; 4] =
+    [Code::CART_MERGED, Code::CART_MERGING, Code::CART_CHECKING_OUT, Code::CART_ORDERED];
+/// Why a cart does not take a line.
+const LINES: [Code; 5] = [
+    Code::QUANTITY_TOO_LARGE,
+    Code::SKU_NOT_FOR_SALE,
+    Code::SKU_NOT_PRICED,
+    Code::TOO_MANY_LINES,
+    Code::TOTAL_TOO_LARGE,
+];
+const PRICES: [Code; 2] = [Code::CATALOGUE_STALE, Code::CATALOGUE_UNAVAILABLE];
+const CHANGED: [Header; 3] = [Header::ETag, Header::OmniSeq, Header::IdempotentReplayed];
+const SETTLED: [Header; 3] = [Header::OmniSeq, Header::Location, Header::IdempotentReplayed];
+
+pub(super) fn all() -> [Operation; 8] {
+    [create(), show(), delete(), add_items(), set_item(), remove_item(), merge(), check_out()]
+}
+
+fn cart(endpoint: E, verb: Verb, id: &'static str, summary: &'static str) -> Operation {
+    Operation::new(endpoint, verb, id, Tag::Carts, summary).cart_token().at::<CartId>()
+}
+
+fn create() -> Operation {
+    Operation::new(E::Carts, Verb::Post, "createCart", Tag::Carts, "Creates a cart")
+        .about("The answer is the only one that holds the token which opens the cart.")
+        .changes(Key::Secret)
+        .unbound()
+        .maybe_body::<CreateCart>()
+        .answers::<CreatedJson<'_>>(
+            StatusCode::CREATED,
+            &[Header::ETag, Header::OmniSeq, Header::Location, Header::IdempotentReplayed],
+        )
+        .refuses(&[Code::CART_EXISTS, Code::CART_NOT_FOUND, Code::RATE_LIMITED])
+        .refuses(&CLOSED)
+}
+
+fn show() -> Operation {
+    cart(E::Cart, Verb::Get, "showCart", "Shows a cart")
+        .reads()
+        .answers::<CartJson<'_>>(StatusCode::OK, &[Header::ETag, Header::OmniSeq])
+        .cached()
+        .refuses(&[Code::CART_MERGED])
+}
+
+fn delete() -> Operation {
+    cart(E::Cart, Verb::Delete, "deleteCart", "Deletes a cart")
+        .changes(Key::Optional)
+        .answers_nothing(StatusCode::NO_CONTENT, &[Header::OmniSeq, Header::IdempotentReplayed])
+        .refuses(&CLOSED)
+}
+
+fn add_items() -> Operation {
+    cart(E::CartItems, Verb::Post, "addToCart", "Adds pieces to a cart")
+        .about("All of the items are added, or none.")
+        .changes(Key::Optional)
+        .body::<AddItems>()
+        .answers::<CartJson<'_>>(StatusCode::OK, &CHANGED)
+        .refuses(&CLOSED)
+        .refuses(&LINES)
+        .refuses(&PRICES)
+}
+
+fn set_item() -> Operation {
+    cart(E::CartItem, Verb::Put, "setCartItem", "Sets how many pieces of a SKU a cart holds")
+        .about("None removes the line.")
+        .at::<SkuCode>()
+        .changes(Key::Optional)
+        .body::<SetQuantity>()
+        .answers::<CartJson<'_>>(StatusCode::OK, &CHANGED)
+        .refuses(&CLOSED)
+        .refuses(&LINES)
+        .refuses(&PRICES)
+        .refuses(&[Code::LINE_NOT_FOUND])
+}
+
+fn remove_item() -> Operation {
+    cart(E::CartItem, Verb::Delete, "removeCartItem", "Removes a SKU from a cart")
+        .at::<SkuCode>()
+        .changes(Key::Optional)
+        .answers::<CartJson<'_>>(StatusCode::OK, &CHANGED)
+        .refuses(&CLOSED)
+        .refuses(&[Code::LINE_NOT_FOUND])
+}
+
+fn merge() -> Operation {
+    cart(E::CartMerge, Verb::Post, "mergeCart", "Merges another cart into this one")
+        .about("The other cart gives up its lines. 202 says that this is still under way.")
+        .changes(Key::Optional)
+        .unbound()
+        .body::<MergeCart>()
+        .answers::<MergeJson>(StatusCode::OK, &SETTLED)
+        .answers::<MergeJson>(StatusCode::ACCEPTED, &SETTLED)
+        .refuses(&CLOSED)
+        .refuses(&LINES)
+        .refuses(&PRICES)
+        .refuses(&[Code::CURRENCY_MISMATCH, Code::MERGE_INTO_ITSELF, Code::MERGE_REFUSED])
+}
+
+fn check_out() -> Operation {
+    cart(E::CartCheckout, Verb::Post, "checkOut", "Makes an order of a cart, and pays it")
+        .about(
+            "Waits for the outcome, for as long as Prefer says at most; 202 says that it is still \
+             under way. A retry under the same key is answered alike, whatever happened since.",
+        )
+        .changes(Key::Required)
+        .header(Header::Prefer)
+        .body::<CheckOut>()
+        .free_text()
+        .answers::<OrderJson<'_>>(StatusCode::CREATED, &SETTLED)
+        .answers::<OrderJson<'_>>(StatusCode::ACCEPTED, &SETTLED)
+        .refuses(&CLOSED)
+        .refuses(&PRICES)
+        .refuses(&[
+            Code::CART_EMPTY,
+            Code::CHECKOUT_TIMED_OUT,
+            Code::IDEMPOTENCY_IN_FLIGHT,
+            Code::ORDER_CANCELLED,
+            Code::OUT_OF_STOCK,
+            Code::PAYMENT_DECLINED,
+            Code::PRICE_CHANGED,
+            Code::PROVIDER_UNKNOWN,
+            Code::SHIPPING_OPTION_REQUIRED,
+            Code::SHIPPING_OPTION_UNFIT,
+            Code::SKU_NOT_FOR_SALE,
+            Code::SKU_NOT_PRICED,
+            Code::TOO_MANY_RESERVATIONS,
+            Code::TOTAL_TOO_LARGE,
+        ])
+}

@@ -1,0 +1,138 @@
+//! Orders, for shoppers and for the shop.
+
+use actors::OrderId;
+use axum::http::StatusCode;
+
+use super::super::headers::Header;
+use super::super::operation::{Key, Operation, Tag};
+use crate::http::code::Code;
+use crate::http::render::order::{OrderJson, TimelineJson};
+use crate::http::routes::orders::documents::{
+    AddNote, AskReturn, CancelOrder, DeliverOrder, FulfilOrder, ReceiveReturn, RefundOrder,
+};
+use crate::http::schema::Described;
+use crate::http::{Endpoint as E, Verb};
+
+const SHOWN: [Header; 2] = [Header::ETag, Header::OmniSeq];
+const CHANGED: [Header; 3] = [Header::ETag, Header::OmniSeq, Header::IdempotentReplayed];
+/// Why an order does not change.
+const CLOSED: [Code; 3] = [Code::ORDER_NOT_CONFIRMED, Code::ORDER_OVER, Code::ORDER_FULL];
+/// Why pieces are not sent, or not taken back.
+const PIECES: [Code; 4] =
+    [Code::LINE_NOT_FOUND, Code::NUMBER_DIFFERS, Code::NUMBER_OUT_OF_ORDER, Code::TOO_MANY_PIECES];
+
+const NUMBERS: &str = "They are numbered from one on, and the number makes a repeat harmless. Without one it is the \
+     next, and the request needs an Idempotency-Key.";
+
+pub(super) fn all() -> Vec<Operation> {
+    vec![
+        show(),
+        timeline(),
+        cancel_own(),
+        ask_return(),
+        show_any(),
+        cancel(),
+        fulfil(),
+        deliver(),
+        receive_return(),
+        refund(),
+        add_note(),
+    ]
+}
+
+fn own(endpoint: E, verb: Verb, id: &'static str, summary: &'static str) -> Operation {
+    Operation::new(endpoint, verb, id, Tag::Orders, summary).cart_token().at::<OrderId>()
+}
+
+fn any(endpoint: E, verb: Verb, id: &'static str, summary: &'static str) -> Operation {
+    Operation::new(endpoint, verb, id, Tag::Fulfilment, summary).operator().at::<OrderId>()
+}
+
+fn changed<T: Described>(operation: Operation, key: Key) -> Operation {
+    operation
+        .changes(key)
+        .body::<T>()
+        .free_text()
+        .answers::<OrderJson<'_>>(StatusCode::OK, &CHANGED)
+        .refuses(&CLOSED)
+}
+
+fn show() -> Operation {
+    own(E::Order, Verb::Get, "showOrder", "Shows an order to its shopper")
+        .reads()
+        .answers::<OrderJson<'_>>(StatusCode::OK, &SHOWN)
+        .cached()
+}
+
+fn timeline() -> Operation {
+    own(E::OrderTimeline, Verb::Get, "showTimeline", "Shows what happened to an order")
+        .reads()
+        .answers::<TimelineJson>(StatusCode::OK, &SHOWN)
+}
+
+fn cancel_own() -> Operation {
+    let operation = own(E::OrderCancel, Verb::Post, "cancelOwnOrder", "Cancels an order");
+    changed::<CancelOrder>(operation, Key::Optional).refuses(&[Code::ORDER_SHIPPED])
+}
+
+fn ask_return() -> Operation {
+    let summary = "Asks to give pieces back";
+    let operation = own(E::OrderReturns, Verb::Post, "askReturn", summary).about(NUMBERS);
+    changed::<AskReturn>(operation, Key::Optional)
+        .refuses(&PIECES)
+        .refuses(&[Code::IDEMPOTENCY_KEY_REQUIRED, Code::ORDER_FULL])
+}
+
+fn show_any() -> Operation {
+    any(E::AdminOrder, Verb::Get, "showAnyOrder", "Shows an order to the shop")
+        .reads()
+        .answers::<OrderJson<'_>>(StatusCode::OK, &SHOWN)
+        .cached()
+}
+
+fn cancel() -> Operation {
+    let operation = any(E::AdminOrderCancel, Verb::Post, "cancelOrder", "Cancels an order");
+    changed::<CancelOrder>(operation, Key::Optional).refuses(&[Code::ORDER_SHIPPED])
+}
+
+fn fulfil() -> Operation {
+    let summary = "States that pieces were sent";
+    let operation =
+        any(E::AdminOrderFulfilments, Verb::Post, "fulfilOrder", summary).about(NUMBERS);
+    changed::<FulfilOrder>(operation, Key::Optional).refuses(&PIECES).refuses(&[
+        Code::IDEMPOTENCY_KEY_REQUIRED,
+        Code::ORDER_FULL,
+        Code::ORDER_NOT_PAID,
+    ])
+}
+
+fn deliver() -> Operation {
+    let summary = "States that a shipment arrived";
+    any(E::AdminOrderDeliver, Verb::Post, "deliverOrder", summary)
+        .changes(Key::Optional)
+        .maybe_body::<DeliverOrder>()
+        .answers::<OrderJson<'_>>(StatusCode::OK, &CHANGED)
+        .refuses(&CLOSED)
+        .refuses(&[Code::SHIPMENT_NOT_FOUND])
+}
+
+fn receive_return() -> Operation {
+    let summary = "States that pieces came back";
+    any(E::AdminOrderReceiveReturn, Verb::Post, "receiveReturn", summary)
+        .changes(Key::Optional)
+        .maybe_body::<ReceiveReturn>()
+        .answers::<OrderJson<'_>>(StatusCode::OK, &CHANGED)
+        .refuses(&CLOSED)
+        .refuses(&[Code::RETURN_NOT_FOUND])
+}
+
+fn refund() -> Operation {
+    let operation = any(E::AdminOrderRefunds, Verb::Post, "refundOrder", "Gives money back");
+    changed::<RefundOrder>(operation, Key::Required)
+        .refuses(&[Code::REFUND_DIFFERS, Code::REFUND_TOO_LARGE])
+}
+
+fn add_note() -> Operation {
+    let operation = any(E::AdminOrderNotes, Verb::Post, "addNote", "Notes something on an order");
+    changed::<AddNote>(operation, Key::Optional)
+}

@@ -1,0 +1,74 @@
+//! Payments, for operators and for providers.
+
+use actors::PaymentId;
+use actors::domain::payment::ProviderName;
+use axum::http::StatusCode;
+
+use super::super::headers::Header;
+use super::super::operation::{Key, Operation, Tag};
+use crate::http::code::Code;
+use crate::http::render::payment::PaymentJson;
+use crate::http::routes::documents::{CapturePayment, Nothing};
+use crate::http::{Endpoint as E, Verb};
+
+const SHOWN: [Header; 2] = [Header::ETag, Header::OmniSeq];
+const CHANGED: [Header; 3] = [Header::ETag, Header::OmniSeq, Header::IdempotentReplayed];
+/// Why money does not move.
+const CLOSED: [Code; 3] =
+    [Code::PAYMENT_CANCELLED, Code::PAYMENT_CAPTURED, Code::PAYMENT_NOT_AUTHORISED];
+
+pub(super) fn all() -> [Operation; 4] {
+    [show(), capture(), void(), notice()]
+}
+
+fn payment(endpoint: E, verb: Verb, id: &'static str, summary: &'static str) -> Operation {
+    Operation::new(endpoint, verb, id, Tag::Payments, summary).operator().at::<PaymentId>()
+}
+
+fn show() -> Operation {
+    payment(E::Payment, Verb::Get, "showPayment", "Shows a payment")
+        .reads()
+        .answers::<PaymentJson<'_>>(StatusCode::OK, &SHOWN)
+        .cached()
+}
+
+fn capture() -> Operation {
+    payment(E::PaymentCapture, Verb::Post, "capturePayment", "Takes money that is authorised")
+        .changes(Key::Required)
+        .body::<CapturePayment>()
+        .answers::<PaymentJson<'_>>(StatusCode::OK, &CHANGED)
+        .refuses(&CLOSED)
+        .refuses(&[Code::CAPTURE_DIFFERS, Code::CAPTURE_TOO_LARGE, Code::TOO_MANY_CAPTURES])
+}
+
+fn void() -> Operation {
+    payment(E::PaymentVoid, Verb::Post, "voidPayment", "Gives up money that is authorised")
+        .changes(Key::Required)
+        .maybe_body::<Nothing>()
+        .answers::<PaymentJson<'_>>(StatusCode::OK, &CHANGED)
+        .refuses(&CLOSED)
+}
+
+fn notice() -> Operation {
+    let summary = "Takes a provider's notice";
+    Operation::new(E::PaymentHook, Verb::Post, "takeNotice", Tag::Payments, summary)
+        .about(
+            "In the form and with the signature of the provider. A notice of a payment that is not \
+             here is accepted all the same (202): sent again, it would not be here either.",
+        )
+        .signed()
+        .at::<ProviderName>()
+        .any_body()
+        .answers_nothing(StatusCode::NO_CONTENT, &[])
+        .answers_nothing(StatusCode::ACCEPTED, &[])
+        .refuses(&CLOSED)
+        .refuses(&[
+            Code::NOTICE_NOT_SIGNED,
+            Code::NOTICE_UNREADABLE,
+            Code::DEADLINE_EXCEEDED,
+            Code::NODE_CUT_OFF,
+            Code::RESOURCE_FULL,
+            Code::SHARD_UNAVAILABLE,
+            Code::STORAGE_FULL,
+        ])
+}

@@ -1,0 +1,179 @@
+//! What an order in JSON is made of.
+
+use actors::Money;
+
+use super::{OrderJson, TimelineJson};
+use crate::http::render::cart::totals_schema;
+use crate::http::schema::{
+    Described, Schema, count, integer, list, maybe, nullable, object, of, required, short_list,
+    word, words,
+};
+
+const PAYMENT_STATUS: &[&str] = &[
+    "captured",
+    "pending",
+    "authorised",
+    "partially_refunded",
+    "refunded",
+    "declined",
+    "cancelled",
+];
+
+impl Described for OrderJson<'_> {
+    fn name() -> String {
+        "Order".to_owned()
+    }
+
+    fn schema() -> Schema {
+        let status = word(&[
+            "confirmed",
+            "pending",
+            "processing",
+            "shipped",
+            "delivered",
+            "returned",
+            "cancelled",
+            "failed",
+        ]);
+        object([
+            required("id", words::order_id()),
+            required("number", nullable(words::text("100042"))),
+            required("status", status),
+            required("payment_status", word(PAYMENT_STATUS)),
+            required("items", list(item())),
+            required("shipping", nullable(shipping())),
+            required("totals", totals_schema()),
+            required("email", nullable(words::email())),
+            required("addresses", addresses()),
+            required("shipments", list(shipment())),
+            required("returns", list(returned())),
+            required("payments", short_list(payment(), 1, 1)),
+            required("refunds", list(refund())),
+            required("placed_at", words::instant()),
+            required("updated_at", words::instant()),
+            maybe("seq", count(9)).about("Not in the answer to a checkout."),
+        ])
+    }
+}
+
+fn item() -> Schema {
+    object([
+        required("sku", words::sku()),
+        required("name", words::line("Oolong, 100 g")),
+        required("quantity", words::quantity()),
+        required("unit_price", of::<Money>()),
+        required("line_total", of::<Money>()),
+        required("discount", of::<Money>()),
+        required("tax", of::<Money>()),
+        required("stock", word(&["sold", "asked", "reserved", "refused", "released"])),
+        required("shipped", count(2)),
+        required("returned", count(1)),
+    ])
+}
+
+fn shipping() -> Schema {
+    object([
+        required("option", words::handle("parcel")),
+        required("name", words::line("Parcel")),
+        required("carrier", words::line("Post")),
+        required("price", of::<Money>()),
+        required("tax", of::<Money>()),
+    ])
+}
+
+fn addresses() -> Schema {
+    object([required("shipping", address()), required("billing", address())])
+}
+
+fn address() -> Schema {
+    object([
+        required("name", words::line("A Shopper")),
+        required("line1", words::line("Street 1")),
+        required("line2", nullable(words::line("Second floor"))),
+        required("city", words::line("Town")),
+        required("region", nullable(words::region())),
+        required("postal_code", nullable(words::line("12345"))),
+        required("country", words::country()),
+    ])
+}
+
+fn shipment() -> Schema {
+    object([
+        required("number", number()),
+        required("items", list(pieces())),
+        required("carrier", words::line("Post")),
+        required("tracking", words::line("1Z999")),
+        required("shipped_at", words::instant()),
+        required("delivered_at", nullable(words::instant())),
+    ])
+}
+
+fn returned() -> Schema {
+    object([
+        required("number", number()),
+        required("items", list(pieces())),
+        required("reason", words::line("stale")),
+        required("asked_at", words::instant()),
+        required("received_at", nullable(words::instant())),
+    ])
+}
+
+fn pieces() -> Schema {
+    object([required("sku", words::sku()), required("quantity", words::quantity().so_many(1))])
+}
+
+fn number() -> Schema {
+    integer(1, i64::from(u16::MAX), 1)
+}
+
+fn payment() -> Schema {
+    object([
+        required("id", words::payment_id()),
+        required("status", word(PAYMENT_STATUS)),
+        required("captured", of::<Money>()),
+        required("refunded", of::<Money>()),
+    ])
+}
+
+fn refund() -> Schema {
+    object([
+        required("id", words::refund_id()),
+        required("amount", of::<Money>()),
+        required("reason", words::line("returned")),
+        required("status", word(&["succeeded", "pending", "failed"])),
+        required("at", words::instant()),
+    ])
+}
+
+impl Described for TimelineJson {
+    fn name() -> String {
+        "Timeline".to_owned()
+    }
+
+    fn schema() -> Schema {
+        let what = word(MOMENTS);
+        object([required(
+            "data",
+            list(object([required("what", what), required("at", words::instant())])),
+        )])
+    }
+}
+const MOMENTS: &[&str] = &[
+    "placed",
+    "lines_dropped",
+    "payment_authorised",
+    "payment_captured",
+    "capture_failed",
+    "confirmed",
+    "failed",
+    "cancel_requested",
+    "cancelled",
+    "shipped",
+    "delivered",
+    "return_requested",
+    "return_received",
+    "refund_requested",
+    "refunded",
+    "refund_failed",
+    "note_added",
+];
