@@ -53,7 +53,8 @@ impl Course {
             return Err(Rejection::NotPaid);
         }
         let left = order.money.authorised.minus(order.money.captured).ok();
-        let takes_money = order.placed.terms.capture == CaptureTime::OnFulfilment;
+        let is_time = order.shipments.is_empty() || order.timeline.capture_failed();
+        let takes_money = order.placed.terms.capture == CaptureTime::OnFulfilment && is_time;
         let due = left.filter(|left| takes_money && left.minor > 0);
         self.happen(Event::Shipped { shipment, items, carrier, tracking, at: self.now });
         if let Some(amount) = due {

@@ -319,7 +319,7 @@ fn a_stock_that_refuses_fails_the_order_and_what_is_reserved_is_released() {
     check(
         &[asked(), refused(cup())],
         stock(pot(), StockNews::Refused(Shortage::Crowded)),
-        Ok((&[crowded, failed(Failure::OutOfStock)], &[NO_STOCK_TIMER, reopens()])),
+        Ok((&[crowded, failed(Failure::Crowded)], &[NO_STOCK_TIMER, reopens()])),
     );
 }
 

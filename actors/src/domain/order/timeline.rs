@@ -100,6 +100,13 @@ impl Timeline {
         self.0.push(TimelineEntry { moment, at });
     }
 
+    /// Whether the last that is known of taking the money is that it failed.
+    pub(super) fn capture_failed(&self) -> bool {
+        let known = [Moment::Captured, Moment::CaptureFailed];
+        let last = self.0.iter().rev().find(|entry| known.contains(&entry.moment));
+        last.is_some_and(|entry| entry.moment == Moment::CaptureFailed)
+    }
+
     pub(crate) fn entries(&self) -> &[TimelineEntry] {
         &self.0
     }
