@@ -1,6 +1,6 @@
 //! The API's description: as OpenAPI 3.1 for programs, as a page for people.
 //!
-//! **Invariants:** both are made of the same [`operation::Operation`]s, whose bodies are described
+//! **Invariants:** both are made of the same operations, whose bodies are described
 //! where they are read and rendered, whose codes are those of errors, and whose paths are the
 //! router's; nothing of them comes from another host, and the page runs nothing.
 //!

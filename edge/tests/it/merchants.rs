@@ -217,8 +217,10 @@ async fn of_many_products_each_is_written_or_refused_for_itself() {
     let mut products: Vec<_> =
         (0..20).map(|n| tea(&format!("t{n:02}"), &format!("s{n}"), 100 + n, "active")).collect();
     products.push(json!({"slug": "bad", "title": 7}));
-    let bulk = Ask::post("/admin/v1/products/bulk").operator();
-    let answer = shop.send(bulk.json(&json!({"products": products}))).await;
+    let bulk = || Ask::post("/admin/v1/products/bulk").operator();
+    let bound = bulk().header("if-match", "*").json(&json!({"products": products}));
+    shop.send(bound).await.problem(400, "if_match_unsupported");
+    let answer = shop.send(bulk().json(&json!({"products": products}))).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     let results = answer.json()["results"].clone();
     let results = results.as_array().unwrap();

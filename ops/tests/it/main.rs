@@ -18,6 +18,7 @@ mod old_folders;
 mod payment_simulator;
 mod refusals;
 mod rotation;
+mod schemathesis;
 mod server;
 mod set_back;
 mod sim;

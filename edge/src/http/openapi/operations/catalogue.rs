@@ -88,7 +88,10 @@ fn products() -> [Operation; 7] {
             .body::<Product>()
             .answers::<ProductJson<'_>>(StatusCode::CREATED, &CREATED)
             .refuses(&[Code::ALREADY_EXISTS, Code::SKU_ON_ANOTHER_PAGE]),
-        bulk.changes(Key::Optional).body::<Bulk>().answers::<BulkJson>(StatusCode::OK, &[]),
+        bulk.changes(Key::Optional)
+            .unbound()
+            .body::<Bulk>()
+            .answers::<BulkJson>(StatusCode::OK, &[]),
         one(Verb::Get, "showProduct", "Shows a product")
             .reads()
             .answers::<ProductJson<'_>>(StatusCode::OK, &[Header::ETag, Header::OmniSeq]),
