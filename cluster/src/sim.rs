@@ -17,7 +17,7 @@ pub(crate) mod nemesis;
 pub(crate) mod net;
 pub(crate) mod node;
 pub(crate) mod operator;
-pub(crate) mod port;
+pub mod port;
 pub(crate) mod resets;
 #[cfg(test)]
 mod resting_tests;

@@ -117,6 +117,13 @@ impl Agent {
         self.heard.insert(peer, now);
     }
 
+    /// Everybody slept, and nobody was silent.
+    pub(crate) fn sleep(&mut self, span: Span) {
+        for heard in self.heard.values_mut() {
+            *heard = heard.plus(span);
+        }
+    }
+
     /// Its replica of `meta` says what it holds.
     pub(crate) fn learn(&mut self, reply: &Reply) {
         let Reply::Viewed { view, .. } = reply else { return };

@@ -11,6 +11,8 @@ pub(crate) struct SimClock {
     /// How far it was set ahead, and behind.
     ahead: Span,
     behind: Span,
+    /// How long the machine slept: its clock was right when it woke.
+    slept: Span,
 }
 
 impl SimClock {
@@ -19,9 +21,13 @@ impl SimClock {
     }
 
     pub(crate) fn read(&self, now: Timestamp) -> Timestamp {
-        let since = now.since(Timestamp::ZERO).as_micros();
+        let since = now.minus(self.slept).since(Timestamp::ZERO).as_micros();
         let drift = Span::from_micros(since / 1_000_000 * self.fast_ppm);
         now.plus(drift).plus(self.ahead).minus(self.behind)
+    }
+
+    pub(crate) fn sleep(&mut self, span: Span) {
+        self.slept = self.slept.plus(span);
     }
 
     pub(crate) fn set(&mut self, ahead: Span, behind: Span) {

@@ -284,6 +284,23 @@ impl Cluster {
         Ok(())
     }
 
+    /// All machines are put to sleep and wake together: to each of them, what was about to happen
+    /// happens then, and its clock has gone on.
+    pub(crate) fn sleep(&mut self, span: Span) {
+        self.say(|| format!("all machines sleep for {} us", span.as_micros()));
+        let before = self.now;
+        self.now = before.plus(span);
+        let events = std::mem::take(&mut self.events);
+        self.events = events.into_iter().map(|((at, n), it)| ((at.plus(span), n), it)).collect();
+        for slot in self.nodes.values_mut() {
+            slot.clock.sleep(span);
+            slot.agent.sleep(span);
+            if slot.paused_until > before {
+                slot.paused_until = slot.paused_until.plus(span);
+            }
+        }
+    }
+
     pub(crate) fn after(&mut self, span: Span, event: Event) {
         self.n_events += 1;
         self.events.insert((self.now.plus(span), self.n_events), event);

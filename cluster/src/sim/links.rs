@@ -16,6 +16,7 @@ use crate::sim::cluster::Cluster;
 use crate::sim::events::Event;
 use crate::sim::net::Packet;
 use crate::sim::node::{Away, End, fault};
+use crate::sim::port::Line;
 use crate::time::Span;
 
 /// Small pieces, so that a transfer has several and is cut in between.
@@ -96,7 +97,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// Asks the world outside, which echoes. Its answer may get lost, and is asked for again.
+    /// Asks the world outside. Its answer may get lost, and is asked for again.
     fn invoke(
         &mut self,
         node: NodeId,
@@ -107,10 +108,19 @@ impl Cluster {
         self.coverage.invocations += 1;
         let Some(slot) = self.nodes.get(&node) else { return Ok(()) };
         let (life, clock, now) = (slot.life, slot.node.now, self.now);
-        let heard = self.port.attempt(shard, &invocation, clock, now);
-        if heard.map_err(|why| fault(&why))? && self.random.below(5) > 0 {
-            let answer = Answer::Done(invocation.request);
-            let input = Box::new(Input::Answered { entity, invocation: invocation.at, answer });
+        let line = self.port.attempt(shard, &invocation, clock, now).map_err(|why| fault(&why))?;
+        let Invocation { at: invocation, port, request, .. } = invocation;
+        let answers = match self.port.provider(port) {
+            Some(provider) => {
+                let said = provider.attempt(&request, line, now, &mut self.random);
+                said.map_err(|why| fault(&why))?
+            }
+            None if line == Line::Heard && self.random.below(5) > 0 => vec![request],
+            None => vec![],
+        };
+        for answer in answers {
+            let (entity, answer) = (entity.clone(), Answer::Done(answer));
+            let input = Box::new(Input::Answered { entity, invocation, answer });
             let took = Span::from_millis(1 + self.random.below(40));
             self.after(took, Event::Answer { node, life, shard, input });
         }

@@ -7,6 +7,9 @@
 
 use std::collections::BTreeMap;
 
+use storage::sim_disk::SplitMix64;
+
+use crate::entity::Port;
 use crate::ids::ShardId;
 use crate::shard::entry::Cursor;
 use crate::shard::io::Invocation;
@@ -18,26 +21,69 @@ const HORIZON: Span = Span::from_secs(2);
 /// How far the clocks of two nodes may be apart, and a little more.
 const CLOCKS_APART: Span = Span::from_secs(10);
 
+/// Somebody behind a port who does more than echo; brought by the workload whose entities ask.
+pub trait Provider: Send {
+    fn port(&self) -> Port;
+
+    /// An attempt arrives, of a request that may have been there before. What is said to it, each
+    /// of which is heard; nothing where the answer gets lost, or there is none yet. An error says
+    /// why nobody may ask for this.
+    fn attempt(
+        &mut self,
+        request: &[u8],
+        line: Line,
+        now: Timestamp,
+        random: &mut SplitMix64,
+    ) -> Result<Vec<Vec<u8>>, String>;
+
+    /// Whatever ails it ends.
+    fn heal(&mut self);
+}
+
+/// Whether what is said on the other side of a port is heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Line {
+    Heard,
+    Silent,
+}
+
 #[derive(Default)]
 pub(crate) struct SimPort {
+    providers: Vec<Box<dyn Provider>>,
     done: BTreeMap<(ShardId, Cursor), Timestamp>,
     requests: BTreeMap<(ShardId, Vec<u8>), Cursor>,
     silent_until: Timestamp,
 }
 
 impl SimPort {
+    pub(crate) fn add(&mut self, provider: Box<dyn Provider>) {
+        self.providers.push(provider);
+    }
+
+    /// Who answers at a port; nobody but an echo if none was brought.
+    pub(crate) fn provider(&mut self, port: Port) -> Option<&mut Box<dyn Provider>> {
+        self.providers.iter_mut().find(|provider| provider.port() == port)
+    }
+
+    /// Whatever ails the world outside ends.
+    pub(crate) fn heal(&mut self, now: Timestamp) {
+        self.be_silent(now);
+        self.providers.iter_mut().for_each(|provider| provider.heal());
+    }
+
     pub(crate) fn be_silent(&mut self, until: Timestamp) {
         self.silent_until = until;
     }
 
-    /// What a node does with an invocation; its clock may be wrong. Whether there is an answer.
+    /// What a node does with an invocation; its clock may be wrong. Whether an answer is
+    /// heard.
     pub(crate) fn attempt(
         &mut self,
         shard: ShardId,
         invocation: &Invocation,
         clock: Timestamp,
         now: Timestamp,
-    ) -> Result<bool, String> {
+    ) -> Result<Line, String> {
         let id = (shard, invocation.at);
         let rule = RetryRule::Idempotent { horizon: HORIZON };
         let known = self.done.get(&id).copied();
@@ -45,7 +91,7 @@ impl SimPort {
         if may_send || known.is_none() {
             self.carry_out(shard, invocation, known, now)?;
         }
-        Ok(now >= self.silent_until)
+        Ok(if now >= self.silent_until { Line::Heard } else { Line::Silent })
     }
 
     fn carry_out(

@@ -37,6 +37,13 @@ const STEPS_TO_HEAL: u64 = 1_500;
 /// Within which a healed shard must have served.
 const STEPS_TO_SERVE: u64 = 1_100;
 const STEPS_TO_REST: u64 = 9_000;
+const NAP: Span = Span::from_secs(55);
+/// In which every shard that is awake looks at its clock.
+const STEPS_PER_NAP: u64 = 12;
+/// In the middle of a run, and at its end while there are timers. A shard that rested believes a
+/// minute of what it missed and catches up, so that a timer takes up to twice as many as it is long.
+const NAPS: u64 = 20;
+const NAPS_MAX: u64 = 60;
 const PATIENCE: Span = Span::from_secs(10);
 /// One operation in so many must have succeeded, and this many replicas been compared.
 const DONE_ONE_IN: u64 = 8;
@@ -99,6 +106,9 @@ struct Run {
     /// Operations that ended, and whether each has an answer.
     ended: Vec<Option<bool>>,
     began_at: Timestamp,
+    /// Whether the machines sleep, so that long timers come due, and how long they have.
+    sleeps: bool,
+    slept: Span,
     compared: u64,
 }
 
@@ -124,8 +134,13 @@ impl Run {
         let cluster_options = ClusterOptions { n_nodes, n_clients: CLIENTS, world };
         let mut cluster = Cluster::new(seed, cluster_options).map_err(told)?;
         cluster.watch(watcher);
+        for provider in workloads.iter().filter_map(|load| load.provider()) {
+            cluster.port.add(provider);
+        }
+        let sleeps = workloads.iter().any(|load| load.has_long_timers());
         let (owners, ended, began_at) = (Vec::new(), Vec::new(), cluster.now());
-        Ok(Self { options, cluster, workloads, owners, ended, began_at, compared: 0 })
+        let (slept, compared) = (Span::from_micros(0), 0);
+        Ok(Self { options, cluster, workloads, owners, ended, began_at, sleeps, slept, compared })
     }
 
     fn carry_out(&mut self) -> Result<(), String> {
@@ -143,6 +158,11 @@ impl Run {
             if self.begun() >= self.options.n_ops {
                 break;
             }
+            if self.slept == Span::default() && self.begun() > self.options.n_ops / 2 {
+                for _ in 0..NAPS {
+                    self.nap()?;
+                }
+            }
             self.begin_some();
             if self.cluster.draw(DISTURB_ONE_IN) == 0 {
                 self.cluster.disturb().map_err(told)?;
@@ -153,6 +173,16 @@ impl Run {
             }
         }
         Ok(())
+    }
+
+    /// All machines sleep for as long as a shard believes its clock at once, and look at it.
+    fn nap(&mut self) -> Result<(), String> {
+        if !self.sleeps {
+            return Ok(());
+        }
+        self.cluster.sleep(NAP);
+        self.slept = self.slept.plus(NAP);
+        (0..STEPS_PER_NAP).try_for_each(|_| self.step())
     }
 
     /// Until the cluster that is to be disturbed is one.
@@ -264,10 +294,21 @@ impl Run {
 
     fn rest(&mut self) -> Result<(), String> {
         self.cluster.heal(None);
+        // Whoever waits for the world outside gives up, as it is meant to.
+        for _ in 0..NAPS_MAX {
+            if self.cluster.has_no_timer() {
+                break;
+            }
+            self.nap()?;
+        }
+        self.cluster.heal_outside();
         for _ in 0..STEPS_TO_REST {
             self.step()?;
             if self.cluster.is_at_rest() {
                 return self.compare();
+            }
+            if self.cluster.is_quiet() {
+                self.nap()?;
             }
         }
         Err(format!("the cluster does not come to rest\n{}", self.cluster.describe()))
@@ -278,12 +319,17 @@ impl Run {
             let first = self.begun();
             let Some(workload) = self.workloads.get_mut(owner) else { continue };
             for audit in workload.audits(first) {
-                let client = self.idle_client()?;
-                let op = self.begin(client, owner, audit);
-                while self.end_of(op).is_none() {
-                    self.step()?;
-                }
+                let client = loop {
+                    match self.cluster.idle_client() {
+                        Some(client) => break client,
+                        None => self.step()?,
+                    }
+                };
+                self.begin(client, owner, audit);
             }
+        }
+        while self.ended.contains(&None) {
+            self.step()?;
         }
         self.workloads.iter().try_for_each(|load| load.judge())
     }
@@ -299,6 +345,7 @@ impl Run {
             return Err(Failed::Idle(format!("{done} operations done, {coverage:?}")));
         }
         let (trace, took) = (self.cluster.trace(), self.cluster.now().since(self.began_at));
+        let took = Span::from_micros(took.as_micros().saturating_sub(self.slept.as_micros()));
         Ok(Report { done, coverage, trace, took })
     }
 }

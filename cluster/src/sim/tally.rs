@@ -13,7 +13,7 @@ use crate::entity::{
 use crate::ids::{EntityKey, EntityKind, EntityRef};
 use crate::time::Span;
 
-const ECHO: Port = Port(1);
+const ECHO: Port = Port(0);
 const LATER: TimerName = TimerName(7);
 /// What a fired timer adds.
 pub(crate) const PLANNED: i64 = 1_000;

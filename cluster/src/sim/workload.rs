@@ -10,6 +10,7 @@ use crate::ids::{EntityRef, ShardId};
 use crate::placement::shard_map::ShardMap;
 use crate::shard::kind::Kinds;
 use crate::sim::client::{Finished, Wish};
+use crate::sim::port::Provider;
 use crate::time::Timestamp;
 
 /// What a client is to do.
@@ -28,6 +29,16 @@ pub trait Workload: Send {
     /// What its entities find in the catalogue of every node.
     fn catalogue(&self) -> Option<Catalogue> {
         None
+    }
+
+    /// Who answers what its entities ask of the world outside.
+    fn provider(&self) -> Option<Box<dyn Provider>> {
+        None
+    }
+
+    /// Whether a run ends before its entities' timers do, unless all machines sleep meanwhile.
+    fn has_long_timers(&self) -> bool {
+        false
     }
 
     /// The next operation.

@@ -4,7 +4,10 @@
 //! number of threads; the last line of stdout is one JSON object; a seed that failed is named with
 //! the command that repeats it.
 
+mod checkouts;
+mod journal;
 mod mutants;
+mod range;
 mod seeds;
 mod shop;
 
@@ -12,7 +15,7 @@ use std::io::Write;
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::process::ExitCode;
-use std::sync::{Arc, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use cluster::sim::coverage::Coverage;
 use cluster::sim::ledger::Ledger;
@@ -21,8 +24,9 @@ use cluster::sim::workload::Workload;
 use serde_json::{Map, Value, json};
 use storage::clock;
 
+use self::checkouts::Checkouts;
 use self::seeds::{Ended, Spent, run_all};
-use self::shop::{Counts, SharedCounts, Shop};
+use self::shop::Shop;
 use crate::failure::{Exit, Failure};
 
 /// From this many seeds on, everything that can happen must have happened.
@@ -58,9 +62,30 @@ pub fn run_command(request: &Request, out: &mut dyn Write) -> Result<ExitCode, F
     }
 }
 
+/// What came about in all runs, as each workload counts it.
+#[derive(Default)]
+struct Happened {
+    shop: shop::SharedCounts,
+    checkouts: checkouts::SharedCounts,
+}
+
+impl Happened {
+    /// Every count under its name.
+    fn named(&self) -> Vec<(&'static str, u64)> {
+        let (shop, checkouts) = (known(&self.shop), known(&self.checkouts));
+        shop.named().into_iter().chain(checkouts.named()).collect()
+    }
+}
+
+fn known<T: Copy>(counts: &Mutex<T>) -> T {
+    *counts.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// What clients do in every run.
-fn workloads(counts: &SharedCounts) -> Vec<Box<dyn Workload>> {
-    vec![Box::new(Ledger::default()), Box::new(Shop::new(Arc::clone(counts)))]
+fn workloads(happened: &Happened) -> Vec<Box<dyn Workload>> {
+    let shop = Shop::new(Arc::clone(&happened.shop));
+    let checkouts = Checkouts::new(Arc::clone(&happened.checkouts));
+    vec![Box::new(Ledger::default()), Box::new(shop), Box::new(checkouts)]
 }
 
 fn check(request: &Request, out: &mut dyn Write) -> Result<ExitCode, Failure> {
@@ -68,8 +93,8 @@ fn check(request: &Request, out: &mut dyn Write) -> Result<ExitCode, Failure> {
     let mut summary = Summary::default();
     let n_seeds = request.seeds.end - request.seeds.start;
     let mut told_at = clock::monotonic();
-    let counts = SharedCounts::default();
-    let run_one = |seed| run(seed, request.options, workloads(&counts), None);
+    let happened = Happened::default();
+    let run_one = |seed| run(seed, request.options, workloads(&happened), None);
     run_all(request.seeds.clone(), request.threads, run_one, &mut |seed, ended| {
         if let Err(failed) = &ended
             && summary.failed.len() < FAILED_TOLD_MAX
@@ -84,12 +109,8 @@ fn check(request: &Request, out: &mut dyn Write) -> Result<ExitCode, Failure> {
         }
         Ok(())
     })?;
-    summary.shop = known(&counts);
+    summary.workloads = happened.named();
     summary.finish(request, &spent, out)
-}
-
-fn known(counts: &SharedCounts) -> Counts {
-    *counts.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Runs one seed and prints what happens.
@@ -98,8 +119,8 @@ fn trace(request: &Request, out: &mut dyn Write) -> Result<ExitCode, Failure> {
     let seed = request.seeds.start;
     let (events_tx, events) = mpsc::sync_channel(1_024);
     let options = request.options;
-    let counts = SharedCounts::default();
-    let loads = workloads(&counts);
+    let happened = Happened::default();
+    let loads = workloads(&happened);
     let ended = std::thread::scope(|scope| {
         let watcher = Box::new(move |at: cluster::time::Timestamp, what: &str| {
             // Whoever read the events may have left.
@@ -117,7 +138,7 @@ fn trace(request: &Request, out: &mut dyn Write) -> Result<ExitCode, Failure> {
     }
     let mut summary = Summary::default();
     summary.take(seed, ended);
-    summary.shop = known(&counts);
+    summary.workloads = happened.named();
     summary.finish(request, &spent, out)
 }
 
@@ -144,7 +165,8 @@ struct Summary {
     virtual_micros: u64,
     trace_hash: u64,
     coverage: Coverage,
-    shop: Counts,
+    /// What the workloads count.
+    workloads: Vec<(&'static str, u64)>,
 }
 
 impl Summary {
@@ -173,7 +195,7 @@ impl Summary {
         spent: &Spent,
         out: &mut dyn Write,
     ) -> Result<ExitCode, Failure> {
-        let counts: Vec<_> = self.coverage.counts().chain(self.shop.named()).collect();
+        let counts: Vec<_> = self.coverage.counts().chain(self.workloads.iter().copied()).collect();
         let never = counts.iter().filter(|(_, count)| *count == 0).map(|(name, _)| *name);
         let missing: Vec<_> = match self.seeds >= SEEDS_FOR_COVERAGE {
             true => never.collect(),

@@ -28,8 +28,7 @@ mod finding {
     use serde_json::{Value, json};
 
     use super::super::seeds::{Spent, contained, run_all};
-    use super::super::shop::SharedCounts;
-    use super::super::{line, workloads};
+    use super::super::{Happened, line, workloads};
     use super::{Exit, ExitCode, Failure, Request, Write};
 
     /// A bug of what the shop is made of, or of what carries it.
@@ -42,7 +41,7 @@ mod finding {
     impl Planted {
         fn all() -> Vec<Self> {
             let fabric = FabricMutant::all().into_iter().map(Self::Fabric);
-            fabric.chain(ShopMutant::ALL.into_iter().map(Self::Shop)).collect()
+            fabric.chain(ShopMutant::ALL.iter().copied().map(Self::Shop)).collect()
         }
     }
 
@@ -113,7 +112,7 @@ mod finding {
         (1..).zip(request.seeds.clone()).find_map(|(n, seed)| {
             plant(Some(planted));
             let ended =
-                contained(|| run(seed, request.options, workloads(&SharedCounts::default()), None));
+                contained(|| run(seed, request.options, workloads(&Happened::default()), None));
             plant(None);
             match ended {
                 Err(Failed::Violation(why)) => Some((n, first_line(&why))),

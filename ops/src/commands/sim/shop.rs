@@ -8,8 +8,6 @@
 
 mod carts;
 mod counts;
-mod journal;
-mod range;
 mod skus;
 #[cfg(test)]
 mod tests;
@@ -30,6 +28,7 @@ use storage::sim_disk::SplitMix64;
 use self::carts::Carts;
 pub(super) use self::counts::Counts;
 use self::skus::Skus;
+use super::range;
 
 /// How long an outcome is remembered under its key, at least and at most.
 const KEY_SECS: (u64, u64) = (30, 150);

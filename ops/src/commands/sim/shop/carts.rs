@@ -21,9 +21,9 @@ use cluster::sim::workload::Operation;
 use cluster::time::Timestamp;
 use storage::sim_disk::SplitMix64;
 
+use super::super::journal::{Asked, Fate, Journal, Read, adds_up, count};
+use super::super::range;
 use super::counts::Counts;
-use super::journal::{Asked, Fate, Journal, Read, adds_up, count};
-use super::range;
 
 /// Carts in use at a time.
 const COUNTED: u64 = 8;

@@ -22,9 +22,9 @@ use cluster::time::{Span, Timestamp};
 use storage::sim_disk::SplitMix64;
 
 use self::ledgers::Ledgers;
+use super::super::journal::{Asked, Fate, Journal, Read, adds_up, count};
+use super::super::range;
 use super::counts::Counts;
-use super::journal::{Asked, Fate, Journal, Read, adds_up, count};
-use super::range;
 
 /// Products whose stock is never restated.
 const COUNTED: u64 = 3;

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use actors::domain::cart::{Lookup, Rejection, Status, View};
 
-use super::super::journal::{Asked, How, Read};
-use super::super::range;
+use super::super::super::journal::{Asked, How, Read};
+use super::super::super::range;
 use super::{Carts, Contents, Deed, contents, id};
 
 impl Carts {

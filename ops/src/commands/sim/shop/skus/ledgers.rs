@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use actors::domain::sku::{Cause, LedgerEntry};
 use actors::{Delta, Units};
 
-use super::super::journal::{Fate, Journal};
+use super::super::super::journal::{Fate, Journal};
 use super::{Deed, claim_of};
 
 /// Of a stock's ledger; with fewer entries it is the whole story.

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use actors::domain::sku::Rejection;
 use cluster::time::Timestamp;
 
+use super::super::super::journal::{Fate, How, Read};
 use super::super::counts::Counts;
-use super::super::journal::{Fate, How, Read};
 use super::{Deed, Final, Skus, claim_of};
 
 /// What became of one reservation, as far as anybody was told.

@@ -1,0 +1,171 @@
+//! The workload of whole checkouts: carts are filled and become orders, which take their pieces
+//! from stocks and their money from a provider, are cancelled, shipped, sent back and refunded.
+//!
+//! **Invariants:** what is judged is what clients were told, what they are shown at rest, and what
+//! the provider has in its books.
+
+mod carts;
+mod counts;
+mod judge;
+mod names;
+mod orders;
+mod payments;
+mod provider;
+mod shoppers;
+mod stocks;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use actors::{Cart, Order, OrderNumbers, Payment, Sku};
+use cluster::entity::Catalogue;
+use cluster::fabric::OutcomeKey;
+use cluster::ids::ShardId;
+use cluster::placement::shard_map::ShardMap;
+use cluster::shard::kind::Kinds;
+use cluster::sim::client::Finished;
+use cluster::sim::port::Provider;
+use cluster::sim::workload::{Operation, Workload};
+use cluster::time::{Span, Timestamp};
+use storage::sim_disk::SplitMix64;
+
+use self::carts::Carts;
+pub(super) use self::counts::Counts;
+use self::orders::Orders;
+use self::payments::Payments;
+use self::provider::SharedBooks;
+use self::shoppers::{Next, Shoppers};
+use self::stocks::{Deed as StockDeed, Stocks};
+use super::range;
+
+/// How long an outcome is remembered under its key, at least and at most.
+const KEY_SECS: (u64, u64) = (30, 150);
+/// One request in so many is a repeat, is the provider's, or is about a stock.
+const REPEAT_ONE_IN: u64 = 10;
+const NOTICE_ONE_IN: u64 = 8;
+const STOCK_ONE_IN: u64 = 10;
+
+/// What came about in all checkouts that were judged so far.
+pub(super) type SharedCounts = Arc<Mutex<Counts>>;
+
+#[derive(Default)]
+pub(super) struct Checkouts {
+    shoppers: Shoppers,
+    carts: Carts,
+    orders: Orders,
+    stocks: Stocks,
+    payments: Payments,
+    books: SharedBooks,
+    counts: SharedCounts,
+}
+
+impl Checkouts {
+    pub(super) fn new(counts: SharedCounts) -> Self {
+        Self { counts, ..Self::default() }
+    }
+
+    fn draw_repeat(
+        &mut self,
+        op: u64,
+        now: Timestamp,
+        random: &mut SplitMix64,
+    ) -> Option<Operation> {
+        if random.one_in(2) {
+            self.carts.repeat(op, now, random)
+        } else {
+            self.orders.repeat(op, now, random)
+        }
+    }
+}
+
+impl Workload for Checkouts {
+    fn kinds(&self, kinds: Kinds) -> Kinds {
+        let kinds = kinds.with::<Cart>().with::<Sku>().with::<Order>();
+        kinds.with::<OrderNumbers>().with::<Payment>()
+    }
+
+    fn catalogue(&self) -> Option<Catalogue> {
+        range::catalogue()
+    }
+
+    fn provider(&self) -> Option<Box<dyn Provider>> {
+        Some(Box::new(self.books.clone()))
+    }
+
+    /// Orders wait for their payment for a quarter of an hour.
+    fn has_long_timers(&self) -> bool {
+        true
+    }
+
+    fn draw(&mut self, op: u64, now: Timestamp, random: &mut SplitMix64) -> Operation {
+        let (shortest, longest) = KEY_SECS;
+        let secs = shortest + random.below(longest - shortest);
+        let not_after = now.plus(Span::from_secs(secs));
+        let scope = u128::from(op).to_be_bytes();
+        let key = OutcomeKey { scope, request: scope, not_after };
+        let key = (!random.one_in(3)).then_some(key);
+        if random.one_in(NOTICE_ONE_IN)
+            && let Some(notice) = self.books.open().draw_notice(now, random)
+        {
+            return self.payments.notify(op, &notice);
+        }
+        if random.one_in(REPEAT_ONE_IN)
+            && let Some(repeat) = self.draw_repeat(op, now, random)
+        {
+            return repeat;
+        }
+        if random.one_in(STOCK_ONE_IN) {
+            return self.stocks.draw(op, key, random);
+        }
+        match self.shoppers.draw(&self.carts, &mut self.orders, random) {
+            Next::Cart { cart, deed } => self.carts.write(op, cart, deed, key),
+            Next::Again { cart, deed } => self.carts.write(op, cart, deed, None),
+            Next::Order { order, deed } => self.orders.ask(op, order, deed, key, random),
+        }
+    }
+
+    /// Other workloads have one.
+    fn probe(&mut self, _: u64, _: ShardId, _: ShardMap) -> Option<Operation> {
+        None
+    }
+
+    fn audits(&mut self, first: u64) -> Vec<Operation> {
+        let mut ops = first..;
+        let mut audits = Vec::new();
+        for (cart, op) in self.shoppers.carts().zip(&mut ops) {
+            audits.push(self.carts.audit(op, cart));
+        }
+        for (order, cart) in self.orders.all().collect::<Vec<_>>() {
+            let (Some(one), Some(other)) = (ops.next(), ops.next()) else { break };
+            audits.push(self.orders.audit(one, order));
+            audits.push(self.payments.audit(other, order, cart));
+        }
+        for product in range::ORDERED {
+            let (Some(one), Some(other)) = (ops.next(), ops.next()) else { break };
+            audits.push(self.stocks.audits(one, product, StockDeed::Look));
+            audits.push(self.stocks.audits(other, product, StockDeed::LookAtReservations));
+        }
+        audits
+    }
+
+    fn finish(&mut self, finished: Finished) -> Result<(), String> {
+        let op = finished.op;
+        if self.payments.has(op) {
+            self.payments.finish(&finished)
+        } else if self.carts.journal.has(op) {
+            self.carts.finish(finished)
+        } else if self.orders.journal.has(op) {
+            self.orders.finish(finished)
+        } else {
+            self.stocks.finish(finished)
+        }
+    }
+
+    fn judge(&self) -> Result<(), String> {
+        let found = self.found()?;
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        *counts = counts.plus(found);
+        Ok(())
+    }
+}

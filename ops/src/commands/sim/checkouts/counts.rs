@@ -1,0 +1,49 @@
+//! What came about in simulated checkouts: one in which nothing happened proves nothing.
+
+macro_rules! counts {
+    ($($(#[$doc:meta])* $count:ident as $name:literal),* $(,)?) => {
+        /// How often each thing happened that checkouts are simulated for.
+        #[derive(Clone, Copy, Debug, Default)]
+        pub(in super::super) struct Counts {
+            $($(#[$doc])* pub(super) $count: u64,)*
+        }
+
+        impl Counts {
+            /// Every count under its name.
+            pub(in super::super) fn named(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                [$(($name, self.$count)),*].into_iter()
+            }
+
+            pub(super) fn plus(self, other: Self) -> Self {
+                Self { $($count: self.$count + other.$count),* }
+            }
+        }
+    };
+}
+
+counts! {
+    /// Requests that were answered again under their key.
+    repeats as "orders_repeats",
+    /// Writes whose outcome no client knows.
+    unknown as "orders_unknown",
+    confirmed as "orders_confirmed",
+    /// Of which less was bought than asked for.
+    shortened as "orders_shortened",
+    out_of_stock as "orders_out_of_stock",
+    stock_silent as "orders_stock_silent",
+    declined as "orders_declined",
+    payment_silent as "orders_payment_silent",
+    capture_failed as "orders_capture_failed",
+    cancelled_in_time as "orders_cancelled_in_time",
+    cancelled as "orders_cancelled",
+    shipments as "orders_shipments",
+    returns as "orders_returns",
+    refunds as "orders_refunds",
+    refunds_failed as "orders_refunds_failed",
+    /// Carts that were checked out again after an order came to nothing.
+    second_tries as "orders_second_tries",
+    /// Operations whose first attempt had no answer.
+    provider_doubts as "orders_provider_doubts",
+    /// Notices that came before any answer.
+    notices_first as "orders_notices_first",
+}

@@ -1,0 +1,290 @@
+//! Holds orders, carts, stocks, payments and the provider's books against each other, at rest.
+//!
+//! **Invariants** that are judged: every checkout has ended, as was told; a cart becomes one order
+//! at most; what orders took is what left the stocks; each payment has one account, of the same
+//! money; what was acknowledged is there, what was refused is not.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use actors::domain::cart::{Rejection as CartRejection, Status as CartStatus};
+use actors::domain::order::{
+    CaptureTime, Failure, RefundState, Rejection as OrderRejection, Status, StockStatus, View,
+};
+use actors::domain::sku::Rejection as SkuRejection;
+use actors::{Cart, Order, Sku};
+use cluster::entity::{Entity, Wire};
+
+use super::super::journal::{Fate, count};
+use super::super::range;
+use super::carts::capture_of;
+use super::counts::Counts;
+use super::orders::{Deed, refund_id};
+use super::provider::Books;
+use super::{Checkouts, names};
+
+type Finals = BTreeMap<u64, Box<View>>;
+
+impl Checkouts {
+    pub(super) fn found(&self) -> Result<Counts, String> {
+        let orders = self.orders.finals()?;
+        let books = self.books.open();
+        if let Some(why) = books.fault() {
+            return Err(why);
+        }
+        self.check_existence(&orders)?;
+        self.check_carts(&orders)?;
+        let mut counts = self.check_journals()?;
+        for (order, view) in &orders {
+            counts = counts.plus(ended(*order, view)?);
+            self.check_money(*order, view, &books)?;
+        }
+        self.check_accounts(&orders, &books)?;
+        self.check_deeds(&orders)?;
+        self.stocks.check(&taken(&orders))?;
+        let carts: Vec<_> = orders.keys().map(|order| self.orders.cart_of(*order)).collect();
+        let once: BTreeSet<_> = carts.iter().collect();
+        counts.second_tries = count(carts.iter()) - count(once.iter());
+        counts.provider_doubts = books.doubts();
+        counts.notices_first = self.payments.notices_first;
+        Ok(counts)
+    }
+
+    fn check_journals(&self) -> Result<Counts, String> {
+        let carts = self.carts.journal.check_repeats(|why| {
+            CartRejection::from_bytes(why).is_ok_and(|why| Cart::is_momentary(&why))
+        })?;
+        let orders = self.orders.journal.check_repeats(|why| {
+            OrderRejection::from_bytes(why).is_ok_and(|why| Order::is_momentary(&why))
+        })?;
+        let stocks = self.stocks.journal.check_repeats(|why| {
+            SkuRejection::from_bytes(why).is_ok_and(|why| Sku::is_momentary(&why))
+        })?;
+        let unknown = |fates: BTreeMap<u64, Fate>| {
+            count(fates.into_values().filter(|fate| *fate == Fate::Unknown))
+        };
+        let repeats = carts + orders + stocks;
+        let unknown = unknown(self.carts.journal.fates()) + unknown(self.orders.journal.fates());
+        Ok(Counts { repeats, unknown, ..Counts::default() })
+    }
+
+    /// An order is there if its checkout was acknowledged, and is not if that was refused.
+    fn check_existence(&self, orders: &Finals) -> Result<(), String> {
+        let fates = self.carts.fates_of_orders();
+        for (order, _) in self.orders.all() {
+            let right = match fates.get(&order) {
+                Some(Fate::Done) => orders.contains_key(&order),
+                Some(Fate::Unknown) => true,
+                Some(Fate::Refused) | None => !orders.contains_key(&order),
+            };
+            if !right {
+                let fate = fates.get(&order);
+                return Err(format!("order {order} was {fate:?} and is {:?}", orders.get(&order)));
+            }
+        }
+        let numbers: BTreeSet<_> = orders.values().filter_map(|view| view.number).collect();
+        if numbers.len() == orders.len() {
+            return Ok(());
+        }
+        Err(format!("{} orders have {} numbers", orders.len(), numbers.len()))
+    }
+
+    /// A cart is what its orders made of it.
+    fn check_carts(&self, orders: &Finals) -> Result<(), String> {
+        for (cart, view) in self.carts.finals()? {
+            let of_cart = orders.iter().filter(|(order, _)| self.orders.cart_of(**order) == cart);
+            let bought: Vec<_> = of_cart.filter(|(_, order)| is_bought(order)).collect();
+            let right = match (bought.as_slice(), view.status) {
+                ([], CartStatus::Open) => true,
+                ([(order, bought)], CartStatus::Ordered { order: id }) => {
+                    let lines =
+                        bought.lines.iter().map(|line| (&line.line.sku, line.line.quantity));
+                    id == names::order(**order, cart)
+                        && lines.eq(view.lines.iter().map(|line| (&line.sku, line.quantity)))
+                }
+                (_, _) => false,
+            };
+            if !right {
+                return Err(format!("cart {cart} is {view:?}, and was bought as {bought:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The order, its payment and the account have the same money.
+    fn check_money(&self, order: u64, view: &View, books: &Books) -> Result<(), String> {
+        let account = books.account(view.payment);
+        let payment = self.payments.finals()?.get(&view.payment);
+        let paid = payment.map_or((0, 0), |it| (it.captured.minor, it.refunded.minor));
+        let told = (view.captured.minor, view.refunded.minor);
+        let is_same = told == (account.captured, account.refunded) && told == paid;
+        let is_done = payment.is_none_or(|payment| payment.under_way.is_none());
+        let grand = view.totals.grand.minor;
+        let right = match capture_of(order) {
+            CaptureTime::AtOnce if is_still_bought(view) => {
+                (account.held, account.captured) == (0, grand)
+            }
+            CaptureTime::OnFulfilment if is_still_bought(view) => {
+                let is_due = !view.shipments.is_empty();
+                account.held + account.captured == grand && (is_due || account.captured == 0)
+            }
+            CaptureTime::AtOnce | CaptureTime::OnFulfilment => {
+                account.held == 0 && account.captured == account.refunded
+            }
+        };
+        let is_in_time = !(is_bought(view) && books.is_stuck(view.payment));
+        if is_same && is_done && right && is_in_time {
+            return Ok(());
+        }
+        Err(format!("the provider has {account:?} of order {order} {view:?} with {payment:?}"))
+    }
+
+    /// No account is of no order.
+    fn check_accounts(&self, orders: &Finals, books: &Books) -> Result<(), String> {
+        let payments: BTreeSet<_> = orders.values().map(|view| view.payment).collect();
+        match books.accounts().find(|payment| !payments.contains(payment)) {
+            Some(payment) => Err(format!("the provider has {payment} for nobody")),
+            None => Ok(()),
+        }
+    }
+
+    /// What was acknowledged is there; what is there was asked for.
+    fn check_deeds(&self, orders: &Finals) -> Result<(), String> {
+        let fates = self.orders.journal.fates();
+        let mut asked_for: BTreeMap<(u64, Part), Fate> = BTreeMap::new();
+        for (op, asked) in self.orders.journal.iter() {
+            let (Some(part), Some(fate)) = (part_of(asked.deed), fates.get(&op)) else { continue };
+            let known = asked_for.entry((asked.entity, part)).or_insert(*fate);
+            *known = (*known).max(*fate);
+        }
+        for ((order, part), fate) in &asked_for {
+            let is_there = orders.get(order).is_some_and(|view| has(*order, view, *part));
+            // A cancellation and an order that came to nothing by itself look alike.
+            let may_be_there = *fate > Fate::Refused || *part == Part::Cancellation;
+            if (*fate == Fate::Done && !is_there) || (is_there && !may_be_there) {
+                let view = orders.get(order);
+                return Err(format!("{part:?} of order {order} was {fate:?}: {view:?}"));
+            }
+        }
+        for (order, view) in orders {
+            let n_asked = |part: fn(u16) -> Part| {
+                (1..=u16::MAX).take_while(|n| asked_for.contains_key(&(*order, part(*n)))).count()
+            };
+            if view.shipments.len() > n_asked(Part::Shipment)
+                || view.returns.len() > n_asked(Part::Return)
+                || view.refunds.len() > n_asked(Part::Refund)
+            {
+                return Err(format!("nobody asked for parts of order {order}: {view:?}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a deed leaves in an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
+    Cancellation,
+    Shipment(u16),
+    Delivery(u16),
+    Return(u16),
+    Receipt(u16),
+    Refund(u16),
+}
+
+fn part_of(deed: Deed) -> Option<Part> {
+    match deed {
+        Deed::Look => None,
+        Deed::Cancel => Some(Part::Cancellation),
+        Deed::Fulfil { number, .. } => Some(Part::Shipment(number)),
+        Deed::Deliver { number } => Some(Part::Delivery(number)),
+        Deed::AskReturn { number, .. } => Some(Part::Return(number)),
+        Deed::Receive { number } => Some(Part::Receipt(number)),
+        Deed::Refund { number, .. } => Some(Part::Refund(number)),
+    }
+}
+
+fn has(order: u64, view: &View, part: Part) -> bool {
+    let shipment = |n| view.shipments.iter().find(|known| known.number == n);
+    let returned = |n| view.returns.iter().find(|known| known.number == n);
+    match part {
+        Part::Cancellation => !is_still_bought(view),
+        Part::Shipment(n) => shipment(n).is_some(),
+        Part::Delivery(n) => shipment(n).is_some_and(|known| known.delivered_at.is_some()),
+        Part::Return(n) => returned(n).is_some(),
+        Part::Receipt(n) => returned(n).is_some_and(|known| known.received_at.is_some()),
+        Part::Refund(n) => view.refunds.iter().any(|known| known.id == refund_id(order, n)),
+    }
+}
+
+/// Whether its checkout ended well, whatever became of it since.
+fn is_bought(view: &View) -> bool {
+    view.settlement.as_ref().is_some_and(|settlement| settlement.failure.is_none())
+}
+
+fn is_still_bought(view: &View) -> bool {
+    match view.status {
+        Status::Confirmed
+        | Status::Processing
+        | Status::Shipped
+        | Status::Delivered
+        | Status::Returned => true,
+        Status::Pending | Status::Cancelling | Status::Cancelled | Status::Failed => false,
+    }
+}
+
+/// An order at its end, and what came about in it.
+fn ended(order: u64, view: &View) -> Result<Counts, String> {
+    let Some(settlement) = &view.settlement else {
+        return Err(format!("order {order} does not end: {view:?}"));
+    };
+    let stock = |line: StockStatus| match line {
+        StockStatus::Sold => is_still_bought(view),
+        StockStatus::Released => !is_still_bought(view),
+        StockStatus::Refused => true,
+        StockStatus::Asked | StockStatus::Reserved => false,
+    };
+    let is_cancelled = view.status == Status::Cancelled;
+    let is_over = is_still_bought(view) || is_cancelled || view.status == Status::Failed;
+    let is_asked = view.refunds.iter().any(|refund| refund.state == RefundState::Asked);
+    let is_told = is_bought(view) == (is_still_bought(view) || is_cancelled);
+    if !is_over || !is_told || is_asked || !view.lines.iter().all(|line| stock(line.stock)) {
+        return Err(format!("order {order} stays {view:?}"));
+    }
+    let mut counts = Counts::default();
+    let happened = match &settlement.failure {
+        None if is_cancelled => &mut counts.cancelled,
+        None => &mut counts.confirmed,
+        Some(Failure::OutOfStock) => &mut counts.out_of_stock,
+        Some(Failure::StockSilent) => &mut counts.stock_silent,
+        Some(Failure::Declined { .. }) => &mut counts.declined,
+        Some(Failure::PaymentSilent) => &mut counts.payment_silent,
+        Some(Failure::CaptureFailed) => &mut counts.capture_failed,
+        Some(Failure::CancelledInTime) => &mut counts.cancelled_in_time,
+    };
+    *happened += 1;
+    counts.shortened = u64::from(settlement.failure.is_none() && !settlement.dropped.is_empty());
+    counts.shipments = count(view.shipments.iter());
+    counts.returns = count(view.returns.iter().filter(|known| known.received_at.is_some()));
+    let refunds = |state| count(view.refunds.iter().filter(|known| known.state == state));
+    counts.refunds = refunds(RefundState::Done);
+    counts.refunds_failed = refunds(RefundState::Failed);
+    Ok(counts)
+}
+
+/// Pieces of each product that orders have in the end.
+fn taken(orders: &Finals) -> BTreeMap<u64, i64> {
+    let mut taken = BTreeMap::new();
+    for view in orders.values().filter(|view| is_still_bought(view)) {
+        for line in view.lines.iter().filter(|line| line.stock == StockStatus::Sold) {
+            let product = range::number(&line.line.sku).unwrap_or(0);
+            *taken.entry(product).or_insert(0) += i64::from(line.line.quantity.get());
+        }
+        for (sku, quantity) in
+            view.returns.iter().filter(|it| it.received_at.is_some()).flat_map(|it| &it.items)
+        {
+            let product = range::number(sku).unwrap_or(0);
+            *taken.entry(product).or_insert(0) -= i64::from(quantity.get());
+        }
+    }
+    taken
+}

@@ -1,0 +1,300 @@
+//! Orders, as their shoppers and the shop see them and what these want of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use actors::domain::names::Label;
+use actors::domain::order::{
+    Command, Lookup, Query, RefundState, Rejection, ReturnNumber, Settlement, ShipmentNumber, Side,
+    StockStatus, View,
+};
+use actors::{Currency, Money, Order, Quantity, RefundId, SkuCode};
+use cluster::entity::Wire;
+use cluster::fabric::OutcomeKey;
+use cluster::shard::io::Freshness;
+use cluster::sim::client::Finished;
+use cluster::sim::workload::Operation;
+use cluster::time::Timestamp;
+use storage::sim_disk::SplitMix64;
+
+use super::super::journal::{Asked, Journal, Read};
+use super::super::range;
+use super::names;
+
+/// Shipments, returns and refunds of an order that anybody asks for.
+const PARTS_MAX: u16 = 5;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Deed {
+    Look,
+    Cancel,
+    /// One piece of a product, which follows from the number of the shipment.
+    Fulfil {
+        number: u16,
+        product: u64,
+    },
+    Deliver {
+        number: u16,
+    },
+    AskReturn {
+        number: u16,
+        product: u64,
+    },
+    Receive {
+        number: u16,
+    },
+    Refund {
+        number: u16,
+        minor: i64,
+    },
+}
+
+#[derive(Default)]
+pub(super) struct Orders {
+    pub(super) journal: Journal<Deed>,
+    /// The cart of each order.
+    carts: Vec<u64>,
+    /// The newest that anybody saw of each.
+    latest: BTreeMap<u64, (u64, Box<View>)>,
+    /// Everything that was seen, by order and sequence.
+    seen: BTreeMap<(u64, u64), Option<Box<View>>>,
+    /// What was told of the end of each checkout.
+    told: BTreeMap<u64, Settlement>,
+    audits: BTreeSet<u64>,
+}
+
+/// Pieces of products, one after the other.
+fn pieces(view: &View) -> impl Iterator<Item = u64> {
+    let bought = view.lines.iter().filter(|line| line.stock != StockStatus::Refused);
+    bought.flat_map(|line| {
+        let count = usize::try_from(line.line.quantity.get()).unwrap_or(0);
+        std::iter::repeat_n(range::number(&line.line.sku).unwrap_or(0), count)
+    })
+}
+
+pub(super) fn refund_id(order: u64, number: u16) -> RefundId {
+    RefundId::from_bytes((u128::from(order) << 16 | u128::from(number)).to_be_bytes())
+}
+
+impl Orders {
+    pub(super) fn add(&mut self, cart: u64) -> u64 {
+        self.carts.push(cart);
+        u64::try_from(self.carts.len() - 1).unwrap_or(u64::MAX)
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = (u64, u64)> {
+        (0..).zip(self.carts.iter().copied())
+    }
+
+    pub(super) fn cart_of(&self, order: u64) -> u64 {
+        let nth = usize::try_from(order).unwrap_or(usize::MAX);
+        self.carts.get(nth).copied().unwrap_or(u64::MAX)
+    }
+
+    pub(super) fn latest(&self, order: u64) -> Option<&View> {
+        self.latest.get(&order).map(|(_, view)| view.as_ref())
+    }
+
+    /// What is wanted next of an order that was bought.
+    pub(super) fn draw_after_sale(view: &View, order: u64, random: &mut SplitMix64) -> Deed {
+        let next = |known: usize| u16::try_from(known + 1).unwrap_or(u16::MAX).min(PARTS_MAX);
+        let piece = |number: u16| {
+            let nth = pieces(view).nth(usize::from(number) - 1);
+            nth.or_else(|| pieces(view).last()).unwrap_or(0)
+        };
+        let number = next(view.shipments.len());
+        let awaited = view.returns.iter().find(|known| known.received_at.is_none());
+        match (random.below(12), awaited) {
+            (0..3, _) => Deed::Fulfil { number, product: piece(number) },
+            (3, _) => Deed::Deliver { number: number - 1 },
+            (4..6, Some(known)) => Deed::Receive { number: known.number },
+            (4..6, None) => {
+                let number = next(view.returns.len());
+                Deed::AskReturn { number, product: piece(number) }
+            }
+            (6, _) => Deed::Receive { number: next(view.returns.len()) - 1 },
+            (7..9, _) => {
+                let number = next(view.refunds.len());
+                // Of three, one is too many.
+                let minor = view.totals.grand.minor / 2 + i64::from(number % 2);
+                Deed::Refund { number, minor: minor + i64::from(order.is_multiple_of(5)) }
+            }
+            (9, _) => Deed::Cancel,
+            (_, _) => Deed::Look,
+        }
+    }
+
+    pub(super) fn ask(
+        &mut self,
+        op: u64,
+        order: u64,
+        deed: Deed,
+        key: Option<OutcomeKey>,
+        random: &mut SplitMix64,
+    ) -> Operation {
+        let cart = self.cart_of(order);
+        let asked = if deed == Deed::Look {
+            let latest = random.one_in(2);
+            let freshness = if latest { Freshness::Latest } else { Freshness::Position };
+            self.journal.read(op, order, deed, freshness)
+        } else {
+            self.journal.write(op, order, deed, key)
+        };
+        operation(cart, asked)
+    }
+
+    pub(super) fn repeat(
+        &mut self,
+        op: u64,
+        now: Timestamp,
+        random: &mut SplitMix64,
+    ) -> Option<Operation> {
+        let (_, asked) = self.journal.draw_repeat(op, now, random)?;
+        let asked = asked.clone();
+        Some(operation(self.cart_of(asked.entity), &asked))
+    }
+
+    pub(super) fn audit(&mut self, op: u64, order: u64) -> Operation {
+        self.audits.insert(op);
+        let cart = self.cart_of(order);
+        operation(cart, self.journal.read(op, order, Deed::Look, Freshness::Latest))
+    }
+
+    pub(super) fn finish(&mut self, finished: Finished) -> Result<(), String> {
+        let op = finished.op;
+        let asked = self.journal.finish(finished)?.clone();
+        let order = asked.entity;
+        let wrong = |what: String| format!("operation {op} {asked:?}: {what}");
+        if let Some((rejection, _)) = asked.rejected() {
+            let why = Rejection::read(rejection)?;
+            let may = may_be_refused(asked.deed, &why);
+            return if may { Ok(()) } else { Err(wrong(format!("got {why:?}"))) };
+        }
+        let Some((reply, seq)) = asked.accepted().or_else(|| asked.viewed()) else {
+            return Ok(());
+        };
+        let Lookup(view) = Lookup::read(reply)?;
+        if let Some(view) = &view {
+            self.check_view(order, view).map_err(wrong)?;
+        }
+        match self.seen.get(&(order, seq)) {
+            Some(before) if *before != view => {
+                return Err(wrong(format!("saw {view:?} at {seq} instead of {before:?}")));
+            }
+            Some(_) => {}
+            None => drop(self.seen.insert((order, seq), view.clone())),
+        }
+        if let Some(view) = view
+            && self.latest.get(&order).is_none_or(|(known, _)| *known <= seq)
+        {
+            self.latest.insert(order, (seq, view));
+        }
+        Ok(())
+    }
+
+    /// Prices are those of the range, parts no more than wholes, and what was told stays so.
+    fn check_view(&mut self, order: u64, view: &View) -> Result<(), String> {
+        let is_itself = view.id == names::order(order, self.cart_of(order))
+            && view.payment == names::payment(order, self.cart_of(order));
+        let mut right =
+            is_itself && view.lines.is_sorted_by(|one, next| one.line.sku < next.line.sku);
+        let (mut all, mut bought) = (0, 0);
+        for line in &view.lines {
+            let price = range::number(&line.line.sku).map(range::price);
+            let total = price.unwrap_or(0) * i64::from(line.line.quantity.get());
+            right &= price == Some(line.line.unit_price.minor)
+                && line.line.line_total.minor == total
+                && line.shipped <= line.line.quantity.get()
+                && line.returned <= line.shipped;
+            all += total;
+            bought += if line.stock == StockStatus::Refused { 0 } else { total };
+        }
+        let refunding: i64 = view
+            .refunds
+            .iter()
+            .map(|refund| match refund.state {
+                RefundState::Failed => 0,
+                RefundState::Asked | RefundState::Done => refund.amount.minor,
+            })
+            .sum();
+        right &= view.refunded.minor <= view.captured.minor
+            && refunding <= view.captured.minor
+            && [0, view.totals.grand.minor].contains(&view.captured.minor);
+        let grand = view.totals.grand.minor;
+        right &= view.totals.items.minor == grand && (grand == all || grand == bought);
+        if let Some(settlement) = &view.settlement {
+            right &= settlement.failure.is_some() || settlement.totals.grand.minor == bought;
+            let told = self.told.entry(order).or_insert_with(|| settlement.clone());
+            right &= told == settlement;
+        }
+        if right { Ok(()) } else { Err(format!("order {order} is {view:?}")) }
+    }
+
+    /// Every order there is, at rest.
+    pub(super) fn finals(&self) -> Result<BTreeMap<u64, Box<View>>, String> {
+        let mut finals = BTreeMap::new();
+        for op in &self.audits {
+            let asked = self.journal.get(*op).ok_or("an audit nobody began")?;
+            let (view, _) = asked.viewed().ok_or_else(|| format!("audit {op} has no answer"))?;
+            if let Lookup(Some(view)) = Lookup::read(view)? {
+                finals.insert(asked.entity, view);
+            }
+        }
+        Ok(finals)
+    }
+}
+
+fn operation(cart: u64, asked: &Asked<Deed>) -> Operation {
+    let order = asked.entity;
+    let entity = Order::address(names::order(order, cart));
+    let label = |text: &str| {
+        let label = Label::try_from(text.to_owned());
+        label.unwrap_or_else(|_| unreachable!("a plain word"))
+    };
+    let one = |product| -> Vec<(SkuCode, Quantity)> {
+        Quantity::try_from(1).map_or(vec![], |one| vec![(range::code(product), one)])
+    };
+    let command = match asked.deed {
+        Deed::Look => return Operation { entity, wish: asked.wish(Query::Order.to_bytes()) },
+        Deed::Cancel => Command::Cancel { by: Side::Shopper, reason: label("changed mind") },
+        Deed::Fulfil { number, product } => {
+            let (carrier, tracking) = (label("Post"), label("1Z"));
+            let (shipment, items) = (ShipmentNumber(number), one(product));
+            Command::Fulfil { shipment, items, carrier, tracking }
+        }
+        Deed::Deliver { number } => Command::Deliver { shipment: ShipmentNumber(number) },
+        Deed::AskReturn { number, product } => {
+            let (number, items) = (ReturnNumber(number), one(product));
+            Command::AskReturn { number, items, reason: label("too small") }
+        }
+        Deed::Receive { number } => Command::ReceiveReturn { number: ReturnNumber(number) },
+        Deed::Refund { number, minor } => {
+            let (refund, amount) =
+                (refund_id(order, number), Money { minor, currency: Currency::EURO });
+            Command::Refund { refund, amount, reason: label("broken") }
+        }
+    };
+    Operation { entity, wish: asked.wish(command.to_bytes()) }
+}
+
+/// Whether there is a reason for which an order refuses such a deed.
+fn may_be_refused(deed: Deed, why: &Rejection) -> bool {
+    use Rejection as R;
+    match why {
+        R::NotFound | R::Over => true,
+        R::AlreadyShipped => deed == Deed::Cancel,
+        R::NotConfirmed => deed != Deed::Cancel,
+        R::TooMany { .. } | R::NumberOutOfOrder { .. } => {
+            matches!(deed, Deed::Fulfil { .. } | Deed::AskReturn { .. })
+        }
+        R::ShipmentNotFound { .. } => matches!(deed, Deed::Deliver { .. }),
+        R::ReturnNotFound { .. } => matches!(deed, Deed::Receive { .. }),
+        R::RefundTooLarge { .. } | R::NotPositive => matches!(deed, Deed::Refund { .. }),
+        R::AlreadyExists
+        | R::LineNotFound { .. }
+        | R::NothingNamed
+        | R::NumberDiffers { .. }
+        | R::RefundDiffers
+        | R::OtherCurrency { .. }
+        | R::TooManyEntries => false,
+    }
+}

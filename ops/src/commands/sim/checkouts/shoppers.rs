@@ -1,0 +1,111 @@
+//! Who checks out, and what each of them does next.
+//!
+//! **Invariants:** a shopper acts on what was seen by anybody; nothing is known of the rest.
+
+use std::ops::Range;
+
+use actors::domain::order::View;
+use storage::sim_disk::SplitMix64;
+
+use super::carts::{Carts, Deed as CartDeed};
+use super::orders::{Deed as OrderDeed, Orders};
+
+const SHOPPERS: usize = 10;
+
+#[derive(Clone, Copy)]
+struct Shopper {
+    cart: u64,
+    order: Option<u64>,
+}
+
+pub(super) struct Shoppers {
+    all: [Shopper; SHOPPERS],
+    next_cart: u64,
+}
+
+impl Default for Shoppers {
+    fn default() -> Self {
+        let mut next_cart = 0;
+        let all = [(); SHOPPERS].map(|()| {
+            next_cart += 1;
+            Shopper { cart: next_cart - 1, order: None }
+        });
+        Self { all, next_cart }
+    }
+}
+
+/// What is asked for.
+pub(super) enum Next {
+    Cart {
+        cart: u64,
+        deed: CartDeed,
+    },
+    /// Whatever the key was, it is forgotten.
+    Again {
+        cart: u64,
+        deed: CartDeed,
+    },
+    Order {
+        order: u64,
+        deed: OrderDeed,
+    },
+}
+
+impl Shoppers {
+    /// Every cart that was ever in use.
+    pub(super) fn carts(&self) -> Range<u64> {
+        0..self.next_cart
+    }
+
+    pub(super) fn draw(
+        &mut self,
+        carts: &Carts,
+        orders: &mut Orders,
+        random: &mut SplitMix64,
+    ) -> Next {
+        let nth = usize::try_from(random.below(10)).unwrap_or(0) % SHOPPERS;
+        let Some(shopper) = self.all.get_mut(nth) else { unreachable!("one of those there are") };
+        if let Some(deed) = carts.next_step(shopper.cart, random) {
+            return Next::Cart { cart: shopper.cart, deed };
+        }
+        let Some(order) = shopper.order else { return shopper.check_out(orders) };
+        let (cart, seen) = (shopper.cart, orders.latest(order));
+        let again = Next::Again { cart, deed: CartDeed::CheckOut { order } };
+        let look = Next::Order { order, deed: OrderDeed::Look };
+        let is_over = |view: &View| {
+            view.settlement.as_ref().is_some_and(|settlement| settlement.failure.is_some())
+        };
+        match (seen, random.below(24)) {
+            // Perhaps it is not there: its checkout has had no answer.
+            (None, 0..3) => again,
+            (None, 3..5) => shopper.check_out(orders),
+            (None, 5) => Next::Order { order, deed: OrderDeed::Cancel },
+            (Some(view), 0..2) if view.settlement.is_none() => {
+                Next::Order { order, deed: OrderDeed::Cancel }
+            }
+            (Some(view), 2..4) if view.settlement.is_none() => shopper.check_out(orders),
+            (Some(view), 5) if view.settlement.is_none() => again,
+            (Some(view), 0..8) if is_over(view) => shopper.check_out(orders),
+            (Some(view), 8..11) if is_over(view) => again,
+            // The order is left to itself.
+            (Some(_), 20..24) | (None, 23) => {
+                *shopper = Shopper { cart: self.next_cart, order: None };
+                self.next_cart += 1;
+                Next::Cart { cart: shopper.cart, deed: CartDeed::Create }
+            }
+            (Some(view), _) if view.settlement.is_some() && !is_over(view) => {
+                let deed = Orders::draw_after_sale(view, order, random);
+                Next::Order { order, deed }
+            }
+            (Some(_) | None, _) => look,
+        }
+    }
+}
+
+impl Shopper {
+    fn check_out(&mut self, orders: &mut Orders) -> Next {
+        let order = orders.add(self.cart);
+        self.order = Some(order);
+        Next::Cart { cart: self.cart, deed: CartDeed::CheckOut { order } }
+    }
+}

@@ -1,0 +1,130 @@
+//! The stocks that orders are served from. They are only added to, so that what is left is a sum.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use actors::domain::sku::{Command, Level, Query, Rejection, Reply, View};
+use actors::{Delta, PageLimit, Reason, Sku};
+use cluster::entity::Wire;
+use cluster::fabric::OutcomeKey;
+use cluster::shard::io::Freshness;
+use cluster::sim::client::Finished;
+use cluster::sim::workload::Operation;
+use storage::sim_disk::SplitMix64;
+
+use super::super::journal::{Asked, Fate, Journal, Read, adds_up};
+use super::super::range;
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Deed {
+    Add { pieces: i64 },
+    Look,
+    LookAtReservations,
+}
+
+#[derive(Default)]
+pub(super) struct Stocks {
+    pub(super) journal: Journal<Deed>,
+    audits: BTreeSet<u64>,
+}
+
+impl Stocks {
+    /// Seldom enough that orders find too little now and then.
+    pub(super) fn draw(
+        &mut self,
+        op: u64,
+        key: Option<OutcomeKey>,
+        random: &mut SplitMix64,
+    ) -> Operation {
+        let products = range::ORDERED.end - range::ORDERED.start;
+        let product = range::ORDERED.start + random.below(products);
+        if random.one_in(4) {
+            return operation(self.journal.read(op, product, Deed::Look, Freshness::Latest));
+        }
+        let pieces = 1 + random.below(9).cast_signed();
+        operation(self.journal.write(op, product, Deed::Add { pieces }, key))
+    }
+
+    pub(super) fn audits(&mut self, op: u64, product: u64, deed: Deed) -> Operation {
+        self.audits.insert(op);
+        operation(self.journal.read(op, product, deed, Freshness::Latest))
+    }
+
+    pub(super) fn finish(&mut self, finished: Finished) -> Result<(), String> {
+        let op = finished.op;
+        let asked = self.journal.finish(finished)?;
+        if let Some((rejection, _)) = asked.rejected() {
+            return Err(format!("operation {op} {asked:?} got {:?}", Rejection::read(rejection)?));
+        }
+        let level = match (asked.accepted(), asked.viewed()) {
+            (Some((reply, _)), _) => Reply::read(reply)?.level,
+            (None, Some((view, _))) => match View::read(view)? {
+                View::Level(level) => level,
+                View::Reservations(_) | View::Reservation(_) | View::Ledger(_) => return Ok(()),
+            },
+            (None, None) => return Ok(()),
+        };
+        let Level { on_hand, reserved, available, .. } = level;
+        if on_hand.minus(reserved) == Some(available) {
+            return Ok(());
+        }
+        Err(format!("the stock of product {} is {level:?}", asked.entity))
+    }
+
+    /// Nothing is held any more, and what is on hand is what was added without what orders took.
+    pub(super) fn check(&self, taken: &BTreeMap<u64, i64>) -> Result<(), String> {
+        for op in &self.audits {
+            let asked = self.journal.get(*op).ok_or("an audit nobody began")?;
+            let product = asked.entity;
+            let (view, _) = asked.viewed().ok_or_else(|| format!("audit {op} has no answer"))?;
+            match View::read(view)? {
+                View::Level(level) => {
+                    self.check_sum(product, &level, taken.get(&product).copied().unwrap_or(0))?;
+                }
+                View::Reservations(page) if !page.reservations.is_empty() => {
+                    return Err(format!("product {product} is held by {page:?}"));
+                }
+                View::Reservations(_) | View::Reservation(_) | View::Ledger(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn check_sum(&self, product: u64, level: &Level, taken: i64) -> Result<(), String> {
+        let (mut sure, mut maybe) = (0, Vec::new());
+        let fates = self.journal.fates();
+        for (op, asked) in self.journal.iter().filter(|(_, asked)| asked.entity == product) {
+            match (asked.deed, fates.get(&op)) {
+                (Deed::Add { pieces }, Some(Fate::Done)) => sure += pieces,
+                (Deed::Add { pieces }, Some(Fate::Unknown)) => maybe.push(pieces),
+                (_, _) => {}
+            }
+        }
+        let (held, reserved) = (i64::from(level.on_hand.get()), level.reserved.get());
+        if reserved == 0 && adds_up(held + taken - sure, &maybe) {
+            return Ok(());
+        }
+        Err(format!(
+            "{held} of product {product} are on hand, {reserved} of them reserved for nobody; \
+             orders took {taken}, {sure} were added for sure and each of {maybe:?} perhaps"
+        ))
+    }
+}
+
+fn operation(asked: &Asked<Deed>) -> Operation {
+    let entity = Sku::address(&range::code(asked.entity));
+    let body = match asked.deed {
+        Deed::Add { pieces } => {
+            let (delta, reason) = (Delta::try_from(pieces), Reason::try_from("came".to_owned()));
+            match (delta, reason) {
+                (Ok(delta), Ok(reason)) => Command::Adjust { delta, reason }.to_bytes(),
+                (_, _) => unreachable!("a few pieces, and a short word"),
+            }
+        }
+        Deed::Look => Query::Level.to_bytes(),
+        Deed::LookAtReservations => match PageLimit::try_from(PageLimit::MAX) {
+            Ok(limit) => Query::Reservations { after: None, limit }.to_bytes(),
+            Err(_) => unreachable!("the most that is listed"),
+        },
+    };
+    Operation { entity, wish: asked.wish(body) }
+}
