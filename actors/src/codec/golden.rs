@@ -3,6 +3,7 @@
 mod cart;
 mod catalogue;
 mod entries;
+mod imports;
 mod payment;
 mod sku;
 
@@ -89,6 +90,7 @@ fn reservation(byte: u8) -> ReservationId {
 fn decodes_to_itself(bytes: &[u8]) {
     catalogue::decodes_to_itself(bytes);
     payment::decodes_to_itself(bytes);
+    imports::decodes_to_itself(bytes);
     entries::decodes_to_itself(bytes);
     if let Ok(event) = cart_domain::Event::from_bytes(bytes) {
         assert_eq!(event.to_bytes(), bytes);
@@ -113,7 +115,7 @@ fn decodes_to_itself(bytes: &[u8]) {
 
 fn all_samples() -> Vec<Vec<u8>> {
     let shop = [cart::samples(), sku::samples(), catalogue::samples(), entries::samples()];
-    [shop.concat(), payment::samples()].concat()
+    [shop.concat(), payment::samples(), imports::samples()].concat()
 }
 
 proptest! {
