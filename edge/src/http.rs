@@ -12,6 +12,7 @@ mod endpoint;
 mod error;
 mod extract;
 mod fields;
+pub mod imports;
 mod json;
 mod keys;
 mod middleware;
@@ -25,6 +26,7 @@ mod rfc3339;
 pub mod router;
 mod routes;
 pub mod starting;
+mod streaming;
 pub mod topology;
 
 pub(crate) use endpoint::{Class, Endpoint, Verb};

@@ -132,6 +132,11 @@ impl InPath for actors::ReservationId {
         (Code::RESERVATION_NOT_FOUND, "this cannot be a reservation");
 }
 
+impl InPath for actors::ImportId {
+    const NAME: &'static str = "id";
+    const NOT_FOUND: (Code, &'static str) = (Code::IMPORT_NOT_FOUND, "this cannot be an import");
+}
+
 impl InPath for actors::OrderId {
     const NAME: &'static str = "id";
     const NOT_FOUND: (Code, &'static str) = (Code::ORDER_NOT_FOUND, "this cannot be an order");

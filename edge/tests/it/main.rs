@@ -13,6 +13,7 @@ mod concurrency;
 mod conventions;
 mod fuzz;
 mod idempotency;
+mod imports;
 mod inventory;
 mod malformed;
 mod merchants;

@@ -5,7 +5,7 @@
 //!
 //! The answer to a change shows the variants that it named; those it left alone, `GET` shows.
 
-pub(super) mod document;
+pub(in crate::http) mod document;
 
 use std::time::Duration;
 

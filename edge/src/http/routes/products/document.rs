@@ -22,7 +22,7 @@ pub(in crate::http) struct Product {
 
 impl Product {
     /// A body that names no variants has none.
-    pub(super) fn whole(self) -> Result<(Page, Vec<Listing>), ApiError> {
+    pub(in crate::http) fn whole(self) -> Result<(Page, Vec<Listing>), ApiError> {
         let Self { mut content, variants } = self;
         let variants = variants.unwrap_or_default();
         content.variants = variants.iter().map(|listing| listing.sku().clone()).collect();
@@ -66,7 +66,9 @@ impl Document for Product {
         let status = members.optional("status", faults, status);
         let visibility = members.optional("visibility", faults, visibility);
         let translations = translations(members, faults);
-        let variants = if members.has("variants") {
+        let variants = if members.take_empty("variants") {
+            Some(Some(Vec::new()))
+        } else if members.has("variants") {
             members.objects("variants", Page::VARIANTS_MAX, faults, variant).map(Some)
         } else {
             Some(None)
@@ -203,7 +205,7 @@ impl OutcomeJson {
 }
 
 #[derive(serde::Serialize)]
-pub(super) struct ProductJson<'a> {
+pub(in crate::http) struct ProductJson<'a> {
     slug: &'a str,
     title: &'a str,
     description: Option<&'a str>,
@@ -234,7 +236,7 @@ pub(in crate::http) struct MediaJson<'a> {
 }
 
 #[derive(serde::Serialize)]
-pub(super) struct VariantJson<'a> {
+pub(in crate::http) struct VariantJson<'a> {
     sku: &'a str,
     name: &'a str,
     prices: Vec<MoneyJson>,
@@ -275,7 +277,7 @@ pub(in crate::http) fn choices_json(listing: &Listing) -> Vec<ChoiceJson<'_>> {
 }
 
 impl<'a> ProductJson<'a> {
-    pub(super) fn new(
+    pub(in crate::http) fn new(
         page: &'a Page,
         variants: Option<Vec<VariantJson<'a>>>,
         seq: Option<u64>,
@@ -305,7 +307,7 @@ impl<'a> ProductJson<'a> {
 }
 
 impl<'a> VariantJson<'a> {
-    pub(super) fn new(listing: &'a Listing) -> Self {
+    pub(in crate::http) fn new(listing: &'a Listing) -> Self {
         Self {
             sku: listing.sku().as_str(),
             name: listing.name().as_str(),
