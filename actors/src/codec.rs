@@ -33,6 +33,7 @@ pub(crate) mod catalogue;
 pub(crate) mod entry;
 #[cfg(test)]
 mod golden;
+pub(crate) mod import;
 pub(crate) mod order;
 pub(crate) mod page;
 pub(crate) mod payment;

@@ -8,6 +8,7 @@ mod crockford;
 pub mod entry;
 mod heap;
 pub mod ids;
+pub mod import;
 pub mod money;
 pub mod names;
 pub mod order;

@@ -14,8 +14,9 @@ pub use domain::catalogue::{BookReader, Listing, PriceBook, ProductName};
 pub use domain::category::Category;
 pub use domain::entry::Entry;
 pub use domain::ids::{
-    CaptureId, CartAccess, CartId, OrderId, PaymentId, RefundId, ReservationId, SkuCode,
+    CaptureId, CartAccess, CartId, ImportId, OrderId, PaymentId, RefundId, ReservationId, SkuCode,
 };
+pub use domain::import::{Import, ImportPart};
 pub use domain::money::{Currency, Money};
 pub use domain::order::Order;
 pub use domain::order_numbers::OrderNumbers;
@@ -33,7 +34,8 @@ pub use domain::tax::TaxRate;
 /// Every kind of entity there is.
 pub fn all_kinds() -> Kinds {
     let kinds = Kinds::default().with::<Cart>().with::<Sku>().with::<Order>();
-    with_catalogue(kinds.with::<OrderNumbers>().with::<Payment>())
+    let kinds = kinds.with::<OrderNumbers>().with::<Payment>();
+    with_catalogue(kinds.with::<Import>().with::<ImportPart>())
 }
 
 /// Adds every kind of entity that lives in the `catalogue` group.

@@ -12,6 +12,7 @@ mod endpoint;
 mod error;
 mod extract;
 mod fields;
+pub mod imports;
 mod json;
 mod keys;
 mod middleware;
@@ -27,6 +28,7 @@ pub mod router;
 mod routes;
 mod schema;
 pub mod starting;
+mod streaming;
 pub mod topology;
 
 pub(crate) use endpoint::{Class, Endpoint, Verb};

@@ -83,6 +83,8 @@ pub struct Config {
     pub request_timeout: Duration,
     /// Carts a second that one address may create; `None` is no limit.
     pub cart_creation_rate: Option<NonZeroU32>,
+    pub import_bytes_max: u64,
+    pub import_rows_max: u64,
     /// `None`: the node is alone.
     pub mesh: Option<MeshSettings>,
     /// Who takes payments, by the shop's names for them.
@@ -143,6 +145,13 @@ impl Config {
                     format!("a whole number of carts a second, at most {CREATION_RATE_MAX}, or 0")
                 })?;
                 Ok(NonZeroU32::new(rate))
+            })?,
+            import_bytes_max: raw.required(Setting::ImportSize, |text| {
+                quantities::bytes_between(text, 1, IMPORT_BYTES_MAX)
+            })?,
+            import_rows_max: raw.required(Setting::ImportRows, |text| {
+                let rows = text.parse::<u64>().ok().filter(|rows| *rows > 0);
+                rows.ok_or_else(|| "a whole number above 0".to_owned())
             })?,
             mesh: mesh(raw)?,
             payment_providers: raw
@@ -209,6 +218,8 @@ const SNAPSHOT_AFTER_BYTES_MIN: u64 = 64 << 10;
 const MEMORY_BYTES_MIN: u64 = 1 << 20;
 /// A node creates no more, so a higher limit is none.
 const CREATION_RATE_MAX: u32 = 1_000_000;
+/// What is kept in parts is counted in parts.
+const IMPORT_BYTES_MAX: u64 = 64 << 30;
 const REQUEST_TIMEOUT_MAX: Duration = Duration::from_secs(300);
 
 fn path(text: &str) -> Result<PathBuf, String> {

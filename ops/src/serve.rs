@@ -21,6 +21,7 @@ use cluster::runtime::mesh::credentials::Rotation;
 use cluster::runtime::node::{Node, NodeConfig, StartError};
 use cluster::time::Span;
 use edge::http::app::{App, OperatorToken, Settings, Signals};
+use edge::http::imports::Importer;
 use edge::http::router::router;
 use edge::http::starting;
 use edge::metrics::{EdgeMetrics, PaymentMetrics};
@@ -86,8 +87,9 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         stopped.notified().await;
     });
     let serving = tokio::spawn(serving);
+    let importer = Importer::default();
     let node = tokio::select! {
-        started = start_node(config, &payments, &mut registry) => started?,
+        started = start_node(config, &payments, &importer, &mut registry) => started?,
         () = stop.asked() => return Ok(()),
     };
     let rereading = tokio::spawn(reread_certificates(node.cluster().cloned(), hangups()?));
@@ -98,6 +100,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         };
         if is_prepared {
             let app = app(&node, config, operator_token, payments, edge_metrics, registry);
+            importer.attach(node.fabric());
             connections.replace(router(app));
             // Whoever waits for this line meets the shop, not the answer of a node that starts.
             log_ready(&node, address, config, started.elapsed()).await;
@@ -111,6 +114,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     stopping.notify_one();
     serving.await.context("the server").map_err(|error| Failure::new(Exit::Failed, error))?;
     tracing::info!("no more requests, the node stops");
+    importer.detach();
     rereading.abort();
     node.stop().await;
     tracing::info!("stopped");
@@ -135,6 +139,8 @@ fn app(
         operator_token,
         request_timeout: span(config.request_timeout),
         carts_per_second_max: config.cart_creation_rate,
+        import_bytes_max: config.import_bytes_max,
+        import_rows_max: config.import_rows_max,
         payment_providers: Some(payments),
         capture: config.capture,
         checkout_wait: span(config.checkout_wait),
@@ -166,6 +172,7 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
 async fn start_node(
     config: &Config,
     payments: &Providers,
+    importer: &Importer,
     registry: &mut Registry,
 ) -> Result<Node, Failure> {
     let kinds = actors::all_kinds();
@@ -180,7 +187,7 @@ async fn start_node(
         shard_queue_bytes_max: config.shard_queue_bytes_max,
         index_cache_bytes: config.index_cache_bytes,
         mesh: config.mesh.clone(),
-        ports: vec![Arc::new(payments.clone())],
+        ports: vec![Arc::new(payments.clone()), Arc::new(importer.clone())],
         ..NodeConfig::new(config.data.clone(), kinds)
     };
     let node = Box::pin(Node::start(node_config, registry))

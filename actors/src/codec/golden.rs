@@ -5,6 +5,7 @@ mod catalogue;
 mod entries;
 mod order;
 mod order_records;
+mod imports;
 mod payment;
 mod sku;
 
@@ -100,6 +101,7 @@ fn decodes_to_itself(bytes: &[u8]) {
     catalogue::decodes_to_itself(bytes);
     payment::decodes_to_itself(bytes);
     order::decodes_to_itself(bytes);
+    imports::decodes_to_itself(bytes);
     entries::decodes_to_itself(bytes);
     if let Ok(event) = cart_domain::Event::from_bytes(bytes) {
         assert_eq!(event.to_bytes(), bytes);
@@ -124,7 +126,8 @@ fn decodes_to_itself(bytes: &[u8]) {
 
 fn all_samples() -> Vec<Vec<u8>> {
     let shop = [cart::samples(), sku::samples(), catalogue::samples(), entries::samples()];
-    [shop.concat(), payment::samples(), order::samples(), order_records::samples()].concat()
+    let sold = [payment::samples(), order::samples(), order_records::samples()];
+    [shop.concat(), sold.concat(), imports::samples()].concat()
 }
 
 proptest! {

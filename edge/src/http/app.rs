@@ -49,6 +49,10 @@ pub struct Settings {
     /// Carts that one address, or one IPv6 network, may create, ten seconds' worth at once; `None`
     /// is no limit.
     pub carts_per_second_max: Option<NonZeroU32>,
+    /// The largest import, in bytes.
+    pub import_bytes_max: u64,
+    /// The longest import, in rows.
+    pub import_rows_max: u64,
     /// Whose notices are taken; `None` takes none.
     pub payment_providers: Option<Providers>,
 }
@@ -68,6 +72,8 @@ impl Settings {
             capture: CaptureTime::AtOnce,
             prices_wait_max: Span::from_secs(2),
             carts_per_second_max: NonZeroU32::new(100),
+            import_bytes_max: 1 << 30,
+            import_rows_max: 5_000_000,
             payment_providers: None,
         }
     }

@@ -10,7 +10,7 @@ use http_body_util::BodyExt;
 use super::code::Code;
 use super::error::ApiError;
 
-pub(super) const BODY_BYTES_MAX: usize = 64 * 1024;
+pub(in crate::http) const BODY_BYTES_MAX: usize = 64 * 1024;
 
 pub(super) async fn read(mut body: Body) -> Result<Bytes, ApiError> {
     let mut whole = BytesMut::new();

@@ -332,6 +332,34 @@ impl Code {
         code("tax_rate_not_found", Status::NOT_FOUND, "There is no such tax rate", Never);
 }
 
+/// Rules of imports.
+impl Code {
+    pub(crate) const CONTENT_RANGE_INVALID: Self = code(
+        "content_range_invalid",
+        Status::BAD_REQUEST,
+        "Content-Range is malformed or does not fit the body",
+        Never,
+    );
+    pub(crate) const IMPORT_EMPTY: Self =
+        code("import_empty", Status::UNPROCESSABLE_ENTITY, "The import has no data", Never);
+    pub(crate) const IMPORT_ENDED: Self =
+        code("import_ended", Status::CONFLICT, "The import has ended", Never);
+    pub(crate) const IMPORT_EXISTS: Self =
+        code("import_exists", Status::CONFLICT, "The import exists on other terms", Never);
+    pub(crate) const IMPORT_NOT_FOUND: Self =
+        code("import_not_found", Status::NOT_FOUND, "There is no such import", Never);
+    pub(crate) const IMPORT_NOT_RECEIVING: Self =
+        code("import_not_receiving", Status::CONFLICT, "The import takes no more data", Never);
+    pub(crate) const IMPORT_TOO_LARGE: Self =
+        code("import_too_large", Status::PAYLOAD_TOO_LARGE, "The import is too large", Never);
+    pub(crate) const OFFSET_MISMATCH: Self = code(
+        "offset_mismatch",
+        Status::CONFLICT,
+        "The data does not begin where the import's ends",
+        Never,
+    );
+}
+
 /// Rules of the cluster.
 impl Code {
     pub(crate) const NODE_LOST: Self =

@@ -36,6 +36,12 @@ pub(crate) enum Endpoint {
     AdminProducts,
     AdminProduct,
     AdminProductsBulk,
+    Imports,
+    Import,
+    ImportData,
+    ImportErrors,
+    ImportCancel,
+    Exports,
     AdminCategories,
     AdminCategory,
     PriceLists,
@@ -105,6 +111,12 @@ impl Endpoint {
             Self::AdminProducts => "/admin/v1/products",
             Self::AdminProduct => "/admin/v1/products/{id}",
             Self::AdminProductsBulk => "/admin/v1/products/bulk",
+            Self::Imports => "/admin/v1/imports",
+            Self::Import => "/admin/v1/imports/{id}",
+            Self::ImportData => "/admin/v1/imports/{id}/data",
+            Self::ImportErrors => "/admin/v1/imports/{id}/errors",
+            Self::ImportCancel => "/admin/v1/imports/{id}/cancel",
+            Self::Exports => "/admin/v1/exports",
             Self::AdminCategories => "/admin/v1/categories",
             Self::AdminCategory => "/admin/v1/categories/{id}",
             Self::PriceLists => "/admin/v1/price_lists",
@@ -149,18 +161,6 @@ impl Endpoint {
                 _,
             )
             | (_, Verb::Other) => Class::Browse,
-            // Proved to be an operator's before anything is done for them, like stock's.
-            (
-                Self::Cluster
-                | Self::NodeDrain
-                | Self::NodeResume
-                | Self::NodeRemove
-                | Self::Shards
-                | Self::ShardTransfer
-                | Self::ShardPin
-                | Self::ShardUnpin,
-                Verb::Get | Verb::Post | Verb::Put | Verb::Patch | Verb::Delete,
-            ) => Class::Stock,
             // To see one's cart is part of filling it, and operators look before they act.
             (
                 Self::Carts | Self::Cart | Self::CartItems | Self::CartItem | Self::CartMerge,
@@ -176,8 +176,17 @@ impl Endpoint {
                 | Self::PaymentHook,
                 Verb::Get | Verb::Post | Verb::Put | Verb::Patch | Verb::Delete,
             ) => Class::Checkout,
+            // Proved to be an operator's before anything is done for them.
             (
-                Self::Inventory
+                Self::Cluster
+                | Self::NodeDrain
+                | Self::NodeResume
+                | Self::NodeRemove
+                | Self::Shards
+                | Self::ShardTransfer
+                | Self::ShardPin
+                | Self::ShardUnpin
+                | Self::Inventory
                 | Self::InventoryAdjust
                 | Self::InventorySet
                 | Self::InventoryReservations
@@ -197,6 +206,12 @@ impl Endpoint {
                 | Self::AdminProducts
                 | Self::AdminProduct
                 | Self::AdminProductsBulk
+                | Self::Imports
+                | Self::Import
+                | Self::ImportData
+                | Self::ImportErrors
+                | Self::ImportCancel
+                | Self::Exports
                 | Self::AdminCategories
                 | Self::AdminCategory
                 | Self::PriceLists

@@ -61,12 +61,13 @@ impl Faults {
 
 /// Reads a whole body.
 pub(super) fn read<T: Document>(bytes: &[u8]) -> Result<T, ApiError> {
+    let is_nothing = bytes.is_empty() && T::MAY_BE_EMPTY;
+    read_json(if is_nothing { Json::Object(Vec::new()) } else { Json::parse(bytes)? })
+}
+
+/// Reads what was never a body.
+pub(super) fn read_json<T: Document>(json: Json<'_>) -> Result<T, ApiError> {
     let mut faults = Faults::default();
-    let json = if bytes.is_empty() && T::MAY_BE_EMPTY {
-        Json::Object(Vec::new())
-    } else {
-        Json::parse(bytes)?
-    };
     let read = object(json, None, &mut faults, T::read);
     faults.into_result(read)
 }
@@ -218,12 +219,14 @@ impl<'a> Members<'a> {
             faults.add(name.to_owned(), flaw("out_of_range", "must have an element"));
             return None;
         }
-        let read_one = |json| {
-            let mut faults = Faults::default();
-            let read = object(json, None, &mut faults, T::read);
-            faults.into_result(read)
-        };
-        Some(elements.into_iter().map(read_one).collect())
+        Some(elements.into_iter().map(read_json).collect())
+    }
+
+    /// Takes a list that is there and has nothing in it.
+    pub(super) fn take_empty(&mut self, name: &str) -> bool {
+        let is_empty = |json: &Json<'_>| matches!(json, Json::List(list) if list.is_empty());
+        let is_it = self.members.iter().any(|(known, json)| known == name && is_empty(json));
+        is_it && self.take(name).is_some()
     }
 
     fn take(&mut self, name: &str) -> Option<Json<'a>> {

@@ -2,7 +2,7 @@
 
 use actors::SkuCode;
 use actors::domain::pricing::NotPriced;
-use actors::domain::{cart, entry, order, page, payment, sku};
+use actors::domain::{cart, entry, import, order, page, payment, sku};
 use cluster::placement::cluster as placement;
 
 use super::code::Code;
@@ -180,6 +180,20 @@ pub(super) fn of_page(refusal: page::Rejection) -> ApiError {
             tracing::error!(%refusal, "a page was sent what is not its own");
             ApiError::internal()
         }
+    }
+}
+
+pub(super) fn of_import(refusal: import::Rejection) -> ApiError {
+    use import::Rejection;
+    let detail = refusal.to_string();
+    match refusal {
+        Rejection::NotFound => ApiError::new(Code::IMPORT_NOT_FOUND, detail),
+        Rejection::AlreadyOpened => ApiError::new(Code::IMPORT_EXISTS, detail),
+        Rejection::NotAtEnd { .. } => ApiError::new(Code::OFFSET_MISMATCH, detail),
+        Rejection::TooLarge { .. } => ApiError::new(Code::IMPORT_TOO_LARGE, detail),
+        Rejection::NotReceiving => ApiError::new(Code::IMPORT_NOT_RECEIVING, detail),
+        Rejection::Empty => ApiError::new(Code::IMPORT_EMPTY, detail),
+        Rejection::Ended => ApiError::new(Code::IMPORT_ENDED, detail),
     }
 }
 

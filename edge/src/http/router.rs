@@ -11,7 +11,8 @@ use super::middleware::rim::RimLayer;
 use super::openapi;
 use super::routes::entries::{self, Resource};
 use super::routes::{
-    cart, checkout, inventory, merge, nodes, orders, payment, products, shards, store, system,
+    cart, checkout, exports, imports, inventory, merge, nodes, orders, payment, products, shards,
+    store, system,
 };
 
 type Routes = Vec<(E, MethodRouter<App>)>;
@@ -54,6 +55,12 @@ fn admin() -> Routes {
         (E::AdminProducts, get(products::list).post(products::create)),
         (E::AdminProduct, one_product()),
         (E::AdminProductsBulk, post(products::bulk)),
+        (E::Imports, post(imports::create)),
+        (E::Import, get(imports::show)),
+        (E::ImportData, put(imports::upload)),
+        (E::ImportErrors, get(imports::errors)),
+        (E::ImportCancel, post(imports::cancel)),
+        (E::Exports, post(exports::export)),
         (E::AdminCategories, all::<Category>()),
         (E::AdminCategory, one::<Category>()),
         (E::PriceLists, all::<PriceList>()),

@@ -14,6 +14,7 @@ mod contract;
 mod conventions;
 mod fuzz;
 mod idempotency;
+mod imports;
 mod inventory;
 mod malformed;
 mod merchants;

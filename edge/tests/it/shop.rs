@@ -12,6 +12,7 @@ use cluster::entity::Catalogue;
 use cluster::fabric::Fabric;
 use cluster::runtime::node::{Node, NodeConfig};
 use edge::http::app::{App, OperatorToken, Settings, Signals};
+use edge::http::imports::Importer;
 use edge::http::router::router;
 use edge::metrics::EdgeMetrics;
 use edge::providers::payment::Providers;
@@ -34,6 +35,7 @@ pub(crate) struct Shop {
     pub(crate) pressure: Arc<AtomicUsize>,
     pub(crate) is_ready: Arc<AtomicBool>,
     node: Node,
+    importer: Importer,
     _folder: TempDir,
 }
 
@@ -59,7 +61,11 @@ impl Shop {
 
     /// With nothing for sale yet, and a catalogue that merchants write.
     pub(crate) async fn open_empty() -> Self {
-        Self::open_on(None, |config| config.reader = Some(Arc::new(BookReader)), |_| {}).await
+        Self::open_empty_with(|_| {}).await
+    }
+
+    pub(crate) async fn open_empty_with(choose: impl FnOnce(&mut Settings)) -> Self {
+        Self::open_on(None, |config| config.reader = Some(Arc::new(BookReader)), choose).await
     }
 
     /// The same, with these payment providers.
@@ -81,9 +87,12 @@ impl Shop {
             ..NodeConfig::new(folder.path().to_owned(), actors::all_kinds())
         };
         catalogue(&mut config);
+        let importer = Importer::default();
+        config.ports.push(Arc::new(importer.clone()));
         let mut registry = Registry::default();
         let node = Node::start(config, &mut registry).await.unwrap();
         node.ready().await;
+        importer.attach(node.fabric());
         let metrics = EdgeMetrics::register(&mut registry);
         let pressure = Arc::new(AtomicUsize::new(0));
         let is_ready = Arc::new(AtomicBool::new(true));
@@ -105,7 +114,7 @@ impl Shop {
             metrics.clone(),
             Arc::new(registry),
         );
-        Self { router: router(app), metrics, pressure, is_ready, node, _folder: folder }
+        Self { router: router(app), metrics, pressure, is_ready, node, importer, _folder: folder }
     }
 
     pub(crate) fn fabric(&self) -> Fabric {
@@ -113,6 +122,7 @@ impl Shop {
     }
 
     pub(crate) async fn close(self) {
+        self.importer.detach();
         self.node.stop().await;
     }
 

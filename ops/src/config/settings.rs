@@ -29,6 +29,8 @@ pub enum Setting {
     ShutdownGrace,
     RequestTimeout,
     CartCreationRate,
+    ImportSize,
+    ImportRows,
     MeshListen,
     NodeNumber,
     Advertise,
@@ -69,6 +71,8 @@ impl Setting {
         Self::ShutdownGrace,
         Self::RequestTimeout,
         Self::CartCreationRate,
+        Self::ImportSize,
+        Self::ImportRows,
         Self::MeshListen,
         Self::NodeNumber,
         Self::Advertise,
@@ -100,6 +104,8 @@ impl Setting {
             Self::ShutdownGrace => ("shutdown-grace", "TIME", Some("10s")),
             Self::RequestTimeout => ("request-timeout", "TIME", Some("10s")),
             Self::CartCreationRate => ("cart-creation-rate", "COUNT", Some("100")),
+            Self::ImportSize => ("import-size", "BYTES", Some("1GiB")),
+            Self::ImportRows => ("import-rows", "COUNT", Some("5000000")),
             Self::MeshListen => ("mesh-listen", "ADDRESS", None),
             Self::NodeNumber => ("node-number", "NUMBER", Some("1")),
             Self::Advertise => ("advertise", "HOST:PORT", None),
@@ -147,6 +153,8 @@ impl Setting {
             Self::CartCreationRate => {
                 "Carts a second that one address may create, ten seconds' worth at once; 0: no limit"
             }
+            Self::ImportSize => "The largest import of products",
+            Self::ImportRows => "The most rows that an import of products may have",
             Self::MeshListen => {
                 "Where other nodes are heard; none: this node is alone. Port 0 is not possible"
             }

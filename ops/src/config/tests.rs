@@ -87,6 +87,7 @@ fn every_setting_is_read_from_the_file() {
                 operator_token = 'a-token-of-some-length-or-other-x'\nkey_file = 'k'\ncatalogue = 'c'\n\
                 log_format = 'json'\nlog_level = 'info,cluster=debug'\nshutdown_grace = '1s'\n\
                 request_timeout = '2s'\ncart_creation_rate = 7\n\
+                import_size = '2MiB'\nimport_rows = 9\n\
                 mesh_listen = '127.0.0.1:7702'\nnode_number = 2\nadvertise = 'two.example:7702'\n\
                 zone = 'east'\ncertificates = 'c2'\njoin = 'one.example:7701, 127.0.0.1:7703'\n\
                 payment_provider = 'sim=simulator+http://127.0.0.1:1'\npayment_secrets = 's'\n\
@@ -103,6 +104,7 @@ fn every_setting_is_read_from_the_file() {
     assert_eq!(config.log_format, LogFormat::Json);
     assert!(config.operator_token.is_some());
     assert_eq!(config.request_timeout, Duration::from_secs(2));
+    assert_eq!((config.import_bytes_max, config.import_rows_max), (2 << 20, 9));
     assert_eq!(config.payment_providers.len(), 1);
     assert_eq!(config.payment_secrets, Some("s".into()));
     assert_eq!(config.capture, CaptureTime::OnFulfilment);

@@ -29,15 +29,27 @@ pub(crate) struct Ask<'a> {
     pub(crate) path: String,
     pub(crate) key: Option<String>,
     pub(crate) body: Option<Value>,
+    /// Sent as it is, where there is no body.
+    pub(crate) data: Bytes,
+    /// Which bytes of the whole the data is.
+    pub(crate) range: Option<String>,
 }
 
 impl<'a> Ask<'a> {
     pub(crate) fn get(who: Who<'a>, path: impl Into<String>) -> Self {
-        Self { who, method: Method::GET, path: path.into(), key: None, body: None }
+        Self {
+            who,
+            method: Method::GET,
+            path: path.into(),
+            key: None,
+            body: None,
+            data: Bytes::new(),
+            range: None,
+        }
     }
 
     pub(crate) fn post(who: Who<'a>, path: impl Into<String>, body: Value) -> Self {
-        Self { who, method: Method::POST, path: path.into(), key: None, body: Some(body) }
+        Self { method: Method::POST, body: Some(body), ..Self::get(who, path) }
     }
 
     pub(crate) fn put(who: Who<'a>, path: impl Into<String>, body: Value) -> Self {
@@ -62,10 +74,14 @@ impl<'a> Ask<'a> {
         if let Some(key) = &self.key {
             request = request.header("idempotency-key", key);
         }
+        if let Some(range) = &self.range {
+            request = request.header("content-range", range);
+        }
         if self.body.is_some() {
             request = request.header("content-type", "application/json");
         }
-        let body = self.body.as_ref().map_or_else(Bytes::new, |body| body.to_string().into());
+        let body =
+            self.body.as_ref().map_or_else(|| self.data.clone(), |body| body.to_string().into());
         request.body(Full::new(body)).expect("a request")
     }
 }

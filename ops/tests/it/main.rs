@@ -14,6 +14,7 @@ mod cluster;
 mod crash;
 mod fleet;
 mod folders;
+mod imports;
 mod old_folders;
 mod payment_simulator;
 mod refusals;

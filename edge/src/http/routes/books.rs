@@ -3,6 +3,7 @@
 use actors::PriceBook;
 use cluster::entity::Catalogue;
 use cluster::ids::{Position, ShardId};
+use cluster::time::Timestamp;
 
 use crate::http::app::App;
 use crate::http::code::Code;
@@ -22,10 +23,19 @@ impl Book {
 
 /// The book, once it holds everything up to the positions asked for.
 pub(in crate::http) async fn at(app: &App, terms: &ReadTerms) -> Result<Book, ApiError> {
+    at_least(app, &terms.at_least, terms.deadline).await
+}
+
+/// As [`at`], for a request that has a body.
+pub(in crate::http) async fn at_least(
+    app: &App,
+    positions: &[Position],
+    deadline: Timestamp,
+) -> Result<Book, ApiError> {
     let of_catalogue = |position: &&Position| position.shard == ShardId::CATALOGUE;
-    let newest = terms.at_least.iter().filter(of_catalogue).max_by_key(|position| position.index);
+    let newest = positions.iter().filter(of_catalogue).max_by_key(|position| position.index);
     let catalogue = match newest {
-        Some(position) => app.fabric.catalogue_at(*position, terms.deadline).await?,
+        Some(position) => app.fabric.catalogue_at(*position, deadline).await?,
         None => app.fabric.catalogue(),
     };
     catalogue.map(|catalogue| Book { catalogue }).ok_or_else(unavailable)

@@ -24,7 +24,7 @@ pub(in crate::http) struct Product {
 
 impl Product {
     /// A body that names no variants has none.
-    pub(super) fn whole(self) -> Result<(Page, Vec<Listing>), ApiError> {
+    pub(in crate::http) fn whole(self) -> Result<(Page, Vec<Listing>), ApiError> {
         let Self { mut content, variants } = self;
         let variants = variants.unwrap_or_default();
         content.variants = variants.iter().map(|listing| listing.sku().clone()).collect();
@@ -68,7 +68,9 @@ impl Document for Product {
         let status = members.optional("status", faults, status);
         let visibility = members.optional("visibility", faults, visibility);
         let translations = translations(members, faults);
-        let variants = if members.has("variants") {
+        let variants = if members.take_empty("variants") {
+            Some(Some(Vec::new()))
+        } else if members.has("variants") {
             members.objects("variants", Page::VARIANTS_MAX, faults, variant).map(Some)
         } else {
             Some(None)
@@ -278,7 +280,7 @@ pub(in crate::http) fn choices_json(listing: &Listing) -> Vec<ChoiceJson<'_>> {
 }
 
 impl<'a> ProductJson<'a> {
-    pub(super) fn new(
+    pub(in crate::http) fn new(
         page: &'a Page,
         variants: Option<Vec<VariantJson<'a>>>,
         seq: Option<u64>,
@@ -308,7 +310,7 @@ impl<'a> ProductJson<'a> {
 }
 
 impl<'a> VariantJson<'a> {
-    pub(super) fn new(listing: &'a Listing) -> Self {
+    pub(in crate::http) fn new(listing: &'a Listing) -> Self {
         Self {
             sku: listing.sku().as_str(),
             name: listing.name().as_str(),
