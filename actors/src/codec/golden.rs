@@ -3,9 +3,9 @@
 mod cart;
 mod catalogue;
 mod entries;
+mod imports;
 mod order;
 mod order_records;
-mod imports;
 mod payment;
 mod sku;
 

@@ -5,7 +5,7 @@
 use std::str::FromStr;
 
 use actors::domain::payment::ProviderName;
-use actors::{CartId, PaymentId, SkuCode};
+use actors::{CartId, ImportId, PaymentId, SkuCode};
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use cluster::ids::{NodeId, ShardId};
@@ -95,6 +95,15 @@ impl FromStr for ShardPath {
 /// A number as it is written by this service, so that one thing has one path.
 fn plain_number(text: &str) -> Option<u64> {
     text.parse().ok().filter(|number: &u64| number.to_string() == text)
+}
+
+impl InPath for ImportId {
+    const NAME: &'static str = "id";
+    const NOT_FOUND: (Code, &'static str) = (Code::IMPORT_NOT_FOUND, "this cannot be an import");
+
+    fn schema() -> Schema {
+        words::import_id()
+    }
 }
 
 impl InPath for PaymentId {

@@ -220,7 +220,9 @@ impl OperationJson {
         responses.sort_by(|(left, _), (right, _)| left.cmp(right));
         let body = operation.body.as_ref().map(|body| BodyJson {
             required: body.presence == Presence::Required,
-            content: Ordered(vec![("application/json", Content::plain(&body.schema))]),
+            content: Ordered(
+                body.media.iter().map(|media| (*media, Content::plain(&body.schema))).collect(),
+            ),
         });
         Self {
             operation_id: operation.id,

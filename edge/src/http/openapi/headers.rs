@@ -5,6 +5,7 @@ use crate::http::schema::{Schema, Text, count, word, words};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Header {
     // Of requests.
+    ContentRange,
     IdempotencyKey,
     SecretKey,
     IfMatch,
@@ -53,6 +54,7 @@ impl Header {
 
     pub(super) const fn name(self) -> &'static str {
         match self {
+            Self::ContentRange => "Content-Range",
             Self::IdempotencyKey | Self::SecretKey => "Idempotency-Key",
             Self::IfMatch => "If-Match",
             Self::IfNoneMatch | Self::IfNoneMatchAny => "If-None-Match",
@@ -73,6 +75,9 @@ impl Header {
 
     pub(super) const fn about(self) -> &'static str {
         match self {
+            Self::ContentRange => {
+                "`bytes <first>-<last>/<length or *>`: which bytes the body is; without it, all of them."
+            }
             Self::IdempotencyKey => {
                 "The client's own name for this request: sent again, it is answered alike and done once."
             }
@@ -108,6 +113,7 @@ impl Header {
             | Self::OmniSeq
             | Self::XRequestId
             | Self::WwwAuthenticate
+            | Self::ContentRange
             | Self::IdempotencyKey
             | Self::SecretKey
             | Self::IfMatch
@@ -131,6 +137,10 @@ impl Header {
         const POSITIONS: Option<&str> =
             Some("^[0-9]{1,9}[.][0-9]{1,9}:[0-9]{1,19}(,[0-9]{1,9}[.][0-9]{1,9}:[0-9]{1,19})*$");
         match self {
+            Self::ContentRange => {
+                let range = Some("^bytes [0-9]+-[0-9]+/([0-9]+|[*])$");
+                text(0, None, range, "bytes 0-1023/1024")
+            }
             Self::IdempotencyKey => text(1, Some(255), VISIBLE, KEY),
             Self::SecretKey => text(32, Some(255), VISIBLE, KEY),
             Self::IfMatch => text(0, None, Some(r#"^(\*|"[^"]*")$"#), "*"),

@@ -19,6 +19,7 @@ pub(super) enum Tag {
     Carts,
     Orders,
     Catalogue,
+    Imports,
     Inventory,
     Fulfilment,
     Payments,
@@ -27,11 +28,12 @@ pub(super) enum Tag {
 }
 
 impl Tag {
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::Products,
         Self::Carts,
         Self::Orders,
         Self::Catalogue,
+        Self::Imports,
         Self::Inventory,
         Self::Fulfilment,
         Self::Payments,
@@ -45,6 +47,7 @@ impl Tag {
             Self::Carts => "carts",
             Self::Orders => "orders",
             Self::Catalogue => "catalogue",
+            Self::Imports => "imports",
             Self::Inventory => "inventory",
             Self::Fulfilment => "fulfilment",
             Self::Payments => "payments",
@@ -59,6 +62,7 @@ impl Tag {
             Self::Carts => "What shoppers fill and check out.",
             Self::Orders => "What shoppers bought.",
             Self::Catalogue => "What merchants write.",
+            Self::Imports => "Whole catalogues, in and out.",
             Self::Inventory => "What lies in stock, and for whom.",
             Self::Fulfilment => "What the shop does with orders.",
             Self::Payments => "What was paid, and what providers say of it.",
@@ -108,6 +112,7 @@ pub(super) enum Presence {
 }
 
 pub(super) struct Body {
+    pub(super) media: &'static [&'static str],
     pub(super) schema: Schema,
     pub(super) presence: Presence,
 }
@@ -200,6 +205,11 @@ impl Operation {
         self.refuses(&[Code::MIN_SEQ_INVALID, Code::SEQUENCE_UNKNOWN]).refuses(&SHARDS)
     }
 
+    /// Asks shards, without positions that the client has seen.
+    pub(super) fn over_shards(self) -> Self {
+        self.refuses(&SHARDS)
+    }
+
     /// Says that the client has the newest state already.
     pub(super) fn cached(mut self) -> Self {
         self.headers.push((Header::IfNoneMatch, Presence::Optional));
@@ -269,12 +279,19 @@ impl Operation {
     }
 
     pub(super) fn any_body(mut self) -> Self {
-        self.body = Some(Body { schema: Schema::Anything, presence: Presence::Required });
+        self.body =
+            Some(Body { media: &[JSON], schema: Schema::Anything, presence: Presence::Required });
         self.refuses(&[Code::BODY_TOO_LARGE, Code::REQUEST_TIMEOUT, Code::INVALID_JSON])
     }
 
+    /// A body that is taken piece by piece, as long as it may be.
+    pub(super) fn streamed_body(mut self, media: &'static [&'static str], such_as: Schema) -> Self {
+        self.body = Some(Body { media, schema: such_as, presence: Presence::Required });
+        self.refuses(&[Code::REQUEST_TIMEOUT, Code::UNSUPPORTED_MEDIA_TYPE])
+    }
+
     fn with_body(mut self, schema: Schema, presence: Presence) -> Self {
-        self.body = Some(Body { schema, presence });
+        self.body = Some(Body { media: &[JSON], schema, presence });
         self.refuses(&[
             Code::BODY_TOO_LARGE,
             Code::INVALID_JSON,

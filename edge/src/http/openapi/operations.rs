@@ -2,6 +2,7 @@
 
 mod carts;
 mod catalogue;
+mod imports;
 mod inventory;
 mod orders;
 mod payments;
@@ -15,6 +16,7 @@ pub(super) fn all() -> Vec<Operation> {
     all.extend(carts::all());
     all.extend(orders::all());
     all.extend(catalogue::all());
+    all.extend(imports::all());
     all.extend(inventory::all());
     all.extend(payments::all());
     all.extend(system::all());

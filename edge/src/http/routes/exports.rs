@@ -15,12 +15,13 @@ use axum::response::Response;
 use bytes::Bytes;
 
 use super::books::{self, Book};
-use super::imports::format;
+use super::imports::{format, format_schema};
 use crate::http::app::{App, now};
 use crate::http::error::ApiError;
 use crate::http::extract::{JsonBody, Operator};
 use crate::http::fields::{Document, Faults, Members};
 use crate::http::positions;
+use crate::http::schema::{Described, Schema, object, required};
 use crate::http::streaming::{BrokenOff, Pieces, streamed};
 
 /// What is sent in one piece, but for the last product of it.
@@ -35,6 +36,16 @@ impl Document for Export {
     fn read(members: &mut Members<'_>, faults: &mut Faults) -> Option<Self> {
         let format = members.required("format", faults, format)?;
         Some(Self { format })
+    }
+}
+
+impl Described for Export {
+    fn name() -> String {
+        "Export".to_owned()
+    }
+
+    fn schema() -> Schema {
+        object([required("format", format_schema())])
     }
 }
 

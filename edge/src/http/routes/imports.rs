@@ -9,7 +9,7 @@
 //! the replicas that every state has; an upload that is refused for want of room, or breaks off, has
 //! lost nothing of what was counted.
 
-mod document;
+pub(in crate::http) mod document;
 mod range;
 
 use actors::domain::import::{
@@ -23,8 +23,8 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
 use cluster::fabric::{CommandError, Envelope, Executed, Precondition, Provenance, Viewed};
-pub(super) use document::format;
 use document::{CreateImport, ImportJson};
+pub(super) use document::{format, format_schema};
 use http_body_util::BodyExt;
 use range::Range;
 

@@ -55,6 +55,10 @@ pub(in crate::http) const fn payment_id() -> Schema {
     exact(id_pattern!("pay"), "pay_01jzy5v3n8q2w4x6t7r9k0m1ab")
 }
 
+pub(in crate::http) const fn import_id() -> Schema {
+    exact(id_pattern!("imp"), "imp_01jzy5v3n8q2w4x6t7r9k0m1ab")
+}
+
 pub(in crate::http) const fn reservation_id() -> Schema {
     exact(id_pattern!("res"), "res_01jzy5v3n8q2w4x6t7r9k0m1ab")
 }

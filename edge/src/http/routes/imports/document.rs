@@ -7,6 +7,9 @@ use crate::http::fields::{Document, Faults, Flaw, Members, flaw, parsed, text};
 use crate::http::json::Json;
 use crate::http::render::Text;
 use crate::http::rfc3339::Rfc3339;
+use crate::http::schema::{
+    Described, Schema, count, maybe, object, optional, required, word, words,
+};
 
 /// `{format, currency?}`
 pub(in crate::http) struct CreateImport {
@@ -22,6 +25,20 @@ impl Document for CreateImport {
     }
 }
 
+impl Described for CreateImport {
+    fn name() -> String {
+        "NewImport".to_owned()
+    }
+
+    fn schema() -> Schema {
+        object([required("format", format_schema()), optional("currency", words::currency())])
+    }
+}
+
+pub(in crate::http) fn format_schema() -> Schema {
+    word(&["csv", "jsonl"])
+}
+
 pub(in crate::http) fn format(json: Json<'_>) -> Result<Format, Flaw> {
     match &*text(json)? {
         "csv" => Ok(Format::Csv),
@@ -31,7 +48,7 @@ pub(in crate::http) fn format(json: Json<'_>) -> Result<Format, Flaw> {
 }
 
 #[derive(serde::Serialize)]
-pub(super) struct ImportJson {
+pub(in crate::http) struct ImportJson {
     id: Text<ImportId>,
     status: &'static str,
     format: &'static str,
@@ -84,5 +101,31 @@ impl ImportJson {
             updated_at: Text(Rfc3339(view.updated_at)),
             seq,
         }
+    }
+}
+
+impl Described for ImportJson {
+    fn name() -> String {
+        "Import".to_owned()
+    }
+
+    fn schema() -> Schema {
+        let states = &["receiving", "applying", "done", "cancelled", "abandoned", "failed"];
+        object([
+            required("id", words::import_id()),
+            required("status", word(states)),
+            required("format", format_schema()),
+            required("currency", words::currency()),
+            required("received_bytes", count(52_000)),
+            required("applied_bytes", count(48_000)),
+            required("rows", count(480)).about("Rows that are applied, counting every line."),
+            required("written", count(120)),
+            required("unchanged", count(30)),
+            required("refused", count(2)),
+            maybe("failure", words::text("the table has no column `slug`")),
+            required("created_at", words::instant()),
+            required("updated_at", words::instant()),
+            required("seq", count(9)),
+        ])
     }
 }

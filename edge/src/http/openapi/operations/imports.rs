@@ -1,0 +1,94 @@
+//! Whole catalogues, in and out.
+
+use actors::ImportId;
+use axum::http::StatusCode;
+
+use super::super::headers::Header;
+use super::super::operation::{Key, Operation, Tag};
+use crate::http::code::Code;
+use crate::http::routes::documents::Nothing;
+use crate::http::routes::exports::Export;
+use crate::http::routes::imports::document::{CreateImport, ImportJson};
+use crate::http::schema::words;
+use crate::http::{Endpoint as E, Verb};
+
+const SHOWN: [Header; 2] = [Header::ETag, Header::OmniSeq];
+const CHANGED: [Header; 3] = [Header::ETag, Header::OmniSeq, Header::IdempotentReplayed];
+const LINES: &str = "application/x-ndjson";
+
+pub(super) fn all() -> [Operation; 6] {
+    [create(), show(), upload(), errors(), cancel(), export()]
+}
+
+fn operation(endpoint: E, verb: Verb, id: &'static str, summary: &'static str) -> Operation {
+    Operation::new(endpoint, verb, id, Tag::Imports, summary).operator()
+}
+
+fn create() -> Operation {
+    let headers = [Header::ETag, Header::OmniSeq, Header::IdempotentReplayed, Header::Location];
+    operation(E::Imports, Verb::Post, "createImport", "Opens an import of products")
+        .changes(Key::Optional)
+        .body::<CreateImport>()
+        .answers::<ImportJson>(StatusCode::CREATED, &headers)
+        .refuses(&[Code::IMPORT_EXISTS])
+}
+
+fn show() -> Operation {
+    operation(E::Import, Verb::Get, "showImport", "Tells how far an import came")
+        .at::<ImportId>()
+        .reads()
+        .answers::<ImportJson>(StatusCode::OK, &SHOWN)
+        .cached()
+}
+
+fn upload() -> Operation {
+    const MEDIA: [&str; 2] = ["text/csv", LINES];
+    let such_as = words::text("slug,title,sku,price\nmug,Mug,MUG-1,9.90\n");
+    operation(E::ImportData, Verb::Put, "uploadImport", "Feeds an import, from any offset on")
+        .about("Bytes that are there already are passed over; with the last one it is applied.")
+        .at::<ImportId>()
+        .header(Header::ContentRange)
+        .streamed_body(&MEDIA, such_as)
+        .answers::<ImportJson>(StatusCode::OK, &SHOWN)
+        .over_shards()
+        .refuses(&[
+            Code::CONTENT_RANGE_INVALID,
+            Code::IMPORT_EMPTY,
+            Code::IMPORT_ENDED,
+            Code::IMPORT_NOT_RECEIVING,
+            Code::IMPORT_TOO_LARGE,
+            Code::OFFSET_MISMATCH,
+            Code::STORAGE_FULL,
+        ])
+}
+
+fn errors() -> Operation {
+    operation(E::ImportErrors, Verb::Get, "listImportErrors", "Tells what was refused, and why")
+        .at::<ImportId>()
+        .reads()
+        .answers_with(StatusCode::OK, LINES, words::text(""), &[])
+}
+
+fn cancel() -> Operation {
+    operation(E::ImportCancel, Verb::Post, "cancelImport", "Ends an import where it is")
+        .about("Rows that are applied stay applied.")
+        .at::<ImportId>()
+        .changes(Key::Optional)
+        .maybe_body::<Nothing>()
+        .answers::<ImportJson>(StatusCode::OK, &CHANGED)
+        .refuses(&[Code::IMPORT_ENDED])
+}
+
+fn export() -> Operation {
+    operation(E::Exports, Verb::Post, "exportProducts", "Sends every product, as of one moment")
+        .header(Header::OmniMinSeq)
+        .body::<Export>()
+        .answers_with(StatusCode::OK, LINES, words::text(""), &[])
+        .over_shards()
+        .refuses(&[
+            Code::CATALOGUE_UNAVAILABLE,
+            Code::CATALOGUE_STALE,
+            Code::MIN_SEQ_INVALID,
+            Code::SEQUENCE_UNKNOWN,
+        ])
+}
