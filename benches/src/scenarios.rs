@@ -6,6 +6,7 @@ pub(crate) mod crash;
 pub(crate) mod failover;
 pub(crate) mod hot_sku;
 pub(crate) mod idle;
+pub(crate) mod import;
 pub(crate) mod memory;
 pub(crate) mod random;
 pub(crate) mod rebalance;
