@@ -241,6 +241,28 @@ pub(crate) enum Scenario {
     ///   frames_per_second    frames between all nodes, on all lanes: must be below 100
     #[command(verbatim_doc_comment)]
     Idle(Idle),
+    /// A large import of products, killed in the middle, and an export of what came of it.
+    ///
+    /// Each product is a page with one variant. The data is sent in pieces, applied while the process
+    /// is killed with -9 at even distances, and exported in the end.
+    ///
+    ///   rows, bytes          what is imported
+    ///   upload_seconds, upload_bytes_per_second  until all of it is acknowledged
+    ///   apply_seconds, rows_per_second  until every row is applied, without the time that the process
+    ///                        was down; with what was applied twice
+    ///   seconds              all of it, the time that it was down too
+    ///   kills                {rows_before, rows_after: what was recorded, ready_seconds: of the start,
+    ///                        resumed_seconds: until more is recorded, again: rows of the step that
+    ///                        was under way}
+    ///   idle_resident_bytes, peak_resident_bytes  before, and the most of all processes
+    ///   catalogue_resident_bytes  of a process that has just started on what came of it: the catalogue
+    ///                        itself is held whole, and is most of the peak
+    ///   written, unchanged, refused  what became of the rows
+    ///   export_seconds, exported  one export, and its lines
+    ///   missing, errors      products that are not exported or not as they were sent, and rows
+    ///                        refused; must be 0
+    #[command(verbatim_doc_comment)]
+    Import(Import),
     /// A part of a scenario, in a process of its own.
     #[command(subcommand, hide = true)]
     Task(Task),
@@ -261,6 +283,7 @@ impl Scenario {
             Self::Scale(_) => "scale",
             Self::Rebalance(_) => "rebalance",
             Self::Idle(_) => "idle",
+            Self::Import(_) => "import",
             Self::Task(_) => "task",
         }
     }
@@ -331,6 +354,18 @@ pub(crate) struct Crash {
     /// Draws the moments and the requests [default: the clock].
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Import {
+    #[arg(long, value_name = "N", default_value = "300000")]
+    pub(crate) rows: NonZero<u32>,
+    /// How often the process is killed meanwhile.
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub(crate) kills: u32,
+    /// Titles, one a line, that products are named by [default: made up].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) titles: Option<PathBuf>,
 }
 
 /// Parts that need a process of their own.

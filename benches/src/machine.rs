@@ -134,6 +134,24 @@ pub(crate) fn resident_bytes() -> anyhow::Result<u64> {
     resident_in(&status).context("the system does not tell a process's resident memory")
 }
 
+/// The most memory that a process ever had.
+pub(crate) fn peak_resident_bytes(pid: u32) -> anyhow::Result<u64> {
+    memory_of(pid, "VmHWM:")
+}
+
+/// The memory that a process has, like [`peak_resident_bytes`].
+pub(crate) fn resident_bytes_of(pid: u32) -> anyhow::Result<u64> {
+    memory_of(pid, "VmRSS:")
+}
+
+fn memory_of(pid: u32, name: &str) -> anyhow::Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))
+        .with_context(|| format!("process {pid} is gone"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
+    kib.map(|kib| kib * 1_024).context("the system does not tell a process's memory")
+}
+
 fn resident_in(status: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim_end().parse().ok()?;

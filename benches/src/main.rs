@@ -26,8 +26,8 @@ use crate::peers::omnicart::SERVER_TASK;
 use crate::peers::{bare, folder::Folder};
 use crate::report::{Report, Verbosity, Verdict};
 use crate::scenarios::{
-    cart_write, chaos, checkout, crash, failover, flash_sale, hot_sku, idle, memory, rebalance,
-    recovery, scale,
+    cart_write, chaos, checkout, crash, failover, flash_sale, hot_sku, idle, import, memory,
+    rebalance, recovery, scale,
 };
 
 /// For a run that finished and found a promise broken.
@@ -102,6 +102,9 @@ async fn measured(scenario: Scenario, common: &Common) -> anyhow::Result<ExitCod
         }
         Scenario::Idle(asked) => {
             Box::pin(idle::run(common, &asked, &folder, &mut report)).await?;
+        }
+        Scenario::Import(asked) => {
+            Box::pin(import::run(common, &asked, &folder, &mut report)).await?;
         }
         Scenario::Task(_) => unreachable!("a task is not measured"),
     }

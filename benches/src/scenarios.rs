@@ -8,6 +8,7 @@ pub(crate) mod failover;
 pub(crate) mod flash_sale;
 pub(crate) mod hot_sku;
 pub(crate) mod idle;
+pub(crate) mod import;
 pub(crate) mod memory;
 pub(crate) mod random;
 pub(crate) mod rebalance;

@@ -104,7 +104,7 @@ impl Connection {
         let headers = request.headers_mut();
         headers.clone_from(&call.headers);
         headers.insert(HOST, self.host.parse().context("the address is no host name")?);
-        if !call.body.is_empty() {
+        if !call.body.is_empty() && !headers.contains_key(CONTENT_TYPE) {
             headers
                 .insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static("application/json"));
         }
