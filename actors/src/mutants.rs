@@ -1,22 +1,75 @@
-//! Bugs planted on purpose in carts and stocks, to prove that the simulator finds such bugs. None of
+//! Bugs planted on purpose in what a shop is made of, to prove that the simulator finds such bugs. None of
 //! them exists in a build without the feature `mutants`; with it, one is chosen at run time, per thread.
 //!
 //! **Invariants:** nothing planted, nothing changed.
 
-/// What is done wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mutant {
+macro_rules! mutants {
+    ($($(#[$doc:meta])* $mutant:ident),* $(,)?) => {
+        /// What is done wrong.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Mutant {
+            $($(#[$doc])* $mutant,)*
+        }
+
+        impl Mutant {
+            /// Every bug there is.
+            pub const ALL: &'static [Self] = &[$(Self::$mutant),*];
+        }
+    };
+}
+
+mutants! {
     /// A reservation is granted whether or not there is stock for it.
     Oversold,
     /// What a reservation held is not available again when it has expired.
     ExpiryKeepsStock,
     /// A cart does not know whose lines it took.
     LinesTakenTwice,
+    /// What was released, expired or sold is reserved again by a reserve that comes late.
+    LateReserve,
+    /// A cart that is being checked out is checked out again, as another order.
+    TwoOrdersOfOneCart,
+    /// A cart that was bought is open again.
+    BoughtCartReopened,
+    /// A cart whose order came to nothing is not told.
+    CartNotReopened,
+    /// An order tells its cart once how it ended, whoever asks again.
+    EndToldOnce,
+    /// Two orders of a slot have one number.
+    NumberGivenTwice,
+    /// Stocks keep what they reserved for an order whose payment is declined.
+    StockNotReleased,
+    /// Pieces that left a stock for an order are released, where nothing is reserved any more.
+    ReleasedAfterSale,
+    /// A stock that reserves after the order has let go of it is believed.
+    LateNewsTaken,
+    /// Lines that were dropped are paid all the same.
+    DroppedLinesPaid,
+    /// An order is confirmed when the money is held, whether or not it is taken.
+    ConfirmedUnpaid,
+    /// An order waits for its payment for ever.
+    PaymentTimerLost,
+    /// An order whose payment could not be undone does not try again.
+    UndoneOnce,
+    /// What was told of the end of a checkout is told otherwise once the order is cancelled.
+    EndToldOtherwise,
+    /// More is shipped than was bought.
+    ShippedTooMuch,
+    /// A return that is received again is in stock again.
+    ReturnReceivedTwice,
+    /// Refunds that are under way or done count for nothing.
+    RefundedTooMuch,
+    /// A capture that is done is asked for again.
+    CapturedTwice,
+    /// An answer or a notice is taken for whatever is under way.
+    AnswerOfAnother,
+    /// A payment in doubt that is cancelled is taken for declined.
+    DoubtIsDecline,
+    /// A cancelled payment keeps what it captured.
+    CancelKeepsMoney,
 }
 
 impl Mutant {
-    pub const ALL: [Self; 3] = [Self::Oversold, Self::ExpiryKeepsStock, Self::LinesTakenTwice];
-
     #[cfg(feature = "mutants")]
     pub(crate) fn is_planted(self) -> bool {
         PLANTED.with(|planted| planted.get() == Some(self))

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::ids::OrderId;
 use super::order::{self, Order};
 use crate::codec;
+use crate::mutants::Mutant;
 
 /// What people call an order by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -85,7 +86,8 @@ impl Entity for OrderNumbers {
         if *ctx.me != Self::address(to.key().slot()) {
             return Err(Rejection::OtherSlot);
         }
-        let nth = self.given + 1;
+        let is_repeated = self.given > 0 && Mutant::NumberGivenTwice.is_planted();
+        let nth = if is_repeated { self.given } else { self.given + 1 };
         let number = OrderNumber::of(nth, to.key().slot());
         let command = order::Command::TakeNumber { number }.to_bytes();
         Ok(Decision {

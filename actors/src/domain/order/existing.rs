@@ -10,6 +10,7 @@ use crate::domain::ids::{CartAccess, CartId, PaymentId, RefundId, SkuCode};
 use crate::domain::money::{Currency, Money};
 use crate::domain::order_numbers::OrderNumber;
 use crate::domain::pricing::{PricedLine, Totals};
+use crate::mutants::Mutant;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Existing {
@@ -176,6 +177,7 @@ impl Existing {
             Event::StockReleased { sku, .. } | Event::StockReturned { sku, .. } => {
                 self.set(sku, LineState::Released);
             }
+            Event::LinesDropped { .. } if Mutant::DroppedLinesPaid.is_planted() => {}
             Event::LinesDropped { totals, .. } => self.totals = *totals,
             Event::PaymentAsked { .. } => {
                 self.money.asked = Asked::Open;
@@ -195,7 +197,7 @@ impl Existing {
             }
             Event::EndingAsked { why, .. } => self.leave(Stage::Ending(Ending::Fails(why.clone()))),
             Event::CancelAsked { .. } => self.leave(Stage::Ending(Ending::IsCancelled)),
-            Event::Cancelled { .. } => self.stage = Stage::Cancelled,
+            Event::Cancelled { .. } => self.cancel(),
             Event::PaymentUndone { .. } => self.money.undo(),
             Event::Shipped { shipment, items, carrier, tracking, at } => {
                 self.shipments.push(Shipment {
@@ -242,6 +244,13 @@ impl Existing {
     fn leave(&mut self, stage: Stage) {
         self.let_go();
         self.stage = stage;
+    }
+
+    fn cancel(&mut self) {
+        self.stage = Stage::Cancelled;
+        if Mutant::EndToldOtherwise.is_planted() {
+            self.settlement = None;
+        }
     }
 
     fn deliver(&mut self, number: ShipmentNumber, at: Timestamp) {

@@ -19,6 +19,7 @@ use crate::domain::order_numbers::{self, OrderNumber, OrderNumbers};
 use crate::domain::payment::{self, News};
 use crate::domain::quantity::Quantity;
 use crate::domain::sku::OrderStep;
+use crate::mutants::Mutant;
 
 impl Course {
     pub(super) fn place(
@@ -49,6 +50,9 @@ impl Course {
     /// For a cart that was opened again and is checked out as this order once more: its shopper's
     /// key was forgotten since. It waits for an end that was told before.
     fn tell_again_how_it_ended(&mut self) {
+        if Mutant::EndToldOnce.is_planted() {
+            return;
+        }
         match self.order().map(|order| order.stage.clone()) {
             None | Some(Stage::Reserving | Stage::Authorising | Stage::Capturing) => {}
             Some(Stage::Ending(Ending::Fails(_))) => {}
@@ -71,6 +75,9 @@ impl Course {
         let Some(state) = self.order().and_then(|order| order.state_of(sku)) else { return };
         let (at, sku) = (self.now, sku.clone());
         match (news, state) {
+            (StockNews::Reserved, LineState::Releasing) if Mutant::LateNewsTaken.is_planted() => {
+                self.happen(Event::StockReserved { sku, at });
+            }
             (StockNews::Reserved, LineState::Asked) => {
                 self.happen(Event::StockReserved { sku, at });
                 self.when_stocks_answered();
@@ -140,7 +147,9 @@ impl Course {
         let open = payment::Command::Open { order: self.me, amount, method };
         self.tell_payment(&open);
         self.tell_payment(&payment::Command::Authorise);
-        self.set_timer(Order::PAYMENT_SILENT, Order::PAYMENT_ANSWERS_WITHIN);
+        if !Mutant::PaymentTimerLost.is_planted() {
+            self.set_timer(Order::PAYMENT_SILENT, Order::PAYMENT_ANSWERS_WITHIN);
+        }
     }
 
     pub(super) fn take_payment_news(&mut self, payment: PaymentId, news: News) {
@@ -183,6 +192,7 @@ impl Course {
                 }
             }
             // Another try, some time from now: the order waits for the end of its payment.
+            News::CancelFailed { .. } if Mutant::UndoneOnce.is_planted() => {}
             News::CancelFailed { .. } => {
                 self.set_timer(Order::PAYMENT_SILENT, Order::PAYMENT_ANSWERS_WITHIN);
             }
@@ -198,6 +208,9 @@ impl Course {
                 self.happen(Event::CaptureAsked { amount, at: self.now });
                 self.capture(amount);
                 self.sell();
+                if Mutant::ConfirmedUnpaid.is_planted() {
+                    self.confirm();
+                }
             }
             CaptureTime::OnFulfilment => self.confirm(),
         }
@@ -229,7 +242,12 @@ impl Course {
         if !was_selling {
             self.sell();
         }
-        self.tell_cart(&cart::Command::FinishCheckout { order: self.me });
+        let order = self.me;
+        self.tell_cart(&if Mutant::BoughtCartReopened.is_planted() {
+            cart::Command::ReopenAfter { order }
+        } else {
+            cart::Command::FinishCheckout { order }
+        });
     }
 
     /// The payment ended with nothing.
@@ -248,9 +266,14 @@ impl Course {
     /// Nothing is paid and nothing can be: the order ends here.
     fn fail(&mut self, why: Failure) {
         let held = self.held();
+        let is_declined = matches!(why, Failure::Declined { .. });
         self.happen(Event::Failed { why, at: self.now });
-        self.let_go(held);
-        self.tell_cart(&cart::Command::ReopenAfter { order: self.me });
+        if !(is_declined && Mutant::StockNotReleased.is_planted()) {
+            self.let_go(held);
+        }
+        if !Mutant::CartNotReopened.is_planted() {
+            self.tell_cart(&cart::Command::ReopenAfter { order: self.me });
+        }
     }
 
     /// The payment has the money, or may have: it is undone first.
@@ -272,6 +295,9 @@ impl Course {
         for (sku, quantity, state) in held {
             match state {
                 LineState::Asked | LineState::Reserved => {
+                    self.tell_stock(&sku, OrderStep::Release);
+                }
+                LineState::Selling | LineState::Sold if Mutant::ReleasedAfterSale.is_planted() => {
                     self.tell_stock(&sku, OrderStep::Release);
                 }
                 LineState::Selling | LineState::Sold => {
@@ -307,7 +333,10 @@ impl Course {
     pub(super) fn cancel(&mut self, by: Side, reason: Label) -> Result<(), Rejection> {
         let order = self.found()?;
         match order.stage {
-            Stage::Reserving => self.fail(Failure::CancelledInTime),
+            Stage::Reserving => {
+                self.cancel_timer(Order::STOCK_SILENT);
+                self.fail(Failure::CancelledInTime);
+            }
             Stage::Authorising | Stage::Capturing => {
                 self.end_after_payment(Failure::CancelledInTime);
             }

@@ -16,6 +16,7 @@ use crate::codec;
 use crate::domain::ids::{CaptureId, PaymentId, RefundId};
 use crate::domain::money::Money;
 use crate::domain::order::Order;
+use crate::mutants::Mutant;
 
 pub(super) struct Deciding {
     me: PaymentId,
@@ -138,7 +139,9 @@ impl Deciding {
             Cancellation::Asked | Cancellation::Ended => return Err(Rejection::Cancelled),
             Cancellation::NotAsked | Cancellation::Failed => {}
         }
-        self.check_amount(amount, self.intent.refundable())?;
+        if !Mutant::RefundedTooMuch.is_planted() {
+            self.check_amount(amount, self.intent.refundable())?;
+        }
         if self.intent.refunds.len() >= Payment::REFUNDS_MAX - Payment::REFUNDS_OF_CANCELS {
             return Err(Rejection::TooMany);
         }
@@ -160,6 +163,11 @@ impl Deciding {
             Cancellation::NotAsked | Cancellation::Failed => {}
         }
         self.record(Event::CancelAsked { at: self.now });
+        if Mutant::DoubtIsDecline.is_planted()
+            && self.intent.authorisation == Authorisation::UnderWay
+        {
+            self.record(Event::Declined { reason: Refusal::Declined, at: self.now });
+        }
         while let Some(capture) = self.intent.waiting_capture() {
             let reason = Reason::Rule(Rejection::Cancelled);
             self.record(Event::CaptureFailed { capture, reason, at: self.now });
@@ -169,7 +177,7 @@ impl Deciding {
     /// Takes what an operation came to, unless that is known already.
     pub(super) fn settle(&mut self, number: OperationNumber, outcome: Outcome) {
         let Some(operation) = self.intent.under_way else { return };
-        if operation.number != number {
+        if operation.number != number && !Mutant::AnswerOfAnother.is_planted() {
             return;
         }
         match outcome {
@@ -243,6 +251,7 @@ impl Deciding {
             return Some(Next::Ask(Doing::Void));
         }
         match intent.refundable() {
+            _ if Mutant::CancelKeepsMoney.is_planted() => Some(Next::End),
             0 => Some(Next::End),
             minor => Some(Next::RefundRest(Money { minor, ..intent.captured })),
         }

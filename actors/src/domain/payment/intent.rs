@@ -11,6 +11,7 @@ use super::{Doing, Event, Operation, Payment, Progress};
 use crate::domain::heap;
 use crate::domain::ids::{CaptureId, OrderId, RefundId};
 use crate::domain::money::Money;
+use crate::mutants::Mutant;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Intent {
@@ -93,7 +94,10 @@ impl Intent {
             Event::Captured { capture, reference, total, .. } => {
                 self.under_way = None;
                 self.captured = *total;
-                move_to(&mut self.captures, *capture, Progress::Done(reference.clone()));
+                let done = Progress::Done(reference.clone());
+                let is_again = Mutant::CapturedTwice.is_planted();
+                let progress = if is_again { Progress::Waiting } else { done };
+                move_to(&mut self.captures, *capture, progress);
             }
             Event::CaptureFailed { capture, .. } => {
                 self.end(Doing::Capture(*capture));

@@ -255,6 +255,7 @@ fn ended(order: u64, view: &View) -> Result<Counts, String> {
         None if is_cancelled => &mut counts.cancelled,
         None => &mut counts.confirmed,
         Some(Failure::OutOfStock) => &mut counts.out_of_stock,
+        Some(Failure::Crowded) => &mut counts.crowded,
         Some(Failure::StockSilent) => &mut counts.stock_silent,
         Some(Failure::Declined { .. }) => &mut counts.declined,
         Some(Failure::PaymentSilent) => &mut counts.payment_silent,

@@ -286,6 +286,7 @@ fn may_be_refused(deed: Deed, why: &Rejection) -> bool {
         R::TooMany { .. } | R::NumberOutOfOrder { .. } => {
             matches!(deed, Deed::Fulfil { .. } | Deed::AskReturn { .. })
         }
+        R::NotPaid => matches!(deed, Deed::Fulfil { .. }),
         R::ShipmentNotFound { .. } => matches!(deed, Deed::Deliver { .. }),
         R::ReturnNotFound { .. } => matches!(deed, Deed::Receive { .. }),
         R::RefundTooLarge { .. } | R::NotPositive => matches!(deed, Deed::Refund { .. }),
