@@ -149,81 +149,75 @@ impl Endpoint {
 
     /// What a request to this path is worth.
     pub(crate) const fn class(self, verb: Verb) -> Class {
-        match (self, verb) {
-            (Self::Health | Self::Readiness | Self::Metrics, _) => Class::Vital,
-            (
-                Self::Unmatched
-                | Self::StoreProducts
-                | Self::StoreProduct
-                | Self::StoreCategories
-                | Self::OpenApi
-                | Self::Docs,
-                _,
-            )
-            | (_, Verb::Other) => Class::Browse,
+        let class = match self {
+            Self::Health | Self::Readiness | Self::Metrics => Class::Vital,
+            Self::Unmatched
+            | Self::StoreProducts
+            | Self::StoreProduct
+            | Self::StoreCategories
+            | Self::OpenApi
+            | Self::Docs => Class::Browse,
             // To see one's cart is part of filling it, and operators look before they act.
-            (
-                Self::Carts | Self::Cart | Self::CartItems | Self::CartItem | Self::CartMerge,
-                Verb::Get | Verb::Post | Verb::Put | Verb::Patch | Verb::Delete,
-            ) => Class::Cart,
+            Self::Carts | Self::Cart | Self::CartItems | Self::CartItem | Self::CartMerge => {
+                Class::Cart
+            }
             // A provider tries again, yet an order may wait for what it says.
-            (
-                Self::CartCheckout
-                | Self::Order
-                | Self::OrderTimeline
-                | Self::OrderCancel
-                | Self::OrderReturns
-                | Self::PaymentHook,
-                Verb::Get | Verb::Post | Verb::Put | Verb::Patch | Verb::Delete,
-            ) => Class::Checkout,
+            Self::CartCheckout
+            | Self::Order
+            | Self::OrderTimeline
+            | Self::OrderCancel
+            | Self::OrderReturns
+            | Self::PaymentHook => Class::Checkout,
             // Proved to be an operator's before anything is done for them.
-            (
-                Self::Cluster
-                | Self::NodeDrain
-                | Self::NodeResume
-                | Self::NodeRemove
-                | Self::Shards
-                | Self::ShardTransfer
-                | Self::ShardPin
-                | Self::ShardUnpin
-                | Self::Inventory
-                | Self::InventoryAdjust
-                | Self::InventorySet
-                | Self::InventoryReservations
-                | Self::InventoryReservationConfirm
-                | Self::InventoryReservationRelease
-                | Self::InventoryLedger
-                | Self::Payment
-                | Self::PaymentCapture
-                | Self::PaymentVoid
-                | Self::AdminOrder
-                | Self::AdminOrderCancel
-                | Self::AdminOrderFulfilments
-                | Self::AdminOrderDeliver
-                | Self::AdminOrderReceiveReturn
-                | Self::AdminOrderRefunds
-                | Self::AdminOrderNotes
-                | Self::AdminProducts
-                | Self::AdminProduct
-                | Self::AdminProductsBulk
-                | Self::Imports
-                | Self::Import
-                | Self::ImportData
-                | Self::ImportErrors
-                | Self::ImportCancel
-                | Self::Exports
-                | Self::AdminCategories
-                | Self::AdminCategory
-                | Self::PriceLists
-                | Self::PriceList
-                | Self::TaxRates
-                | Self::TaxRate
-                | Self::Sellers
-                | Self::Seller
-                | Self::ShippingOptions
-                | Self::ShippingOption,
-                Verb::Get | Verb::Post | Verb::Put | Verb::Patch | Verb::Delete,
-            ) => Class::Stock,
+            Self::Cluster
+            | Self::NodeDrain
+            | Self::NodeResume
+            | Self::NodeRemove
+            | Self::Shards
+            | Self::ShardTransfer
+            | Self::ShardPin
+            | Self::ShardUnpin
+            | Self::Inventory
+            | Self::InventoryAdjust
+            | Self::InventorySet
+            | Self::InventoryReservations
+            | Self::InventoryReservationConfirm
+            | Self::InventoryReservationRelease
+            | Self::InventoryLedger
+            | Self::Payment
+            | Self::PaymentCapture
+            | Self::PaymentVoid
+            | Self::AdminOrder
+            | Self::AdminOrderCancel
+            | Self::AdminOrderFulfilments
+            | Self::AdminOrderDeliver
+            | Self::AdminOrderReceiveReturn
+            | Self::AdminOrderRefunds
+            | Self::AdminOrderNotes
+            | Self::AdminProducts
+            | Self::AdminProduct
+            | Self::AdminProductsBulk
+            | Self::Imports
+            | Self::Import
+            | Self::ImportData
+            | Self::ImportErrors
+            | Self::ImportCancel
+            | Self::Exports
+            | Self::AdminCategories
+            | Self::AdminCategory
+            | Self::PriceLists
+            | Self::PriceList
+            | Self::TaxRates
+            | Self::TaxRate
+            | Self::Sellers
+            | Self::Seller
+            | Self::ShippingOptions
+            | Self::ShippingOption => Class::Stock,
+        };
+        match (class, verb) {
+            (Class::Vital, _) => Class::Vital,
+            (_, Verb::Other) => Class::Browse,
+            (class, Verb::Get | Verb::Post | Verb::Put | Verb::Patch | Verb::Delete) => class,
         }
     }
 }

@@ -54,7 +54,7 @@ pub struct Description {
 }
 
 impl Setting {
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 29] = [
         Self::Listen,
         Self::Data,
         Self::Shards,
