@@ -68,7 +68,8 @@ pub(crate) fn check(method: &Method, uri: &str, answer: &Answer) {
     let media = answer.header("content-type").unwrap_or_default();
     let media = media.split(';').next().unwrap_or_default();
     let described = &content.get(media).unwrap_or_else(|| panic!("{id} answers {media}"))["schema"];
-    if media.ends_with("json") {
+    // Of lines of JSON each is a value of its own.
+    if media.ends_with("json") && !media.ends_with("ndjson") {
         let mut wrong = Vec::new();
         compare(described, &answer.json(), "", &mut wrong);
         assert!(wrong.is_empty(), "{id} answers {}: {wrong:#?}\n{}", answer.status, answer.json());

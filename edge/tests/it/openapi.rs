@@ -107,8 +107,15 @@ impl Walk {
             ask = ask.operator();
         }
         if let Some(described) = operation.get("requestBody") {
-            let example = &described["content"]["application/json"]["example"];
-            ask = ask.json(&body.unwrap_or_else(|| example.clone()));
+            let (media, content) = entries(&described["content"])[0];
+            let body = body.unwrap_or_else(|| content["example"].clone());
+            ask = match (media, &body) {
+                ("application/json", _) => ask.json(&body),
+                (_, Value::String(text)) => {
+                    ask.header("content-type", media).body(text.clone().into())
+                }
+                other => panic!("{other:?} is no body"),
+            };
         }
         self.shop.send(ask).await
     }
@@ -160,6 +167,7 @@ async fn every_example_is_taken() {
     stock(&mut walk).await;
     carts(&mut walk).await;
     orders(&mut walk).await;
+    imports(&mut walk).await;
     service(&mut walk).await;
     for kind in ["Seller", "Category", "TaxRate", "ShippingOption", "PriceList", "Product"] {
         walk.does(&format!("remove{kind}"), &[]).await;
@@ -208,6 +216,17 @@ async fn stock(walk: &mut Walk) {
     assert_eq!(walk.ask("reserve", &[], Some(body)).await.status, 201);
     walk.does("releaseReservation", &[("reservation", other)]).await;
     walk.does("showLedger", &[]).await;
+}
+
+async fn imports(walk: &mut Walk) {
+    let created = walk.does("createImport", &[]).await.json();
+    let id = created["id"].as_str().unwrap();
+    walk.does("uploadImport", &[("id", id)]).await;
+    walk.does("showImport", &[("id", id)]).await;
+    walk.does("listImportErrors", &[("id", id)]).await;
+    let created = walk.does("createImport", &[]).await.json();
+    walk.does("cancelImport", &[("id", created["id"].as_str().unwrap())]).await;
+    walk.does("exportProducts", &[]).await;
 }
 
 async fn carts(walk: &mut Walk) {

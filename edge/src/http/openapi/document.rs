@@ -282,12 +282,12 @@ impl Content {
 
 impl ResponseJson {
     fn answer(operation: &Operation, answer: &Answer, all: &[Operation]) -> Self {
-        let content = answer.content.as_ref();
+        let content = answer.content.iter();
         let content = content.map(|(media, schema)| (*media, Content::plain(schema)));
         Self {
             description: answer.status.canonical_reason().unwrap_or_default().to_owned(),
             headers: references(&answer.headers),
-            content: Ordered(content.into_iter().collect()),
+            content: Ordered(content.collect()),
             links: links(operation, answer, all),
         }
     }
@@ -325,7 +325,7 @@ fn links(operation: &Operation, answer: &Answer, all: &[Operation]) -> Ordered<&
     } else {
         ("$response.body#/id", SENT_TOKEN)
     };
-    if operation.verb != Verb::Post || answer.content.is_none() {
+    if operation.verb != Verb::Post || answer.content.is_empty() {
         return Ordered(Vec::new());
     }
     let link = |other: &Operation| {
@@ -372,7 +372,7 @@ pub(super) fn schemas(operations: &[Operation]) -> Vec<(String, Schema)> {
     let mut known = Vec::new();
     of::<ProblemSchema>().names(&mut known);
     for operation in operations {
-        let answers = operation.answers.iter().filter_map(|answer| answer.content.as_ref());
+        let answers = operation.answers.iter().flat_map(|answer| &answer.content);
         answers.for_each(|(_, schema)| schema.names(&mut known));
         operation.body.iter().for_each(|body| body.schema.names(&mut known));
     }

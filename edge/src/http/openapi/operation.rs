@@ -119,7 +119,8 @@ pub(super) struct Body {
 
 pub(super) struct Answer {
     pub(super) status: StatusCode,
-    pub(super) content: Option<(&'static str, Schema)>,
+    /// In one of these media types; without any there is no body.
+    pub(super) content: Vec<(&'static str, Schema)>,
     pub(super) headers: Vec<Header>,
 }
 
@@ -133,7 +134,7 @@ pub(super) enum Key {
     Secret,
 }
 
-const JSON: &str = "application/json";
+pub(super) const JSON: &str = "application/json";
 
 /// What any request may meet.
 const ALWAYS: [Code; 3] = [Code::INTERNAL, Code::OVERLOADED, Code::SHUTTING_DOWN];
@@ -214,7 +215,11 @@ impl Operation {
     pub(super) fn cached(mut self) -> Self {
         self.headers.push((Header::IfNoneMatch, Presence::Optional));
         let headers = vec![Header::ETag, Header::OmniSeq];
-        self.answers.push(Answer { status: StatusCode::NOT_MODIFIED, content: None, headers });
+        self.answers.push(Answer {
+            status: StatusCode::NOT_MODIFIED,
+            content: Vec::new(),
+            headers,
+        });
         self
     }
 
@@ -317,13 +322,23 @@ impl Operation {
         schema: Schema,
         headers: &[Header],
     ) -> Self {
-        let content = Some((media, schema));
+        let content = vec![(media, schema)];
         self.answers.push(Answer { status, content, headers: headers.into() });
         self
     }
 
+    /// An answer whose media type the request names.
+    pub(super) fn answers_either(
+        mut self,
+        status: StatusCode,
+        content: Vec<(&'static str, Schema)>,
+    ) -> Self {
+        self.answers.push(Answer { status, content, headers: Vec::new() });
+        self
+    }
+
     pub(super) fn answers_nothing(mut self, status: StatusCode, headers: &[Header]) -> Self {
-        self.answers.push(Answer { status, content: None, headers: headers.into() });
+        self.answers.push(Answer { status, content: Vec::new(), headers: headers.into() });
         self
     }
 
@@ -350,10 +365,11 @@ impl Operation {
         refusals
     }
 
+    /// It comes under a key, or goes on from a place that it names.
     pub(super) fn is_change(&self) -> bool {
-        self.headers
-            .iter()
-            .any(|(header, _)| matches!(header, Header::IdempotencyKey | Header::SecretKey))
+        self.headers.iter().any(|(header, _)| {
+            matches!(header, Header::IdempotencyKey | Header::SecretKey | Header::ContentRange)
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::document::schemas;
 use super::html::{Escaped, Prose};
-use super::operation::{Access, Operation, Presence, Tag};
+use super::operation::{Access, JSON, Operation, Presence, Tag};
 use crate::http::base64url;
 use crate::http::code::Code;
 use crate::http::schema::{Example, Member, Need, Schema, Text};
@@ -155,10 +155,14 @@ impl Page {
         for answer in &operation.answers {
             let status = answer.status;
             self.put(format_args!("<tr><td><code>{status}</code></td><td>"));
-            match &answer.content {
-                Some((media, Schema::Anything)) => self.put(format_args!("{media}")),
-                Some((_, schema)) => self.schema(schema),
-                None => self.add("<span class=\"soft\">no body</span>"),
+            match &*answer.content {
+                [] => self.add("<span class=\"soft\">no body</span>"),
+                [(media, Schema::Anything)] => self.put(format_args!("{media}")),
+                [(_, schema)] => self.schema(schema),
+                either => {
+                    let media: Vec<_> = either.iter().map(|(media, _)| *media).collect();
+                    self.add(&media.join(" or "));
+                }
             }
             for header in &answer.headers {
                 self.put(format_args!(" <code class=\"soft\">{}</code>", header.name()));
@@ -269,9 +273,14 @@ fn curl(operation: &Operation) -> String {
         }
     }
     if let Some(body) = &operation.body {
-        lines.push("-H 'Content-Type: application/json'".to_owned());
-        let json = serde_json::to_string_pretty(&Example(&body.schema)).unwrap_or_default();
-        lines.push(format!("-d '{}'", json.replace('\'', r"'\''")));
+        let media = body.media.first().copied().unwrap_or(JSON);
+        lines.push(format!("-H 'Content-Type: {media}'"));
+        if media == JSON {
+            let json = serde_json::to_string_pretty(&Example(&body.schema)).unwrap_or_default();
+            lines.push(format!("-d '{}'", json.replace('\'', r"'\''")));
+        } else {
+            lines.push("--data-binary @file".to_owned());
+        }
     }
     lines.join(" \\\n  ")
 }

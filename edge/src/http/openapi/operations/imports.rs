@@ -42,13 +42,12 @@ fn show() -> Operation {
 }
 
 fn upload() -> Operation {
-    const MEDIA: [&str; 2] = ["text/csv", LINES];
     let such_as = words::text("slug,title,sku,price\nmug,Mug,MUG-1,9.90\n");
     operation(E::ImportData, Verb::Put, "uploadImport", "Feeds an import, from any offset on")
-        .about("Bytes that are there already are passed over; with the last one it is applied.")
+        .about("CSV or lines of JSON. Bytes that are there already are passed over.")
         .at::<ImportId>()
         .header(Header::ContentRange)
-        .streamed_body(&MEDIA, such_as)
+        .streamed_body(&["application/octet-stream"], such_as)
         .answers::<ImportJson>(StatusCode::OK, &SHOWN)
         .over_shards()
         .refuses(&[
@@ -80,10 +79,11 @@ fn cancel() -> Operation {
 }
 
 fn export() -> Operation {
+    let content = [LINES, "text/csv"].map(|media| (media, words::text("")));
     operation(E::Exports, Verb::Post, "exportProducts", "Sends every product, as of one moment")
         .header(Header::OmniMinSeq)
         .body::<Export>()
-        .answers_with(StatusCode::OK, LINES, words::text(""), &[])
+        .answers_either(StatusCode::OK, content.into())
         .over_shards()
         .refuses(&[
             Code::CATALOGUE_UNAVAILABLE,
