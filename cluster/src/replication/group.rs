@@ -354,17 +354,19 @@ impl Group {
         }
     }
 
-    /// Hands leadership to the voter that is nearest, if any can take it.
-    pub(crate) fn hand_over(&mut self) {
+    /// Hands leadership to the voter that is nearest, if any can take it; whether one could.
+    pub(crate) fn hand_over(&mut self) -> bool {
         if !self.is_leader() || self.is_transferring() {
-            return;
+            return false;
         }
         let votes = |node: &NodeId| self.members.voters.contains(&node.0);
         let others = self.progress().into_iter();
         let able = others.filter(|(node, progress)| votes(node) && progress.can_be_fed());
-        if let Some((to, _)) = able.min_by_key(|(_, progress)| progress.behind) {
+        let nearest = able.min_by_key(|(_, progress)| progress.behind);
+        nearest.is_some_and(|(to, _)| {
             self.transfer(to);
-        }
+            true
+        })
     }
 
     /// How far the other members are, as far as a leader knows.

@@ -20,6 +20,9 @@ pub(crate) struct Reluctance {
     /// What was applied when there last was progress.
     applied: u64,
     ticks_without_progress: u64,
+    /// It was time to hand over, and nobody could be handed to just then: a leader forgets now and
+    /// then who answered it, and may do so whenever it is time.
+    hand_over_is_due: bool,
 }
 
 impl ShardCore {
@@ -56,8 +59,8 @@ impl ShardCore {
             if stands { self.reluctance.ticks_without_progress.saturating_add(1) } else { 0 };
         let is_reluctant = self.is_reluctant();
         self.group.set_reluctant(is_reluctant);
-        if is_reluctant && ticks.is_multiple_of(TICKS_PER_HAND_OVER) {
-            self.group.hand_over();
-        }
+        let is_time = self.reluctance.hand_over_is_due || ticks.is_multiple_of(TICKS_PER_HAND_OVER);
+        let is_due = is_reluctant && is_time && self.group.is_leader();
+        self.reluctance.hand_over_is_due = is_due && !self.group.hand_over();
     }
 }
