@@ -30,7 +30,6 @@ counts! {
     /// Of which less was bought than asked for.
     shortened as "orders_shortened",
     out_of_stock as "orders_out_of_stock",
-    crowded as "orders_crowded",
     stock_silent as "orders_stock_silent",
     declined as "orders_declined",
     payment_silent as "orders_payment_silent",

@@ -254,8 +254,8 @@ fn ended(order: u64, view: &View) -> Result<Counts, String> {
     let happened = match &settlement.failure {
         None if is_cancelled => &mut counts.cancelled,
         None => &mut counts.confirmed,
-        Some(Failure::OutOfStock) => &mut counts.out_of_stock,
-        Some(Failure::Crowded) => &mut counts.crowded,
+        // So many that a stock knows no more of them are never there.
+        Some(Failure::OutOfStock | Failure::Crowded) => &mut counts.out_of_stock,
         Some(Failure::StockSilent) => &mut counts.stock_silent,
         Some(Failure::Declined { .. }) => &mut counts.declined,
         Some(Failure::PaymentSilent) => &mut counts.payment_silent,
