@@ -37,10 +37,15 @@ impl ClusterHandle {
     ) -> Result<bool, Postponed> {
         let mut holds_all = true;
         for group in ShardId::EVERYWHERE {
-            if !matches!(self.services.leaders.of(group), Known::NotHeld(_)) {
-                continue;
+            match self.services.leaders.of(group) {
+                Known::Here | Known::There(_) | Known::Fenced => continue,
+                // Its shard may not have told yet whether there is a replica.
+                Known::Nobody => {
+                    holds_all = false;
+                    continue;
+                }
+                Known::NotHeld(_) => holds_all = false,
             }
-            holds_all = false;
             let cluster = self.known();
             match due(&cluster, group, self.services.node, leads_meta, founds) {
                 Due::Begin => {
