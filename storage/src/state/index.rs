@@ -392,7 +392,7 @@ fn stored(db: &Db, shard: u32, key: &[u8]) -> Result<Stored, IndexFault> {
             reason: "it is too short",
         });
     };
-    let n_pieces = pieces::count(&pieces::whole(db, key, &first)?);
+    let n_pieces = pieces::count_stored(db, key, &first)?;
     Ok(Stored { element: Some(element), n_pieces })
 }
 

@@ -10,7 +10,7 @@
 
 use std::borrow::Cow;
 
-use sled::Db;
+use sled::{Db, IVec};
 
 use super::IndexFault;
 use super::recent::Change;
@@ -31,7 +31,7 @@ pub(super) fn changes(full_key: &[u8], value: Option<&[u8]>, n_before: usize) ->
     changes
 }
 
-/// How many pieces a value has.
+/// How many pieces a value is stored in.
 pub(super) fn count(value: &[u8]) -> usize {
     pieces_of(value).count()
 }
@@ -50,17 +50,31 @@ pub(super) fn whole<'a>(
     first: &'a [u8],
 ) -> Result<Cow<'a, [u8]>, IndexFault> {
     let mut value = Cow::Borrowed(first);
-    let mut last = first.len();
-    for nth in 1.. {
-        if last != PIECE_BYTES_MAX {
-            break;
-        }
-        let piece = db.get(piece_key(full_key, nth)).map_err(IndexFault::sled("reading"))?;
-        let Some(piece) = piece else { break };
-        last = piece.len();
-        value.to_mut().extend_from_slice(&piece);
+    for piece in others(db, full_key, first) {
+        value.to_mut().extend_from_slice(&piece?);
     }
     Ok(value)
+}
+
+/// In how many pieces the value lies whose first piece is this.
+pub(super) fn count_stored(db: &Db, full_key: &[u8], first: &[u8]) -> Result<usize, IndexFault> {
+    others(db, full_key, first).try_fold(1, |count, piece| piece.map(|_| count + 1))
+}
+
+/// The pieces after the first.
+fn others<'a>(
+    db: &'a Db,
+    full_key: &'a [u8],
+    first: &[u8],
+) -> impl Iterator<Item = Result<IVec, IndexFault>> + use<'a> {
+    let mut last = first.len();
+    (1..).map_while(move |nth| {
+        if last != PIECE_BYTES_MAX {
+            return None;
+        }
+        let piece = db.get(piece_key(full_key, nth)).map_err(IndexFault::sled("reading"));
+        piece.inspect(|piece| last = piece.as_ref().map_or(0, |piece| piece.len())).transpose()
+    })
 }
 
 fn piece_key(full_key: &[u8], nth: usize) -> Vec<u8> {
@@ -110,6 +124,7 @@ mod tests {
             n_before = count(&value);
             let first = db.get(b"cart-1").unwrap().unwrap();
             assert_eq!(whole(&db, b"cart-1", &first).unwrap(), value, "of {length}");
+            assert_eq!(count_stored(&db, b"cart-1", &first).unwrap(), n_before);
             assert_eq!(db.len(), others + n_before);
         }
         store(&db, b"cart-1", None, n_before);

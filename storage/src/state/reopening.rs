@@ -20,6 +20,8 @@ impl StateIndex {
         if found != self.generation {
             return Err(IndexFault::Generation { marker: self.generation, found: Some(found) });
         }
+        // What is written again may find no space either, and hang.
+        self.side_door.open_to(&db);
         self.summaries.clear();
         let recent = &self.recent;
         let restored = caught("opening again", || {
@@ -30,7 +32,6 @@ impl StateIndex {
             }
             db.flush().map(drop).map_err(IndexFault::sled("opening again"))
         });
-        self.side_door.open_to(&db);
         self.db = Some(db);
         restored?;
         self.recent.clear();

@@ -70,11 +70,13 @@ impl IndexWorker {
         std::thread::Builder::new()
             .name("state-index".to_owned())
             .spawn(move || work(index, &theirs))?;
-        let theirs = Arc::clone(&shared);
+        // From here on the thread ends with it, whatever fails.
+        let worker = Self { shared, queue_bytes_max };
+        let theirs = Arc::clone(&worker.shared);
         std::thread::Builder::new()
             .name("state-index-watch".to_owned())
             .spawn(move || nudge_what_hangs(&theirs, &door))?;
-        Ok(Self { shared, queue_bytes_max })
+        Ok(worker)
     }
 
     /// Queues a job. A queue with room for any byte takes a job of any size.
@@ -105,8 +107,7 @@ impl IndexWorker {
 
     /// How long the job that runs has been running; zero when none does.
     pub fn stalled_for(&self) -> Duration {
-        let queue = self.shared.lock();
-        let since = queue.running.as_ref().map(|running| running.since);
+        let since = self.shared.lock().running_since();
         since.map_or(Duration::ZERO, |since| clock::monotonic().duration_since(since))
     }
 
@@ -197,7 +198,7 @@ fn nudge_what_hangs(shared: &Shared, door: &SideDoor) {
         if queue.progress >= Progress::Abandoned {
             return;
         }
-        let since = queue.running.as_ref().map(|running| running.since);
+        let since = queue.running_since();
         drop(queue);
         if since != std::mem::replace(&mut watched, since) {
             nudges = Nudges::default();

@@ -52,6 +52,11 @@ pub(super) enum Progress {
 }
 
 impl Queue {
+    /// Since when the job that runs has been running.
+    pub(super) fn running_since(&self) -> Option<Instant> {
+        self.running.as_ref().map(|running| running.since)
+    }
+
     pub(super) fn advance(&mut self, to: Progress) {
         self.progress = self.progress.max(to);
     }
