@@ -1,8 +1,8 @@
 //! How long a replica waits for a leader before it stands itself.
 //!
 //! **Invariants:** the wait is a function of seed, node, group, members and term alone, so a run of the
-//! simulator is the same however often anybody asks; two voters of a group never wait alike, so they
-//! do not split its votes, and no voter is the first in every term.
+//! simulator is the same however often anybody asks; two voters of a group of ten or fewer never
+//! wait alike, so they do not split its votes, and no voter is the first in every term.
 
 use storage::log::GroupId;
 

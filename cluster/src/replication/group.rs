@@ -363,10 +363,9 @@ impl Group {
         let others = self.progress().into_iter();
         let able = others.filter(|(node, progress)| votes(node) && progress.can_be_fed());
         let nearest = able.min_by_key(|(_, progress)| progress.behind);
-        nearest.is_some_and(|(to, _)| {
-            self.transfer(to);
-            true
-        })
+        let Some((to, _)) = nearest else { return false };
+        self.transfer(to);
+        true
     }
 
     /// How far the other members are, as far as a leader knows.

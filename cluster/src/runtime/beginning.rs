@@ -37,14 +37,11 @@ impl ClusterHandle {
     ) -> Result<bool, Postponed> {
         let mut holds_all = true;
         for group in ShardId::EVERYWHERE {
-            match self.services.leaders.of(group) {
-                Known::Here | Known::There(_) | Known::Fenced => continue,
-                // Its shard may not have told yet whether there is a replica.
-                Known::Nobody => {
-                    holds_all = false;
-                    continue;
-                }
-                Known::NotHeld(_) => holds_all = false,
+            let known = self.services.leaders.of(group);
+            // Of one that nobody leads its shard may not have told yet whether there is a replica.
+            holds_all &= known.is_settled(group);
+            if !matches!(known, Known::NotHeld(_)) {
+                continue;
             }
             let cluster = self.known();
             match due(&cluster, group, self.services.node, leads_meta, founds) {

@@ -72,7 +72,8 @@ impl Known {
         }
     }
 
-    fn is_settled(self, group: ShardId) -> bool {
+    /// Whether this node knows whom to ask, and has its replica of what is everywhere.
+    pub(crate) fn is_settled(self, group: ShardId) -> bool {
         match self {
             Self::Here | Self::There(_) | Self::Fenced => true,
             Self::Nobody => false,

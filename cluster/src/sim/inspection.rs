@@ -5,6 +5,7 @@
 use sha2::{Digest, Sha256};
 
 use crate::ids::{NodeId, ShardId};
+use crate::shard::core::ShardCore;
 use crate::shard::record::encode_ref;
 use crate::shard::walk::{Walk, Walked};
 use crate::sim::cluster::Cluster;
@@ -40,11 +41,14 @@ impl Cluster {
 
     /// Whether no group has a timer, as their leaders know; without a leader it may have some.
     pub fn has_no_timer(&self) -> bool {
-        self.groups().into_iter().all(|shard| {
-            let leader = self.leader_of(shard).and_then(|id| self.nodes.get(&id));
-            let core = leader.and_then(|leader| leader.node.core(shard));
-            core.is_some_and(|core| core.status().timers == 0)
-        })
+        self.groups()
+            .into_iter()
+            .all(|shard| self.leading_core(shard).is_some_and(|core| core.status().timers == 0))
+    }
+
+    /// The replica that leads a group.
+    pub(super) fn leading_core(&self, shard: ShardId) -> Option<&ShardCore> {
+        self.nodes.get(&self.leader_of(shard)?)?.node.core(shard)
     }
 
     /// Whether nothing happens by itself before the next timer.
@@ -52,10 +56,7 @@ impl Cluster {
         let in_order = !self.is_governed() || self.is_settled();
         in_order
             && self.groups().into_iter().all(|shard| {
-                let Some(leader) = self.leader_of(shard).and_then(|id| self.nodes.get(&id)) else {
-                    return false;
-                };
-                let Some(leader) = leader.node.core(shard) else { return false };
+                let Some(leader) = self.leading_core(shard) else { return false };
                 let status = leader.status();
                 let members = leader.members();
                 let level =

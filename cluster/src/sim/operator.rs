@@ -206,8 +206,7 @@ impl Cluster {
     }
 
     fn voters_of(&self, group: ShardId) -> Option<BTreeSet<NodeId>> {
-        let leader = self.nodes.get(&self.leader_of(group)?)?;
-        Some(leader.node.core(group)?.lead_view()?.configuration.voters)
+        Some(self.leading_core(group)?.lead_view()?.configuration.voters)
     }
 
     /// What an agent may not go on with: its machine comes back with an empty disk.

@@ -345,7 +345,7 @@ impl Run {
             return Err(Failed::Idle(format!("{done} operations done, {coverage:?}")));
         }
         let (trace, took) = (self.cluster.trace(), self.cluster.now().since(self.began_at));
-        let took = Span::from_micros(took.as_micros().saturating_sub(self.slept.as_micros()));
+        let took = took.minus(self.slept);
         Ok(Report { done, coverage, trace, took })
     }
 }
