@@ -26,3 +26,4 @@ pub mod shop;
 pub mod sku;
 pub mod tax;
 pub mod translations;
+mod twins;

@@ -221,10 +221,6 @@ impl PriceBook {
         &self.categories
     }
 
-    pub fn seller(&self, id: &SellerId) -> Option<&Seller> {
-        self.sellers.get(id).map(AsRef::as_ref)
-    }
-
     /// In order of id.
     pub fn sellers(&self) -> impl ExactSizeIterator<Item = &Arc<Seller>> {
         self.sellers.values()

@@ -58,10 +58,6 @@ impl Prices {
         self.0.iter().copied()
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     pub(crate) fn heap_bytes(&self) -> usize {
         size_of_val(&*self.0)
     }
@@ -71,8 +67,9 @@ impl TryFrom<Vec<Money>> for Prices {
     type Error = PricesError;
 
     fn try_from(given: Vec<Money>) -> Result<Self, PricesError> {
-        let prices = Self::new(given.clone())?;
-        if *prices.0 == *given { Ok(prices) } else { Err(PricesError::OutOfOrder) }
+        let is_in_order = given.is_sorted_by_key(|price| price.currency);
+        let prices = Self::new(given)?;
+        if is_in_order { Ok(prices) } else { Err(PricesError::OutOfOrder) }
     }
 }
 

@@ -18,7 +18,7 @@ use cluster::time::Timestamp;
 pub use priced::{Priced, PricedLine, PricedShipping, Totals};
 use serde::{Deserialize, Serialize};
 
-use super::catalogue::PriceBook;
+use super::catalogue::{Listing, PriceBook};
 use super::ids::SkuCode;
 use super::money::{Currency, Money};
 use super::names::{CustomerGroup, ShippingOptionId, TaxClass};
@@ -81,10 +81,22 @@ impl PriceBook {
         let Some(listing) = self.listing(sku) else {
             return Err(NotPriced::UnknownSku { sku: sku.clone() });
         };
+        self.price_of(terms, listing)
+    }
+
+    /// [`Self::unit_price`] of a listing that was found already.
+    pub(crate) fn price_of(
+        &self,
+        terms: &PricingTerms<'_>,
+        listing: &Listing,
+    ) -> Result<Money, NotPriced> {
         let for_whom = (terms.currency, terms.group, terms.at);
-        let listed = listed_price(self.price_lists().map(AsRef::as_ref), sku, for_whom);
-        let no_price = || NotPriced::NoPrice { sku: sku.clone(), currency: terms.currency };
-        listed.or_else(|| listing.price_in(terms.currency)).ok_or_else(no_price)
+        let price_lists = self.price_lists().map(AsRef::as_ref);
+        let listed = listed_price(price_lists, listing.sku(), for_whom);
+        listed.or_else(|| listing.price_in(terms.currency)).ok_or_else(|| {
+            let (sku, currency) = (listing.sku().clone(), terms.currency);
+            NotPriced::NoPrice { sku, currency }
+        })
     }
 
     fn priced_line(
@@ -96,7 +108,7 @@ impl PriceBook {
         let Some(listing) = self.listing(sku) else {
             return Err(NotPriced::UnknownSku { sku: sku.clone() });
         };
-        let unit_price = self.unit_price(terms, sku)?;
+        let unit_price = self.price_of(terms, listing)?;
         let line = PricedLine::of(
             (sku.clone(), listing.name().clone()),
             quantity,

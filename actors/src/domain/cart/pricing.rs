@@ -70,7 +70,7 @@ impl Existing {
         let Some(listing) = book.listing(&sku) else { return Err(Rejection::UnknownSku { sku }) };
         let currency = self.currency;
         let terms = PricingTerms { currency, group: None, at, destination: None, shipping: None };
-        let Ok(unit_price) = book.unit_price(&terms, &sku) else {
+        let Ok(unit_price) = book.price_of(&terms, listing) else {
             return Err(Rejection::NotPriced { sku, currency });
         };
         Ok(Line { sku, name: listing.name().clone(), unit_price, quantity })

@@ -11,6 +11,7 @@ use crate::domain::money::{Currency, Money};
 use crate::domain::names::{Label, Slug, TaxClass};
 use crate::domain::prices::{Prices, PricesError};
 use crate::domain::quantity::OutOfBounds;
+use crate::domain::twins::first_twin;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "RawListing")]
@@ -146,11 +147,9 @@ impl Listing {
             let n_choices = choices.len();
             return Err(ListingError::TooManyChoices { sku: self.sku, n_choices });
         }
-        for (at, choice) in choices.iter().enumerate() {
-            if choices.iter().take(at).any(|before| before.option == choice.option) {
-                let option = choice.option.clone();
-                return Err(ListingError::ChosenTwice { sku: self.sku, option });
-            }
+        if let Some(twin) = first_twin(&choices, |choice| &choice.option) {
+            let option = twin.option.clone();
+            return Err(ListingError::ChosenTwice { sku: self.sku, option });
         }
         Ok(Self { choices: choices.into_boxed_slice(), ..self })
     }

@@ -36,10 +36,10 @@ impl Course {
             self.tell_again_how_it_ended();
             return Ok(());
         }
-        self.happen(Event::Placed { cart, access, payment, placed: placed.clone() });
         for line in placed.lines() {
             self.tell_stock(&line.sku, OrderStep::Reserve { quantity: line.quantity });
         }
+        self.happen(Event::Placed { cart, access, payment, placed });
         let to = OrderNumbers::address(self.me.key().slot());
         let command = order_numbers::Command::Give { to: self.me }.to_bytes();
         self.does(Effect::Tell { to, command });

@@ -60,23 +60,23 @@ impl Timeline {
     }
 
     pub(super) fn take(&mut self, event: &Event) {
-        let (moment, at) = match event {
-            Event::LinesDropped { at, .. } => (Moment::LinesDropped, at),
-            Event::Authorised { at, .. } => (Moment::Authorised, at),
-            Event::Captured { at, .. } => (Moment::Captured, at),
-            Event::CaptureFailed { at } => (Moment::CaptureFailed, at),
-            Event::Confirmed { at } => (Moment::Confirmed, at),
-            Event::Failed { at, .. } => (Moment::Failed, at),
-            Event::CancelAsked { at, .. } => (Moment::CancelAsked, at),
-            Event::Cancelled { at } => (Moment::Cancelled, at),
-            Event::Shipped { at, .. } => (Moment::Shipped, at),
-            Event::Delivered { at, .. } => (Moment::Delivered, at),
-            Event::ReturnAsked { at, .. } => (Moment::ReturnAsked, at),
-            Event::ReturnReceived { at, .. } => (Moment::ReturnReceived, at),
-            Event::RefundAsked { at, .. } => (Moment::RefundAsked, at),
-            Event::Refunded { at, .. } => (Moment::Refunded, at),
-            Event::RefundFailed { at, .. } => (Moment::RefundFailed, at),
-            Event::NoteAdded { at, .. } => (Moment::NoteAdded, at),
+        let moment = match event {
+            Event::LinesDropped { .. } => Moment::LinesDropped,
+            Event::Authorised { .. } => Moment::Authorised,
+            Event::Captured { .. } => Moment::Captured,
+            Event::CaptureFailed { .. } => Moment::CaptureFailed,
+            Event::Confirmed { .. } => Moment::Confirmed,
+            Event::Failed { .. } => Moment::Failed,
+            Event::CancelAsked { .. } => Moment::CancelAsked,
+            Event::Cancelled { .. } => Moment::Cancelled,
+            Event::Shipped { .. } => Moment::Shipped,
+            Event::Delivered { .. } => Moment::Delivered,
+            Event::ReturnAsked { .. } => Moment::ReturnAsked,
+            Event::ReturnReceived { .. } => Moment::ReturnReceived,
+            Event::RefundAsked { .. } => Moment::RefundAsked,
+            Event::Refunded { .. } => Moment::Refunded,
+            Event::RefundFailed { .. } => Moment::RefundFailed,
+            Event::NoteAdded { .. } => Moment::NoteAdded,
             // The fabric's own steps, and the one that makes the timeline.
             Event::Placed { .. }
             | Event::Numbered { .. }
@@ -90,7 +90,7 @@ impl Timeline {
             | Event::StockReturned { .. }
             | Event::PaymentUndone { .. } => return,
         };
-        self.push(moment, *at);
+        self.push(moment, event.at());
     }
 
     fn push(&mut self, moment: Moment, at: Timestamp) {

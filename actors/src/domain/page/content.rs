@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::ids::SkuCode;
 use crate::domain::names::{CategoryId, Label, SellerId, Slug};
 use crate::domain::translations::{Prose, Translations};
+use crate::domain::twins::first_twin;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Content")]
@@ -182,13 +183,4 @@ impl TryFrom<Content> for Page {
 
 fn at_most(what: &'static str, n_given: usize, max: usize) -> Result<(), PageError> {
     if n_given > max { Err(PageError::TooMany { what, n_given, max }) } else { Ok(()) }
-}
-
-/// The first that has the name of one before it.
-fn first_twin<T, N: PartialEq>(list: &[T], name: impl Fn(&T) -> &N) -> Option<&T> {
-    let mut at = 0..;
-    list.iter().find(|later| {
-        let n_before = at.next().unwrap_or(0);
-        list.iter().take(n_before).any(|before| name(before) == name(later))
-    })
 }

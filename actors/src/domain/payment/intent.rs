@@ -11,6 +11,7 @@ use super::{Doing, Event, Operation, Payment, Progress};
 use crate::domain::heap;
 use crate::domain::ids::{CaptureId, OrderId, RefundId};
 use crate::domain::money::Money;
+use crate::domain::twins::first_twin;
 use crate::mutants::Mutant;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -225,7 +226,9 @@ impl Intent {
         if is_full || self.refunds.len() > Payment::REFUNDS_MAX {
             return Err("a payment has too many captures or refunds");
         }
-        if has_twice(&self.captures) || has_twice(&self.refunds) {
+        let is_twice = first_twin(&self.captures, |capture| &capture.id).is_some()
+            || first_twin(&self.refunds, |refund| &refund.id).is_some();
+        if is_twice {
             return Err("a payment has a capture or a refund twice");
         }
         let is_sum = |sum: Money, done: i64| sum == Money { minor: done, currency };
@@ -346,11 +349,4 @@ fn spoken_for<I>(transfers: &[Transfer<I>]) -> i64 {
 fn done<I>(transfers: &[Transfer<I>]) -> i64 {
     let counts = transfers.iter().filter(|transfer| matches!(transfer.progress, Progress::Done(_)));
     counts.map(|transfer| transfer.amount.minor).fold(0, i64::saturating_add)
-}
-
-fn has_twice<I: PartialEq>(transfers: &[Transfer<I>]) -> bool {
-    transfers
-        .iter()
-        .zip(1..)
-        .any(|(one, next)| transfers.iter().skip(next).any(|other| other.id == one.id))
 }
