@@ -33,7 +33,7 @@ use super::{Class, conditional, positions};
 use crate::peer::Peer;
 
 use path::path_param;
-pub(super) use path::{InPath, NodePath, PathId, ShardPath};
+pub(super) use path::{InPath, NodePath, PathId, ShardPath, in_path};
 
 /// A cart, and the proof that the client may see it.
 pub(super) struct GuestCart {
@@ -202,6 +202,22 @@ impl Terms {
     pub(super) fn required_scope(&self, credential: Credential<'_>) -> Result<[u8; 16], ApiError> {
         let detail = "this request moves money or stock, and needs an Idempotency-Key";
         self.scope(credential).ok_or_else(|| ApiError::new(Code::IDEMPOTENCY_KEY_REQUIRED, detail))
+    }
+
+    /// For the id of what is made: derived from the key, so that a retry on any node meets the same;
+    /// else random.
+    pub(super) fn id_bytes(
+        &self,
+        app: &App,
+        credential: Credential<'_>,
+        purpose: &str,
+    ) -> Result<[u8; 16], ApiError> {
+        match (&self.key, self.scope(credential)) {
+            (Some(key), Some(scope)) => {
+                Ok(keys::half(app.secrets.derive(purpose, &[&scope, key.as_bytes()])))
+            }
+            (_, _) => keys::random(),
+        }
     }
 
     pub(super) fn envelope(&self, credential: Credential<'_>, body: &[u8]) -> Envelope {

@@ -188,16 +188,9 @@ impl<'a> Members<'a> {
         faults: &mut Faults,
         mut read: impl FnMut(&mut Members<'a>, &mut Faults) -> Option<T>,
     ) -> Option<Vec<T>> {
-        let list = self.required(name, faults, |json| match json {
-            Json::List(list) if (1..=max).contains(&list.len()) => Ok(list),
-            Json::List(_) => Err(flaw("out_of_range", format!("must have 1 to {max} elements"))),
-            Json::Null
-            | Json::Bool(_)
-            | Json::Integer(_)
-            | Json::HugeInteger
-            | Json::Fraction
-            | Json::Text(_)
-            | Json::Object(_) => Err(flaw("wrong_type", "must be a list")),
+        let list = self.required(name, faults, |json| match elements(json)? {
+            list if (1..=max).contains(&list.len()) => Ok(list),
+            _ => Err(flaw("out_of_range", format!("must have 1 to {max} elements"))),
         })?;
         let n_elements = list.len();
         let elements = list.into_iter().enumerate();
@@ -246,25 +239,29 @@ impl<'a> Members<'a> {
     }
 }
 
-/// A list of up to `max` values. Of its elements the first fault is told.
-pub(super) fn list<'a, T>(
-    json: Json<'a>,
-    max: usize,
-    parse: impl Fn(Json<'a>) -> Result<T, Flaw>,
-) -> Result<Vec<T>, Flaw> {
-    let elements = match json {
-        Json::List(elements) if elements.len() <= max => elements,
-        Json::List(_) => {
-            return Err(flaw("out_of_range", format!("must have {max} elements at most")));
-        }
+fn elements(json: Json<'_>) -> Result<Vec<Json<'_>>, Flaw> {
+    match json {
+        Json::List(elements) => Ok(elements),
         Json::Null
         | Json::Bool(_)
         | Json::Integer(_)
         | Json::HugeInteger
         | Json::Fraction
         | Json::Text(_)
-        | Json::Object(_) => return Err(flaw("wrong_type", "must be a list")),
-    };
+        | Json::Object(_) => Err(flaw("wrong_type", "must be a list")),
+    }
+}
+
+/// A list of up to `max` values. Of its elements the first fault is told.
+pub(super) fn list<'a, T>(
+    json: Json<'a>,
+    max: usize,
+    parse: impl Fn(Json<'a>) -> Result<T, Flaw>,
+) -> Result<Vec<T>, Flaw> {
+    let elements = elements(json)?;
+    if elements.len() > max {
+        return Err(flaw("out_of_range", format!("must have {max} elements at most")));
+    }
     let parsed = elements.into_iter().enumerate().map(|(nth, json)| {
         parse(json).map_err(|Flaw { code, detail }| flaw(code, format!("element {nth}: {detail}")))
     });

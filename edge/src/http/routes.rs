@@ -4,6 +4,7 @@ pub(super) mod books;
 pub(super) mod cart;
 pub(super) mod checkout;
 pub(super) mod documents;
+mod done;
 pub(super) mod entries;
 pub(super) mod exports;
 pub(super) mod imports;

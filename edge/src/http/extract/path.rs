@@ -27,41 +27,32 @@ pub(in crate::http) trait InPath: FromStr {
     fn schema() -> Schema;
 }
 
-impl InPath for CartId {
-    const NAME: &'static str = "id";
-    const NOT_FOUND: (Code, &'static str) = (Code::CART_NOT_FOUND, "this cannot be a cart");
+/// Gives an id its place in paths.
+macro_rules! in_path {
+    ($($id:ty: $name:literal, $code:ident, $detail:literal, $schema:expr;)*) => {$(
+        impl $crate::http::extract::InPath for $id {
+            const NAME: &'static str = $name;
+            const NOT_FOUND: ($crate::http::code::Code, &'static str) =
+                ($crate::http::code::Code::$code, $detail);
 
-    fn schema() -> Schema {
-        words::cart_id()
-    }
+            fn schema() -> $crate::http::schema::Schema {
+                $schema
+            }
+        }
+    )*};
 }
+pub(in crate::http) use in_path;
 
-impl InPath for SkuCode {
-    const NAME: &'static str = "sku";
-    const NOT_FOUND: (Code, &'static str) = (Code::SKU_NOT_FOUND, "this cannot be a SKU");
-
-    fn schema() -> Schema {
-        words::sku()
-    }
-}
-
-impl InPath for actors::ReservationId {
-    const NAME: &'static str = "reservation";
-    const NOT_FOUND: (Code, &'static str) =
-        (Code::RESERVATION_NOT_FOUND, "this cannot be a reservation");
-
-    fn schema() -> Schema {
-        words::reservation_id()
-    }
-}
-
-impl InPath for actors::OrderId {
-    const NAME: &'static str = "id";
-    const NOT_FOUND: (Code, &'static str) = (Code::ORDER_NOT_FOUND, "this cannot be an order");
-
-    fn schema() -> Schema {
-        words::order_id()
-    }
+in_path! {
+    CartId: "id", CART_NOT_FOUND, "this cannot be a cart", words::cart_id();
+    SkuCode: "sku", SKU_NOT_FOUND, "this cannot be a SKU", words::sku();
+    actors::ReservationId: "reservation", RESERVATION_NOT_FOUND, "this cannot be a reservation", words::reservation_id();
+    actors::OrderId: "id", ORDER_NOT_FOUND, "this cannot be an order", words::order_id();
+    ImportId: "id", IMPORT_NOT_FOUND, "this cannot be an import", words::import_id();
+    PaymentId: "id", PAYMENT_NOT_FOUND, "this cannot be a payment", words::payment_id();
+    ProviderName: "provider", NOT_FOUND, "there is no such provider", words::provider();
+    NodePath: "id", NODE_NOT_FOUND, "this cannot be a node", schema::integer(1, i64::MAX, 65_537);
+    ShardPath: "id", SHARD_NOT_FOUND, "this cannot be a shard", Schema::Either(vec![schema::integer(0, i64::from(u32::MAX), 7), word(&[META])]);
 }
 
 /// A node in a path, by its whole id.
@@ -95,51 +86,6 @@ impl FromStr for ShardPath {
 /// A number as it is written by this service, so that one thing has one path.
 fn plain_number(text: &str) -> Option<u64> {
     text.parse().ok().filter(|number: &u64| number.to_string() == text)
-}
-
-impl InPath for ImportId {
-    const NAME: &'static str = "id";
-    const NOT_FOUND: (Code, &'static str) = (Code::IMPORT_NOT_FOUND, "this cannot be an import");
-
-    fn schema() -> Schema {
-        words::import_id()
-    }
-}
-
-impl InPath for PaymentId {
-    const NAME: &'static str = "id";
-    const NOT_FOUND: (Code, &'static str) = (Code::PAYMENT_NOT_FOUND, "this cannot be a payment");
-
-    fn schema() -> Schema {
-        words::payment_id()
-    }
-}
-
-impl InPath for ProviderName {
-    const NAME: &'static str = "provider";
-    const NOT_FOUND: (Code, &'static str) = (Code::NOT_FOUND, "there is no such provider");
-
-    fn schema() -> Schema {
-        words::provider()
-    }
-}
-
-impl InPath for NodePath {
-    const NAME: &'static str = "id";
-    const NOT_FOUND: (Code, &'static str) = (Code::NODE_NOT_FOUND, "this cannot be a node");
-
-    fn schema() -> Schema {
-        schema::integer(1, i64::MAX, 65_537)
-    }
-}
-
-impl InPath for ShardPath {
-    const NAME: &'static str = "id";
-    const NOT_FOUND: (Code, &'static str) = (Code::SHARD_NOT_FOUND, "this cannot be a shard");
-
-    fn schema() -> Schema {
-        Schema::Either(vec![schema::integer(0, i64::from(u32::MAX), 7), word(&[META])])
-    }
 }
 
 impl<T: InPath> FromRequestParts<App> for PathId<T> {

@@ -10,7 +10,6 @@ use std::collections::BTreeMap;
 
 use actors::Currency;
 
-use super::row::refusal;
 use super::shopify::Shopify;
 use super::table::Record;
 use crate::http::code::Code;
@@ -133,7 +132,7 @@ impl Own {
                 if !other.is_empty() && other != cell {
                     let row = record.number;
                     let detail = format!("row {row} has another {name} than the product's first");
-                    return Err(refusal(Code::VALIDATION_FAILED, detail));
+                    return Err(ApiError::new(Code::VALIDATION_FAILED, detail));
                 }
             }
             product.extend(member(name, cell, kind));

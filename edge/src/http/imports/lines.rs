@@ -1,8 +1,9 @@
 //! JSON Lines: one product a line, as the admin API takes it.
 
-use super::row::{Next, Row, Skim, Stop, refusal};
+use super::row::{Next, Row, Skim, Stop};
 use super::source::Source;
 use crate::http::code::Code;
+use crate::http::error::ApiError;
 use crate::http::fields;
 use crate::http::routes::products::document::Product;
 
@@ -29,7 +30,7 @@ impl Lines {
                 Skim::TooLong => {
                     self.skip_line(number).await?;
                     let detail = format!("a line has at most {LINE_BYTES_MAX} bytes");
-                    let error = refusal(Code::BODY_TOO_LARGE, detail);
+                    let error = ApiError::new(Code::BODY_TOO_LARGE, detail);
                     return Ok(Next::Row(Box::new(Row {
                         number,
                         slug: None,

@@ -1,13 +1,10 @@
 //! One product of an import, and what is said of one that is refused.
 
-use std::borrow::Cow;
-
 use actors::Listing;
 use actors::domain::page::Page;
 use cluster::runtime::ports::InDoubt;
 use serde::Serialize;
 
-use crate::http::code::Code;
 use crate::http::error::{ApiError, Fault};
 
 /// What some rows say, together.
@@ -46,11 +43,6 @@ pub(super) enum Skim {
         len: usize,
     },
     TooLong,
-}
-
-/// A row refused for what it is.
-pub(super) fn refusal(code: Code, detail: impl Into<Cow<'static, str>>) -> ApiError {
-    ApiError::new(code, detail)
 }
 
 #[derive(Serialize)]

@@ -8,9 +8,10 @@ use cluster::fabric::Fabric;
 
 use super::columns::Columns;
 use super::csv::{Scan, cells};
-use super::row::{Next, Row, Stop, refusal};
+use super::row::{Next, Row, Stop};
 use super::source::Source;
 use crate::http::code::Code;
+use crate::http::error::ApiError;
 use crate::http::fields;
 use crate::http::routes::products::document::Product;
 
@@ -87,9 +88,9 @@ impl Table {
         let slug = group.first().map(|first| self.columns.key(first).to_owned());
         let product = if n_bytes > PRODUCT_BYTES_MAX {
             let detail = format!("the rows of a product have at most {PRODUCT_BYTES_MAX} bytes");
-            Err(refusal(Code::BODY_TOO_LARGE, detail))
+            Err(ApiError::new(Code::BODY_TOO_LARGE, detail))
         } else if let Some(fault) = group.iter().find_map(|record| record.fault) {
-            Err(refusal(Code::VALIDATION_FAILED, fault))
+            Err(ApiError::new(Code::VALIDATION_FAILED, fault))
         } else {
             let json = self.columns.product(&group);
             json.and_then(fields::read_json::<Product>).and_then(Product::whole)

@@ -37,6 +37,11 @@ const fn text(
     Schema::Text(Text { min, max, pattern, such_as })
 }
 
+/// Of an answer that shows a resource.
+pub(super) const SHOWN: [Header; 2] = [Header::ETag, Header::OmniSeq];
+/// Of an answer to a change of one.
+pub(super) const CHANGED: [Header; 3] = [Header::ETag, Header::OmniSeq, Header::IdempotentReplayed];
+
 impl Header {
     pub(super) const OF_ANSWERS: [Self; 11] = [
         Self::ETag,

@@ -7,7 +7,7 @@ use actors::domain::cart::{LineView, MergeRefused, Status, View};
 use actors::{CartId, Money};
 use serde::ser::{Serialize, Serializer};
 
-use super::{MoneyJson, Text};
+use super::{MoneyJson, Text, TotalsJson};
 use crate::http::rfc3339::Rfc3339;
 use crate::http::schema::{
     self, Described, Schema, list, object, of, required, short_list, word, words,
@@ -97,15 +97,6 @@ struct ItemJson<'a> {
     quantity: u32,
     unit_price: MoneyJson,
     line_total: MoneyJson,
-}
-
-#[derive(serde::Serialize)]
-struct TotalsJson {
-    items: MoneyJson,
-    discount: MoneyJson,
-    shipping: MoneyJson,
-    tax: MoneyJson,
-    grand: MoneyJson,
 }
 
 /// What the shopper should know of the cart besides its lines.

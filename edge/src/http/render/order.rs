@@ -11,7 +11,7 @@ use actors::domain::pricing::{PricedShipping, Totals};
 use actors::{Money, OrderId, PaymentId, Quantity, RefundId, SkuCode};
 use serde::Serialize;
 
-use super::{MoneyJson, Text};
+use super::{MoneyJson, Text, TotalsJson};
 use crate::http::rfc3339::Rfc3339;
 
 #[derive(Serialize)]
@@ -57,15 +57,6 @@ struct ShippingJson<'a> {
     carrier: &'a str,
     price: MoneyJson,
     tax: MoneyJson,
-}
-
-#[derive(Serialize)]
-struct TotalsJson {
-    items: MoneyJson,
-    discount: MoneyJson,
-    shipping: MoneyJson,
-    tax: MoneyJson,
-    grand: MoneyJson,
 }
 
 #[derive(Serialize)]

@@ -9,11 +9,12 @@ use axum::http::StatusCode;
 use cluster::fabric::{CommandError, Envelope, Executed, Provenance};
 
 use super::documents::{AddItems, CreateCart, SetQuantity};
+use super::done::Done;
 use super::entries::unbound;
 use crate::http::app::{App, now};
-use crate::http::error::{ApiError, Kept};
+use crate::http::error::ApiError;
 use crate::http::extract::{GuestCart, JsonBody, MayCreate, PathId, ReadTerms, Terms};
-use crate::http::keys::{self, Credential};
+use crate::http::keys::{self, Credential, IdempotencyKey};
 use crate::http::refusals;
 use crate::http::render::cart::{CartJson, CreatedJson};
 use crate::http::reply::Reply;
@@ -35,20 +36,15 @@ pub(in crate::http) async fn create(
     let command = Command::Create { currency, access: token.access() };
     let done = execute(&app, &terms, id, Credential::Nobody, &body.bytes, command).await?;
     let json =
-        CreatedJson { cart: CartJson::new(&done.view, done.provenance.seq), token: token.text() };
+        CreatedJson { cart: CartJson::new(&done.reply, done.provenance.seq), token: token.text() };
     let reply = Reply::resource(StatusCode::CREATED, &json, done.provenance)?;
     Ok(reply.at(path_of(id)).kept(done.kept))
 }
 
 /// Derived from the key, so that a retry on any node meets the same cart; else random.
 fn new_id(app: &App, terms: &Terms) -> Result<CartId, ApiError> {
-    let bytes = match (&terms.key, terms.scope(Credential::Nobody)) {
-        (Some(key), Some(scope)) => {
-            key.check_secret()?;
-            keys::half(app.secrets.derive("cart", &[&scope, key.as_bytes()]))
-        }
-        (_, _) => keys::random()?,
-    };
+    terms.key.as_ref().map_or(Ok(()), IdempotencyKey::check_secret)?;
+    let bytes = terms.id_bytes(app, Credential::Nobody, "cart")?;
     let (slot, unique) = keys::slot_and_unique(bytes);
     Ok(CartId::in_slot(slot, unique))
 }
@@ -144,15 +140,8 @@ async fn change(
 ) -> Result<Reply, ApiError> {
     let credential = Credential::Cart(cart.token.as_bytes());
     let done = execute(app, terms, cart.id, credential, body, command).await?;
-    let json = CartJson::new(&done.view, done.provenance.seq);
+    let json = CartJson::new(&done.reply, done.provenance.seq);
     Ok(Reply::resource(StatusCode::OK, &json, done.provenance)?.kept(done.kept))
-}
-
-/// What a command came to.
-pub(super) struct Done {
-    pub(super) view: View,
-    pub(super) provenance: Provenance,
-    pub(super) kept: Kept,
 }
 
 pub(super) async fn execute(
@@ -162,26 +151,15 @@ pub(super) async fn execute(
     credential: Credential<'_>,
     body: &[u8],
     command: Command,
-) -> Result<Done, ApiError> {
+) -> Result<Done<View>, ApiError> {
     let envelope = terms.envelope(credential, body);
     let executed = priced(app, terms, id, &envelope, &command).await;
     let executed = executed.map_err(|error| {
         let resource = || path_of(id);
         ApiError::from_command::<Cart>(error, terms.is_keyed(), resource, refusals::of_cart)
     })?;
-    let kept = Kept::under_key(terms.is_keyed(), executed.provenance);
-    let (lookup, provenance) = match executed.reply {
-        Some(lookup) => (lookup, executed.provenance),
-        // Done, but the answer was lost on its way; without a key nobody holds it any more.
-        None => {
-            let at_least = [executed.provenance.position];
-            let query = app.fabric.query::<Cart>(id.key(), &at_least, terms.deadline, Query::Cart);
-            let viewed = query.await?;
-            (viewed.view, viewed.provenance)
-        }
-    };
-    let Lookup(view) = lookup;
-    view.map(|view| Done { view, provenance, kept }).ok_or_else(ApiError::cart_not_found)
+    let done = Done::of::<Cart>(app, terms, id.key(), executed, Query::Cart, Ok).await?;
+    done.try_map(|Lookup(view)| view.ok_or_else(ApiError::cart_not_found))
 }
 
 /// Executes a command, again if prices are about to be up to date. Where they are not known to be,

@@ -8,7 +8,7 @@ pub(in crate::http) mod document;
 
 use std::time::Duration;
 
-use actors::domain::cart::{Command, Status};
+use actors::domain::cart::{Command, Status, View};
 use actors::domain::order::{self, Failure, Query, Settlement, Shortage, Terms as OrderTerms};
 use actors::domain::payment::Refusal;
 use actors::{CartId, Order, OrderId, PaymentId, SkuCode};
@@ -19,7 +19,8 @@ use cluster::ids::Position;
 use cluster::time::{Span, Timestamp};
 
 use self::document::CheckOut;
-use super::cart::{self, Done};
+use super::cart;
+use super::done::Done;
 use crate::http::app::{App, now};
 use crate::http::code::Code;
 use crate::http::error::{ApiError, Fault, Kept};
@@ -81,7 +82,7 @@ struct Begun {
     kept: Kept,
 }
 
-fn begun(done: Result<Done, ApiError>) -> Result<Begun, ApiError> {
+fn begun(done: Result<Done<View>, ApiError>) -> Result<Begun, ApiError> {
     let done = match done {
         Ok(done) => done,
         // The cart forgot what it answered; the order did not forget how it ended.
@@ -90,7 +91,7 @@ fn begun(done: Result<Done, ApiError>) -> Result<Begun, ApiError> {
         }
         Err(error) => return Err(error),
     };
-    match done.view.status {
+    match done.reply.status {
         Status::CheckingOut { .. } | Status::Ordered { .. } => {
             Ok(Begun { at: Some(done.provenance.position), kept: done.kept })
         }
@@ -162,11 +163,11 @@ async fn ended(
     }
 }
 
-fn prices_changed(done: &Done) -> ApiError {
+fn prices_changed(done: &Done<View>) -> ApiError {
     let detail = "the cart shows the new prices; check out again, under another key";
     ApiError::new(Code::PRICE_CHANGED, detail)
         .kept(done.kept)
-        .at(cart::path_of(done.view.id))
+        .at(cart::path_of(done.reply.id))
         .decided_at(done.provenance.position)
 }
 

@@ -29,10 +29,11 @@ use http_body_util::BodyExt;
 use range::Range;
 
 use super::documents::Nothing;
+use super::done::Done;
 use crate::http::app::{App, now};
 use crate::http::code::Code;
 use crate::http::crowd::AwaitedBody;
-use crate::http::error::{ApiError, Kept};
+use crate::http::error::ApiError;
 use crate::http::extract::{JsonBody, Operator, PathId, ReadTerms, Terms};
 use crate::http::imports::{PIECE_MAX, packed, part};
 use crate::http::keys::{self, Credential};
@@ -58,17 +59,12 @@ pub(in crate::http) async fn create(
     let command = Command::Open { terms: opened };
     let executed = app.fabric.execute::<Import>(id.key(), envelope, command).await;
     let executed = executed.map_err(|error| refused(error, &terms, id))?;
-    Ok(answer(StatusCode::CREATED, &terms, id, executed)?.at(format!("{PATH}/{id}")))
+    Ok(answer(&app, StatusCode::CREATED, &terms, id, executed).await?.at(format!("{PATH}/{id}")))
 }
 
 /// Derived from the key, so that a retry on any node meets the same import; else random.
 fn new_id(app: &App, terms: &Terms) -> Result<ImportId, ApiError> {
-    let bytes = match (&terms.key, terms.scope(Credential::Operator)) {
-        (Some(key), Some(scope)) => {
-            keys::half(app.secrets.derive("import", &[&scope, key.as_bytes()]))
-        }
-        (_, _) => keys::random()?,
-    };
+    let bytes = terms.id_bytes(app, Credential::Operator, "import")?;
     let (slot, unique) = keys::slot_and_unique(bytes);
     Ok(ImportId::in_slot(slot, unique))
 }
@@ -97,7 +93,8 @@ pub(in crate::http) async fn cancel(
 ) -> Result<Reply, ApiError> {
     let envelope = terms.envelope(Credential::Operator, &body.bytes);
     let executed = app.fabric.execute::<Import>(id.key(), envelope, Command::Cancel).await;
-    answer(StatusCode::OK, &terms, id, executed.map_err(|error| refused(error, &terms, id))?)
+    let executed = executed.map_err(|error| refused(error, &terms, id))?;
+    answer(&app, StatusCode::OK, &terms, id, executed).await
 }
 
 /// `PUT /admin/v1/imports/{id}/data`
@@ -110,13 +107,12 @@ pub(in crate::http) async fn upload(
 ) -> Result<Reply, ApiError> {
     check_content(&headers)?;
     let range = Range::of(&headers)?;
-    let command_of = |error| refused_upload(error, id);
-    let view = view_now(&app, id).await?;
+    let (view, _) = newest(&app, id).await?;
     let max = view.terms.bytes_max;
     if range.end().is_some_and(|end| end > max) {
         return Err(refusals::of_import(Rejection::TooLarge { max }));
     }
-    let mut upload = Upload { app: &app, id, at: range.first, there: view.received };
+    let mut upload = Upload { app: &app, id, at: range.first, there: view.received, told: None };
     if upload.at > upload.there {
         return Err(refusals::of_import(Rejection::NotAtEnd { received: upload.there }));
     }
@@ -126,21 +122,12 @@ pub(in crate::http) async fn upload(
         let detail = "the body is not as long as Content-Range says";
         return Err(ApiError::new(Code::CONTENT_RANGE_INVALID, detail));
     }
-    let is_complete = range.is_complete_at(end);
-    let Executed { reply, provenance } = if is_complete {
-        let complete = Command::Complete { bytes: end };
-        let done = app.fabric.execute::<Import>(id.key(), envelope(&app), complete).await;
-        done.map_err(command_of)?
-    } else {
-        let key = id.key();
-        let deadline = now().plus(app.settings.request_timeout);
-        let Viewed { view, provenance } =
-            app.fabric.query::<Import>(key, &[], deadline, Query::Import).await?;
-        Executed { reply: Some(view), provenance }
-    };
-    let view = match reply.and_then(|Lookup(view)| view) {
-        Some(view) => view,
-        None => view_now(&app, id).await?,
+    if range.is_complete_at(end) {
+        upload.execute(Command::Complete { bytes: end }).await?;
+    }
+    let (view, provenance) = match upload.told {
+        Some(told) => told,
+        None => newest(&app, id).await?,
     };
     Reply::resource(StatusCode::OK, &ImportJson::new(id, &view, provenance.seq), provenance)
 }
@@ -182,6 +169,8 @@ struct Upload<'a> {
     at: u64,
     /// How many bytes the import has.
     there: u64,
+    /// What it said last, if anything was done and its answer came.
+    told: Option<(View, Provenance)>,
 }
 
 impl Upload<'_> {
@@ -226,13 +215,19 @@ impl Upload<'_> {
 
     async fn append(&mut self, piece: &mut BytesMut) -> Result<(), ApiError> {
         let Some(content) = packed(piece) else { return Ok(()) };
-        let command = Command::Append { offset: self.at, content };
-        let done =
-            self.app.fabric.execute::<Import>(self.id.key(), envelope(self.app), command).await;
-        done.map_err(|error| refused_upload(error, self.id))?;
+        self.execute(Command::Append { offset: self.at, content }).await?;
         self.at = self.at.saturating_add(piece.len() as u64);
         self.there = self.there.max(self.at);
         piece.clear();
+        Ok(())
+    }
+
+    async fn execute(&mut self, command: Command) -> Result<(), ApiError> {
+        let key = self.id.key();
+        let executed = self.app.fabric.execute::<Import>(key, envelope(self.app), command).await;
+        let executed = executed.map_err(|error| refused_upload(error, self.id))?;
+        let view = executed.reply.and_then(|Lookup(view)| view);
+        self.told = view.map(|view| (view, executed.provenance));
         Ok(())
     }
 }
@@ -277,26 +272,27 @@ async fn look_up(
     Ok((view.ok_or_else(not_found)?, provenance))
 }
 
-async fn view_now(app: &App, id: ImportId) -> Result<View, ApiError> {
+async fn newest(app: &App, id: ImportId) -> Result<(View, Provenance), ApiError> {
     let deadline = now().plus(app.settings.request_timeout);
     let query = app.fabric.query::<Import>(id.key(), &[], deadline, Query::Import);
-    let Lookup(view) = query.await?.view;
-    view.ok_or_else(not_found)
+    let Viewed { view: Lookup(view), provenance } = query.await?;
+    Ok((view.ok_or_else(not_found)?, provenance))
 }
 
 fn not_found() -> ApiError {
     refusals::of_import(Rejection::NotFound)
 }
 
-fn answer(
+async fn answer(
+    app: &App,
     status: StatusCode,
     terms: &Terms,
     id: ImportId,
     executed: Executed<Lookup>,
 ) -> Result<Reply, ApiError> {
-    let Executed { reply, provenance } = executed;
-    let view = reply.and_then(|Lookup(view)| view).ok_or_else(ApiError::internal)?;
-    let kept = Kept::under_key(terms.is_keyed(), provenance);
+    let done = Done::of::<Import>(app, terms, id.key(), executed, Query::Import, Ok).await?;
+    let Done { reply: Lookup(view), provenance, kept } = done;
+    let view = view.ok_or_else(not_found)?;
     let json = ImportJson::new(id, &view, provenance.seq);
     Ok(Reply::resource(status, &json, provenance)?.kept(kept))
 }

@@ -4,15 +4,16 @@ use actors::domain::sku::{self, Command, IfUnknown, Query, View};
 use actors::{PageLimit, ReservationId, Sku, SkuCode};
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
-use cluster::fabric::{Provenance, Viewed};
+use cluster::fabric::Viewed;
 use cluster::time::Span;
 
 use super::documents::{AdjustStock, Nothing, ReserveStock, SetStock};
+use super::done::Done;
 use crate::http::app::App;
 use crate::http::code::Code;
-use crate::http::error::{ApiError, Kept};
+use crate::http::error::ApiError;
 use crate::http::extract::{JsonBody, Operator, PathId, ReadTerms, Terms};
-use crate::http::keys::{self, Credential};
+use crate::http::keys::Credential;
 use crate::http::query::Page;
 use crate::http::refusals;
 use crate::http::render::inventory::{
@@ -130,12 +131,7 @@ pub(in crate::http) async fn reserve(
 
 /// Derived from the key, so that a retry meets its own reservation; else random.
 fn new_id(app: &App, terms: &Terms) -> Result<ReservationId, ApiError> {
-    let bytes = match (&terms.key, terms.scope(Credential::Operator)) {
-        (Some(key), Some(scope)) => {
-            keys::half(app.secrets.derive("reservation", &[&scope, key.as_bytes()]))
-        }
-        (_, _) => keys::random()?,
-    };
+    let bytes = terms.id_bytes(app, Credential::Operator, "reservation")?;
     Ok(ReservationId::from_bytes(bytes))
 }
 
@@ -187,13 +183,6 @@ async fn change(
     Ok(Reply::resource(StatusCode::OK, &json, done.provenance)?.kept(done.kept))
 }
 
-/// What a command came to.
-struct Done {
-    reply: sku::Reply,
-    provenance: Provenance,
-    kept: Kept,
-}
-
 /// Carries out a command; `otherwise` is asked when it was done and its answer was lost.
 async fn execute(
     app: &App,
@@ -202,27 +191,19 @@ async fn execute(
     body: &[u8],
     command: Command,
     otherwise: Query,
-) -> Result<Done, ApiError> {
+) -> Result<Done<sku::Reply>, ApiError> {
     let envelope = terms.envelope(Credential::Operator, body);
     let executed = app.fabric.execute::<Sku>(sku.key(), envelope, command).await;
     let executed = executed.map_err(|error| {
         let refusal = |refusal| refusals::of_stock(refusal, sku);
         ApiError::from_command::<Sku>(error, terms.is_keyed(), || path_of(sku), refusal)
     })?;
-    let kept = Kept::under_key(terms.is_keyed(), executed.provenance);
-    if let Some(reply) = executed.reply {
-        return Ok(Done { reply, provenance: executed.provenance, kept });
-    }
-    // Without a key nobody holds the answer any more.
-    let at_least = [executed.provenance.position];
-    let query = app.fabric.query::<Sku>(sku.key(), &at_least, terms.deadline, otherwise);
-    let Viewed { view, provenance } = query.await?;
-    let reply = match view {
-        View::Level(level) => sku::Reply { level, reservation: None },
-        View::Reservation(reply) => reply,
-        View::Reservations(_) | View::Ledger(_) => return Err(unexpected()),
+    let reply_of = |view| match view {
+        View::Level(level) => Ok(sku::Reply { level, reservation: None }),
+        View::Reservation(reply) => Ok(reply),
+        View::Reservations(_) | View::Ledger(_) => Err(unexpected()),
     };
-    Ok(Done { reply, provenance, kept })
+    Done::of::<Sku>(app, terms, sku.key(), executed, otherwise, reply_of).await
 }
 
 fn path_of(sku: &SkuCode) -> String {

@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use actors::domain::cart::{Command, Lookup, OfferNumber, OfferOutcome, Query, Rejection};
+use actors::domain::cart::{Command, Lookup, OfferNumber, OfferOutcome, Query, Rejection, View};
 use actors::{Cart, CartId};
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -18,8 +18,9 @@ use cluster::entity::Entity;
 use cluster::fabric::{CommandError, Envelope, Executed, Precondition, Provenance};
 use cluster::time::{Span, Timestamp};
 
-use super::cart::{Done, execute, path_of};
+use super::cart::{execute, path_of};
 use super::documents::MergeCart;
+use super::done::Done;
 use crate::http::app::{App, now};
 use crate::http::code::Code;
 use crate::http::error::{ApiError, Kept};
@@ -61,7 +62,7 @@ pub(in crate::http) async fn merge(
         let reply = Reply::resource(status, &json, provenance)?;
         Ok::<_, ApiError>(reply.without_etag().at(path_of(into.id)))
     };
-    let offer = done.view.offer.as_ref().filter(|offer| offer.into == into.id);
+    let offer = done.reply.offer.as_ref().filter(|offer| offer.into == into.id);
     let number = offer.ok_or_else(|| forgotten(from))?.number;
     let deadline = terms.deadline.min(terms.now().plus(app.settings.merge_wait_max));
     let mut end = settled(&app, from, number, deadline, &done).await?;
@@ -120,7 +121,7 @@ async fn settled(
     from: CartId,
     number: OfferNumber,
     deadline: Timestamp,
-    offered: &Done,
+    offered: &Done<View>,
 ) -> Result<End, ApiError> {
     let mut pause = POLL_FIRST;
     loop {

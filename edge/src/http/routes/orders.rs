@@ -11,8 +11,9 @@ use cluster::fabric::Provenance;
 use self::documents::{
     AddNote, AskReturn, CancelOrder, DeliverOrder, FulfilOrder, ReceiveReturn, RefundOrder,
 };
+use super::done::Done;
 use crate::http::app::App;
-use crate::http::error::{ApiError, Kept};
+use crate::http::error::ApiError;
 use crate::http::extract::{JsonBody, Operator, OrderToken, PathId, ReadTerms, Terms};
 use crate::http::keys::{self, Credential};
 use crate::http::refusals;
@@ -251,19 +252,8 @@ async fn execute(
         let resource = || path_of(order);
         ApiError::from_command::<Order>(error, terms.is_keyed(), resource, refusals::of_order)
     })?;
-    let kept = Kept::under_key(terms.is_keyed(), executed.provenance);
-    let (lookup, provenance) = match executed.reply {
-        Some(lookup) => (lookup, executed.provenance),
-        // Done, but the answer was lost on its way; without a key nobody holds it any more.
-        None => {
-            let at_least = [executed.provenance.position];
-            let key = order.key();
-            let query = app.fabric.query::<Order>(key, &at_least, terms.deadline, Query::Order);
-            let viewed = query.await?;
-            (viewed.view, viewed.provenance)
-        }
-    };
-    let Lookup(view) = lookup;
+    let done = Done::of::<Order>(app, terms, order.key(), executed, Query::Order, Ok).await?;
+    let Done { reply: Lookup(view), provenance, kept } = done;
     let view = view.ok_or_else(ApiError::order_not_found)?;
     let json = OrderJson::new(&view, provenance.seq);
     Ok(Reply::resource(StatusCode::OK, &json, provenance)?.kept(kept))

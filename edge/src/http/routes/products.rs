@@ -26,27 +26,22 @@ use super::entries::{bound, instead_of_stale, unbound};
 use crate::http::app::{App, now};
 use crate::http::code::Code;
 use crate::http::error::{ApiError, Kept};
-use crate::http::extract::{InPath, JsonBody, Operator, PathId, ReadTerms, Terms};
+use crate::http::extract::{JsonBody, Operator, PathId, ReadTerms, Terms, in_path};
 use crate::http::fields::{self, Changes};
 use crate::http::keys::Credential;
 use crate::http::query;
 use crate::http::refusals;
 use crate::http::render::inventory::ListJson;
 use crate::http::reply::Reply;
-use crate::http::schema::{Schema, words};
+use crate::http::schema::words;
 
 const PATH: &str = "/admin/v1/products";
 /// How long an answer waits for its variants to be in the book.
 const SETTLING_MAX: Span = Span::from_secs(2);
 const SETTLING_PAUSE: Duration = Duration::from_millis(20);
 
-impl InPath for Slug {
-    const NAME: &'static str = "id";
-    const NOT_FOUND: (Code, &'static str) = (Code::PRODUCT_NOT_FOUND, "this cannot be a product");
-
-    fn schema() -> Schema {
-        words::handle("oolong")
-    }
+in_path! {
+    Slug: "id", PRODUCT_NOT_FOUND, "this cannot be a product", words::handle("oolong");
 }
 
 /// `GET /admin/v1/products`

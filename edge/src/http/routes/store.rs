@@ -187,6 +187,9 @@ impl<'a> Look<'a> {
             price: self.price(listing).map(MoneyJson),
             options: choices_json(listing),
         };
+        let variants: Vec<_> = self.book.variants(page).map(variant).collect();
+        let prices = variants.iter().filter_map(|variant| variant.price.as_ref());
+        let price_from = prices.map(|price| price.0).min_by_key(|price| price.minor);
         StoreProductJson {
             slug: page.slug.as_str(),
             title: page.title.as_str(),
@@ -196,8 +199,8 @@ impl<'a> Look<'a> {
             categories: page.categories.iter().map(CategoryId::as_str).collect(),
             seller: page.seller.as_ref().map(|seller| seller.as_str()),
             translations: translations_json(&page.translations),
-            price_from: self.lowest(page).map(MoneyJson),
-            variants: self.book.variants(page).map(variant).collect(),
+            price_from: price_from.map(MoneyJson),
+            variants,
         }
     }
 }

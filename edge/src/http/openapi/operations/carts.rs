@@ -3,7 +3,7 @@
 use actors::{CartId, SkuCode};
 use axum::http::StatusCode;
 
-use super::super::headers::Header;
+use super::super::headers::{CHANGED, Header};
 use super::super::operation::{Key, Operation, Tag};
 use crate::http::code::Code;
 use crate::http::render::cart::{CartJson, CreatedJson, MergeJson};
@@ -24,7 +24,6 @@ const LINES: [Code; 5] = [
     Code::TOTAL_TOO_LARGE,
 ];
 const PRICES: [Code; 2] = [Code::CATALOGUE_STALE, Code::CATALOGUE_UNAVAILABLE];
-const CHANGED: [Header; 3] = [Header::ETag, Header::OmniSeq, Header::IdempotentReplayed];
 const SETTLED: [Header; 3] = [Header::OmniSeq, Header::Location, Header::IdempotentReplayed];
 
 pub(super) fn all() -> [Operation; 8] {

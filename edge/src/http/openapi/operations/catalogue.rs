@@ -4,7 +4,7 @@ use actors::domain::names::Slug;
 use actors::{Category, PageLimit, PriceList, Seller, ShippingOption, TaxRate};
 use axum::http::StatusCode;
 
-use super::super::headers::Header;
+use super::super::headers::{CHANGED, Header};
 use super::super::operation::{Key, Operation, Tag};
 use crate::http::code::Code;
 use crate::http::extract::InPath;
@@ -15,7 +15,6 @@ use crate::http::routes::products::document::{Bulk, BulkJson, Product, ProductJs
 use crate::http::schema::{Schema, integer, words};
 use crate::http::{Endpoint as E, Verb};
 
-const CHANGED: [Header; 3] = [Header::ETag, Header::OmniSeq, Header::IdempotentReplayed];
 const CREATED: [Header; 4] =
     [Header::ETag, Header::OmniSeq, Header::Location, Header::IdempotentReplayed];
 /// What becomes of a category depends on others.

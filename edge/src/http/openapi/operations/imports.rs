@@ -3,7 +3,7 @@
 use actors::ImportId;
 use axum::http::StatusCode;
 
-use super::super::headers::Header;
+use super::super::headers::{CHANGED, Header, SHOWN};
 use super::super::operation::{Key, Operation, Tag};
 use crate::http::code::Code;
 use crate::http::routes::documents::Nothing;
@@ -12,8 +12,6 @@ use crate::http::routes::imports::document::{CreateImport, ImportJson};
 use crate::http::schema::words;
 use crate::http::{Endpoint as E, Verb};
 
-const SHOWN: [Header; 2] = [Header::ETag, Header::OmniSeq];
-const CHANGED: [Header; 3] = [Header::ETag, Header::OmniSeq, Header::IdempotentReplayed];
 const LINES: &str = "application/x-ndjson";
 
 pub(super) fn all() -> [Operation; 6] {

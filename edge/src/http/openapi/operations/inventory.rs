@@ -3,7 +3,7 @@
 use actors::{ReservationId, SkuCode};
 use axum::http::StatusCode;
 
-use super::super::headers::Header;
+use super::super::headers::{CHANGED, Header, SHOWN};
 use super::super::operation::{Key, Operation, Tag};
 use super::catalogue::paged;
 use crate::http::code::Code;
@@ -14,8 +14,6 @@ use crate::http::routes::documents::{AdjustStock, Nothing, ReserveStock, SetStoc
 use crate::http::schema::words;
 use crate::http::{Endpoint as E, Verb};
 
-const SHOWN: [Header; 2] = [Header::ETag, Header::OmniSeq];
-const CHANGED: [Header; 3] = [Header::ETag, Header::OmniSeq, Header::IdempotentReplayed];
 /// Why a reservation does not end as asked.
 const ENDED: [Code; 5] = [
     Code::RESERVATION_CONFIRMED,

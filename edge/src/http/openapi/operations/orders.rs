@@ -3,7 +3,7 @@
 use actors::OrderId;
 use axum::http::StatusCode;
 
-use super::super::headers::Header;
+use super::super::headers::{CHANGED, SHOWN};
 use super::super::operation::{Key, Operation, Tag};
 use crate::http::code::Code;
 use crate::http::render::order::{OrderJson, TimelineJson};
@@ -13,8 +13,6 @@ use crate::http::routes::orders::documents::{
 use crate::http::schema::Described;
 use crate::http::{Endpoint as E, Verb};
 
-const SHOWN: [Header; 2] = [Header::ETag, Header::OmniSeq];
-const CHANGED: [Header; 3] = [Header::ETag, Header::OmniSeq, Header::IdempotentReplayed];
 /// Why an order does not change.
 const CLOSED: [Code; 3] = [Code::ORDER_NOT_CONFIRMED, Code::ORDER_OVER, Code::ORDER_FULL];
 /// Why pieces are not sent, or not taken back.

@@ -4,15 +4,13 @@ use actors::PaymentId;
 use actors::domain::payment::ProviderName;
 use axum::http::StatusCode;
 
-use super::super::headers::Header;
+use super::super::headers::{CHANGED, SHOWN};
 use super::super::operation::{Key, Operation, Tag};
 use crate::http::code::Code;
 use crate::http::render::payment::PaymentJson;
 use crate::http::routes::documents::{CapturePayment, Nothing};
 use crate::http::{Endpoint as E, Verb};
 
-const SHOWN: [Header; 2] = [Header::ETag, Header::OmniSeq];
-const CHANGED: [Header; 3] = [Header::ETag, Header::OmniSeq, Header::IdempotentReplayed];
 /// Why money does not move.
 const CLOSED: [Code; 3] =
     [Code::PAYMENT_CANCELLED, Code::PAYMENT_CAPTURED, Code::PAYMENT_NOT_AUTHORISED];

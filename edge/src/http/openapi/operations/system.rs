@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 
-use super::super::headers::Header;
+use super::super::headers::{CHANGED, Header};
 use super::super::operation::{Key, Operation, Tag};
 use crate::http::code::Code;
 use crate::http::extract::{NodePath, ShardPath};
@@ -12,7 +12,6 @@ use crate::http::schema::{Described, Schema, words};
 use crate::http::topology::{ClusterDocument, NodeChange, ShardChange, ShardsDocument};
 use crate::http::{Endpoint as E, Verb};
 
-const CHANGED: [Header; 3] = [Header::ETag, Header::OmniSeq, Header::IdempotentReplayed];
 const NODES: [Code; 4] =
     [Code::NODE_LOST, Code::NODE_REMOVED, Code::NOT_CLUSTERED, Code::TOO_FEW_NODES];
 const LEADS: [Code; 5] = [

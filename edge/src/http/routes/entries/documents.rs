@@ -14,34 +14,19 @@ use actors::{Currency, Money, PriceBook};
 use cluster::ids::EntityKey;
 
 use super::Resource;
-use crate::http::code::Code;
-use crate::http::extract::InPath;
+use crate::http::extract::in_path;
 use crate::http::fields::{Faults, Flaw, Members, flaw, inner, integer, made, parsed, text};
 use crate::http::json::Json;
 use crate::http::render::{MoneyJson, Text};
 use crate::http::schema::{Schema, object, optional, required, short_list, word, words};
 
-/// Ids that stand in a path and name a kind of thing.
-macro_rules! in_path {
-    ($($id:ty: $code:ident, $detail:literal, $schema:expr;)*) => {$(
-        impl InPath for $id {
-            const NAME: &'static str = "id";
-            const NOT_FOUND: (Code, &'static str) = (Code::$code, $detail);
-
-            fn schema() -> Schema {
-                $schema
-            }
-        }
-    )*};
-}
-
 in_path! {
-    CategoryId: CATEGORY_NOT_FOUND, "this cannot be a category", words::handle("oolong");
-    PriceListId: PRICE_LIST_NOT_FOUND, "this cannot be a price list", words::handle("summer");
-    SellerId: SELLER_NOT_FOUND, "this cannot be a seller", words::handle("ann");
-    ShippingOptionId: SHIPPING_OPTION_NOT_FOUND, "this cannot be a shipping option",
+    CategoryId: "id", CATEGORY_NOT_FOUND, "this cannot be a category", words::handle("oolong");
+    PriceListId: "id", PRICE_LIST_NOT_FOUND, "this cannot be a price list", words::handle("summer");
+    SellerId: "id", SELLER_NOT_FOUND, "this cannot be a seller", words::handle("ann");
+    ShippingOptionId: "id", SHIPPING_OPTION_NOT_FOUND, "this cannot be a shipping option",
         words::handle("parcel");
-    TaxRateId: TAX_RATE_NOT_FOUND, "this cannot be a tax rate", words::tax_rate_id();
+    TaxRateId: "id", TAX_RATE_NOT_FOUND, "this cannot be a tax rate", words::tax_rate_id();
 }
 
 #[derive(serde::Serialize)]
