@@ -147,13 +147,16 @@ pub(crate) fn resident_bytes_of(pid: u32) -> anyhow::Result<u64> {
 fn memory_of(pid: u32, name: &str) -> anyhow::Result<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))
         .with_context(|| format!("process {pid} is gone"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix(name));
-    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
-    kib.map(|kib| kib * 1_024).context("the system does not tell a process's memory")
+    bytes_in(&status, name).context("the system does not tell a process's memory")
 }
 
 fn resident_in(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
+    bytes_in(status, "RssAnon:")
+}
+
+/// What a line of a process's status says.
+fn bytes_in(status: &str, name: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
     kibibytes.checked_mul(1_024)
 }

@@ -160,7 +160,7 @@ fn not_admitted(config: &Config, why: String) -> Failure {
     Failure::new(Exit::NotAdmitted, error)
 }
 
-async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
+pub(crate) async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).await.map_err(|error| {
         let in_use = error.kind() == io::ErrorKind::AddrInUse;
         let exit = if in_use { Exit::AddressInUse } else { Exit::Failed };
@@ -333,7 +333,7 @@ async fn reread_certificates(cluster: Option<ClusterHandle>, mut hangups: Signal
 }
 
 /// The signals that ask the process to end.
-struct Stop {
+pub(crate) struct Stop {
     terminate: Signal,
     interrupt: Signal,
     /// Resolves when standard input ends, if that counts.
@@ -341,7 +341,7 @@ struct Stop {
 }
 
 impl Stop {
-    fn listen(to_stdin: bool) -> Result<Self, Failure> {
+    pub(crate) fn listen(to_stdin: bool) -> Result<Self, Failure> {
         let listen = |kind| {
             signal(kind)
                 .context("cannot listen for signals")
@@ -354,7 +354,7 @@ impl Stop {
         })
     }
 
-    async fn asked(&mut self) {
+    pub(crate) async fn asked(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => tracing::info!("SIGTERM: stopping"),
             _ = self.interrupt.recv() => tracing::info!("SIGINT: stopping"),

@@ -1,4 +1,4 @@
-//! Whole checkouts over HTTP: carts of one to five lines, stock, payment, order.
+//! Whole checkouts over HTTP: carts of one to four lines, stock, payment, order.
 //!
 //! **Invariants:** an exchange is the request to check out alone, from its first byte to the 201; carts
 //! are filled before it, untimed. How many commits lie behind each other is counted with one client,
@@ -62,9 +62,11 @@ pub(crate) async fn run(
         let server = Omnicart::in_folder(common.omnicart.as_deref(), &one)?;
         let server = server.with_flags(vec![flag]).start().await?;
         stock_up(server.address()).await?;
+        let serial_commits = serial_commits(server.address()).await?;
         for clients in &asked.clients {
             progress(&format!("checkout: provider {provider}, {clients} clients"));
-            let figures = measure(server.address(), clients.get(), common, machine).await?;
+            let (address, clients) = (server.address(), clients.get());
+            let figures = measure(address, clients, serial_commits, common, machine).await?;
             errors += figures.errors;
             report.add(&format!("{provider}_{clients}"), &figures)?;
         }
@@ -85,10 +87,10 @@ async fn stock_up(address: SocketAddr) -> anyhow::Result<()> {
 async fn measure(
     address: SocketAddr,
     clients: u16,
+    serial_commits_per_checkout: u64,
     common: &Common,
     machine: &Machine,
 ) -> anyhow::Result<Figures> {
-    let serial_commits_per_checkout = serial_commits(address).await?;
     let next = Arc::new(AtomicU64::new(u64::from(clients) << 32));
     let buyer = |_| Buyer { caller: Caller::new(address), next: Arc::clone(&next), cart: None };
     let buyers: Vec<_> = (0..clients).map(buyer).collect();

@@ -13,12 +13,11 @@ use edge::providers::payment::simulator::{Behaviour, BookError};
 use edge::providers::{Caller, Origin};
 use edge::server::{self, Connections, Limits};
 use prometheus_client::registry::Registry;
-use storage::disk::{DirLock, LockError, RealDisk};
-use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use storage::disk::{DirLock, RealDisk};
 
-use crate::failure::{Exit, Failure};
+use crate::failure::{self, Exit, Failure};
 use crate::payments;
+use crate::serve::{self, Stop};
 
 pub struct Request {
     pub listen: SocketAddr,
@@ -41,10 +40,8 @@ pub fn run(request: &Request, out: &mut dyn Write) -> Result<(), Failure> {
 
 async fn serve(request: &Request, out: &mut dyn Write) -> Result<(), Failure> {
     let failed = |error| Failure::new(Exit::Failed, error);
-    let _lock = DirLock::acquire(&request.data).map_err(|error| {
-        let is_held = matches!(error, LockError::Held { .. });
-        Failure::new(if is_held { Exit::FolderInUse } else { Exit::Folder }, error)
-    })?;
+    let _lock = DirLock::acquire(&request.data)
+        .map_err(|error| Failure::new(failure::of_lock(&error), error))?;
     let disk = RealDisk::open(&request.data)
         .with_context(|| format!("data folder {}", request.data.display()))
         .map_err(|error| Failure::new(Exit::Folder, error))?;
@@ -56,30 +53,16 @@ async fn serve(request: &Request, out: &mut dyn Write) -> Result<(), Failure> {
         };
         Failure::new(exit, error)
     })?;
-    let listening = async {
-        let listener = TcpListener::bind(request.listen).await?;
-        listener.local_addr().map(|address| (listener, address))
-    };
-    let (listener, address) = listening
-        .await
-        .with_context(|| format!("cannot listen on {}", request.listen))
-        .map_err(failed)?;
-    let listen = |kind| signal(kind).context("cannot listen for signals").map_err(failed);
-    let (mut terminate, mut interrupt) =
-        (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    let listener = serve::bind(request.listen).await?;
+    let address = listener.local_addr().context("the listener's own address").map_err(failed)?;
+    let mut stop = Stop::listen(false)?;
     writeln!(out, "payment simulator on http://{address}")
         .and_then(|()| out.flush())
         .map_err(|error| failed(error.into()))?;
     let limits = Limits::default();
     let metrics = EdgeMetrics::register(&mut Registry::default());
     let connections = Connections::new(router, &limits, metrics);
-    let stop = async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    };
-    server::serve(listener, connections, limits, stop).await;
+    server::serve(listener, connections, limits, async move { stop.asked().await }).await;
     Ok(())
 }
 

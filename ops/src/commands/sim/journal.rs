@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use cluster::entity::Wire;
+use cluster::entity::{Entity, Wire};
 use cluster::fabric::OutcomeKey;
 use cluster::shard::io::{Freshness, Reply};
 use cluster::sim::client::{Finished, Wish};
@@ -178,6 +178,18 @@ impl<D: Clone> Journal<D> {
         self.asked.iter().map(|(op, asked)| (*op, asked))
     }
 
+    /// Whom each of these reads was about, and the view that it was answered with.
+    pub(super) fn audited<'a>(
+        &'a self,
+        audits: &'a BTreeSet<u64>,
+    ) -> impl Iterator<Item = Result<(u64, &'a [u8]), String>> {
+        audits.iter().map(|op| {
+            let asked = self.get(*op).ok_or("an audit nobody began")?;
+            let (view, _) = asked.viewed().ok_or_else(|| format!("audit {op} has no answer"))?;
+            Ok((asked.entity, view))
+        })
+    }
+
     /// What became of a request. Answers of other sorts than a shop gives are an error.
     pub(super) fn finish(&mut self, finished: Finished) -> Result<&Asked<D>, String> {
         let op = finished.op;
@@ -221,12 +233,12 @@ impl<D: Clone> Journal<D> {
         fates
     }
 
-    /// Repeats under a key get the first answer, byte for byte. `is_momentary` tells refusals that
-    /// are not remembered. Gives how many repeats were answered.
-    pub(super) fn check_repeats(
-        &self,
-        is_momentary: impl Fn(&[u8]) -> bool,
-    ) -> Result<u64, String> {
+    /// Repeats under a key get the first answer, byte for byte, but for refusals that entities of this
+    /// kind do not remember. Gives how many repeats were answered.
+    pub(super) fn check_repeats<E: Entity>(&self) -> Result<u64, String> {
+        let is_momentary = |rejection: &[u8]| {
+            E::Rejection::from_bytes(rejection).is_ok_and(|rejection| E::is_momentary(&rejection))
+        };
         let mut told: BTreeMap<u64, (u64, &Reply)> = BTreeMap::new();
         let mut n_repeats = 0;
         for (op, asked) in self.iter() {

@@ -97,12 +97,10 @@ impl Carts {
         let Some((reply, _)) = asked.accepted() else { return Ok(()) };
         let Lookup(view) = Lookup::read(reply)?;
         let is_as_asked = match (deed, view.map(|view| view.status)) {
-            (Deed::CheckOut { order }, Some(Status::CheckingOut { order: begun })) => {
-                begun == names::order(order, cart)
-            }
-            (Deed::CheckOut { order }, Some(Status::Ordered { order: begun })) => {
-                begun == names::order(order, cart)
-            }
+            (
+                Deed::CheckOut { order },
+                Some(Status::CheckingOut { order: begun } | Status::Ordered { order: begun }),
+            ) => begun == names::order(order, cart),
             (Deed::CheckOut { .. }, _) | (_, None) => false,
             (Deed::Create | Deed::Fill { .. } | Deed::Look, Some(_)) => true,
         };
@@ -120,11 +118,10 @@ impl Carts {
     /// Every cart there is, at rest.
     pub(super) fn finals(&self) -> Result<BTreeMap<u64, View>, String> {
         let mut finals = BTreeMap::new();
-        for op in &self.audits {
-            let asked = self.journal.get(*op).ok_or("an audit nobody began")?;
-            let (view, _) = asked.viewed().ok_or_else(|| format!("audit {op} has no answer"))?;
+        for audit in self.journal.audited(&self.audits) {
+            let (entity, view) = audit?;
             if let Lookup(Some(view)) = Lookup::read(view)? {
-                finals.insert(asked.entity, view);
+                finals.insert(entity, view);
             }
         }
         Ok(finals)
@@ -199,10 +196,7 @@ fn operation(asked: &Asked<Deed>) -> Operation {
 /// Whether there is a reason for which a cart refuses such a deed.
 fn may_be_refused(deed: Deed, why: &Rejection) -> bool {
     match deed {
-        Deed::Create | Deed::Fill { .. } => {
-            matches!(why, Rejection::CheckingOut { .. } | Rejection::Ordered { .. })
-        }
-        Deed::CheckOut { order: _ } => {
+        Deed::Create | Deed::Fill { .. } | Deed::CheckOut { .. } => {
             matches!(why, Rejection::CheckingOut { .. } | Rejection::Ordered { .. })
         }
         Deed::Look => false,

@@ -6,13 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use actors::domain::cart::{Rejection as CartRejection, Status as CartStatus};
-use actors::domain::order::{
-    CaptureTime, Failure, RefundState, Rejection as OrderRejection, Status, StockStatus, View,
-};
-use actors::domain::sku::Rejection as SkuRejection;
+use actors::domain::cart::Status as CartStatus;
+use actors::domain::order::{CaptureTime, Failure, RefundState, Status, StockStatus, View};
 use actors::{Cart, Order, Sku};
-use cluster::entity::{Entity, Wire};
 
 use super::super::journal::{Fate, count};
 use super::super::range;
@@ -50,15 +46,9 @@ impl Checkouts {
     }
 
     fn check_journals(&self) -> Result<Counts, String> {
-        let carts = self.carts.journal.check_repeats(|why| {
-            CartRejection::from_bytes(why).is_ok_and(|why| Cart::is_momentary(&why))
-        })?;
-        let orders = self.orders.journal.check_repeats(|why| {
-            OrderRejection::from_bytes(why).is_ok_and(|why| Order::is_momentary(&why))
-        })?;
-        let stocks = self.stocks.journal.check_repeats(|why| {
-            SkuRejection::from_bytes(why).is_ok_and(|why| Sku::is_momentary(&why))
-        })?;
+        let carts = self.carts.journal.check_repeats::<Cart>()?;
+        let orders = self.orders.journal.check_repeats::<Order>()?;
+        let stocks = self.stocks.journal.check_repeats::<Sku>()?;
         let unknown = |fates: BTreeMap<u64, Fate>| {
             count(fates.into_values().filter(|fate| *fate == Fate::Unknown))
         };

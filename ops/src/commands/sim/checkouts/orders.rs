@@ -232,11 +232,10 @@ impl Orders {
     /// Every order there is, at rest.
     pub(super) fn finals(&self) -> Result<BTreeMap<u64, Box<View>>, String> {
         let mut finals = BTreeMap::new();
-        for op in &self.audits {
-            let asked = self.journal.get(*op).ok_or("an audit nobody began")?;
-            let (view, _) = asked.viewed().ok_or_else(|| format!("audit {op} has no answer"))?;
+        for audit in self.journal.audited(&self.audits) {
+            let (entity, view) = audit?;
             if let Lookup(Some(view)) = Lookup::read(view)? {
-                finals.insert(asked.entity, view);
+                finals.insert(entity, view);
             }
         }
         Ok(finals)

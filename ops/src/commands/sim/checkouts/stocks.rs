@@ -72,13 +72,13 @@ impl Stocks {
 
     /// Nothing is held any more, and what is on hand is what was added without what orders took.
     pub(super) fn check(&self, taken: &BTreeMap<u64, i64>) -> Result<(), String> {
-        for op in &self.audits {
-            let asked = self.journal.get(*op).ok_or("an audit nobody began")?;
-            let product = asked.entity;
-            let (view, _) = asked.viewed().ok_or_else(|| format!("audit {op} has no answer"))?;
+        let fates = self.journal.fates();
+        for audit in self.journal.audited(&self.audits) {
+            let (product, view) = audit?;
             match View::read(view)? {
                 View::Level(level) => {
-                    self.check_sum(product, &level, taken.get(&product).copied().unwrap_or(0))?;
+                    let taken = taken.get(&product).copied().unwrap_or(0);
+                    self.check_sum(product, &level, taken, &fates)?;
                 }
                 View::Reservations(page) if !page.reservations.is_empty() => {
                     return Err(format!("product {product} is held by {page:?}"));
@@ -89,9 +89,14 @@ impl Stocks {
         Ok(())
     }
 
-    fn check_sum(&self, product: u64, level: &Level, taken: i64) -> Result<(), String> {
+    fn check_sum(
+        &self,
+        product: u64,
+        level: &Level,
+        taken: i64,
+        fates: &BTreeMap<u64, Fate>,
+    ) -> Result<(), String> {
         let (mut sure, mut maybe) = (0, Vec::new());
-        let fates = self.journal.fates();
         for (op, asked) in self.journal.iter().filter(|(_, asked)| asked.entity == product) {
             match (asked.deed, fates.get(&op)) {
                 (Deed::Add { pieces }, Some(Fate::Done)) => sure += pieces,

@@ -12,7 +12,7 @@ use actors::domain::cart::{
     Command, Lookup, MergeStrategy, OfferOutcome, Query, Rejection, Status, View,
 };
 use actors::{Cart, CartAccess, CartId, Currency, Money, Quantity};
-use cluster::entity::{Entity, Wire};
+use cluster::entity::Wire;
 use cluster::fabric::OutcomeKey;
 use cluster::ids::Slot;
 use cluster::shard::io::Freshness;
@@ -175,9 +175,7 @@ impl Carts {
     }
 
     pub(super) fn judge(&self) -> Result<Counts, String> {
-        let repeats = self.journal.check_repeats(|rejection| {
-            Rejection::from_bytes(rejection).is_ok_and(|rejection| Cart::is_momentary(&rejection))
-        })?;
+        let repeats = self.journal.check_repeats::<Cart>()?;
         self.check_steps()?;
         let fates = self.journal.fates();
         let finals = self.finals()?;
@@ -196,11 +194,10 @@ impl Carts {
     /// Every cart there is, at rest.
     fn finals(&self) -> Result<BTreeMap<u64, View>, String> {
         let mut finals = BTreeMap::new();
-        for op in &self.audits {
-            let asked = self.journal.get(*op).ok_or("an audit nobody began")?;
-            let (view, _) = asked.viewed().ok_or_else(|| format!("audit {op} has no answer"))?;
+        for audit in self.journal.audited(&self.audits) {
+            let (entity, view) = audit?;
             if let Lookup(Some(view)) = Lookup::read(view)? {
-                finals.insert(asked.entity, view);
+                finals.insert(entity, view);
             }
         }
         Ok(finals)

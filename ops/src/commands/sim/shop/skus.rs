@@ -13,7 +13,7 @@ use actors::domain::sku::{
     Command, IfUnknown, Level, Query, Rejection, Reply, ReservationPage, View,
 };
 use actors::{Delta, PageLimit, Quantity, Reason, ReservationId, Sku, Units};
-use cluster::entity::{Entity, Wire};
+use cluster::entity::Wire;
 use cluster::fabric::OutcomeKey;
 use cluster::shard::io::Freshness;
 use cluster::sim::client::Finished;
@@ -203,9 +203,7 @@ impl Skus {
     }
 
     pub(super) fn judge(&self) -> Result<Counts, String> {
-        let repeats = self.journal.check_repeats(|rejection| {
-            Rejection::from_bytes(rejection).is_ok_and(|rejection| Sku::is_momentary(&rejection))
-        })?;
+        let repeats = self.journal.check_repeats::<Sku>()?;
         let fates = self.journal.fates();
         self.check_steps()?;
         self.ledgers.check(&self.journal, &fates)?;
@@ -239,15 +237,14 @@ impl Skus {
 
     fn finals(&self) -> Result<BTreeMap<u64, Final>, String> {
         let (mut levels, mut pages) = (BTreeMap::new(), BTreeMap::new());
-        for op in &self.audits {
-            let asked = self.journal.get(*op).ok_or("an audit nobody began")?;
-            let (view, _) = asked.viewed().ok_or_else(|| format!("audit {op} has no answer"))?;
+        for audit in self.journal.audited(&self.audits) {
+            let (entity, view) = audit?;
             match View::read(view)? {
                 View::Level(level) => {
-                    levels.insert(asked.entity, level);
+                    levels.insert(entity, level);
                 }
                 View::Reservations(page) => {
-                    pages.insert(asked.entity, page);
+                    pages.insert(entity, page);
                 }
                 View::Ledger(_) | View::Reservation(_) => {}
             }
