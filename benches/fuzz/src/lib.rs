@@ -1,4 +1,5 @@
-//! Fuzz targets for everything that decodes bytes from a disk, the network or a person.
+//! Fuzz targets for what decodes bytes from a disk, the network or a person; orders, payments, imports
+//! and what providers say have none yet.
 //!
 //! ```sh
 //! cargo install --locked cargo-fuzz
