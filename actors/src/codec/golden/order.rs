@@ -80,7 +80,7 @@ pub(super) fn priced(codes: &[&str]) -> Priced {
     };
     let lines: Vec<_> =
         codes.iter().map(|code| (code.parse().unwrap(), 2.try_into().unwrap())).collect();
-    book.price(&pricing, &lines).unwrap()
+    book.quote(&pricing, &lines).unwrap().priced
 }
 
 pub(super) fn placed(codes: &[&str]) -> Event {

@@ -50,7 +50,7 @@ fn bought(shortfall: Shortfall, capture: CaptureTime) -> Box<Placed> {
         shipping: None,
     };
     let lines = [(cup(), quantity(2)), (pot(), quantity(1))];
-    let priced = book().price(&pricing, &lines).unwrap();
+    let priced = book().quote(&pricing, &lines).unwrap().priced;
     Box::new(Placed::new(priced, terms(shortfall, capture), 3, NOON).unwrap())
 }
 
