@@ -13,6 +13,7 @@ mod checkout;
 #[cfg(test)]
 mod checkout_tests;
 mod existing;
+mod facts;
 mod lines;
 mod merge;
 #[cfg(test)]
@@ -358,11 +359,14 @@ impl Cart {
         EntityRef { kind: Self::KIND, key: id.key() }
     }
 
-    fn decided(&self, me: CartId, events: Vec<Event>, effects: Vec<Effect>) -> Decision<Self> {
+    fn decided(&self, me: CartId, events: Vec<Event>, mut effects: Vec<Effect>) -> Decision<Self> {
         let mut after = self.clone();
         for event in &events {
             after.apply(event);
         }
+        let before = self.existing.as_ref();
+        let fact = after.existing.as_ref().and_then(|after| facts::fact_of(before, &events, after));
+        effects.extend(fact.map(Effect::from));
         let reply = Lookup(after.existing.map(|cart| cart.view(me)));
         Decision { events, effects, reply }
     }
