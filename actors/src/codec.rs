@@ -37,6 +37,7 @@ pub(crate) mod import;
 pub(crate) mod order;
 pub(crate) mod page;
 pub(crate) mod payment;
+pub(crate) mod published;
 pub(crate) mod sku;
 
 use cluster::entity::DecodeError;

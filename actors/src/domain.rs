@@ -20,6 +20,7 @@ pub mod prices;
 pub mod pricing;
 pub mod product;
 pub mod promotion;
+pub mod published;
 pub mod quantity;
 pub mod seller;
 pub mod shipping;

@@ -17,6 +17,7 @@ mod discounts;
 #[cfg(test)]
 mod discounts_tests;
 mod existing;
+mod facts;
 mod lines;
 mod merge;
 #[cfg(test)]
@@ -372,7 +373,7 @@ impl Cart {
         &self,
         me: CartId,
         mut events: Vec<Event>,
-        effects: Vec<Effect>,
+        mut effects: Vec<Effect>,
         ctx: &Context<'_>,
     ) -> Decision<Self> {
         let mut after = self.clone();
@@ -383,6 +384,9 @@ impl Cart {
             after.apply(&event);
             events.push(event);
         }
+        let before = self.existing.as_ref();
+        let fact = after.existing.as_ref().and_then(|after| facts::fact_of(before, &events, after));
+        effects.extend(fact.map(Effect::from));
         let reply = Lookup(after.existing.map(|cart| cart.view(me)));
         Decision { events, effects, reply }
     }

@@ -15,6 +15,7 @@ mod after_sale;
 mod after_sale_tests;
 mod course;
 mod existing;
+mod facts;
 mod placed;
 #[cfg(test)]
 mod properties;
