@@ -158,6 +158,15 @@ impl PriceBook {
         Self { promotions: Arc::new(promotions), ..self }
     }
 
+    /// The same listings on other pages; the later of two of one slug counts.
+    #[must_use]
+    pub fn with_pages(self, pages: impl IntoIterator<Item = Page>) -> Self {
+        let by_slug: BTreeMap<_, _> =
+            pages.into_iter().map(|page| (page.slug.as_str().to_owned(), Arc::new(page))).collect();
+        let pages: Vec<_> = by_slug.into_values().collect();
+        Self { pages: Shelf::of(&pages), ..self }
+    }
+
     /// The currency of a cart whose shopper did not choose one.
     pub fn default_currency(&self) -> Currency {
         self.default_currency
