@@ -49,7 +49,8 @@ pub(super) fn fact_of(event: &Event, order: &Existing) -> Option<OrderFact> {
         | Event::PaymentUndone { .. }
         | Event::RefundAsked { .. }
         | Event::RefundFailed { .. }
-        | Event::NoteAdded { .. } => return None,
+        | Event::NoteAdded { .. }
+        | Event::Discounted { .. } => return None,
     })
 }
 
