@@ -3,6 +3,7 @@
 //! **Invariants:** the place between two products is known even when the first row of the second
 //! was read to see that the first is over; a product is held whole, up to [`PRODUCT_BYTES_MAX`].
 
+use actors::Import;
 use actors::domain::import::{Cursor, Step};
 use cluster::fabric::Fabric;
 
@@ -20,6 +21,8 @@ const RECORD_BYTES_MAX: usize = 128 * 1024;
 const BLANK_AT_ONCE: u32 = 1_000;
 /// All rows of one product.
 const PRODUCT_BYTES_MAX: usize = 512 * 1024;
+/// A mark and one byte more may be read with the names of the columns.
+const _: () = assert!((RECORD_BYTES_MAX + 4) as u64 <= Import::HEAD_BYTES);
 
 /// One row of a table.
 pub(super) struct Record {
