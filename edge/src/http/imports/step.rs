@@ -3,21 +3,19 @@
 use std::collections::BTreeSet;
 
 use actors::domain::import::{
-    Counts, Cursor, Format, Lookup, Packed, Query, Reached, State, Step, StepAnswer, StepOutcome,
-    View,
+    Counts, Cursor, Format, Packed, Reached, Step, StepAnswer, StepOutcome,
 };
 use actors::domain::names::Label;
-use actors::{Import, PriceBook, SkuCode};
+use actors::{PriceBook, SkuCode};
 use cluster::fabric::Fabric;
 use cluster::runtime::ports::InDoubt;
-use cluster::time::Span;
 
 use super::lines::Lines;
 use super::row::{Next, Row, Stop, report_line};
 use super::source::{PIECE_MAX, Source, packed};
 use super::table::Table;
+use super::turn::is_under_way;
 use super::writing::{self, Fate};
-use crate::http::app::now;
 
 /// Products of one step.
 const PRODUCTS_MAX: usize = 1_000;
@@ -27,7 +25,6 @@ const ROWS_MAX: u64 = 100_000;
 const STEP_BYTES_MAX: u64 = 4 << 20;
 /// A line is at most 4 KiB more than this, and the step then ends.
 const REPORT_BYTES_MAX: usize = 128 << 10;
-const READ_MAX: Span = Span::from_secs(10);
 
 pub(super) async fn take(fabric: &Fabric, step: &Step) -> Result<StepAnswer, InDoubt> {
     let answer = |outcome| StepAnswer { from: step.from, outcome };
@@ -50,16 +47,6 @@ pub(super) async fn take(fabric: &Fabric, step: &Step) -> Result<StepAnswer, InD
     let Some(fates) = fates else { return Ok(answer(overtaken(step.from))) };
     let (counts, reports) = told(fates);
     Ok(answer(StepOutcome::Advanced { to, counts, reports, reached }))
-}
-
-/// Whether the import waits for this very step.
-pub(super) async fn is_under_way(fabric: &Fabric, step: &Step) -> Result<bool, InDoubt> {
-    let deadline = now().plus(READ_MAX);
-    let query = fabric.query::<Import>(step.import.key(), &[], deadline, Query::Import);
-    let read =
-        query.await.map_err(|error| InDoubt(format!("an import cannot be read: {error}")))?;
-    let Lookup(view) = read.view;
-    Ok(view.is_some_and(|View { state, done, .. }| state == State::Applying && done == step.from))
 }
 
 fn overtaken(from: Cursor) -> StepOutcome {
