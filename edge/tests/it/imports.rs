@@ -290,5 +290,13 @@ async fn an_import_has_so_many_rows_at_most() {
     assert_eq!((&json["status"], counts(&json)), (&json!("done"), [3, 0, 0]));
     let (json, _) = imported(&shop, "jsonl", &rows(&all)).await;
     assert_eq!((&json["status"], counts(&json)), (&json!("failed"), [0, 3, 0]));
+    // Rows of one product count too, and such a one is not written by half.
+    let variant = |n: usize| format!("p,P,v{n},V\n");
+    let table = |n| format!("slug,title,sku,name\n{}", (0..n).map(variant).collect::<String>());
+    let (json, _) = imported(&shop, "csv", &table(10)).await;
+    assert_eq!((&json["status"], counts(&json)), (&json!("failed"), [0, 0, 0]), "{json}");
+    assert_eq!(json["failure"], "there are more rows than an import may have");
+    let (json, _) = imported(&shop, "csv", &table(2)).await;
+    assert_eq!((&json["status"], counts(&json)), (&json!("done"), [1, 0, 0]), "{json}");
     shop.close().await;
 }

@@ -121,6 +121,7 @@ pub(super) fn advance(work: &Work, me: ImportId, answer: StepAnswer, now: Timest
     }
     let mut events = vec![Event::Advanced { to, counts, n_reports, at: now }];
     let end = match reached {
+        Reached::End if to.rows > work.terms.rows_max => Some(End::Failed(Failure::TooManyRows)),
         Reached::End => Some(End::Done),
         Reached::More if to.rows >= work.terms.rows_max => Some(End::Failed(Failure::TooManyRows)),
         Reached::More => None,
@@ -164,7 +165,6 @@ pub(super) fn tidy_up(work: &Work, me: ImportId, now: Timestamp) -> Decided {
         effects.push(again(now));
         return (vec![Event::Discarded { n_parts: below, n_reports }], effects);
     }
-    if now < ended_at.plus(Import::KEPT) {
     if work.n_head > 0 {
         // It outlived the parts after it.
         let left = work.n_head.saturating_sub(DISCARDED_AT_ONCE);
@@ -172,6 +172,7 @@ pub(super) fn tidy_up(work: &Work, me: ImportId, now: Timestamp) -> Decided {
         effects.push(again(if left == 0 { ended_at.plus(Import::KEPT) } else { now }));
         return (vec![Event::HeadDiscarded { left }], effects);
     }
+    if now < ended_at.plus(Import::KEPT) {
         return (Vec::new(), vec![again(ended_at.plus(Import::KEPT))]);
     }
     let below = work.n_reports.min(n_reports.saturating_add(DISCARDED_AT_ONCE));

@@ -165,6 +165,10 @@ fn an_import_that_cannot_go_on_says_why() {
     let too_many = answer(START, to, Reached::More);
     let events = [advanced(to, 1), failed(Failure::TooManyRows)];
     check(&applying, too_many, Ok((&events, &[timer(NOON)])));
+    let to = place(2, 1_000, 11);
+    let too_many_at_the_end = answer(START, to, Reached::End);
+    let events = [advanced(to, 1), failed(Failure::TooManyRows)];
+    check(&applying, too_many_at_the_end, Ok((&events, &[timer(NOON)])));
     let why = Label::try_from("no such column".to_owned()).unwrap();
     let outcome = StepOutcome::Unreadable { why: why.clone() };
     let unreadable = Command::Answered(StepAnswer { from: START, outcome });

@@ -6,10 +6,11 @@
 //! first row; in the others it is empty or the same.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use actors::Currency;
 
+use super::row::head;
 use super::shopify::Shopify;
 use super::table::Record;
 use crate::http::code::Code;
@@ -25,10 +26,9 @@ impl Columns {
     /// Of the names in the first row.
     pub(super) fn of(names: &[String], currency: Currency) -> Result<Self, String> {
         let names: Vec<_> = names.iter().map(|name| name.trim().to_ascii_lowercase()).collect();
-        for (nth, name) in names.iter().enumerate() {
-            if !name.is_empty() && names.iter().take(nth).any(|before| before == name) {
-                return Err(format!("column {name} is there twice"));
-            }
+        let mut seen = BTreeSet::new();
+        if let Some(name) = names.iter().find(|name| !name.is_empty() && !seen.insert(*name)) {
+            return Err(format!("column {} is there twice", head(name, NAME_BYTES_SHOWN)));
         }
         if names.iter().any(|name| name == "slug") {
             return Own::of(&names, currency).map(Self::Own);
@@ -85,6 +85,8 @@ const OF_VARIANT: [(&str, Cell); 6] = [
     ("options", Cell::Json),
 ];
 const PRICE: &str = "price";
+/// Of a name that is no column's.
+const NAME_BYTES_SHOWN: usize = 64;
 
 /// The names of our own columns, in the order in which they are exported.
 pub(in crate::http) fn own_names() -> impl Iterator<Item = &'static str> {
@@ -105,10 +107,8 @@ impl Own {
                 continue;
             }
             let known = own_names().chain([PRICE]).find(|known| known == name);
-            let known = known.ok_or_else(|| {
-                let name: String = name.chars().take(64).collect();
-                format!("there is no column {name}")
-            })?;
+            let known = known
+                .ok_or_else(|| format!("there is no column {}", head(name, NAME_BYTES_SHOWN)))?;
             places.insert(known, place);
         }
         if places.contains_key(PRICE) && places.contains_key("prices") {

@@ -58,9 +58,7 @@ fn stopped(stop: Stop) -> Result<StepOutcome, InDoubt> {
     match stop {
         Stop::InDoubt(doubt) => Err(doubt),
         Stop::Unreadable(why) => {
-            let printable: String = why.chars().filter(|one| !one.is_control()).take(120).collect();
-            let why = Label::try_from(printable);
-            let why = why.map_err(|_| InDoubt("a reason cannot be told".to_owned()))?;
+            let why = Label::of_what_fits(&why);
             Ok(StepOutcome::Unreadable { why })
         }
     }
@@ -118,18 +116,27 @@ async fn gather(rows: &mut Rows, step: &Step, book: Option<&PriceBook>) -> Resul
             || report_bytes >= REPORT_BYTES_MAX
             || place.rows.saturating_sub(step.from.rows) >= ROWS_MAX
             || place.rows >= step.terms.rows_max;
-        let row = match rows.next().await? {
-            Next::Row(row) => row,
-            Next::Blank if is_full => {
+        let row = match rows.next().await {
+            Ok(Next::Row(row)) => row,
+            Ok(Next::Blank) if is_full => {
                 return Ok(Gathered { taken, to: place, reached: Reached::More });
             }
-            Next::Blank => continue,
-            Next::End => {
+            Ok(Next::Blank) => continue,
+            Ok(Next::End) => {
                 return Ok(Gathered { taken, to: rows.cursor(), reached: Reached::End });
             }
+            // The next step meets it before anything else.
+            Err(Stop::Unreadable(_)) if !taken.is_empty() => {
+                return Ok(Gathered { taken, to: place, reached: Reached::More });
+            }
+            Err(stop) => return Err(stop),
         };
         if is_full || !names.admit(&row, book) {
             return Ok(Gathered { taken, to: place, reached: Reached::More });
+        }
+        if rows.cursor().rows > step.terms.rows_max {
+            // It is not held whole. Where this ends tells the import that there are too many.
+            return Ok(Gathered { taken, to: rows.cursor(), reached: Reached::More });
         }
         if let Err(error) = &row.product {
             report_bytes += report_line(row.number, row.slug.as_deref(), error).len();

@@ -21,6 +21,12 @@ const RECORD_BYTES_MAX: usize = 128 * 1024;
 const BLANK_AT_ONCE: u32 = 1_000;
 /// All rows of one product.
 const PRODUCT_BYTES_MAX: usize = 512 * 1024;
+/// What is no table of products: rows without an end say that they are of one.
+const GROUP_BYTES_MAX: usize = 16 << 20;
+/// What is no table of products: rows without an end say that they are of one.
+const GROUP_BYTES_MAX: usize = 16 << 20;
+/// What is no table of products: rows without an end say that they are of one.
+const GROUP_BYTES_MAX: usize = 16 << 20;
 /// A mark and one byte more may be read with the names of the columns.
 const _: () = assert!((RECORD_BYTES_MAX + 4) as u64 <= Import::HEAD_BYTES);
 
@@ -42,6 +48,7 @@ pub(super) struct Table {
     source: Source,
     columns: Columns,
     n_columns: usize,
+    rows_max: u64,
     /// The first row of the next product, and the place before it.
     ahead: Option<(Cursor, Record)>,
 }
@@ -56,7 +63,8 @@ impl Table {
         if step.from.bytes > 0 {
             source = Source::new(fabric, step, step.from);
         }
-        Ok(Self { source, columns, n_columns: header.cells.len(), ahead: None })
+        let (n_columns, rows_max) = (header.cells.len(), step.terms.rows_max);
+        Ok(Self { source, columns, n_columns, rows_max, ahead: None })
     }
 
     /// The place before the next product.
@@ -84,8 +92,15 @@ impl Table {
                 break;
             }
             n_bytes = n_bytes.saturating_add(record.n_bytes);
+            if n_bytes > GROUP_BYTES_MAX {
+                return Err(Stop::Unreadable(format!("the product of row {number} does not end")));
+            }
             if n_bytes <= PRODUCT_BYTES_MAX {
                 group.push(record);
+            }
+            // Whoever asked looks how far this came.
+            if self.source.cursor().rows > self.rows_max {
+                break;
             }
         }
         let slug = group.first().map(|first| self.columns.key(first).to_owned());

@@ -17,6 +17,27 @@ async fn a_table_that_cannot_be_read_says_why() {
         let (json, _) = imported(&shop, "csv", text).await;
         assert_eq!((&json["status"], &json["failure"]), (&json!("failed"), &json!(why)));
     }
+    // A reason is cut where a character ends, however long the names are.
+    for name in ["\u{540d}".repeat(100), format!("x{}", "\u{540d}".repeat(1_000))] {
+        let (json, _) = imported(&shop, "csv", &format!("slug,{name},{name}\na,1,2\n")).await;
+        assert_eq!(json["status"], "failed", "{json}");
+        let why = json["failure"].as_str().unwrap();
+        assert!(why.starts_with("column ") && why.ends_with(" is there twice"), "{why}");
+    }
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn what_comes_before_an_unreadable_place_is_written() {
+    let shop = Shop::open_empty().await;
+    let text = "slug,title\na,A\nb,B\nc,\"C\n";
+    let (json, _) = imported(&shop, "csv", text).await;
+    assert_eq!(json["failure"], "row 4 does not end; a quote may be missing");
+    // The place may be one more row of b, so of that too little is known.
+    assert_eq!((counts(&json), &json["rows"]), ([1, 0, 0], &json!(2)), "{json}");
+    let shown = shop.send(Ask::get("/admin/v1/products/a").operator()).await.json();
+    assert_eq!(shown["title"], "A");
+    shop.send(Ask::get("/admin/v1/products/b").operator()).await.problem(404, "product_not_found");
     shop.close().await;
 }
 
@@ -90,5 +111,16 @@ async fn a_table_of_shopifys_is_imported() {
     assert_eq!((&card["status"], &card["visibility"]), (&json!("draft"), &json!("hidden")));
     assert_eq!(card["variants"][0]["sku"], "card");
     assert_eq!(card["variants"][0]["options"], json!([]));
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn rows_of_one_product_have_an_end() {
+    let shop = Shop::open_empty().await;
+    let row = format!("p,,{}\n", "x".repeat(100_000));
+    let text = format!("slug,title,description\n{}", row.repeat(180));
+    let (json, _) = imported(&shop, "csv", &text).await;
+    assert_eq!(json["status"], "failed", "{json}");
+    assert_eq!(json["failure"], "the product of row 2 does not end");
     shop.close().await;
 }
