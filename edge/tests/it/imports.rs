@@ -89,7 +89,7 @@ async fn good_rows_are_written_and_bad_ones_are_told() {
         tea("green", "t-1", 450),
         json!({"slug": "a b", "title": "x", "colour": "red"}),
         "{\"slug\": \"y\", \"title\": \"\u{e9}\"}",
-        format_args!("{{\"slug\": \"{}\"}}", "x".repeat(70_000)),
+        format_args!("{{\"slug\": \"{}\"}}", "x".repeat(1 << 20)),
         tea("black", "t-2", 500),
     );
     let (json, errors) = imported(&shop, "jsonl", &text).await;
@@ -229,17 +229,34 @@ async fn what_is_exported_is_imported_as_it_was() {
     let mut all: Vec<_> = (0..300).map(|n| tea(&format!("p{n}"), &format!("s{n}"), n)).collect();
     all.push(rich);
     all.push(json!({"slug": "bare", "title": "Bare"}));
+    // More than a body may be, and more than a row of a table that is not a product's first.
+    let prose = "\u{e9} \"quoted\",\n".repeat(800);
+    let languages = ["da", "de", "el", "es", "et", "fi", "fr", "it", "nl", "pl", "pt", "sv"];
+    let long = languages.map(|it| json!({"language": it, "name": "x", "description": prose}));
+    all.push(json!({"slug": "long", "title": "Long", "translations": long}));
+    // Blanks belong to a text, and what a spreadsheet would carry out is one.
+    for (nth, title) in ["=1+1", "-1", "'+x", " led by one", "followed ", " "].iter().enumerate() {
+        let mut product = tea(&format!("-t{nth}"), &format!("-u{nth}"), 1);
+        product["title"] = json!(title);
+        product["description"] = json!(format!("\t{title}\n"));
+        product["categories"] = json!(["-a", "b"]);
+        product["variants"][0]["name"] = json!(title);
+        all.push(product);
+    }
+    let n_all = all.len();
     let (first, errors) = imported(&shop, "jsonl", &rows(&all)).await;
-    assert_eq!(counts(&first), [302, 0, 0], "{errors:?}");
+    assert_eq!(counts(&first), [n_all as u64, 0, 0], "{errors:?}");
     let (lines, table) = (exported(&shop, "jsonl").await, exported(&shop, "csv").await);
-    assert_eq!(lines.lines().count(), 302);
+    assert_eq!(lines.lines().count(), n_all);
+    assert!(lines.lines().any(|line| line.len() > 128 << 10));
+    assert!(table.contains("\r\n'-t0,'=1+1,"), "{}", &table[..1_000]);
     for (format, text) in [("jsonl", &lines), ("csv", &table)] {
         let (again, errors) = imported(&shop, format, text).await;
-        assert_eq!(counts(&again), [0, 302, 0], "{format} {errors:?}");
+        assert_eq!(counts(&again), [0, n_all as u64, 0], "{format} {errors:?}");
     }
     let other = Shop::open_empty().await;
     let (json, errors) = imported(&other, "csv", &table).await;
-    assert_eq!(counts(&json), [302, 0, 0], "{errors:?}");
+    assert_eq!(counts(&json), [n_all as u64, 0, 0], "{errors:?}");
     assert_eq!(exported(&other, "jsonl").await, lines);
     other.close().await;
     shop.close().await;

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use actors::Currency;
 
+use super::csv::unguarded;
 use super::row::head;
 use super::shopify::Shopify;
 use super::table::Record;
@@ -40,7 +41,7 @@ impl Columns {
     /// What rows of one product have in common.
     pub(super) fn key<'a>(&self, record: &'a Record) -> &'a str {
         match self {
-            Self::Own(own) => own.cell(record, "slug"),
+            Self::Own(own) => own.cell(record, "slug", Cell::Word),
             Self::Shopify(shopify) => shopify.key(record),
         }
     }
@@ -57,7 +58,10 @@ impl Columns {
 /// How a cell becomes a member.
 #[derive(Clone, Copy)]
 enum Cell {
+    /// As it is.
     Text,
+    /// Without the blanks around it.
+    Word,
     /// Set apart by commas.
     Names,
     Json,
@@ -65,22 +69,22 @@ enum Cell {
 }
 
 const OF_PRODUCT: [(&str, Cell); 10] = [
-    ("slug", Cell::Text),
+    ("slug", Cell::Word),
     ("title", Cell::Text),
     ("description", Cell::Text),
-    ("status", Cell::Text),
-    ("visibility", Cell::Text),
-    ("seller", Cell::Text),
+    ("status", Cell::Word),
+    ("visibility", Cell::Word),
+    ("seller", Cell::Word),
     ("categories", Cell::Names),
     ("attributes", Cell::Json),
     ("media", Cell::Json),
     ("translations", Cell::Json),
 ];
 const OF_VARIANT: [(&str, Cell); 6] = [
-    ("sku", Cell::Text),
+    ("sku", Cell::Word),
     ("name", Cell::Text),
     ("prices", Cell::Json),
-    ("tax_class", Cell::Text),
+    ("tax_class", Cell::Word),
     ("weight_grams", Cell::Integer),
     ("options", Cell::Json),
 ];
@@ -117,18 +121,24 @@ impl Own {
         Ok(Self { places, currency })
     }
 
-    fn cell<'a>(&self, record: &'a Record, name: &str) -> &'a str {
+    fn cell<'a>(&self, record: &'a Record, name: &str, kind: Cell) -> &'a str {
         let place = self.places.get(name);
-        place.and_then(|place| record.cells.get(*place)).map_or("", |cell| cell.trim())
+        let cell = place.and_then(|place| record.cells.get(*place)).map_or("", |cell| &**cell);
+        match (cell.trim(), kind) {
+            ("", _) => "",
+            (_, Cell::Text) => unguarded(cell),
+            (trimmed, Cell::Word | Cell::Names) => unguarded(trimmed),
+            (trimmed, Cell::Json | Cell::Integer) => trimmed,
+        }
     }
 
     fn product<'a>(&'a self, group: &'a [Record]) -> Result<Json<'a>, ApiError> {
         let Some(first) = group.first() else { return Ok(Json::Null) };
         let mut product = Vec::new();
         for (name, kind) in OF_PRODUCT {
-            let cell = self.cell(first, name);
+            let cell = self.cell(first, name, kind);
             for record in group {
-                let other = self.cell(record, name);
+                let other = self.cell(record, name, kind);
                 if !other.is_empty() && other != cell {
                     let row = record.number;
                     let detail = format!("row {row} has another {name} than the product's first");
@@ -147,9 +157,9 @@ impl Own {
     fn variant<'a>(&'a self, record: &'a Record) -> Option<Json<'a>> {
         let mut variant: Vec<Member<'a>> = OF_VARIANT
             .into_iter()
-            .filter_map(|(name, kind)| member(name, self.cell(record, name), kind))
+            .filter_map(|(name, kind)| member(name, self.cell(record, name, kind), kind))
             .collect();
-        let price = self.cell(record, PRICE);
+        let price = self.cell(record, PRICE, Cell::Integer);
         if !price.is_empty() {
             variant.push((Cow::Borrowed("prices"), prices(price, &self.currency)));
         }
@@ -161,7 +171,7 @@ impl Own {
 fn member<'a>(name: &'static str, cell: &'a str, kind: Cell) -> Option<Member<'a>> {
     let json = match kind {
         _ if cell.is_empty() => return None,
-        Cell::Text => text(cell),
+        Cell::Text | Cell::Word => text(cell),
         Cell::Names => {
             let names = cell.split(',').map(str::trim).filter(|name| !name.is_empty());
             Json::List(names.map(text).collect())

@@ -7,8 +7,8 @@ use crate::http::error::ApiError;
 use crate::http::fields;
 use crate::http::routes::products::document::Product;
 
-/// As long as a body may be.
-const LINE_BYTES_MAX: usize = crate::http::body::BODY_BYTES_MAX;
+/// More than a body may be: a product grows change by change, and all of it is exported.
+pub(super) const LINE_BYTES_MAX: usize = 1 << 20;
 
 /// What is no line of any product: the data is something else.
 const SKIPPED_BYTES_MAX: u64 = 16 << 20;
