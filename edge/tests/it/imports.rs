@@ -105,6 +105,7 @@ async fn good_rows_are_written_and_bad_ones_are_told() {
             (Some(6), &json!("body_too_large")),
         ]
     );
+    assert_eq!((&errors[0]["slug"], errors[1].get("slug")), (&json!("a b"), None));
     let params: Vec<_> = errors[0]["errors"].as_array().unwrap().iter().collect();
     assert!(params.iter().any(|fault| fault["param"] == "colour"), "{params:?}");
     let shown = shop.send(Ask::get("/admin/v1/products/green").operator()).await.json();
@@ -171,6 +172,23 @@ async fn an_upload_goes_on_from_what_is_there() {
     // And again, once it is complete.
     assert_eq!(shop.send(data(&path, text.clone())).await.status, 200);
     shop.send(data(&path, text + "x")).await.problem(409, "import_not_receiving");
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn data_is_what_its_range_says_and_nothing_else() {
+    let shop = Shop::open_empty().await;
+    let path = opened(&shop, "csv").await;
+    let long = shop.send(piece(&path, "bytes 0-9/40", &"x".repeat(25))).await;
+    long.problem(400, "content_range_invalid");
+    let there = shop.send(Ask::get(&*path).operator()).await.json();
+    assert!(there["received_bytes"].as_u64().unwrap() <= 10, "{there}");
+    let piece = || piece(&path, "bytes 0-3/9", "slug");
+    shop.send(piece().key("k")).await.problem(400, "idempotency_key_invalid");
+    for name in ["if-match", "if-none-match"] {
+        shop.send(piece().header(name, "*")).await.problem(400, "if_match_unsupported");
+    }
+    assert_eq!(shop.send(piece()).await.json()["received_bytes"], 4);
     shop.close().await;
 }
 
