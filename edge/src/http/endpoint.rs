@@ -29,6 +29,7 @@ pub(crate) enum Endpoint {
     InventoryReservationConfirm,
     InventoryReservationRelease,
     InventoryLedger,
+    Payments,
     Payment,
     PaymentCapture,
     PaymentVoid,
@@ -74,6 +75,7 @@ pub(crate) enum Endpoint {
 
 impl Endpoint {
     /// As axum's router reads it, and as the label of metrics.
+    #[expect(clippy::too_many_lines, reason = "a table of all routes, one a line")]
     pub(crate) const fn path(self) -> &'static str {
         match self {
             Self::Carts => "/store/v1/carts",
@@ -104,6 +106,7 @@ impl Endpoint {
                 "/admin/v1/inventory/{sku}/reservations/{reservation}/release"
             }
             Self::InventoryLedger => "/admin/v1/inventory/{sku}/ledger",
+            Self::Payments => "/admin/v1/payments",
             Self::Payment => "/admin/v1/payments/{id}",
             Self::PaymentCapture => "/admin/v1/payments/{id}/capture",
             Self::PaymentVoid => "/admin/v1/payments/{id}/void",
@@ -184,6 +187,7 @@ impl Endpoint {
             | Self::InventoryReservationConfirm
             | Self::InventoryReservationRelease
             | Self::InventoryLedger
+            | Self::Payments
             | Self::Payment
             | Self::PaymentCapture
             | Self::PaymentVoid
