@@ -16,6 +16,7 @@
 //! Captures and refunds that wait are bounded by how many a payment may have at all.
 
 mod deciding;
+mod facts;
 mod intent;
 mod method;
 mod news;
@@ -282,8 +283,7 @@ impl Entity for Payment {
             Command::CheckRefunds => deciding.check_refunds(),
         }
         deciding.advance();
-        let Deciding { intent, events, effects, .. } = deciding;
-        Ok(Decision { events, effects, reply: Lookup(Some(intent.view(me))) })
+        Ok(deciding.decision())
     }
 
     fn is_momentary(_: &Rejection) -> bool {

@@ -49,6 +49,8 @@ pub(crate) enum Endpoint {
     PriceList,
     TaxRates,
     TaxRate,
+    Promotions,
+    Promotion,
     Sellers,
     Seller,
     ShippingOptions,
@@ -126,6 +128,8 @@ impl Endpoint {
             Self::PriceList => "/admin/v1/price_lists/{id}",
             Self::TaxRates => "/admin/v1/tax_rates",
             Self::TaxRate => "/admin/v1/tax_rates/{id}",
+            Self::Promotions => "/admin/v1/promotions",
+            Self::Promotion => "/admin/v1/promotions/{id}",
             Self::Sellers => "/admin/v1/sellers",
             Self::Seller => "/admin/v1/sellers/{id}",
             Self::ShippingOptions => "/admin/v1/shipping_options",
@@ -213,6 +217,8 @@ impl Endpoint {
             | Self::PriceList
             | Self::TaxRates
             | Self::TaxRate
+            | Self::Promotions
+            | Self::Promotion
             | Self::Sellers
             | Self::Seller
             | Self::ShippingOptions

@@ -94,7 +94,8 @@ impl Timeline {
             | Event::StockSold { .. }
             | Event::StockReleased { .. }
             | Event::StockReturned { .. }
-            | Event::PaymentUndone { .. } => return,
+            | Event::PaymentUndone { .. }
+            | Event::Discounted { .. } => return,
         };
         self.push(moment, event.at());
     }

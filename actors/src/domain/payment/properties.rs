@@ -151,10 +151,8 @@ impl World {
                 Effect::Invoke { port: PORT, request } => {
                     self.provider.ask(ProviderRequest::from_bytes(&request).unwrap());
                 }
-                Effect::Tell { .. } | Effect::SetTimer { .. } => {}
-                other @ (Effect::Invoke { .. }
-                | Effect::CancelTimer { .. }
-                | Effect::Publish { .. }) => panic!("{other:?}"),
+                Effect::Tell { .. } | Effect::SetTimer { .. } | Effect::Publish { .. } => {}
+                other @ (Effect::Invoke { .. } | Effect::CancelTimer { .. }) => panic!("{other:?}"),
             }
         }
         let ended = decision.events.iter().any(|event| matches!(event, Event::Cancelled { .. }));
