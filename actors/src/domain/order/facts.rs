@@ -50,7 +50,10 @@ pub(super) fn fact_of(event: &Event, order: &Existing) -> Option<OrderFact> {
         | Event::RefundAsked { .. }
         | Event::RefundFailed { .. }
         | Event::NoteAdded { .. }
-        | Event::Discounted { .. } => return None,
+        | Event::Discounted { .. }
+        | Event::PaymentInDoubt { .. }
+        | Event::PaymentVoidAsked { .. }
+        | Event::PaymentUndoFailed { .. } => return None,
     })
 }
 

@@ -18,6 +18,8 @@ const PAYMENT_STATUS: &[&str] = &[
     "refunded",
     "declined",
     "cancelled",
+    "in_doubt",
+    "cancel_failed",
 ];
 
 impl Described for OrderJson<'_> {
@@ -178,4 +180,7 @@ const MOMENTS: &[&str] = &[
     "refunded",
     "refund_failed",
     "note_added",
+    "payment_in_doubt",
+    "payment_void_requested",
+    "payment_cancel_failed",
 ];
