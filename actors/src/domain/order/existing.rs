@@ -188,10 +188,7 @@ impl Existing {
                 self.set(sku, LineState::Released);
             }
             Event::LinesDropped { .. } if Mutant::DroppedLinesPaid.is_planted() => {}
-            Event::LinesDropped { skus, totals, .. } => {
-                self.totals = *totals;
-                self.drop_discounts(skus);
-            }
+            Event::LinesDropped { skus, totals, .. } => self.drop_lines(skus, *totals),
             Event::PaymentAsked { .. } => {
                 self.money.asked = Asked::Open;
                 self.stage = Stage::Authorising;
@@ -199,15 +196,8 @@ impl Existing {
             Event::Authorised { amount, .. } => self.money.authorised = *amount,
             Event::CaptureAsked { .. } => self.capture(),
             Event::Captured { total, .. } => self.money.captured = *total,
-            Event::Confirmed { at } => {
-                self.sell();
-                self.stage = Stage::Confirmed;
-                self.settle(None, *at);
-            }
-            Event::Failed { why, at } => {
-                self.leave(Stage::Failed(why.clone()));
-                self.settle(Some(why.clone()), *at);
-            }
+            Event::Confirmed { at } => self.confirm(*at),
+            Event::Failed { why, at } => self.fail(why, *at),
             Event::EndingAsked { why, .. } => self.leave(Stage::Ending(Ending::Fails(why.clone()))),
             Event::CancelAsked { .. } => self.leave(Stage::Ending(Ending::IsCancelled)),
             Event::Cancelled { .. } => self.cancel(),
@@ -250,11 +240,23 @@ impl Existing {
         }
     }
 
-    fn drop_discounts(&mut self, skus: &[SkuCode]) {
+    fn drop_lines(&mut self, skus: &[SkuCode], totals: Totals) {
+        self.totals = totals;
         let dropped: Vec<_> = skus.iter().filter_map(|sku| self.placed.place_of(sku)).collect();
         for discount in &mut self.discounts {
             *discount = discount.without(&dropped);
         }
+    }
+
+    fn confirm(&mut self, at: Timestamp) {
+        self.sell();
+        self.stage = Stage::Confirmed;
+        self.settle(None, at);
+    }
+
+    fn fail(&mut self, why: &Failure, at: Timestamp) {
+        self.leave(Stage::Failed(why.clone()));
+        self.settle(Some(why.clone()), at);
     }
 
     /// Of a checkout it is the step before the last; with the first shipment it is not.
