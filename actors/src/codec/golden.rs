@@ -2,6 +2,7 @@
 
 mod cart;
 mod catalogue;
+mod codes;
 mod entries;
 mod imports;
 mod order;
@@ -105,6 +106,7 @@ fn decodes_to_itself(bytes: &[u8]) {
     imports::decodes_to_itself(bytes);
     entries::decodes_to_itself(bytes);
     promotions::decodes_to_itself(bytes);
+    codes::decodes_to_itself(bytes);
     if let Ok(event) = cart_domain::Event::from_bytes(bytes) {
         assert_eq!(event.to_bytes(), bytes);
     }
@@ -129,7 +131,8 @@ fn decodes_to_itself(bytes: &[u8]) {
 fn all_samples() -> Vec<Vec<u8>> {
     let shop = [cart::samples(), sku::samples(), catalogue::samples(), entries::samples()];
     let sold = [payment::samples(), order::samples(), order_records::samples()];
-    [shop.concat(), sold.concat(), imports::samples(), promotions::samples()].concat()
+    [shop.concat(), sold.concat(), imports::samples(), promotions::samples(), codes::samples()]
+        .concat()
 }
 
 proptest! {
