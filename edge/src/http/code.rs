@@ -340,6 +340,46 @@ impl Code {
         code("tax_rate_not_found", Status::NOT_FOUND, "There is no such tax rate", Never);
 }
 
+/// Rules of discount codes.
+impl Code {
+    pub(crate) const DISCOUNT_CODE_EXHAUSTED: Self = code(
+        "discount_code_exhausted",
+        Status::CONFLICT,
+        "The discount code was used as often as it may be",
+        Never,
+    );
+    pub(crate) const DISCOUNT_CODE_NOT_FOUND: Self =
+        code("discount_code_not_found", Status::NOT_FOUND, "There is no such code here", Never);
+    pub(crate) const DISCOUNT_CODE_NOT_IN_FORCE: Self = code(
+        "discount_code_not_in_force",
+        Status::UNPROCESSABLE_ENTITY,
+        "The discount code is not in force",
+        Never,
+    );
+    pub(crate) const DISCOUNT_CODE_UNKNOWN: Self = code(
+        "discount_code_unknown",
+        Status::UNPROCESSABLE_ENTITY,
+        "There is no such discount code",
+        Never,
+    );
+    pub(crate) const DISCOUNT_CODE_USED: Self = code(
+        "discount_code_used",
+        Status::CONFLICT,
+        "The customer used the discount code as often as one may",
+        Never,
+    );
+    pub(crate) const EMAIL_REQUIRED: Self =
+        code("email_required", Status::UNPROCESSABLE_ENTITY, "An e-mail address is needed", Never);
+    pub(crate) const PROMOTION_WITHOUT_CODE: Self = code(
+        "promotion_without_code",
+        Status::UNPROCESSABLE_ENTITY,
+        "There is no such promotion that requires a code",
+        Never,
+    );
+    pub(crate) const TOO_MANY_DISCOUNT_CODES: Self =
+        code("too_many_discount_codes", Status::CONFLICT, "The cart has too many codes", Never);
+}
+
 /// Rules of imports.
 impl Code {
     pub(crate) const CONTENT_RANGE_INVALID: Self = code(

@@ -10,6 +10,8 @@ pub(crate) enum Endpoint {
     CartItems,
     CartItem,
     CartMerge,
+    CartCodes,
+    CartCode,
     CartCheckout,
     Order,
     OrderTimeline,
@@ -51,6 +53,9 @@ pub(crate) enum Endpoint {
     TaxRate,
     Promotions,
     Promotion,
+    DiscountCodes,
+    DiscountCode,
+    DiscountCodeUses,
     Sellers,
     Seller,
     ShippingOptions,
@@ -85,6 +90,8 @@ impl Endpoint {
             Self::CartItems => "/store/v1/carts/{id}/items",
             Self::CartItem => "/store/v1/carts/{id}/items/{sku}",
             Self::CartMerge => "/store/v1/carts/{id}/merge",
+            Self::CartCodes => "/store/v1/carts/{id}/discount_codes",
+            Self::CartCode => "/store/v1/carts/{id}/discount_codes/{code}",
             Self::CartCheckout => "/store/v1/carts/{id}/checkout",
             Self::Order => "/store/v1/orders/{id}",
             Self::OrderTimeline => "/store/v1/orders/{id}/timeline",
@@ -128,6 +135,9 @@ impl Endpoint {
             Self::PriceList => "/admin/v1/price_lists/{id}",
             Self::TaxRates => "/admin/v1/tax_rates",
             Self::TaxRate => "/admin/v1/tax_rates/{id}",
+            Self::DiscountCodes => "/admin/v1/discount_codes",
+            Self::DiscountCode => "/admin/v1/discount_codes/{code}",
+            Self::DiscountCodeUses => "/admin/v1/discount_codes/{code}/uses",
             Self::Promotions => "/admin/v1/promotions",
             Self::Promotion => "/admin/v1/promotions/{id}",
             Self::Sellers => "/admin/v1/sellers",
@@ -155,6 +165,7 @@ impl Endpoint {
     }
 
     /// What a request to this path is worth.
+    #[expect(clippy::too_many_lines, reason = "a table of all routes, one a line")]
     pub(crate) const fn class(self, verb: Verb) -> Class {
         let class = match self {
             Self::Health | Self::Readiness | Self::Metrics => Class::Vital,
@@ -165,9 +176,13 @@ impl Endpoint {
             | Self::OpenApi
             | Self::Docs => Class::Browse,
             // To see one's cart is part of filling it, and operators look before they act.
-            Self::Carts | Self::Cart | Self::CartItems | Self::CartItem | Self::CartMerge => {
-                Class::Cart
-            }
+            Self::Carts
+            | Self::Cart
+            | Self::CartItems
+            | Self::CartItem
+            | Self::CartMerge
+            | Self::CartCodes
+            | Self::CartCode => Class::Cart,
             // A provider tries again, yet an order may wait for what it says.
             Self::CartCheckout
             | Self::Order
@@ -219,6 +234,9 @@ impl Endpoint {
             | Self::TaxRate
             | Self::Promotions
             | Self::Promotion
+            | Self::DiscountCodes
+            | Self::DiscountCode
+            | Self::DiscountCodeUses
             | Self::Sellers
             | Self::Seller
             | Self::ShippingOptions

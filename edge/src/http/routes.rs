@@ -3,6 +3,7 @@
 pub(super) mod books;
 pub(super) mod cart;
 pub(super) mod checkout;
+pub(super) mod codes;
 pub(super) mod documents;
 mod done;
 pub(super) mod entries;

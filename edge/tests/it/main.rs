@@ -9,6 +9,7 @@
 mod carts;
 mod catalogue;
 mod checkout;
+mod codes;
 mod concurrency;
 mod contract;
 mod conventions;

@@ -131,7 +131,7 @@ pub(in crate::http) async fn remove_item(
 }
 
 /// Carries out a command that answers with the cart.
-async fn change(
+pub(super) async fn change(
     app: &App,
     terms: &Terms,
     cart: &GuestCart,
