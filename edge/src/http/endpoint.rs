@@ -9,6 +9,7 @@ pub(crate) enum Endpoint {
     Cart,
     CartItems,
     CartItem,
+    CartStream,
     CartMerge,
     CartCheckout,
     Order,
@@ -42,6 +43,9 @@ pub(crate) enum Endpoint {
     ImportErrors,
     ImportCancel,
     Exports,
+    Events,
+    History,
+    StateAt,
     AdminCategories,
     AdminCategory,
     PriceLists,
@@ -80,6 +84,7 @@ impl Endpoint {
             Self::Cart => "/store/v1/carts/{id}",
             Self::CartItems => "/store/v1/carts/{id}/items",
             Self::CartItem => "/store/v1/carts/{id}/items/{sku}",
+            Self::CartStream => "/store/v1/carts/{id}/stream",
             Self::CartMerge => "/store/v1/carts/{id}/merge",
             Self::CartCheckout => "/store/v1/carts/{id}/checkout",
             Self::Order => "/store/v1/orders/{id}",
@@ -117,6 +122,9 @@ impl Endpoint {
             Self::ImportErrors => "/admin/v1/imports/{id}/errors",
             Self::ImportCancel => "/admin/v1/imports/{id}/cancel",
             Self::Exports => "/admin/v1/exports",
+            Self::Events => "/admin/v1/events",
+            Self::History => "/admin/v1/{entity}/{id}/history",
+            Self::StateAt => "/admin/v1/{entity}/{id}/at",
             Self::AdminCategories => "/admin/v1/categories",
             Self::AdminCategory => "/admin/v1/categories/{id}",
             Self::PriceLists => "/admin/v1/price_lists",
@@ -158,9 +166,12 @@ impl Endpoint {
             | Self::OpenApi
             | Self::Docs => Class::Browse,
             // To see one's cart is part of filling it, and operators look before they act.
-            Self::Carts | Self::Cart | Self::CartItems | Self::CartItem | Self::CartMerge => {
-                Class::Cart
-            }
+            Self::Carts
+            | Self::Cart
+            | Self::CartItems
+            | Self::CartItem
+            | Self::CartMerge
+            | Self::CartStream => Class::Cart,
             // A provider tries again, yet an order may wait for what it says.
             Self::CartCheckout
             | Self::Order
@@ -203,6 +214,9 @@ impl Endpoint {
             | Self::ImportErrors
             | Self::ImportCancel
             | Self::Exports
+            | Self::Events
+            | Self::History
+            | Self::StateAt
             | Self::AdminCategories
             | Self::AdminCategory
             | Self::PriceLists

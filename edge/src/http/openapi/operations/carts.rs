@@ -10,6 +10,7 @@ use crate::http::render::cart::{CartJson, CreatedJson, MergeJson};
 use crate::http::render::order::OrderJson;
 use crate::http::routes::checkout::document::CheckOut;
 use crate::http::routes::documents::{AddItems, CreateCart, MergeCart, SetQuantity};
+use crate::http::schema::words;
 use crate::http::{Endpoint as E, Verb};
 
 /// Why a cart does not change.
@@ -26,8 +27,18 @@ const LINES: [Code; 5] = [
 const PRICES: [Code; 2] = [Code::CATALOGUE_STALE, Code::CATALOGUE_UNAVAILABLE];
 const SETTLED: [Header; 3] = [Header::OmniSeq, Header::Location, Header::IdempotentReplayed];
 
-pub(super) fn all() -> [Operation; 8] {
-    [create(), show(), delete(), add_items(), set_item(), remove_item(), merge(), check_out()]
+pub(super) fn all() -> [Operation; 9] {
+    [
+        create(),
+        show(),
+        stream(),
+        delete(),
+        add_items(),
+        set_item(),
+        remove_item(),
+        merge(),
+        check_out(),
+    ]
 }
 
 fn cart(endpoint: E, verb: Verb, id: &'static str, summary: &'static str) -> Operation {
@@ -54,6 +65,21 @@ fn show() -> Operation {
         .answers::<CartJson<'_>>(StatusCode::OK, &[Header::ETag, Header::OmniSeq])
         .cached()
         .refuses(&[Code::CART_MERGED])
+}
+
+fn stream() -> Operation {
+    let event = words::text("id: 2\nevent: cart\ndata: {\"status\": \"open\"}\n\n");
+    cart(E::CartStream, Verb::Get, "streamCart", "Shows a cart, and again whenever it has changed")
+        .about(
+            "Server-sent events. `cart` has the cart as it is shown, under its `seq`; `end` says why \
+             there is none any more. A stream ends with its cart and when the node stops: a client \
+             that comes back with `Last-Event-ID` gets what it lacks.",
+        )
+        .reads()
+        .header(Header::LastEventId)
+        .answers_with(StatusCode::OK, "text/event-stream", event, &[])
+        .answers_nothing(StatusCode::NO_CONTENT, &[])
+        .refuses(&[Code::CART_MERGED, Code::TOO_MANY_STREAMS])
 }
 
 fn delete() -> Operation {
