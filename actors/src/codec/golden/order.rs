@@ -80,7 +80,7 @@ pub(super) fn priced(codes: &[&str]) -> Priced {
     };
     let lines: Vec<_> =
         codes.iter().map(|code| (code.parse().unwrap(), 2.try_into().unwrap())).collect();
-    book.price(&pricing, &lines).unwrap()
+    book.quote(&pricing, &lines).unwrap().priced
 }
 
 pub(super) fn placed(codes: &[&str]) -> Event {
@@ -262,6 +262,17 @@ fn failures_of_orders_have_their_bytes() {
 }
 
 #[test]
+fn doubts_of_payments_have_their_bytes() {
+    let at = AT;
+    let doubts = [
+        Event::PaymentInDoubt { at },
+        Event::PaymentVoidAsked { at },
+        Event::PaymentUndoFailed { at },
+    ];
+    check_each(&doubts, DOUBTS);
+}
+
+#[test]
 fn order_numbers_have_their_bytes() {
     check(&[order_numbers::Command::Give { to: id() }], NUMBERS_COMMAND);
     check(&[order_numbers::Event::Given { nth: 2, to: id() }], NUMBERS_EVENT);
@@ -359,6 +370,11 @@ const FAILURES: &str = "
     01000b000000030000000403020100000000
     01000b000000040000000403020100000000
     01000b000000050000000403020100000000
+";
+const DOUBTS: &str = "
+    01001c0000000403020100000000
+    01001d0000000403020100000000
+    01001e0000000403020100000000
 ";
 const NUMBERS_COMMAND: &str = "
     010000000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa

@@ -36,7 +36,7 @@ fn terms() -> Terms {
     Terms { contact, method, shortfall: Shortfall::FailAll, capture: CaptureTime::AtOnce }
 }
 
-fn check_out(number: u8) -> Command {
+pub(super) fn check_out(number: u8) -> Command {
     Command::CheckOut {
         order: order(number),
         payment: PaymentId::from_bytes([number; 16]),

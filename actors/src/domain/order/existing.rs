@@ -9,7 +9,7 @@ use super::{Event, Failure, Placed, ReturnNumber, ShipmentNumber, Shortage};
 use crate::domain::ids::{CartAccess, CartId, PaymentId, RefundId, SkuCode};
 use crate::domain::money::{Currency, Money};
 use crate::domain::order_numbers::OrderNumber;
-use crate::domain::pricing::{PricedLine, Totals};
+use crate::domain::pricing::{Discount, PricedLine, Totals};
 use crate::mutants::Mutant;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub(crate) struct Existing {
     pub(crate) settlement: Option<Settlement>,
     pub(crate) timeline: Timeline,
     pub(crate) updated_at: Timestamp,
+    /// What promotions took off the lines that were not dropped.
+    pub(crate) discounts: Vec<Discount>,
 }
 
 /// Where an order is.
@@ -110,9 +112,16 @@ pub(crate) enum Asked {
     Open,
     /// It ended with nothing.
     Closed,
+    /// It is being given up, or could not be: it may have the money, and gets no more.
+    Closing,
 }
 
 impl Funds {
+    /// Whether the payment has the money, or may have.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.asked, Asked::Open | Asked::Closing)
+    }
+
     /// The payment ended with nothing: what was taken was given back.
     fn undo(&mut self) {
         self.asked = Asked::Closed;
@@ -160,6 +169,7 @@ impl Existing {
             settlement: None,
             timeline,
             updated_at: at,
+            discounts: Vec::new(),
         }
     }
 
@@ -178,7 +188,7 @@ impl Existing {
                 self.set(sku, LineState::Released);
             }
             Event::LinesDropped { .. } if Mutant::DroppedLinesPaid.is_planted() => {}
-            Event::LinesDropped { totals, .. } => self.totals = *totals,
+            Event::LinesDropped { skus, totals, .. } => self.drop_lines(skus, *totals),
             Event::PaymentAsked { .. } => {
                 self.money.asked = Asked::Open;
                 self.stage = Stage::Authorising;
@@ -186,15 +196,8 @@ impl Existing {
             Event::Authorised { amount, .. } => self.money.authorised = *amount,
             Event::CaptureAsked { .. } => self.capture(),
             Event::Captured { total, .. } => self.money.captured = *total,
-            Event::Confirmed { at } => {
-                self.sell();
-                self.stage = Stage::Confirmed;
-                self.settle(None, *at);
-            }
-            Event::Failed { why, at } => {
-                self.leave(Stage::Failed(why.clone()));
-                self.settle(Some(why.clone()), *at);
-            }
+            Event::Confirmed { at } => self.confirm(*at),
+            Event::Failed { why, at } => self.fail(why, *at),
             Event::EndingAsked { why, .. } => self.leave(Stage::Ending(Ending::Fails(why.clone()))),
             Event::CancelAsked { .. } => self.leave(Stage::Ending(Ending::IsCancelled)),
             Event::Cancelled { .. } => self.cancel(),
@@ -226,10 +229,34 @@ impl Existing {
                 self.end_refund(*refund, RefundState::Done);
             }
             Event::RefundFailed { refund, .. } => self.end_refund(*refund, RefundState::Failed),
+            Event::Discounted { discounts, .. } => self.discounts.clone_from(discounts),
             Event::NoteAdded { text, at } => {
                 self.notes.push(Note { text: text.clone(), at: *at });
             }
+            Event::PaymentInDoubt { .. } => {}
+            Event::PaymentVoidAsked { .. } | Event::PaymentUndoFailed { .. } => {
+                self.money.asked = Asked::Closing;
+            }
         }
+    }
+
+    fn drop_lines(&mut self, skus: &[SkuCode], totals: Totals) {
+        self.totals = totals;
+        let dropped: Vec<_> = skus.iter().filter_map(|sku| self.placed.place_of(sku)).collect();
+        for discount in &mut self.discounts {
+            *discount = discount.without(&dropped);
+        }
+    }
+
+    fn confirm(&mut self, at: Timestamp) {
+        self.sell();
+        self.stage = Stage::Confirmed;
+        self.settle(None, at);
+    }
+
+    fn fail(&mut self, why: &Failure, at: Timestamp) {
+        self.leave(Stage::Failed(why.clone()));
+        self.settle(Some(why.clone()), at);
     }
 
     /// Of a checkout it is the step before the last; with the first shipment it is not.
@@ -363,6 +390,7 @@ impl Existing {
             + entries * ENTRY_BYTES
             + (self.n_items() + settled) * ITEM_BYTES
             + self.timeline.heap_bytes()
+            + self.discounts.iter().map(Discount::heap_bytes).sum::<usize>()
     }
 
     /// Lines of all shipments and returns.

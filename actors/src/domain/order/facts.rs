@@ -49,7 +49,11 @@ pub(super) fn fact_of(event: &Event, order: &Existing) -> Option<OrderFact> {
         | Event::PaymentUndone { .. }
         | Event::RefundAsked { .. }
         | Event::RefundFailed { .. }
-        | Event::NoteAdded { .. } => return None,
+        | Event::NoteAdded { .. }
+        | Event::Discounted { .. }
+        | Event::PaymentInDoubt { .. }
+        | Event::PaymentVoidAsked { .. }
+        | Event::PaymentUndoFailed { .. } => return None,
     })
 }
 

@@ -28,6 +28,9 @@ pub enum Moment {
     Refunded,
     RefundFailed,
     NoteAdded,
+    PaymentInDoubt,
+    PaymentVoidAsked,
+    PaymentUndoFailed,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,6 +80,9 @@ impl Timeline {
             Event::Refunded { .. } => Moment::Refunded,
             Event::RefundFailed { .. } => Moment::RefundFailed,
             Event::NoteAdded { .. } => Moment::NoteAdded,
+            Event::PaymentInDoubt { .. } => Moment::PaymentInDoubt,
+            Event::PaymentVoidAsked { .. } => Moment::PaymentVoidAsked,
+            Event::PaymentUndoFailed { .. } => Moment::PaymentUndoFailed,
             // The fabric's own steps, and the one that makes the timeline.
             Event::Placed { .. }
             | Event::Numbered { .. }
@@ -88,7 +94,8 @@ impl Timeline {
             | Event::StockSold { .. }
             | Event::StockReleased { .. }
             | Event::StockReturned { .. }
-            | Event::PaymentUndone { .. } => return,
+            | Event::PaymentUndone { .. }
+            | Event::Discounted { .. } => return,
         };
         self.push(moment, event.at());
     }
@@ -105,6 +112,16 @@ impl Timeline {
         let known = [Moment::Captured, Moment::CaptureFailed];
         let last = self.0.iter().rev().find(|entry| known.contains(&entry.moment));
         last.is_some_and(|entry| entry.moment == Moment::CaptureFailed)
+    }
+
+    pub(super) fn has(&self, moment: Moment) -> bool {
+        self.0.iter().any(|entry| entry.moment == moment)
+    }
+
+    /// How often the payment could not be undone.
+    pub(super) fn undo_failures(&self) -> u32 {
+        let failures = self.0.iter().filter(|entry| entry.moment == Moment::PaymentUndoFailed);
+        u32::try_from(failures.count()).unwrap_or(u32::MAX)
     }
 
     pub(crate) fn entries(&self) -> &[TimelineEntry] {

@@ -4,6 +4,7 @@ use actors::Money;
 
 use super::{OrderJson, TimelineJson};
 use crate::http::render::cart::totals_schema;
+use crate::http::render::discount::discount_schema;
 use crate::http::schema::{
     Described, Schema, count, integer, list, maybe, nullable, object, of, required, short_list,
     word, words,
@@ -17,6 +18,8 @@ const PAYMENT_STATUS: &[&str] = &[
     "refunded",
     "declined",
     "cancelled",
+    "in_doubt",
+    "cancel_failed",
 ];
 
 impl Described for OrderJson<'_> {
@@ -42,6 +45,7 @@ impl Described for OrderJson<'_> {
             required("payment_status", word(PAYMENT_STATUS)),
             required("items", list(item())),
             required("shipping", nullable(shipping())),
+            required("discounts", list(discount_schema())),
             required("totals", totals_schema()),
             required("email", nullable(words::email())),
             required("addresses", addresses()),
@@ -176,4 +180,7 @@ const MOMENTS: &[&str] = &[
     "refunded",
     "refund_failed",
     "note_added",
+    "payment_in_doubt",
+    "payment_void_requested",
+    "payment_cancel_failed",
 ];
