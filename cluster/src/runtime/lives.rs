@@ -118,11 +118,11 @@ fn take(
         | Verdict::Quarantined
         | Verdict::PreconditionFailed => None,
     });
-    let mut taken = skipped;
     let mut left = room;
-    for (cause, events) in own.skip(usize::try_from(skipped).unwrap_or(usize::MAX)) {
+    let rest = own.skip(usize::try_from(skipped).unwrap_or(usize::MAX));
+    for (within, (cause, events)) in (skipped..).zip(rest) {
         if left == 0 {
-            *position = LifePosition { done: at.index - 1, within: taken, ..*position };
+            *position = LifePosition { done: at.index - 1, within, ..*position };
             return false;
         }
         position.seq += 1;
@@ -133,7 +133,6 @@ fn take(
             by: changed_by(cause),
             events: events.iter().map(|event| event.0.clone()).collect(),
         });
-        taken += 1;
         left -= 1;
     }
     *position = LifePosition { done: at.index, within: 0, ..*position };

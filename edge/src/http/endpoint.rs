@@ -164,7 +164,15 @@ impl Endpoint {
 
     /// What a request to this path is worth.
     pub(crate) const fn class(self, verb: Verb) -> Class {
-        let class = match self {
+        match (self.worth(), verb) {
+            (Class::Vital, _) => Class::Vital,
+            (_, Verb::Other) => Class::Browse,
+            (class, Verb::Get | Verb::Post | Verb::Put | Verb::Patch | Verb::Delete) => class,
+        }
+    }
+
+    const fn worth(self) -> Class {
+        match self {
             Self::Health | Self::Readiness | Self::Metrics => Class::Vital,
             Self::Unmatched
             | Self::StoreProducts
@@ -173,12 +181,8 @@ impl Endpoint {
             | Self::OpenApi
             | Self::Docs => Class::Browse,
             // To see one's cart is part of filling it, and operators look before they act.
-            Self::Carts
-            | Self::Cart
-            | Self::CartItems
-            | Self::CartItem
-            | Self::CartMerge
-            | Self::CartStream => Class::Cart,
+            Self::Carts | Self::Cart | Self::CartItems | Self::CartItem => Class::Cart,
+            Self::CartMerge | Self::CartStream => Class::Cart,
             // A provider tries again, yet an order may wait for what it says.
             Self::CartCheckout
             | Self::Order
@@ -237,11 +241,6 @@ impl Endpoint {
             | Self::Seller
             | Self::ShippingOptions
             | Self::ShippingOption => Class::Stock,
-        };
-        match (class, verb) {
-            (Class::Vital, _) => Class::Vital,
-            (_, Verb::Other) => Class::Browse,
-            (class, Verb::Get | Verb::Post | Verb::Put | Verb::Patch | Verb::Delete) => class,
         }
     }
 }

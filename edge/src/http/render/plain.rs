@@ -59,7 +59,9 @@ pub(in crate::http) fn variant(value: &impl Serialize) -> Result<(String, Value)
             Some((word, members)) => Ok((word, members)),
             None => Err(NotShown::custom("an object without a member is no variant")),
         },
-        other => Err(NotShown::custom(format!("{other} is no variant"))),
+        other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_)) => {
+            Err(NotShown::custom(format!("{other} is no variant")))
+        }
     }
 }
 

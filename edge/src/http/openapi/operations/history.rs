@@ -14,13 +14,14 @@ use crate::http::schema::{self, words};
 use crate::http::{Endpoint as E, Verb};
 
 /// Entities that are not there.
-const MISSING: [Code; 10] = [
+const MISSING: [Code; 11] = [
     Code::CART_NOT_FOUND,
     Code::CATEGORY_NOT_FOUND,
     Code::ORDER_NOT_FOUND,
     Code::PAYMENT_NOT_FOUND,
     Code::PRICE_LIST_NOT_FOUND,
     Code::PRODUCT_NOT_FOUND,
+    Code::PROMOTION_NOT_FOUND,
     Code::SELLER_NOT_FOUND,
     Code::SHIPPING_OPTION_NOT_FOUND,
     Code::SKU_NOT_FOUND,

@@ -36,10 +36,11 @@ pub(in crate::http) enum Family {
     TaxRates,
     Sellers,
     ShippingOptions,
+    Promotions,
 }
 
 impl Family {
-    const WORDS: [&str; 10] = [
+    const WORDS: [&str; 11] = [
         "carts",
         "orders",
         "payments",
@@ -50,6 +51,7 @@ impl Family {
         "tax_rates",
         "sellers",
         "shipping_options",
+        "promotions",
     ];
 }
 
@@ -70,6 +72,7 @@ impl FromStr for Family {
             "tax_rates" => Self::TaxRates,
             "sellers" => Self::Sellers,
             "shipping_options" => Self::ShippingOptions,
+            "promotions" => Self::Promotions,
             _ => return Err(NoSuchFamily),
         })
     }
