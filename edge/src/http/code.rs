@@ -152,6 +152,12 @@ impl Code {
         code("sku_not_priced", Status::UNPROCESSABLE_ENTITY, "The SKU has no price", Never);
     pub(crate) const TOO_MANY_LINES: Self =
         code("too_many_lines", Status::UNPROCESSABLE_ENTITY, "The cart has too many lines", Never);
+    pub(crate) const TOO_MANY_STREAMS: Self = code(
+        "too_many_streams",
+        Status::SERVICE_UNAVAILABLE,
+        "This node shows too many carts live",
+        Later,
+    );
     pub(crate) const TOTAL_TOO_LARGE: Self =
         code("total_too_large", Status::UNPROCESSABLE_ENTITY, "The total is too large", Never);
 }
@@ -428,6 +434,24 @@ impl Code {
         code("shard_pinned", Status::CONFLICT, "The shard is pinned to another node", Never);
     pub(crate) const TOO_FEW_NODES: Self =
         code("too_few_nodes", Status::CONFLICT, "Too few nodes would remain", Never);
+}
+
+/// About what happened.
+impl Code {
+    pub(crate) const HISTORY_TOO_LONG: Self = code(
+        "history_too_long",
+        Status::UNPROCESSABLE_ENTITY,
+        "The state is too many changes from the beginning",
+        Never,
+    );
+    pub(crate) const HISTORY_UNREACHABLE: Self = code(
+        "history_unreachable",
+        Status::SERVICE_UNAVAILABLE,
+        "Part of the history is on no node that answers",
+        Later,
+    );
+    pub(crate) const SEQ_NOT_FOUND: Self =
+        code("seq_not_found", Status::NOT_FOUND, "It has not come that far", Never);
 }
 
 /// About the service.

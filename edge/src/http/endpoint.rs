@@ -9,6 +9,7 @@ pub(crate) enum Endpoint {
     Cart,
     CartItems,
     CartItem,
+    CartStream,
     CartMerge,
     CartCodes,
     CartCode,
@@ -45,6 +46,9 @@ pub(crate) enum Endpoint {
     ImportErrors,
     ImportCancel,
     Exports,
+    Events,
+    History,
+    StateAt,
     AdminCategories,
     AdminCategory,
     PriceLists,
@@ -89,6 +93,7 @@ impl Endpoint {
             Self::Cart => "/store/v1/carts/{id}",
             Self::CartItems => "/store/v1/carts/{id}/items",
             Self::CartItem => "/store/v1/carts/{id}/items/{sku}",
+            Self::CartStream => "/store/v1/carts/{id}/stream",
             Self::CartMerge => "/store/v1/carts/{id}/merge",
             Self::CartCodes => "/store/v1/carts/{id}/discount_codes",
             Self::CartCode => "/store/v1/carts/{id}/discount_codes/{code}",
@@ -129,6 +134,9 @@ impl Endpoint {
             Self::ImportErrors => "/admin/v1/imports/{id}/errors",
             Self::ImportCancel => "/admin/v1/imports/{id}/cancel",
             Self::Exports => "/admin/v1/exports",
+            Self::Events => "/admin/v1/events",
+            Self::History => "/admin/v1/{entity}/{id}/history",
+            Self::StateAt => "/admin/v1/{entity}/{id}/at",
             Self::AdminCategories => "/admin/v1/categories",
             Self::AdminCategory => "/admin/v1/categories/{id}",
             Self::PriceLists => "/admin/v1/price_lists",
@@ -165,9 +173,16 @@ impl Endpoint {
     }
 
     /// What a request to this path is worth.
-    #[expect(clippy::too_many_lines, reason = "a table of all routes, one a line")]
     pub(crate) const fn class(self, verb: Verb) -> Class {
-        let class = match self {
+        match (self.worth(), verb) {
+            (Class::Vital, _) => Class::Vital,
+            (_, Verb::Other) => Class::Browse,
+            (class, Verb::Get | Verb::Post | Verb::Put | Verb::Patch | Verb::Delete) => class,
+        }
+    }
+
+    const fn worth(self) -> Class {
+        match self {
             Self::Health | Self::Readiness | Self::Metrics => Class::Vital,
             Self::Unmatched
             | Self::StoreProducts
@@ -176,13 +191,8 @@ impl Endpoint {
             | Self::OpenApi
             | Self::Docs => Class::Browse,
             // To see one's cart is part of filling it, and operators look before they act.
-            Self::Carts
-            | Self::Cart
-            | Self::CartItems
-            | Self::CartItem
-            | Self::CartMerge
-            | Self::CartCodes
-            | Self::CartCode => Class::Cart,
+            Self::Carts | Self::Cart | Self::CartItems | Self::CartItem => Class::Cart,
+            Self::CartMerge | Self::CartStream | Self::CartCodes | Self::CartCode => Class::Cart,
             // A provider tries again, yet an order may wait for what it says.
             Self::CartCheckout
             | Self::Order
@@ -226,6 +236,9 @@ impl Endpoint {
             | Self::ImportErrors
             | Self::ImportCancel
             | Self::Exports
+            | Self::Events
+            | Self::History
+            | Self::StateAt
             | Self::AdminCategories
             | Self::AdminCategory
             | Self::PriceLists
@@ -241,11 +254,6 @@ impl Endpoint {
             | Self::Seller
             | Self::ShippingOptions
             | Self::ShippingOption => Class::Stock,
-        };
-        match (class, verb) {
-            (Class::Vital, _) => Class::Vital,
-            (_, Verb::Other) => Class::Browse,
-            (class, Verb::Get | Verb::Post | Verb::Put | Verb::Patch | Verb::Delete) => class,
         }
     }
 }

@@ -11,8 +11,8 @@ use super::middleware::rim::RimLayer;
 use super::openapi;
 use super::routes::entries::{self, Resource};
 use super::routes::{
-    cart, checkout, codes, exports, imports, inventory, merge, nodes, orders, payment, products,
-    shards, store, system,
+    cart, cart_stream, checkout, codes, events, exports, history, imports, inventory, merge, nodes,
+    orders, payment, products, shards, store, system,
 };
 
 type Routes = Vec<(E, MethodRouter<App>)>;
@@ -39,6 +39,7 @@ fn store() -> Routes {
         (E::Cart, get(cart::show).delete(cart::delete)),
         (E::CartItems, post(cart::add_items)),
         (E::CartItem, put(cart::set_quantity).delete(cart::remove_item)),
+        (E::CartStream, get(cart_stream::stream)),
         (E::CartMerge, post(merge::merge)),
         (E::CartCodes, post(codes::add)),
         (E::CartCode, delete(codes::remove)),
@@ -63,6 +64,9 @@ fn admin() -> Routes {
         (E::ImportErrors, get(imports::errors)),
         (E::ImportCancel, post(imports::cancel)),
         (E::Exports, post(exports::export)),
+        (E::Events, get(events::list_events)),
+        (E::History, get(history::list_changes)),
+        (E::StateAt, get(history::show_state)),
         (E::AdminCategories, all::<Category>()),
         (E::AdminCategory, one::<Category>()),
         (E::PriceLists, all::<PriceList>()),

@@ -6,6 +6,7 @@
     reason = "helpers of tests are tests: what is missing should fail them on the spot"
 )]
 
+mod cart_stream;
 mod carts;
 mod catalogue;
 mod checkout;
@@ -13,7 +14,9 @@ mod codes;
 mod concurrency;
 mod contract;
 mod conventions;
+mod events;
 mod fuzz;
+mod history;
 mod idempotency;
 mod imports;
 mod inventory;

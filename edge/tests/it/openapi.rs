@@ -266,6 +266,14 @@ async fn orders(walk: &mut Walk) {
     }
     let payment = order["payments"][0]["id"].as_str().unwrap();
     walk.does("showPayment", &[("id", payment)]).await;
+    // Of a cart that was bought there is one event, and no other.
+    let bought = [("id", &*basket.id), ("Omni-Cart-Token", &*basket.token)];
+    walk.does("streamCart", &bought).await;
+    let events = walk.shop.send(Ask::get("/admin/v1/events").operator()).await.json();
+    walk.does("listEvents", &[("after", events["next_cursor"].as_str().unwrap())]).await;
+    let past = [("entity", "orders"), ("id", id), ("seq", "1"), ("after", "chg_0_0_0")];
+    walk.does("listChanges", &past).await;
+    walk.does("showStateAt", &past).await;
     walk.refuses("capturePayment", &[("id", payment)], "capture_too_large").await;
     walk.refuses("voidPayment", &[("id", payment)], "payment_captured").await;
     walk.refuses("takeNotice", &[], "notice_not_signed").await;

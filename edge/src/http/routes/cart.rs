@@ -62,7 +62,7 @@ pub(in crate::http) async fn show(
     Reply::resource(StatusCode::OK, &CartJson::new(&view, provenance.seq), provenance)
 }
 
-async fn look_up(
+pub(super) async fn look_up(
     app: &App,
     cart: &GuestCart,
     terms: &ReadTerms,

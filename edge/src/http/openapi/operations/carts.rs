@@ -12,6 +12,7 @@ use crate::http::render::order::OrderJson;
 use crate::http::routes::checkout::document::CheckOut;
 use crate::http::routes::codes::GiveCode;
 use crate::http::routes::documents::{AddItems, CreateCart, MergeCart, SetQuantity};
+use crate::http::schema::words;
 use crate::http::{Endpoint as E, Verb};
 
 /// Why a cart does not change.
@@ -30,8 +31,9 @@ const SETTLED: [Header; 3] = [Header::OmniSeq, Header::Location, Header::Idempot
 
 pub(super) fn all() -> Vec<Operation> {
     let items = [add_items(), set_item(), remove_item()];
-    let whole = [create(), show(), delete(), merge(), add_code(), remove_code(), check_out()];
-    whole.into_iter().chain(items).collect()
+    let codes = [add_code(), remove_code()];
+    let whole = [create(), show(), stream(), delete(), merge(), check_out()];
+    whole.into_iter().chain(items).chain(codes).collect()
 }
 
 fn cart(endpoint: E, verb: Verb, id: &'static str, summary: &'static str) -> Operation {
@@ -58,6 +60,21 @@ fn show() -> Operation {
         .answers::<CartJson<'_>>(StatusCode::OK, &[Header::ETag, Header::OmniSeq])
         .cached()
         .refuses(&[Code::CART_MERGED])
+}
+
+fn stream() -> Operation {
+    let event = words::text("id: 2\nevent: cart\ndata: {\"status\": \"open\"}\n\n");
+    cart(E::CartStream, Verb::Get, "streamCart", "Shows a cart, and again whenever it has changed")
+        .about(
+            "Server-sent events. `cart` has the cart as it is shown, under its `seq`; `end` says why \
+             there is none any more. A stream ends with its cart and when the node stops: a client \
+             that comes back with `Last-Event-ID` gets what it lacks.",
+        )
+        .reads()
+        .header(Header::LastEventId)
+        .answers_with(StatusCode::OK, "text/event-stream", event, &[])
+        .answers_nothing(StatusCode::NO_CONTENT, &[])
+        .refuses(&[Code::CART_MERGED, Code::TOO_MANY_STREAMS])
 }
 
 fn delete() -> Operation {
