@@ -20,6 +20,7 @@ use super::middleware::request_id::RequestIds;
 use super::rate_limit::RateLimit;
 use crate::metrics::EdgeMetrics;
 use crate::providers::payment::Providers;
+use crate::providers::payment::routing::Routing;
 
 /// What an operator may choose.
 #[derive(Clone, Debug)]
@@ -55,6 +56,8 @@ pub struct Settings {
     pub import_rows_max: u64,
     /// Whose notices are taken; `None` takes none.
     pub payment_providers: Option<Providers>,
+    /// Who takes a payment whose shopper names nobody; `None` where somebody is always named.
+    pub payment_routing: Option<Routing>,
 }
 
 impl Settings {
@@ -75,6 +78,7 @@ impl Settings {
             import_bytes_max: 1 << 30,
             import_rows_max: 5_000_000,
             payment_providers: None,
+            payment_routing: None,
         }
     }
 }
