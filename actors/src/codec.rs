@@ -30,6 +30,7 @@ macro_rules! wire {
 
 pub(crate) mod cart;
 pub(crate) mod catalogue;
+pub(crate) mod code_uses;
 pub(crate) mod entry;
 #[cfg(test)]
 mod golden;

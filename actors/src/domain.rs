@@ -3,8 +3,10 @@
 pub mod cart;
 pub mod catalogue;
 pub mod category;
+pub mod code_uses;
 pub mod contact;
 mod crockford;
+pub mod discount_code;
 pub mod entry;
 mod heap;
 pub mod ids;
@@ -28,4 +30,4 @@ pub mod shop;
 pub mod sku;
 pub mod tax;
 pub mod translations;
-mod twins;
+pub(crate) mod twins;

@@ -12,6 +12,8 @@ use cluster::shard::kind::Kinds;
 pub use domain::cart::Cart;
 pub use domain::catalogue::{BookReader, Listing, PriceBook, ProductName};
 pub use domain::category::Category;
+pub use domain::code_uses::CodeUses;
+pub use domain::discount_code::DiscountCode;
 pub use domain::entry::Entry;
 pub use domain::ids::{
     CaptureId, CartAccess, CartId, ImportId, OrderId, PaymentId, RefundId, ReservationId, SkuCode,
@@ -35,7 +37,7 @@ pub use domain::tax::TaxRate;
 /// Every kind of entity there is.
 pub fn all_kinds() -> Kinds {
     let kinds = Kinds::default().with::<Cart>().with::<Sku>().with::<Order>();
-    let kinds = kinds.with::<OrderNumbers>().with::<Payment>();
+    let kinds = kinds.with::<OrderNumbers>().with::<Payment>().with::<CodeUses>();
     with_catalogue(kinds.with::<Import>().with::<ImportPart>())
 }
 
@@ -52,4 +54,5 @@ pub fn with_catalogue(kinds: Kinds) -> Kinds {
         .with::<Entry<ShippingOption>>()
         .with::<Entry<Seller>>()
         .with::<Entry<Promotion>>()
+        .with::<Entry<DiscountCode>>()
 }

@@ -69,6 +69,12 @@ mutants! {
     DoubtIsDecline,
     /// A cancelled payment keeps what it captured.
     CancelKeepsMoney,
+    /// A discount code that is used for an order stays held for it besides.
+    CodeCountedTwice,
+    /// A discount code stays held for an order that came to nothing.
+    CodeKeptAfterFailure,
+    /// A discount code is used however often it was used before.
+    CodeLimitIgnored,
 }
 
 impl Mutant {

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use super::{damaged, encode, encode_with_parts, latest, latest_with_parts};
 use crate::domain::ids::{CartAccess, CartId, PaymentId};
 use crate::domain::order::{
-    self, Existing, Extra, Funds, LineState, Note, Order, Placed, RefundRecord, Return, Settlement,
-    Shipment, Stage, Timeline,
+    self, Existing, Funds, LineState, Note, Order, Placed, Redemption, RefundRecord, Return,
+    Settlement, Shipment, Stage, Timeline, Use, UseState,
 };
 use crate::domain::order_numbers::{self, OrderNumber, OrderNumbers};
-use crate::domain::pricing::{Discount, Totals};
+use crate::domain::pricing::{Discount, GivenCode, Totals};
 
 const RECORD: &str = "an order's record";
 
@@ -27,26 +27,42 @@ wire! {
     order_numbers::View: "a view of order numbers",
 }
 
+/// What an order, or a view of one, has besides its first shape. New ones come last.
+#[derive(Serialize, Deserialize)]
+enum Part {
+    Discount(Discount),
+    Code(GivenCode),
+    Use(Redemption, UseState),
+}
+
+fn out_of_order(what: &'static str) -> DecodeError {
+    damaged(what, "the parts of an order are out of order")
+}
+
 impl Wire for order::Lookup {
     fn to_bytes(&self) -> Vec<u8> {
         let discounts = self.0.iter().flat_map(|view| view.discounts.iter().cloned());
-        encode_with_parts(self, &discounts.map(Extra::Discount).collect::<Vec<_>>())
+        let codes = self.0.iter().flat_map(|view| view.codes.iter().cloned());
+        let parts = discounts.map(Part::Discount).chain(codes.map(Part::Code));
+        encode_with_parts(self, &parts.collect::<Vec<_>>())
     }
 
     fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
         const WHAT: &str = "an order's view";
         let (mut lookup, parts): (Self, _) = latest_with_parts(WHAT, bytes)?;
-        match &mut lookup.0 {
-            Some(view) => view.discounts = discounts_of(parts),
-            None if parts.is_empty() => {}
-            None => return Err(damaged(WHAT, "no order has parts")),
+        let Some(view) = &mut lookup.0 else {
+            let is_whole = parts.is_empty();
+            return if is_whole { Ok(lookup) } else { Err(damaged(WHAT, "no order has parts")) };
+        };
+        for part in parts {
+            match part {
+                Part::Discount(discount) if view.codes.is_empty() => view.discounts.push(discount),
+                Part::Code(given) => view.codes.push(given),
+                Part::Discount(_) | Part::Use(..) => return Err(out_of_order(WHAT)),
+            }
         }
         Ok(lookup)
     }
-}
-
-fn discounts_of(parts: Vec<Extra>) -> Vec<Discount> {
-    parts.into_iter().map(|Extra::Discount(discount)| discount).collect()
 }
 
 #[derive(Serialize, Deserialize)]
@@ -94,7 +110,9 @@ pub(crate) fn to_record(order: &Order) -> Vec<u8> {
         updated_at: order.updated_at,
     });
     let discounts = order.existing.iter().flat_map(|order| order.discounts.iter().cloned());
-    let parts: Vec<_> = discounts.map(Extra::Discount).collect();
+    let uses = order.existing.iter().flat_map(|order| order.uses.iter().cloned());
+    let uses = uses.map(|it| Part::Use(it.redemption, it.state));
+    let parts: Vec<_> = discounts.map(Part::Discount).chain(uses).collect();
     encode_with_parts(&OrderRecordV1 { existing }, &parts)
 }
 
@@ -107,8 +125,8 @@ pub(crate) fn from_record(bytes: &[u8]) -> Result<Order, DecodeError> {
     Ok(Order { existing: existing.map(Box::new) })
 }
 
-fn existing_from(record: ExistingV1, parts: Vec<Extra>) -> Result<Existing, DecodeError> {
-    let existing = Existing {
+fn existing_from(record: ExistingV1, parts: Vec<Part>) -> Result<Existing, DecodeError> {
+    let mut existing = Existing {
         cart: record.cart,
         access: record.access,
         payment: record.payment,
@@ -125,8 +143,18 @@ fn existing_from(record: ExistingV1, parts: Vec<Extra>) -> Result<Existing, Deco
         settlement: record.settlement,
         timeline: record.timeline,
         updated_at: record.updated_at,
-        discounts: discounts_of(parts),
+        discounts: Vec::new(),
+        uses: Vec::new(),
     };
+    for part in parts {
+        match part {
+            Part::Discount(discount) if existing.uses.is_empty() => {
+                existing.discounts.push(discount);
+            }
+            Part::Use(redemption, state) => existing.uses.push(Use { redemption, state }),
+            Part::Discount(_) | Part::Code(_) => return Err(out_of_order(RECORD)),
+        }
+    }
     existing.check().map_err(|why| damaged(RECORD, why))?;
     Ok(existing)
 }

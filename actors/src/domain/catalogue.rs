@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use shelf::{Named, Shelf};
 
 use super::category::{Categories, Category};
+use super::discount_code::{CodeName, DiscountCode};
 use super::ids::SkuCode;
 use super::money::Currency;
 use super::names::{PriceListId, SellerId, ShippingOptionId, Slug};
@@ -74,6 +75,8 @@ pub struct PriceBook {
     price_lists: Arc<BTreeMap<PriceListId, Arc<PriceList>>>,
     shipping_options: Arc<BTreeMap<ShippingOptionId, Arc<ShippingOption>>>,
     promotions: Arc<Promotions>,
+    /// There may be as many of them as listings.
+    discount_codes: Shelf<DiscountCode>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -91,6 +94,12 @@ impl Named for Listing {
 impl Named for Page {
     fn name(&self) -> &str {
         self.slug.as_str()
+    }
+}
+
+impl Named for DiscountCode {
+    fn name(&self) -> &str {
+        self.code.as_str()
     }
 }
 
@@ -121,6 +130,7 @@ impl PriceBook {
             price_lists: Arc::default(),
             shipping_options: Arc::default(),
             promotions: Arc::default(),
+            discount_codes: Shelf::default(),
         }
     }
 
@@ -256,6 +266,24 @@ impl PriceBook {
 
     pub fn shipping_option(&self, id: &ShippingOptionId) -> Option<&ShippingOption> {
         self.shipping_options.get(id).map(AsRef::as_ref)
+    }
+
+    /// The same listings with other codes, in any order; the later of two of one name counts.
+    #[must_use]
+    pub fn with_discount_codes(self, codes: impl IntoIterator<Item = DiscountCode>) -> Self {
+        let by_name: BTreeMap<_, _> =
+            codes.into_iter().map(|code| (code.code.clone(), Arc::new(code))).collect();
+        let codes: Vec<_> = by_name.into_values().collect();
+        Self { discount_codes: Shelf::of(&codes), ..self }
+    }
+
+    pub fn discount_code(&self, code: &CodeName) -> Option<&DiscountCode> {
+        self.discount_codes.get(code.as_str()).map(AsRef::as_ref)
+    }
+
+    /// In order of code.
+    pub fn discount_codes(&self) -> impl ExactSizeIterator<Item = &Arc<DiscountCode>> {
+        self.discount_codes.iter()
     }
 
     pub fn promotions(&self) -> &Promotions {

@@ -1,6 +1,7 @@
 //! An entry of the catalogue: one thing that the merchant writes down, replaces and removes.
 //!
-//! Categories, tax rates, price lists, promotions, shipping options and sellers are entries; each lives in the
+//! Categories, tax rates, price lists, promotions, discount codes, shipping options and sellers are
+//! entries; each lives in the
 //! `catalogue` group under its own key, so that every node has all of them at hand.
 //!
 //! **Invariants:** an entry holds the content of its own key or none; writing what is written
@@ -18,7 +19,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::catalogue::PriceBook;
-use super::names::CategoryId;
+use super::names::{CategoryId, PromotionId};
 use super::promotion::Promotion;
 use crate::codec;
 
@@ -76,6 +77,8 @@ pub enum Rejection {
     HasChildren { child: CategoryId },
     #[error("a shop has at most {} promotions that need no code", Promotion::AUTOMATIC_MAX)]
     TooManyAutomatic,
+    #[error("there is no promotion {promotion} that requires a code")]
+    NoPromotionWithCode { promotion: PromotionId },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,7 +138,8 @@ impl<T: Content> Entity for Entry<T> {
             | Rejection::UnknownParent { .. }
             | Rejection::BelowItself
             | Rejection::HasChildren { .. }
-            | Rejection::TooManyAutomatic => false,
+            | Rejection::TooManyAutomatic
+            | Rejection::NoPromotionWithCode { .. } => false,
         }
     }
 

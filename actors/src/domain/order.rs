@@ -20,6 +20,9 @@ mod placed;
 #[cfg(test)]
 mod properties;
 mod records;
+mod redemptions;
+#[cfg(test)]
+mod redemptions_tests;
 mod saga;
 mod soundness;
 #[cfg(test)]
@@ -32,6 +35,8 @@ use cluster::ids::{EntityKind, EntityRef};
 use cluster::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::code_uses::{Counted, UseNews};
+use super::discount_code::CodeName;
 use super::ids::{CartAccess, CartId, OrderId, PaymentId, RefundId, SkuCode};
 use super::money::{Currency, Money};
 use super::names::Label;
@@ -46,6 +51,8 @@ pub(crate) use existing::{Existing, Funds, LineState, Stage};
 pub use placed::{CaptureTime, Extra, InvalidOrder, Placed, Shortfall, Terms};
 pub use records::RefundState;
 pub(crate) use records::{Note, RefundRecord, Return, Shipment};
+pub(crate) use redemptions::Use;
+pub use redemptions::{Redemption, UseState};
 pub(crate) use timeline::Timeline;
 pub use timeline::{Moment, TimelineEntry};
 pub use view::{
@@ -128,6 +135,11 @@ pub enum Command {
         placed: Box<Placed>,
         extras: Vec<Extra>,
     },
+    /// Told by what counts the uses of a discount code.
+    TakeUseNews {
+        counted: Counted,
+        news: UseNews,
+    },
 }
 
 impl Command {
@@ -197,6 +209,14 @@ pub enum Failure {
     CancelledInTime,
     /// So many wait for a stock that it remembers no more of them: there may be pieces.
     Crowded,
+    /// It was used as often as it may be.
+    CodeExhausted {
+        code: CodeName,
+    },
+    /// This customer used it as often as one may.
+    CodeUsedBefore {
+        code: CodeName,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -339,6 +359,16 @@ pub enum Event {
     PaymentUndoFailed {
         at: Timestamp,
     },
+    /// Uses of discount codes are asked for, beside `Placed`.
+    UsesAsked {
+        redemptions: Vec<Redemption>,
+        at: Timestamp,
+    },
+    UseBecame {
+        nth: u16,
+        state: UseState,
+        at: Timestamp,
+    },
 }
 
 impl Event {
@@ -374,7 +404,9 @@ impl Event {
             | Self::Discounted { at, .. }
             | Self::PaymentInDoubt { at }
             | Self::PaymentVoidAsked { at }
-            | Self::PaymentUndoFailed { at } => *at,
+            | Self::PaymentUndoFailed { at }
+            | Self::UsesAsked { at, .. }
+            | Self::UseBecame { at, .. } => *at,
         }
     }
 }
@@ -440,6 +472,7 @@ impl Entity for Order {
             Command::PlaceWith { cart, access, payment, placed, extras } => {
                 course.place(cart, access, payment, placed, extras)?;
             }
+            Command::TakeUseNews { counted, news } => course.take_use_news(&counted, news),
             Command::TakeNumber { number } => course.take_number(number),
             Command::TakeStockNews { sku, news } => course.take_stock_news(&sku, news),
             Command::TakePaymentNews { payment, news } => course.take_payment_news(payment, news),

@@ -9,6 +9,7 @@
 //!
 //! What it comes to is `pricing`'s to say.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -169,6 +170,10 @@ impl Promotion {
     fn is_automatic(&self) -> bool {
         self.trigger == Trigger::Nothing
     }
+
+    pub fn requires_code(&self) -> bool {
+        self.trigger == Trigger::Code
+    }
 }
 
 impl Scope {
@@ -253,9 +258,9 @@ impl FromIterator<Arc<Promotion>> for Promotions {
 }
 
 /// Puts promotions in the order in which they are evaluated.
-pub(crate) fn in_order<P: AsRef<Promotion>>(promotions: &mut [P]) {
+pub(crate) fn in_order<P: Borrow<Promotion>>(promotions: &mut [P]) {
     promotions.sort_by(|left, right| {
-        let (left, right) = (left.as_ref(), right.as_ref());
+        let (left, right) = (left.borrow(), right.borrow());
         right.priority.cmp(&left.priority).then_with(|| left.id.cmp(&right.id))
     });
 }

@@ -99,7 +99,7 @@ impl Services {
             let began = clock::monotonic();
             let next = async {
                 let _turn = self.transfers.turn().await.ok_or(Postponed::Stopping)?;
-                self.past_elsewhere(shard, at, since).await
+                self.past_elsewhere(shard, at, since, None).await
             };
             let past = tokio::select! {
                 past = next => past?,

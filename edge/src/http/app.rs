@@ -13,11 +13,13 @@ use cluster::runtime::operations::Operations;
 use cluster::time::{Span, Timestamp};
 use prometheus_client::registry::Registry;
 use storage::clock;
+use tokio::sync::Semaphore;
 
 use super::credentials::Secrets;
 pub use super::credentials::{InvalidOperatorToken, OperatorToken};
 use super::middleware::request_id::RequestIds;
 use super::rate_limit::RateLimit;
+use super::routes::cart_stream::STREAMS_MAX;
 use crate::metrics::EdgeMetrics;
 use crate::providers::payment::Providers;
 use crate::providers::payment::routing::Routing;
@@ -105,6 +107,8 @@ pub struct Shared {
     pub(super) secrets: Secrets,
     pub(super) request_ids: RequestIds,
     pub(super) cart_creations: Option<RateLimit>,
+    /// Places for carts that are shown live.
+    pub(super) cart_streams: Arc<Semaphore>,
 }
 
 impl App {
@@ -130,6 +134,7 @@ impl App {
             secrets,
             request_ids,
             cart_creations,
+            cart_streams: Arc::new(Semaphore::new(STREAMS_MAX)),
         }))
     }
 }

@@ -6,13 +6,17 @@
     reason = "helpers of tests are tests: what is missing should fail them on the spot"
 )]
 
+mod cart_stream;
 mod carts;
 mod catalogue;
 mod checkout;
+mod codes;
 mod concurrency;
 mod contract;
 mod conventions;
+mod events;
 mod fuzz;
+mod history;
 mod idempotency;
 mod imports;
 mod inventory;

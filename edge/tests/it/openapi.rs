@@ -169,7 +169,15 @@ async fn every_example_is_taken() {
     orders(&mut walk).await;
     imports(&mut walk).await;
     service(&mut walk).await;
-    let kinds = ["Seller", "Category", "TaxRate", "Promotion", "ShippingOption", "PriceList"];
+    let kinds = [
+        "Seller",
+        "Category",
+        "TaxRate",
+        "DiscountCode",
+        "Promotion",
+        "ShippingOption",
+        "PriceList",
+    ];
     for kind in kinds.into_iter().chain(["Product"]) {
         walk.does(&format!("remove{kind}"), &[]).await;
     }
@@ -188,6 +196,7 @@ async fn catalogue(walk: &mut Walk) {
         ("Category", "listCategories"),
         ("TaxRate", "listTaxRates"),
         ("Promotion", "listPromotions"),
+        ("DiscountCode", "listDiscountCodes"),
         ("ShippingOption", "listShippingOptions"),
         ("PriceList", "listPriceLists"),
         ("Product", "listProducts"),
@@ -198,6 +207,7 @@ async fn catalogue(walk: &mut Walk) {
         }
         walk.does(list, &[]).await;
     }
+    walk.does("showUses", &[]).await;
     walk.does("writeProducts", &[]).await;
     let shown = walk.does("showStoreProduct", &[]).await.json();
     assert_eq!(shown["price_from"], json!({"amount": 1_290, "currency": "EUR"}));
@@ -237,6 +247,8 @@ async fn carts(walk: &mut Walk) {
     walk.does("addToCart", &known).await;
     let body = json!({"from": other.id, "from_token": other.token, "strategy": "sum"});
     assert_eq!(walk.ask("mergeCart", &known, Some(body)).await.status, 200);
+    walk.does("addCodeToCart", &known).await;
+    walk.does("removeCodeFromCart", &known).await;
     walk.does("removeCartItem", &known).await;
     walk.does("showCart", &known).await;
     walk.does("deleteCart", &known).await;
@@ -254,6 +266,14 @@ async fn orders(walk: &mut Walk) {
     }
     let payment = order["payments"][0]["id"].as_str().unwrap();
     walk.does("showPayment", &[("id", payment)]).await;
+    // Of a cart that was bought there is one event, and no other.
+    let bought = [("id", &*basket.id), ("Omni-Cart-Token", &*basket.token)];
+    walk.does("streamCart", &bought).await;
+    let events = walk.shop.send(Ask::get("/admin/v1/events").operator()).await.json();
+    walk.does("listEvents", &[("after", events["next_cursor"].as_str().unwrap())]).await;
+    let past = [("entity", "orders"), ("id", id), ("seq", "1"), ("after", "chg_0_0_0")];
+    walk.does("listChanges", &past).await;
+    walk.does("showStateAt", &past).await;
     walk.refuses("capturePayment", &[("id", payment)], "capture_too_large").await;
     walk.refuses("voidPayment", &[("id", payment)], "payment_captured").await;
     walk.refuses("takeNotice", &[], "notice_not_signed").await;

@@ -7,6 +7,7 @@ use actors::{BookReader, Currency, Listing, Money, PriceBook, ProductName};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
+use axum::response::Response;
 use bytes::Bytes;
 use cluster::entity::Catalogue;
 use cluster::fabric::Fabric;
@@ -152,6 +153,17 @@ impl Shop {
         let answer = self.send(set.json(&json!({"on_hand": on_hand, "reason": "count"}))).await;
         assert_eq!(answer.status, 200, "{answer:?}");
     }
+}
+
+/// The answer as it begins, where it is a good one; else the whole of it.
+pub(crate) async fn begin(router: Router, ask: Ask) -> Result<Response, Answer> {
+    let response = router.oneshot(ask.into_request()).await.unwrap();
+    if response.status().is_success() {
+        return Ok(response);
+    }
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    Err(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
 }
 
 /// Every answer of every test is held against the description.

@@ -77,6 +77,7 @@ pub(super) fn priced(codes: &[&str]) -> Priced {
         at: AT,
         destination: None,
         shipping: None,
+        codes: &[],
     };
     let lines: Vec<_> =
         codes.iter().map(|code| (code.parse().unwrap(), 2.try_into().unwrap())).collect();

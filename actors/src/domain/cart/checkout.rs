@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 use cluster::entity::{Context, Effect, Wire};
 use cluster::time::Timestamp;
 
+use super::codes::redemptions;
 use super::pricing::book_of;
-use super::{Cart, Event, Existing, Rejection, Status};
+use super::{Cart, Event, Existing, Means, Rejection, Status};
 use crate::domain::ids::{CartId, OrderId, PaymentId};
 use crate::domain::names::ShippingOptionId;
 use crate::domain::order::{self, Extra, Order, Placed, Terms};
@@ -20,10 +21,10 @@ impl Cart {
     pub(super) fn check_out(
         &self,
         me: CartId,
-        order: OrderId,
-        payment: PaymentId,
+        (order, payment): (OrderId, PaymentId),
         terms: Terms,
         shipping: Option<&ShippingOptionId>,
+        means: &[Means],
         ctx: &Context<'_>,
     ) -> Result<(Vec<Event>, Vec<Effect>), Rejection> {
         let cart = match self.open() {
@@ -59,6 +60,7 @@ impl Cart {
             at: ctx.now,
             destination: Some(&destination),
             shipping,
+            codes: &cart.codes,
         };
         let lines: Vec<_> =
             cart.lines.iter().map(|line| (line.sku.clone(), line.quantity)).collect();
@@ -72,7 +74,9 @@ impl Cart {
         let placed = Placed::new(priced, terms, catalogue.index, ctx.now);
         let placed = placed.unwrap_or_else(|_| unreachable!("a cart's lines are in order"));
         let (access, placed) = (cart.access, Box::new(placed));
-        let extras = discounts.into_iter().map(Extra::Discount).collect();
+        let redemptions = redemptions(&cart.codes, &discounts, means, book)?;
+        let extras = discounts.into_iter().map(Extra::Discount);
+        let extras = extras.chain(redemptions.into_iter().map(Extra::Redemption)).collect();
         let place = order::Command::placing((me, access), payment, placed, extras);
         let tell = Effect::Tell { to: Order::address(order), command: place.to_bytes() };
         Ok((vec![Event::CheckoutBegun { order, at: ctx.now }], vec![tell]))

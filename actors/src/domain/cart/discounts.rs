@@ -12,9 +12,13 @@ use crate::domain::catalogue::PriceBook;
 use crate::domain::pricing::{Bought, Discount, PricingTerms};
 
 impl Event {
-    fn changes_lines(&self) -> bool {
+    fn changes_discounts(&self) -> bool {
         match self {
-            Self::QuantitySet { .. } | Self::LineRemoved { .. } | Self::Cleared { .. } => true,
+            Self::QuantitySet { .. }
+            | Self::LineRemoved { .. }
+            | Self::Cleared { .. }
+            | Self::CodeAdded { .. }
+            | Self::CodeRemoved { .. } => true,
             Self::Created { .. }
             | Self::Deleted { .. }
             | Self::LinesOffered { .. }
@@ -33,7 +37,7 @@ impl Event {
 impl Cart {
     /// The discounts that these events lead to, of the cart as they leave it.
     pub(super) fn rediscounted(&self, events: &[Event], ctx: &Context<'_>) -> Option<Event> {
-        if !events.iter().any(Event::changes_lines) {
+        if !events.iter().any(Event::changes_discounts) {
             return None;
         }
         let cart = self.existing.as_ref().filter(|cart| cart.status == Status::Open)?;
@@ -53,6 +57,7 @@ impl Existing {
             at,
             destination: None,
             shipping: None,
+            codes: &self.codes,
         };
         let bought = self.lines.iter().map(|line| Bought {
             sku: &line.sku,

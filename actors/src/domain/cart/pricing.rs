@@ -69,7 +69,14 @@ impl Existing {
     ) -> Result<Line, Rejection> {
         let Some(listing) = book.listing(&sku) else { return Err(Rejection::UnknownSku { sku }) };
         let currency = self.currency;
-        let terms = PricingTerms { currency, group: None, at, destination: None, shipping: None };
+        let terms = PricingTerms {
+            currency,
+            group: None,
+            at,
+            destination: None,
+            shipping: None,
+            codes: &[],
+        };
         let Ok(unit_price) = book.price_of(&terms, listing) else {
             return Err(Rejection::NotPriced { sku, currency });
         };

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::records::{Note, Pieces, RefundRecord, RefundState, Return, Shipment};
 use super::timeline::Timeline;
-use super::{Event, Failure, Placed, ReturnNumber, ShipmentNumber, Shortage};
+use super::{Event, Failure, Placed, ReturnNumber, ShipmentNumber, Shortage, Use};
 use crate::domain::ids::{CartAccess, CartId, PaymentId, RefundId, SkuCode};
 use crate::domain::money::{Currency, Money};
 use crate::domain::order_numbers::OrderNumber;
@@ -36,6 +36,8 @@ pub(crate) struct Existing {
     pub(crate) updated_at: Timestamp,
     /// What promotions took off the lines that were not dropped.
     pub(crate) discounts: Vec<Discount>,
+    /// Of discount codes.
+    pub(crate) uses: Vec<Use>,
 }
 
 /// Where an order is.
@@ -170,6 +172,7 @@ impl Existing {
             timeline,
             updated_at: at,
             discounts: Vec::new(),
+            uses: Vec::new(),
         }
     }
 
@@ -188,10 +191,7 @@ impl Existing {
                 self.set(sku, LineState::Released);
             }
             Event::LinesDropped { .. } if Mutant::DroppedLinesPaid.is_planted() => {}
-            Event::LinesDropped { skus, totals, .. } => {
-                self.totals = *totals;
-                self.drop_discounts(skus);
-            }
+            Event::LinesDropped { skus, totals, .. } => self.drop_lines(skus, *totals),
             Event::PaymentAsked { .. } => {
                 self.money.asked = Asked::Open;
                 self.stage = Stage::Authorising;
@@ -199,15 +199,8 @@ impl Existing {
             Event::Authorised { amount, .. } => self.money.authorised = *amount,
             Event::CaptureAsked { .. } => self.capture(),
             Event::Captured { total, .. } => self.money.captured = *total,
-            Event::Confirmed { at } => {
-                self.sell();
-                self.stage = Stage::Confirmed;
-                self.settle(None, *at);
-            }
-            Event::Failed { why, at } => {
-                self.leave(Stage::Failed(why.clone()));
-                self.settle(Some(why.clone()), *at);
-            }
+            Event::Confirmed { at } => self.confirm(*at),
+            Event::Failed { why, at } => self.fail(why, *at),
             Event::EndingAsked { why, .. } => self.leave(Stage::Ending(Ending::Fails(why.clone()))),
             Event::CancelAsked { .. } => self.leave(Stage::Ending(Ending::IsCancelled)),
             Event::Cancelled { .. } => self.cancel(),
@@ -240,6 +233,8 @@ impl Existing {
             }
             Event::RefundFailed { refund, .. } => self.end_refund(*refund, RefundState::Failed),
             Event::Discounted { discounts, .. } => self.discounts.clone_from(discounts),
+            Event::UsesAsked { redemptions, .. } => self.uses = Use::all_asked(redemptions),
+            Event::UseBecame { nth, state, .. } => self.use_becomes(*nth, *state),
             Event::NoteAdded { text, at } => {
                 self.notes.push(Note { text: text.clone(), at: *at });
             }
@@ -250,11 +245,23 @@ impl Existing {
         }
     }
 
-    fn drop_discounts(&mut self, skus: &[SkuCode]) {
+    fn drop_lines(&mut self, skus: &[SkuCode], totals: Totals) {
+        self.totals = totals;
         let dropped: Vec<_> = skus.iter().filter_map(|sku| self.placed.place_of(sku)).collect();
         for discount in &mut self.discounts {
             *discount = discount.without(&dropped);
         }
+    }
+
+    fn confirm(&mut self, at: Timestamp) {
+        self.sell();
+        self.stage = Stage::Confirmed;
+        self.settle(None, at);
+    }
+
+    fn fail(&mut self, why: &Failure, at: Timestamp) {
+        self.leave(Stage::Failed(why.clone()));
+        self.settle(Some(why.clone()), at);
     }
 
     /// Of a checkout it is the step before the last; with the first shipment it is not.
@@ -292,6 +299,7 @@ impl Existing {
 
     /// What is reserved leaves the stock.
     fn sell(&mut self) {
+        self.count_uses();
         for line in &mut self.lines {
             if *line == LineState::Reserved {
                 *line = LineState::Selling;
@@ -301,6 +309,7 @@ impl Existing {
 
     /// What is held, or may be, or was sold, is the stock's again.
     fn let_go(&mut self) {
+        self.free_uses();
         for line in &mut self.lines {
             *line = match *line {
                 LineState::Asked | LineState::Reserved => LineState::Releasing,
@@ -389,6 +398,7 @@ impl Existing {
             + (self.n_items() + settled) * ITEM_BYTES
             + self.timeline.heap_bytes()
             + self.discounts.iter().map(Discount::heap_bytes).sum::<usize>()
+            + self.uses.len() * ENTRY_BYTES
     }
 
     /// Lines of all shipments and returns.

@@ -13,13 +13,17 @@ use super::existing::Asked;
 use super::*;
 use crate::domain::cart::{self, Cart};
 use crate::domain::catalogue::{Listing, PriceBook, ProductName};
+use crate::domain::code_uses::{CodeUses, CustomerKey};
 use crate::domain::contact::{Address, Contact};
+use crate::domain::discount_code::DiscountCode;
 use crate::domain::ids::CaptureId;
 use crate::domain::money::Currency;
 use crate::domain::order_numbers::OrderNumbers;
 use crate::domain::payment::{
     self, Action, Outcome, Payment, PaymentMethod, ProviderAnswer, ProviderRequest,
 };
+use crate::domain::pricing::discounting_tests::percent;
+use crate::domain::promotion::{Promotion, Trigger};
 use crate::domain::sku::{self, Sku};
 
 pub(super) const NOON: Timestamp = Timestamp::from_micros(43_200_000_000);
@@ -153,6 +157,8 @@ struct World {
     orders: BTreeMap<OrderId, Actor<Order>>,
     payments: BTreeMap<PaymentId, Actor<Payment>>,
     stocks: Vec<Actor<Sku>>,
+    /// Of a discount code, by everybody and by the shopper.
+    uses: BTreeMap<EntityRef, Actor<CodeUses>>,
     sold_elsewhere: [u32; 3],
     /// Tells under way, in order between two of them.
     ways: BTreeMap<(EntityRef, EntityRef), VecDeque<Vec<u8>>>,
@@ -207,16 +213,29 @@ pub(super) fn book() -> PriceBook {
     PriceBook::new(Currency::EURO, (0..3).map(listing).collect()).unwrap()
 }
 
+/// With a code for a tenth of the price, for one order in all.
+fn book_with_code() -> PriceBook {
+    let promotion = Promotion { trigger: Trigger::Code, ..percent("sale", 10) };
+    let code = DiscountCode {
+        code: "SALE".parse().unwrap(),
+        promotion: promotion.id.clone(),
+        limit: std::num::NonZeroU32::new(1),
+        limit_per_customer: std::num::NonZeroU32::new(1),
+    };
+    book().with_promotions([promotion]).with_discount_codes([code])
+}
+
 impl World {
     fn new() -> Self {
         let mut world = Self {
-            catalogue: Catalogue { index: 3, content: Arc::new(book()) },
+            catalogue: Catalogue { index: 3, content: Arc::new(book_with_code()) },
             now: NOON,
             cart: Actor::default(),
             numbers: Actor::default(),
             orders: BTreeMap::new(),
             payments: BTreeMap::new(),
             stocks: (0..3).map(|_| Actor::default()).collect(),
+            uses: BTreeMap::new(),
             sold_elsewhere: [0; 3],
             ways: BTreeMap::new(),
             timers: BTreeMap::new(),
@@ -229,6 +248,7 @@ impl World {
         world.send(&cart, cart::Command::Create { currency: Currency::EURO, access }.to_bytes());
         let items = (0..3).map(|nth| (code(nth), 3.try_into().unwrap())).collect();
         world.send(&cart, cart::Command::AddItems { items }.to_bytes());
+        world.send(&cart, cart::Command::AddCode { code: "sale".parse().unwrap() }.to_bytes());
         for nth in 0..3 {
             let (on_hand, reason) = (STOCK.try_into().unwrap(), "stated".to_owned());
             let reason = reason.try_into().unwrap();
@@ -256,6 +276,9 @@ impl World {
             Sku::KIND => {
                 let nth = (0..3).find(|nth| Sku::address(&code(*nth)) == *to).unwrap();
                 self.stocks[nth].run(to, &command, catalogue, now)
+            }
+            CodeUses::KIND => {
+                self.uses.entry(to.clone()).or_default().run(to, &command, catalogue, now)
             }
             other => panic!("nothing lives at {other:?}"),
         };
@@ -289,7 +312,10 @@ impl World {
                 let order = OrderId::in_slot(slot(), [nth; 14]);
                 let payment = PaymentId::in_slot(slot(), [nth; 14]);
                 let terms = Box::new(terms(shortfall, capture));
-                let command = cart::Command::CheckOut { order, payment, terms, shipping: None };
+                let (shipping, customer) = (None, CustomerKey::from_bytes([8; 16]));
+                let means = vec![cart::Means::Customer(customer)];
+                let command =
+                    cart::Command::CheckOutWith { order, payment, terms, shipping, means };
                 self.send(&Cart::address(cart_id()), command.to_bytes());
             }
             Step::Deliver { nth } => self.deliver(nth),
@@ -446,7 +472,7 @@ impl World {
 
     /// What holds once nothing is under way.
     fn check_end(&self) {
-        let mut sold = [0_u32; 3];
+        let (mut sold, mut redeemed) = ([0_u32; 3], 0);
         for (id, actor) in &self.orders {
             let order = actor.live.existing.as_ref().expect("it was told to be placed");
             let settlement = order.settlement.as_ref().expect("a checkout ends");
@@ -465,6 +491,8 @@ impl World {
                     assert_eq!(held + captured, paid, "{id}");
                     assert_eq!(order.money.captured.minor, captured);
                     assert_eq!(order.money.refunded.minor, refunded);
+                    assert_eq!(order.uses.len(), 2);
+                    redeemed += 1;
                     for line in order.bought() {
                         let nth = (0..3).find(|nth| code(*nth) == line.sku).unwrap();
                         sold[nth] += line.quantity.get();
@@ -477,6 +505,9 @@ impl World {
                     panic!("{id} stays {:?}", order.stage);
                 }
             }
+        }
+        for (code, uses) in &self.uses {
+            assert_eq!((uses.live.used, uses.live.held.len()), (redeemed, 0), "of {code}");
         }
         for (nth, stock) in self.stocks.iter().enumerate() {
             assert_eq!(stock.live.reserved.get(), 0, "{} holds pieces for nobody", SKUS[nth]);

@@ -42,9 +42,19 @@ impl Course {
             self.tell_stock(&line.sku, OrderStep::Reserve { quantity: line.quantity });
         }
         self.happen(Event::Placed { cart, access, payment, placed });
-        let discounts: Vec<_> = extras.into_iter().map(|Extra::Discount(it)| it).collect();
+        let (mut discounts, mut redemptions) = (Vec::new(), Vec::new());
+        for extra in extras {
+            match extra {
+                Extra::Discount(discount) => discounts.push(discount),
+                Extra::Redemption(redemption) => redemptions.push(redemption),
+            }
+        }
         if !discounts.is_empty() {
             self.happen(Event::Discounted { discounts, at: self.now });
+        }
+        if !redemptions.is_empty() {
+            self.happen(Event::UsesAsked { redemptions, at: self.now });
+            self.ask_uses();
         }
         let to = OrderNumbers::address(self.me.key().slot());
         let command = order_numbers::Command::Give { to: self.me }.to_bytes();
@@ -112,11 +122,11 @@ impl Course {
         }
     }
 
-    fn when_stocks_answered(&mut self) {
+    pub(super) fn when_stocks_answered(&mut self) {
         let Some(order) = self.order().filter(|order| order.stage == Stage::Reserving) else {
             return;
         };
-        if order.lines.contains(&LineState::Asked) {
+        if order.lines.contains(&LineState::Asked) || order.waits_for_uses() {
             return;
         }
         self.cancel_timer(Order::STOCK_SILENT);
@@ -127,6 +137,9 @@ impl Course {
         let is_crowded = order.short_lines().any(|(_, why)| why == Shortage::Crowded);
         if is_crowded {
             return self.fail(Failure::Crowded);
+        }
+        if let Some(why) = order.refused_use() {
+            return self.fail(why);
         }
         match (short.is_empty(), drops) {
             (true, _) => self.ask_payment(),
@@ -243,6 +256,7 @@ impl Course {
         for sku in self.lines_that_are(LineState::Selling) {
             self.tell_stock(&sku, OrderStep::Confirm);
         }
+        self.count_uses();
     }
 
     fn confirm(&mut self) {
@@ -274,12 +288,13 @@ impl Course {
 
     /// Nothing is paid and nothing can be: the order ends here.
     fn fail(&mut self, why: Failure) {
-        let held = self.held();
+        let (held, uses) = (self.held(), self.open_uses());
         let is_declined = matches!(why, Failure::Declined { .. });
         self.happen(Event::Failed { why, at: self.now });
         if !(is_declined && Mutant::StockNotReleased.is_planted()) {
             self.let_go(held);
         }
+        self.free_uses(uses);
         if !Mutant::CartNotReopened.is_planted() {
             self.tell_cart(&cart::Command::ReopenAfter { order: self.me });
         }
@@ -287,9 +302,10 @@ impl Course {
 
     /// The payment has the money, or may have: it is undone first.
     fn end_after_payment(&mut self, why: Failure) {
-        let held = self.held();
+        let (held, uses) = (self.held(), self.open_uses());
         self.happen(Event::EndingAsked { why, at: self.now });
         self.let_go(held);
+        self.free_uses(uses);
         self.tell_payment(&payment::Command::Cancel);
     }
 
@@ -398,9 +414,10 @@ impl Course {
             }
             Stage::Confirmed => {
                 let is_paid = order.money.is_open();
-                let held = self.held();
+                let (held, uses) = (self.held(), self.open_uses());
                 self.happen(Event::CancelAsked { by, reason, at: self.now });
                 self.let_go(held);
+                self.free_uses(uses);
                 if is_paid {
                     self.tell_payment(&payment::Command::Cancel);
                 } else {

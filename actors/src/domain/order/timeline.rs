@@ -95,7 +95,9 @@ impl Timeline {
             | Event::StockReleased { .. }
             | Event::StockReturned { .. }
             | Event::PaymentUndone { .. }
-            | Event::Discounted { .. } => return,
+            | Event::Discounted { .. }
+            | Event::UsesAsked { .. }
+            | Event::UseBecame { .. } => return,
         };
         self.push(moment, event.at());
     }

@@ -4,13 +4,13 @@ use cluster::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::existing::{Asked, Ending, Settlement};
-use super::{Existing, Failure, LineState, Moment, RefundState, Stage, TimelineEntry};
+use super::{Existing, Failure, LineState, Moment, Redemption, RefundState, Stage, TimelineEntry};
 use crate::domain::contact::Contact;
 use crate::domain::ids::{CartAccess, CartId, OrderId, PaymentId, RefundId, SkuCode};
 use crate::domain::money::Money;
 use crate::domain::names::Label;
 use crate::domain::order_numbers::OrderNumber;
-use crate::domain::pricing::{Discount, PricedLine, PricedShipping, Totals};
+use crate::domain::pricing::{Discount, GivenCode, PricedLine, PricedShipping, Totals};
 use crate::domain::quantity::Quantity;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +49,9 @@ pub struct View {
     /// What promotions took off. In bytes these come after the rest, see `codec::order`.
     #[serde(skip)]
     pub discounts: Vec<Discount>,
+    /// The discount codes that it was placed with, and what each was redeemed for.
+    #[serde(skip)]
+    pub codes: Vec<GivenCode>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -160,7 +163,18 @@ impl Existing {
             placed_at: self.placed.at,
             updated_at: self.updated_at,
             discounts: self.discounts.clone(),
+            codes: self.codes(),
         })
+    }
+
+    fn codes(&self) -> Vec<GivenCode> {
+        let everybodys =
+            self.uses.iter().map(|it| &it.redemption).filter(|it| it.counted.customer.is_none());
+        let given = |it: &Redemption| {
+            let (code, promotion) = (it.counted.code.clone(), it.promotion.clone());
+            GivenCode { code, promotion }
+        };
+        everybodys.map(given).collect()
     }
 
     fn status(&self) -> Status {

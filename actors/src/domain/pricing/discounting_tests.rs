@@ -85,6 +85,7 @@ fn quote(book: &PriceBook, lines: &[(&str, u32)]) -> Quote {
         at: NOON,
         destination: Some(&destination),
         shipping: Some(&shipping),
+        codes: &[],
     };
     let line = |(sku, count): &(&str, u32)| (sku.parse().unwrap(), quantity(*count));
     book.quote(&terms, &lines.iter().map(line).collect::<Vec<_>>()).unwrap()
@@ -276,7 +277,8 @@ fn what_is_in_a_category_is_in_those_above_it() {
         Bought { sku, quantity, unit_price }
     });
     let (currency, at) = (Currency::EURO, NOON);
-    let terms = PricingTerms { currency, group: None, at, destination: None, shipping: None };
+    let terms =
+        PricingTerms { currency, group: None, at, destination: None, shipping: None, codes: &[] };
     let found = |catalogue: &Catalogue| -> Vec<(String, i64)> {
         let book: &PriceBook = catalogue.content().unwrap();
         let found = book.discounts(&terms, &bought);
@@ -391,6 +393,7 @@ proptest! {
             at: NOON,
             destination: Some(&destination),
             shipping: None,
+            codes: &[],
         };
         let asked: Vec<_> = lines
             .iter()

@@ -23,12 +23,13 @@ pub(super) enum Tag {
     Inventory,
     Fulfilment,
     Payments,
+    History,
     Cluster,
     Service,
 }
 
 impl Tag {
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::Products,
         Self::Carts,
         Self::Orders,
@@ -37,6 +38,7 @@ impl Tag {
         Self::Inventory,
         Self::Fulfilment,
         Self::Payments,
+        Self::History,
         Self::Cluster,
         Self::Service,
     ];
@@ -51,6 +53,7 @@ impl Tag {
             Self::Inventory => "inventory",
             Self::Fulfilment => "fulfilment",
             Self::Payments => "payments",
+            Self::History => "history",
             Self::Cluster => "cluster",
             Self::Service => "service",
         }
@@ -66,6 +69,7 @@ impl Tag {
             Self::Inventory => "What lies in stock, and for whom.",
             Self::Fulfilment => "What the shop does with orders.",
             Self::Payments => "What was paid, and what providers say of it.",
+            Self::History => "What happened, from the beginning.",
             Self::Cluster => "What operators see and change of the cluster.",
             Self::Service => "What watches over the service, and this description.",
         }

@@ -133,7 +133,7 @@ impl<'a> OrderJson<'a> {
             payment_status,
             items: view.lines.iter().map(ItemJson::new).collect(),
             shipping: view.shipping.as_ref().map(ShippingJson::new),
-            discounts: discounts.map(|it| DiscountJson::new(it, currency)).collect(),
+            discounts: discounts.map(|it| DiscountJson::new(it, &view.codes, currency)).collect(),
             totals: TotalsJson::new(view.totals),
             email: view.contact.email.as_ref().map(|email| email.as_str()),
             addresses: AddressesJson {

@@ -8,7 +8,9 @@ pub(in crate::http) mod document;
 
 use std::time::Duration;
 
-use actors::domain::cart::{self as cart_domain, Command, Status, View};
+use actors::domain::cart::{self as cart_domain, Command, Means, Status, View};
+use actors::domain::code_uses::CustomerKey;
+use actors::domain::contact::Email;
 use actors::domain::order::{self, Failure, Query, Settlement, Shortage, Terms as OrderTerms};
 use actors::domain::payment::{PaymentMethod, ProviderName, Refusal};
 use actors::domain::tax::CountryCode;
@@ -58,8 +60,9 @@ pub(in crate::http) async fn check_out(
         return Err(ApiError::new(Code::PROVIDER_UNKNOWN, detail).about("payment"));
     }
     let capture = app.settings.capture;
+    let means = contact.email.iter().map(|email| Means::Customer(customer(&app, email))).collect();
     let order_terms = Box::new(OrderTerms { contact, method, shortfall, capture });
-    let command = Command::CheckOut { order, payment, terms: order_terms, shipping };
+    let command = Command::CheckOutWith { order, payment, terms: order_terms, shipping, means };
     let done = cart::execute(&app, &terms, cart.id, credential, &body.bytes, command).await;
     let begun = begun(done)?;
     let wait_until = terms.deadline.min(terms.now().plus(prefer.wait(app.settings.checkout_wait)));
@@ -176,6 +179,12 @@ fn ids(
     Ok((OrderId::in_slot(slot, unique("order")), PaymentId::in_slot(slot, unique("payment"))))
 }
 
+/// One for all spellings of an address; the cluster's secret keeps it from being read back.
+fn customer(app: &App, email: &Email) -> CustomerKey {
+    let digest = app.secrets.derive("customer", &[email.as_str().to_lowercase().as_bytes()]);
+    CustomerKey::from_bytes(keys::half(digest))
+}
+
 /// Waits until the checkout has ended, or the deadline has come.
 async fn ended(
     app: &App,
@@ -224,6 +233,14 @@ fn failed(failure: &Failure, settlement: &Settlement, view: &order::View) -> Api
             const RETRY_AFTER_SECONDS: u64 = 5;
             let detail = "too many are buying this at once; check out again, under another key";
             ApiError::new(Code::TOO_MANY_RESERVATIONS, detail).retry_after(RETRY_AFTER_SECONDS)
+        }
+        Failure::CodeExhausted { code } => {
+            let detail = format!("discount code {code} was used as often as it may be");
+            ApiError::new(Code::DISCOUNT_CODE_EXHAUSTED, detail)
+        }
+        Failure::CodeUsedBefore { code } => {
+            let detail = format!("this customer has used discount code {code}");
+            ApiError::new(Code::DISCOUNT_CODE_USED, detail)
         }
         Failure::StockSilent | Failure::PaymentSilent => {
             let detail = "part of the shop did not answer in time; nothing was bought";

@@ -1,5 +1,5 @@
-//! Entries of the catalogue, for merchants: categories, price lists, tax rates, promotions, shipping
-//! options and sellers. One set of handlers serves all of them.
+//! Entries of the catalogue, for merchants: categories, price lists, tax rates, promotions,
+//! discount codes, shipping options and sellers. One set of handlers serves all of them.
 //!
 //! **Invariants:** a replacement or a change is bound to a state that its client has seen; what a
 //! list shows comes from this node's own book, what a single entry shows from the group itself.
@@ -70,8 +70,8 @@ impl<R: Resource> Described for Written<R> {
 #[derive(Serialize)]
 pub(in crate::http) struct Shown<T> {
     #[serde(flatten)]
-    content: T,
-    seq: u64,
+    pub(super) content: T,
+    pub(super) seq: u64,
 }
 
 impl<T: Described> Described for Shown<T> {
@@ -269,7 +269,7 @@ pub(super) fn unbound(terms: &Terms) -> Result<(), ApiError> {
     }
 }
 
-fn not_found<R: Resource>() -> ApiError {
+pub(super) fn not_found<R: Resource>() -> ApiError {
     let (code, _) = R::Id::NOT_FOUND;
     ApiError::new(code, format!("there is no {} under this id", Entry::<R>::NAME))
 }

@@ -7,7 +7,7 @@
 //! What a list costs: in order of slug it walks through the book until a page is full; in order of
 //! price it looks at every product that is shown. The search of words has an index of its own.
 
-mod query;
+pub(super) mod query;
 mod schema;
 
 use actors::domain::category::Category;
@@ -173,6 +173,7 @@ impl<'a> Look<'a> {
             at: self.at,
             destination: None,
             shipping: None,
+            codes: &[],
         };
         self.book.unit_price(&terms, listing.sku()).ok()
     }

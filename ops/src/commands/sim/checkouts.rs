@@ -5,6 +5,7 @@
 //! the provider has in its books.
 
 mod carts;
+mod codes;
 mod counts;
 mod judge;
 mod names;
@@ -18,7 +19,7 @@ mod tests;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use actors::{Cart, Order, OrderNumbers, Payment, Sku};
+use actors::{Cart, CodeUses, Order, OrderNumbers, Payment, Sku};
 use cluster::entity::Catalogue;
 use cluster::fabric::OutcomeKey;
 use cluster::ids::ShardId;
@@ -31,6 +32,7 @@ use cluster::time::{Span, Timestamp};
 use storage::sim_disk::SplitMix64;
 
 use self::carts::Carts;
+use self::codes::Codes;
 pub(super) use self::counts::Counts;
 use self::orders::Orders;
 use self::payments::Payments;
@@ -53,6 +55,7 @@ pub(super) type SharedCounts = Arc<Mutex<Counts>>;
 pub(super) struct Checkouts {
     shoppers: Shoppers,
     carts: Carts,
+    codes: Codes,
     orders: Orders,
     stocks: Stocks,
     payments: Payments,
@@ -82,7 +85,7 @@ impl Checkouts {
 impl Workload for Checkouts {
     fn kinds(&self, kinds: Kinds) -> Kinds {
         let kinds = kinds.with::<Cart>().with::<Sku>().with::<Order>();
-        kinds.with::<OrderNumbers>().with::<Payment>()
+        kinds.with::<OrderNumbers>().with::<Payment>().with::<CodeUses>()
     }
 
     fn catalogue(&self) -> Option<Catalogue> {
@@ -141,6 +144,9 @@ impl Workload for Checkouts {
             audits.push(self.orders.audit(one, order));
             audits.push(self.payments.audit(other, order, cart));
         }
+        for (number, op) in Codes::all().zip(&mut ops) {
+            audits.push(self.codes.audit(op, number));
+        }
         for product in range::ORDERED {
             let (Some(one), Some(other)) = (ops.next(), ops.next()) else { break };
             audits.push(self.stocks.audits(one, product, StockDeed::Look));
@@ -153,6 +159,8 @@ impl Workload for Checkouts {
         let op = finished.op;
         if self.payments.has(op) {
             self.payments.finish(&finished)
+        } else if self.codes.journal.has(op) {
+            self.codes.finish(finished)
         } else if self.carts.journal.has(op) {
             self.carts.finish(finished)
         } else if self.orders.journal.has(op) {

@@ -1,7 +1,10 @@
 //! What merchants write.
 
+use actors::domain::discount_code::CodeName;
 use actors::domain::names::Slug;
-use actors::{Category, PageLimit, PriceList, Promotion, Seller, ShippingOption, TaxRate};
+use actors::{
+    Category, DiscountCode, PageLimit, PriceList, Promotion, Seller, ShippingOption, TaxRate,
+};
 use axum::http::StatusCode;
 
 use super::super::headers::{CHANGED, Header};
@@ -10,6 +13,7 @@ use crate::http::code::Code;
 use crate::http::extract::InPath;
 use crate::http::fields::Changes;
 use crate::http::render::inventory::ListJson;
+use crate::http::routes::codes::UsesJson;
 use crate::http::routes::entries::{Resource, Shown, Written};
 use crate::http::routes::products::document::{Bulk, BulkJson, Product, ProductJson};
 use crate::http::schema::{Schema, integer, words};
@@ -48,6 +52,19 @@ pub(super) fn all() -> Vec<Operation> {
         ["promotions", "a promotion"],
     );
     let promotions = promotions.map(|operation| operation.refuses(&[Code::TOO_MANY_AUTOMATIC]));
+    let codes = entries::<DiscountCode>(
+        [E::DiscountCodes, E::DiscountCode],
+        ["listDiscountCodes", "createDiscountCode", "showDiscountCode"],
+        ["replaceDiscountCode", "changeDiscountCode", "removeDiscountCode"],
+        ["discount codes", "a discount code"],
+    );
+    let codes = codes.map(|operation| operation.refuses(&[Code::PROMOTION_WITHOUT_CODE]));
+    let uses =
+        merchant(E::DiscountCodeUses, Verb::Get, "showUses", "Shows how often a code is used")
+            .at::<CodeName>()
+            .reads()
+            .answers::<UsesJson<'_>>(StatusCode::OK, &[Header::ETag, Header::OmniSeq])
+            .cached();
     let sellers = entries::<Seller>(
         [E::Sellers, E::Seller],
         ["listSellers", "createSeller", "showSeller"],
@@ -60,8 +77,9 @@ pub(super) fn all() -> Vec<Operation> {
         ["replaceShippingOption", "changeShippingOption", "removeShippingOption"],
         ["shipping options", "a shipping option"],
     );
-    let entries = [categories, price_lists, tax_rates, promotions, sellers, shipping_options];
-    products().into_iter().chain(entries.into_iter().flatten()).collect()
+    let entries =
+        [categories, price_lists, tax_rates, promotions, codes, sellers, shipping_options];
+    products().into_iter().chain(entries.into_iter().flatten()).chain([uses]).collect()
 }
 
 fn merchant(endpoint: E, verb: Verb, id: &'static str, summary: impl Into<String>) -> Operation {

@@ -1,10 +1,12 @@
 //! What each kind of entry looks like in JSON, both ways: what is shown is what may be sent.
 
+pub(in crate::http) mod discount_code;
 mod price_list;
 mod promotion;
 mod schema;
 
 use actors::domain::category::Category;
+use actors::domain::discount_code::CodeName;
 use actors::domain::names::{
     CategoryId, PriceListId, PromotionId, SellerId, ShippingOptionId, TaxClass,
 };
@@ -24,6 +26,8 @@ use crate::http::render::{MoneyJson, Text};
 use crate::http::schema::{Schema, object, optional, required, short_list, word, words};
 
 in_path! {
+    CodeName: "code", DISCOUNT_CODE_NOT_FOUND, "this cannot be a discount code",
+        words::handle("SPRING-10");
     CategoryId: "id", CATEGORY_NOT_FOUND, "this cannot be a category", words::handle("oolong");
     PriceListId: "id", PRICE_LIST_NOT_FOUND, "this cannot be a price list", words::handle("summer");
     PromotionId: "id", PROMOTION_NOT_FOUND, "this cannot be a promotion", words::handle("spring");

@@ -49,7 +49,7 @@ impl fmt::Display for Cursor {
     }
 }
 
-pub(super) struct InvalidCursor;
+pub(in crate::http::routes) struct InvalidCursor;
 
 impl FromStr for Cursor {
     type Err = InvalidCursor;
@@ -103,7 +103,7 @@ impl Wanted {
     }
 }
 
-struct Limit(PageLimit);
+pub(in crate::http::routes) struct Limit(pub(in crate::http::routes) PageLimit);
 
 impl FromStr for Limit {
     type Err = InvalidCursor;
@@ -128,10 +128,10 @@ impl FromStr for Sort {
 }
 
 /// The values as they were sent, each name once.
-struct Values<'a>(Vec<(&'a str, &'a str)>);
+pub(in crate::http::routes) struct Values<'a>(Vec<(&'a str, &'a str)>);
 
 impl<'a> Values<'a> {
-    fn of(uri: &'a Uri, known: &[&str], faults: &mut Faults) -> Self {
+    pub(in crate::http::routes) fn of(uri: &'a Uri, known: &[&str], faults: &mut Faults) -> Self {
         const NAME_CHARS_MAX: usize = 64;
         let mut values: Vec<(&str, &str)> = Vec::new();
         let pairs = uri.query().into_iter().flat_map(|query| query.split('&'));
@@ -149,11 +149,11 @@ impl<'a> Values<'a> {
         Self(values)
     }
 
-    fn value(&self, name: &str) -> Option<&'a str> {
+    pub(in crate::http::routes) fn value(&self, name: &str) -> Option<&'a str> {
         self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
     }
 
-    fn parsed<T: FromStr>(
+    pub(in crate::http::routes) fn parsed<T: FromStr>(
         &self,
         name: &str,
         takes: &'static str,

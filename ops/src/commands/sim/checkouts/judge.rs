@@ -16,7 +16,7 @@ use super::carts::capture_of;
 use super::counts::Counts;
 use super::orders::{Deed, refund_id};
 use super::provider::Books;
-use super::{Checkouts, names};
+use super::{Checkouts, codes, names};
 
 type Finals = BTreeMap<u64, Box<View>>;
 
@@ -37,6 +37,9 @@ impl Checkouts {
         self.check_accounts(&orders, &books)?;
         self.check_deeds(&orders)?;
         self.stocks.check(&taken(&orders))?;
+        let bought = orders.iter().filter(|(_, view)| is_still_bought(view));
+        let of_carts = bought.map(|(order, view)| (self.orders.cart_of(*order), view.as_ref()));
+        self.codes.check(&codes::uses(of_carts))?;
         let carts: Vec<_> = orders.keys().map(|order| self.orders.cart_of(*order)).collect();
         let once: BTreeSet<_> = carts.iter().collect();
         counts.second_tries = count(carts.iter()) - count(once.iter());
@@ -257,6 +260,9 @@ fn ended(order: u64, view: &View) -> Result<Counts, String> {
         None => &mut counts.confirmed,
         // So many that a stock knows no more of them are never there.
         Some(Failure::OutOfStock | Failure::Crowded) => &mut counts.out_of_stock,
+        Some(Failure::CodeExhausted { .. } | Failure::CodeUsedBefore { .. }) => {
+            &mut counts.code_refused
+        }
         Some(Failure::StockSilent) => &mut counts.stock_silent,
         Some(Failure::Declined { .. }) => &mut counts.declined,
         Some(Failure::PaymentSilent) => &mut counts.payment_silent,
@@ -265,6 +271,7 @@ fn ended(order: u64, view: &View) -> Result<Counts, String> {
     };
     *happened += 1;
     counts.shortened = u64::from(settlement.failure.is_none() && !settlement.dropped.is_empty());
+    counts.code_used = u64::from(is_still_bought(view) && !view.codes.is_empty());
     counts.shipments = count(view.shipments.iter());
     counts.returns = count(view.returns.iter().filter(|known| known.received_at.is_some()));
     let refunds = |state| count(view.refunds.iter().filter(|known| known.state == state));

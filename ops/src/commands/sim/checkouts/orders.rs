@@ -7,6 +7,7 @@ use actors::domain::order::{
     Command, Lookup, Query, RefundState, Rejection, ReturnNumber, Settlement, ShipmentNumber, Side,
     StockStatus, View,
 };
+use actors::domain::pricing::Discount;
 use actors::{Currency, Money, Order, Quantity, RefundId, SkuCode};
 use cluster::entity::Wire;
 use cluster::fabric::OutcomeKey;
@@ -220,9 +221,14 @@ impl Orders {
             && refunding <= view.captured.minor
             && [0, view.totals.grand.minor].contains(&view.captured.minor);
         let grand = view.totals.grand.minor;
-        right &= view.totals.items.minor == grand && (grand == all || grand == bought);
+        let (items, off) = (view.totals.items.minor, view.totals.discount.minor);
+        let expected = if view.codes.is_empty() { 0 } else { range::taken_off(all) };
+        let itemised: i64 = view.discounts.iter().map(Discount::minor).sum();
+        right &= grand == items - off && off == itemised && (items == all || items == bought);
+        // Of an order without some lines, shares are gone with them.
+        right &= if items == all { off == expected } else { off <= expected };
         if let Some(settlement) = &view.settlement {
-            right &= settlement.failure.is_some() || settlement.totals.grand.minor == bought;
+            right &= settlement.failure.is_some() || settlement.totals.items.minor == bought;
             let told = self.told.entry(order).or_insert_with(|| settlement.clone());
             right &= told == settlement;
         }

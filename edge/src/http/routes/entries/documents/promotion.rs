@@ -93,7 +93,7 @@ impl Resource for Promotion {
                 .about("What these lines must be worth, before anything is taken off."),
             optional("customer_group", words::handle("staff")),
             optional("valid_from", words::instant().such_as("2026-01-01T00:00:00Z")),
-            optional("valid_until", words::instant()),
+            optional("valid_until", words::instant().such_as("2126-01-01T00:00:00Z")),
             optional("requires_code", Schema::Boolean),
             optional("priority", schema::integer(0, i64::from(u16::MAX), 10))
                 .about("Those with more come first, among equals by id."),
