@@ -24,6 +24,7 @@ use cluster::placement::member::{Levels, NodeNumber};
 use cluster::runtime::joining::MeshSettings;
 use cluster::runtime::membership::PlacementRule;
 use edge::http::app::OperatorToken;
+use edge::providers::payment::routing::Routing;
 
 pub use payments::PaymentKind;
 pub use raw::{RawConfig, Source};
@@ -90,6 +91,7 @@ pub struct Config {
     /// Who takes payments, by the shop's names for them.
     pub payment_providers: BTreeMap<ProviderName, PaymentKind>,
     /// Where the providers' secrets lie.
+    pub payment_rules: Option<Routing>,
     pub payment_secrets: Option<PathBuf>,
     /// Who proves the names of https providers; read where there is one.
     pub payment_roots: PathBuf,
@@ -157,6 +159,9 @@ impl Config {
             payment_providers: raw
                 .optional(Setting::PaymentProvider, payments::providers)?
                 .unwrap_or_default(),
+            payment_rules: raw.optional(Setting::PaymentRules, |text| {
+                text.parse::<Routing>().map_err(|error| error.to_string())
+            })?,
             payment_secrets: raw.optional(Setting::PaymentSecrets, path)?,
             payment_roots: raw.required(Setting::PaymentRoots, path)?,
             capture: raw.required(Setting::Capture, capture)?,

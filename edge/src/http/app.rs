@@ -22,6 +22,7 @@ use super::rate_limit::RateLimit;
 use super::routes::cart_stream::STREAMS_MAX;
 use crate::metrics::EdgeMetrics;
 use crate::providers::payment::Providers;
+use crate::providers::payment::routing::Routing;
 
 /// What an operator may choose.
 #[derive(Clone, Debug)]
@@ -57,6 +58,8 @@ pub struct Settings {
     pub import_rows_max: u64,
     /// Whose notices are taken; `None` takes none.
     pub payment_providers: Option<Providers>,
+    /// Who takes a payment whose shopper names nobody; `None` where somebody is always named.
+    pub payment_routing: Option<Routing>,
 }
 
 impl Settings {
@@ -77,6 +80,7 @@ impl Settings {
             import_bytes_max: 1 << 30,
             import_rows_max: 5_000_000,
             payment_providers: None,
+            payment_routing: None,
         }
     }
 }

@@ -280,6 +280,12 @@ impl Code {
         "The notice is not signed by the provider",
         Never,
     );
+    pub(crate) const NOTICE_NOT_VOUCHED: Self = code(
+        "notice_not_vouched",
+        Status::SERVICE_UNAVAILABLE,
+        "The provider does not say whether the notice is its own",
+        Later,
+    );
     pub(crate) const NOTICE_UNREADABLE: Self =
         code("notice_unreadable", Status::BAD_REQUEST, "The notice cannot be read", Never);
     pub(crate) const PAYMENT_CANCELLED: Self =

@@ -14,12 +14,49 @@ use crate::shop::{Answer, Ask, Basket, Shop, send};
 pub(crate) const KEY: &str = "8e03978e-40d5-43e8-bc93-6894a57f9324";
 
 pub(crate) async fn open() -> (Shop, TempDir) {
-    let folder = tempfile::tempdir().unwrap();
-    let simulator = InProcess::new(folder.path().join("simulator"), Behaviour::default());
-    let simulator: Arc<dyn PaymentProvider> = Arc::new(simulator);
-    let all = BTreeMap::from([("simulator".parse().unwrap(), simulator)]);
-    let providers = Providers::new(all, PaymentMetrics::default());
+    let (providers, folder) = simulators(&["simulator"]);
     (Shop::open_with_payments(providers).await, folder)
+}
+
+fn simulators(names: &[&str]) -> (Providers, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let simulator = |name: &&str| {
+        let simulator = InProcess::new(folder.path().join(name), Behaviour::default());
+        let simulator: Arc<dyn PaymentProvider> = Arc::new(simulator);
+        (name.parse().unwrap(), simulator)
+    };
+    let all: BTreeMap<_, _> = names.iter().map(simulator).collect();
+    (Providers::new(all, PaymentMetrics::default()), folder)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_chooses_who_takes_a_payment_that_names_nobody() {
+    let (providers, _folder) = simulators(&["small", "large"]);
+    let rules = "currency=EUR country=DE amount=..1000 -> small; country=DE -> large";
+    let shop = Shop::open_with_routing(providers, rules).await;
+    let mut unnamed = terms("tok_visa");
+    unnamed["payment"].as_object_mut().unwrap().remove("provider");
+    for (quantity, provider) in [(1, "small"), (5, "large")] {
+        let basket = basket(&shop, &[("tea", quantity)]).await;
+        let set = Ask::post("/admin/v1/inventory/tea/set").operator();
+        let set = set.json(&json!({"on_hand": 10, "reason": "counted"}));
+        assert_eq!(shop.send(set).await.status, 200);
+        let key = format!("{KEY}-{provider}");
+        let created = shop.send(check_out(&basket, &key, &unnamed)).await;
+        assert_eq!(created.status, 201, "{created:?}");
+        assert_eq!(shop.send(check_out(&basket, &key, &unnamed)).await.body, created.body);
+        let id = created.json()["payments"][0]["id"].as_str().unwrap().to_owned();
+        let payment = shop.send(Ask::get(format!("/admin/v1/payments/{id}")).operator()).await;
+        assert_eq!(payment.json()["provider"], provider);
+    }
+    let basket = basket(&shop, &[("tea", 1)]).await;
+    unnamed["shipping_address"]["country"] = json!("AT");
+    let refused = shop.send(check_out(&basket, &format!("{KEY}-at"), &unnamed)).await;
+    assert_eq!(
+        (refused.status, &refused.json()["code"]),
+        (422, &json!("payment_provider_unknown"))
+    );
+    shop.close().await;
 }
 
 pub(crate) fn terms(token: &str) -> Value {

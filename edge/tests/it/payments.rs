@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actors::domain::payment::{
@@ -21,6 +20,7 @@ use edge::providers::payment::{Notice, NoticeRefused, PaymentProvider, ProviderF
 use serde_json::{Value, json};
 use storage::clock;
 use tempfile::TempDir;
+use tokio::sync::watch;
 
 use crate::shop::{Ask, Shop};
 
@@ -52,23 +52,20 @@ impl PaymentProvider for Noticing {
     }
 }
 
-/// Hears nothing while it is silent; refunds take their time.
+/// Says nothing while it is silent; refunds take their time.
 #[derive(Clone, Default)]
 struct Moody {
-    is_silent: Arc<AtomicBool>,
-    is_refunded: Arc<AtomicBool>,
+    silence: watch::Sender<bool>,
 }
 
 impl PaymentProvider for Moody {
     fn carry_out(&self, _: String, request: ProviderRequest) -> ProviderFuture<ProviderAnswer> {
-        let (is_silent, is_refunded) = (self.is_silent.clone(), self.is_refunded.clone());
+        let mut silence = self.silence.subscribe();
         Box::pin(async move {
-            if is_silent.load(Ordering::Relaxed) {
-                return Err(InDoubt("it hears nothing".to_owned()));
-            }
+            silence.wait_for(|silent| !silent).await.unwrap();
             let reference = format!("op_{}", request.reference).parse().unwrap();
             let is_refund = matches!(request.action, Action::Refund { .. });
-            let outcome = if is_refund && !is_refunded.load(Ordering::Relaxed) {
+            let outcome = if is_refund {
                 Outcome::Pending { reference }
             } else {
                 Outcome::Done { reference }
@@ -122,7 +119,7 @@ async fn doubts(shop: &Shop, query: &str) -> (Vec<String>, Option<String>) {
 async fn what_a_silent_provider_leaves_in_doubt_is_listed_on_every_shard() {
     let (shop, moody) = open_moody().await;
     assert_eq!(doubts(&shop, "").await, (vec![], None));
-    moody.is_silent.store(true, Ordering::Relaxed);
+    moody.silence.send_replace(true);
     let mut asked = BTreeSet::new();
     for number in 0..5 {
         // Shards own neighbouring slots.
@@ -147,7 +144,7 @@ async fn what_a_silent_provider_leaves_in_doubt_is_listed_on_every_shard() {
     }
     let path = "/admin/v1/payments?status=in_doubt";
     assert_eq!(shop.send(Ask::get(path)).await.status, 401);
-    moody.is_silent.store(false, Ordering::Relaxed);
+    moody.silence.send_replace(false);
     for id in &all {
         settled(&shop, id.parse().unwrap(), "authorised").await;
     }

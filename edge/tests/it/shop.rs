@@ -56,6 +56,14 @@ impl Shop {
         Self::open_on(Some(providers), |config| config.catalogue = Some(catalogue()), |_| {}).await
     }
 
+    /// The same, with rules for checkouts that name none of them.
+    pub(crate) async fn open_with_routing(providers: Providers, rules: &str) -> Self {
+        let rules = rules.parse().unwrap();
+        let choose = |settings: &mut Settings| settings.payment_routing = Some(rules);
+        let catalogue = |config: &mut NodeConfig| config.catalogue = Some(catalogue());
+        Self::open_on(Some(providers), catalogue, choose).await
+    }
+
     pub(crate) async fn open_with(choose: impl FnOnce(&mut Settings)) -> Self {
         Self::open_on(None, |config| config.catalogue = Some(catalogue()), choose).await
     }

@@ -51,6 +51,8 @@ pub(super) fn fact_of(event: &Event, order: &Existing) -> Option<OrderFact> {
         | Event::RefundFailed { .. }
         | Event::NoteAdded { .. }
         | Event::Discounted { .. }
+        | Event::UsesAsked { .. }
+        | Event::UseBecame { .. }
         | Event::PaymentInDoubt { .. }
         | Event::PaymentVoidAsked { .. }
         | Event::PaymentUndoFailed { .. }

@@ -85,6 +85,7 @@ fn notice() -> Operation {
         .refuses(&CLOSED)
         .refuses(&[
             Code::NOTICE_NOT_SIGNED,
+            Code::NOTICE_NOT_VOUCHED,
             Code::NOTICE_UNREADABLE,
             Code::DEADLINE_EXCEEDED,
             Code::NODE_CUT_OFF,
