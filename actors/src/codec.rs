@@ -81,6 +81,26 @@ where
     }
 }
 
+/// Of a type that has more at its end in its second version than in its first, where it is something
+/// at all: of the first one, `nothing` is its end.
+fn latest_with_more<T: DeserializeOwned>(
+    what: &'static str,
+    bytes: &[u8],
+    nothing: &impl Serialize,
+) -> Result<T, DecodeError> {
+    const SOMETHING: u8 = 1;
+    let unreadable = |error: codec::CodecError| DecodeError { what, why: error.to_string() };
+    let (version, body) = codec::split_version(bytes).map_err(unreadable)?;
+    match version {
+        V1 if body.first() == Some(&SOMETHING) => {
+            let end = codec::encode(nothing);
+            codec::decode(&[body, &end].concat()).map_err(unreadable)
+        }
+        V1 | V2 => codec::decode(body).map_err(unreadable),
+        unknown => Err(damaged(what, format!("version {unknown} is not known"))),
+    }
+}
+
 fn damaged(what: &'static str, why: impl Into<String>) -> DecodeError {
     DecodeError { what, why: why.into() }
 }

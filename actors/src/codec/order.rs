@@ -4,11 +4,11 @@ use cluster::entity::{DecodeError, Wire};
 use cluster::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{damaged, encode, latest};
-use crate::domain::ids::{CartAccess, CartId, PaymentId};
+use super::{damaged, encode, encode_second, latest, latest_of_two, latest_with_more};
+use crate::domain::ids::{CartAccess, CartId, PaymentId, RefundId};
 use crate::domain::order::{
-    self, Existing, Funds, LineState, Note, Order, Placed, RefundRecord, Return, Settlement,
-    Shipment, Stage, Timeline,
+    self, Cancellation, CancellationView, Existing, Funds, LineState, Lookup, Note, Order, Placed,
+    RefundRecord, Return, Settlement, Shipment, Stage, Timeline,
 };
 use crate::domain::order_numbers::{self, OrderNumber, OrderNumbers};
 use crate::domain::pricing::Totals;
@@ -20,7 +20,6 @@ wire! {
     order::Event: "an order's event",
     order::Rejection: "an order's rejection",
     order::Query: "an order's query",
-    order::Lookup: "an order's view",
     order_numbers::Command: "a command to order numbers",
     order_numbers::Event: "an event of order numbers",
     order_numbers::Rejection: "a rejection of order numbers",
@@ -28,9 +27,39 @@ wire! {
     order_numbers::View: "a view of order numbers",
 }
 
-#[derive(Serialize, Deserialize)]
+/// What the second version of a view has after the first.
+#[derive(Serialize)]
+struct MoreOfViewV2 {
+    cancellations: Vec<CancellationView>,
+    credits: Vec<RefundId>,
+}
+
+impl Wire for Lookup {
+    fn to_bytes(&self) -> Vec<u8> {
+        encode_second(self)
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let nothing = MoreOfViewV2 { cancellations: Vec::new(), credits: Vec::new() };
+        latest_with_more("an order's view", bytes, &nothing)
+    }
+}
+
+#[derive(Deserialize)]
 struct OrderRecordV1 {
     existing: Option<ExistingV1>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct OrderRecordV2 {
+    existing: Option<ExistingV2>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ExistingV2 {
+    first: ExistingV1,
+    cancellations: Vec<Cancellation>,
+    credits: Vec<RefundId>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -53,8 +82,20 @@ struct ExistingV1 {
     updated_at: Timestamp,
 }
 
+impl From<OrderRecordV1> for OrderRecordV2 {
+    fn from(OrderRecordV1 { existing }: OrderRecordV1) -> Self {
+        let second = |first| ExistingV2 { first, cancellations: Vec::new(), credits: Vec::new() };
+        Self { existing: existing.map(second) }
+    }
+}
+
 pub(crate) fn to_record(order: &Order) -> Vec<u8> {
-    let existing = order.existing.as_deref().cloned().map(|order| ExistingV1 {
+    let existing = order.existing.as_deref().cloned().map(existing_to);
+    encode_second(&OrderRecordV2 { existing })
+}
+
+fn existing_to(order: Existing) -> ExistingV2 {
+    let first = ExistingV1 {
         cart: order.cart,
         access: order.access,
         payment: order.payment,
@@ -71,16 +112,17 @@ pub(crate) fn to_record(order: &Order) -> Vec<u8> {
         settlement: order.settlement,
         timeline: order.timeline,
         updated_at: order.updated_at,
-    });
-    encode(&OrderRecordV1 { existing })
+    };
+    ExistingV2 { first, cancellations: order.cancellations, credits: order.credits }
 }
 
 pub(crate) fn from_record(bytes: &[u8]) -> Result<Order, DecodeError> {
-    let OrderRecordV1 { existing } = latest(RECORD, bytes)?;
+    let OrderRecordV2 { existing } = latest_of_two::<OrderRecordV1, _>(RECORD, bytes)?;
     Ok(Order { existing: existing.map(existing_from).transpose()?.map(Box::new) })
 }
 
-fn existing_from(record: ExistingV1) -> Result<Existing, DecodeError> {
+fn existing_from(record: ExistingV2) -> Result<Existing, DecodeError> {
+    let ExistingV2 { first: record, cancellations, credits } = record;
     let existing = Existing {
         cart: record.cart,
         access: record.access,
@@ -95,6 +137,8 @@ fn existing_from(record: ExistingV1) -> Result<Existing, DecodeError> {
         returns: record.returns,
         refunds: record.refunds,
         notes: record.notes,
+        cancellations,
+        credits,
         settlement: record.settlement,
         timeline: record.timeline,
         updated_at: record.updated_at,

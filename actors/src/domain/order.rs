@@ -7,12 +7,16 @@
 //! - it is settled once: confirmed, or failed with a reason, and the outcome that the shopper was told
 //!   never changes;
 //! - an order that failed or was cancelled holds no stock, or has asked for every piece to be released;
-//! - nothing is shipped that was not sold to this order, refunds never exceed what was captured;
+//! - nothing is shipped that was not sold to this order or that was called off, refunds never exceed
+//!   what was captured;
 //! - it does not end while its payment is in doubt.
 
 mod after_sale;
 #[cfg(test)]
 mod after_sale_tests;
+#[cfg(test)]
+mod cancellation_tests;
+mod cancellations;
 mod course;
 mod existing;
 mod placed;
@@ -35,7 +39,7 @@ use super::ids::{CartAccess, CartId, OrderId, PaymentId, RefundId, SkuCode};
 use super::money::{Currency, Money};
 use super::names::Label;
 use super::order_numbers::OrderNumber;
-use super::payment::{News, Refusal};
+use super::payment::{self, News, Refusal};
 use super::pricing::Totals;
 use super::quantity::{Quantity, Units};
 use crate::codec;
@@ -44,12 +48,12 @@ pub use existing::Settlement;
 pub(crate) use existing::{Existing, Funds, LineState, Stage};
 pub use placed::{CaptureTime, InvalidOrder, Placed, Shortfall, Terms};
 pub use records::RefundState;
-pub(crate) use records::{Note, RefundRecord, Return, Shipment};
+pub(crate) use records::{Cancellation, Note, RefundRecord, Return, Shipment};
 pub(crate) use timeline::Timeline;
 pub use timeline::{Moment, TimelineEntry};
 pub use view::{
-    LineView, Lookup, PaymentStatus, Query, RefundView, ReturnView, ShipmentView, Status,
-    StockStatus, View,
+    CancellationView, LineView, Lookup, PaymentStatus, Query, RefundView, ReturnView, ShipmentView,
+    Status, StockStatus, View,
 };
 
 /// Nothing until a cart is checked out.
@@ -85,7 +89,7 @@ pub enum Command {
     GiveUpStock,
     /// The timer's: the payment did not answer.
     GiveUpPayment,
-    /// The shopper or an operator wants none of it any more.
+    /// The shopper or an operator wants none of it any more, or nothing of what is not on its way.
     Cancel {
         by: Side,
         reason: Label,
@@ -297,6 +301,22 @@ pub enum Event {
         text: Label,
         at: Timestamp,
     },
+    /// Some pieces are not wanted any more; the others are.
+    PiecesCancelled {
+        by: Side,
+        items: Vec<(SkuCode, Quantity)>,
+        /// What was to be paid for them.
+        amount: Money,
+        reason: Label,
+        at: Timestamp,
+    },
+    /// A refund of what was paid for pieces that were cancelled.
+    CreditAsked {
+        refund: RefundId,
+        amount: Money,
+        reason: Label,
+        at: Timestamp,
+    },
 }
 
 impl Event {
@@ -328,7 +348,9 @@ impl Event {
             | Self::RefundAsked { at, .. }
             | Self::Refunded { at, .. }
             | Self::RefundFailed { at, .. }
-            | Self::NoteAdded { at, .. } => *at,
+            | Self::NoteAdded { at, .. }
+            | Self::PiecesCancelled { at, .. }
+            | Self::CreditAsked { at, .. } => *at,
         }
     }
 }
@@ -344,7 +366,7 @@ pub enum Rejection {
     NotConfirmed,
     #[error("the order came to an end")]
     Over,
-    #[error("parts of the order are on their way")]
+    #[error("all of the order is on its way")]
     AlreadyShipped,
     #[error("the order has no line of sku {sku}")]
     LineNotFound { sku: SkuCode },
@@ -463,6 +485,8 @@ impl Entity for Order {
 impl Order {
     /// Shipments, refunds and notes: each of them so many.
     pub const ENTRIES_MAX: usize = 64;
+    /// Each cancellation gives credit once, and so does each capture that comes after it.
+    const CREDITS_MAX: usize = Self::ENTRIES_MAX + payment::Payment::CAPTURES_MAX;
     /// Lines of all shipments and returns together.
     pub const ITEMS_MAX: usize = 400;
     const STOCK_SILENT: TimerName = TimerName(1);

@@ -3,7 +3,7 @@
 use cluster::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::records::{Note, Pieces, RefundRecord, RefundState, Return, Shipment};
+use super::records::{Cancellation, Note, Pieces, RefundRecord, RefundState, Return, Shipment};
 use super::timeline::Timeline;
 use super::{Event, Failure, Placed, ReturnNumber, ShipmentNumber, Shortage};
 use crate::domain::ids::{CartAccess, CartId, PaymentId, RefundId, SkuCode};
@@ -30,6 +30,10 @@ pub(crate) struct Existing {
     pub(crate) returns: Vec<Return>,
     pub(crate) refunds: Vec<RefundRecord>,
     pub(crate) notes: Vec<Note>,
+    /// Of pieces, while others were wanted still.
+    pub(crate) cancellations: Vec<Cancellation>,
+    /// Those refunds that gave back what cancelled pieces had cost.
+    pub(crate) credits: Vec<RefundId>,
     /// What the shopper was told of the checkout; see [`Settlement`].
     pub(crate) settlement: Option<Settlement>,
     pub(crate) timeline: Timeline,
@@ -157,6 +161,8 @@ impl Existing {
             returns: Vec::new(),
             refunds: Vec::new(),
             notes: Vec::new(),
+            cancellations: Vec::new(),
+            credits: Vec::new(),
             settlement: None,
             timeline,
             updated_at: at,
@@ -200,26 +206,16 @@ impl Existing {
             Event::Cancelled { .. } => self.cancel(),
             Event::PaymentUndone { .. } => self.money.undo(),
             Event::Shipped { shipment, items, carrier, tracking, at } => {
-                self.shipments.push(Shipment {
-                    number: *shipment,
-                    items: items.clone(),
-                    carrier: carrier.clone(),
-                    tracking: tracking.clone(),
-                    shipped_at: *at,
-                    delivered_at: None,
-                });
+                let way = (carrier.clone(), tracking.clone());
+                self.shipments.push(Shipment::sent(*shipment, items.clone(), way, *at));
             }
             Event::Delivered { shipment, at } => self.deliver(*shipment, *at),
             Event::ReturnAsked { number, items, reason, at } => {
-                let (number, items, reason) = (*number, items.clone(), reason.clone());
-                let (asked_at, received_at) = (*at, None);
-                self.returns.push(Return { number, items, reason, asked_at, received_at });
+                self.returns.push(Return::asked(*number, items.clone(), reason.clone(), *at));
             }
             Event::ReturnReceived { number, at } => self.receive(*number, *at),
             Event::RefundAsked { refund, amount, reason, at } => {
-                let (id, amount, reason, at) = (*refund, *amount, reason.clone(), *at);
-                let state = RefundState::Asked;
-                self.refunds.push(RefundRecord { id, amount, reason, state, at });
+                self.refunds.push(RefundRecord::asked(*refund, *amount, reason, *at));
             }
             Event::Refunded { refund, refunded, .. } => {
                 self.money.refunded = *refunded;
@@ -228,6 +224,15 @@ impl Existing {
             Event::RefundFailed { refund, .. } => self.end_refund(*refund, RefundState::Failed),
             Event::NoteAdded { text, at } => {
                 self.notes.push(Note { text: text.clone(), at: *at });
+            }
+            Event::PiecesCancelled { by, items, amount, reason, at } => {
+                let (items, reason) = (items.clone(), reason.clone());
+                let (by, amount, at) = (*by, *amount, *at);
+                self.cancellations.push(Cancellation { by, items, amount, reason, at });
+            }
+            Event::CreditAsked { refund, amount, reason, at } => {
+                self.refunds.push(RefundRecord::asked(*refund, *amount, reason, *at));
+                self.credits.push(*refund);
             }
         }
     }
@@ -357,11 +362,12 @@ impl Existing {
         const ENTRY_BYTES: usize = 160;
         const ITEM_BYTES: usize = 96;
         let entries = self.shipments.len() + self.returns.len() + self.refunds.len();
-        let entries = entries + self.notes.len();
+        let entries = entries + self.notes.len() + self.cancellations.len();
+        let cancelled: usize = self.cancellations.iter().map(|known| known.items.len()).sum();
         let settled = self.settlement.as_ref().map_or(0, |told| told.shortages.len() * 2);
         self.lines.len() * LINE_BYTES
             + entries * ENTRY_BYTES
-            + (self.n_items() + settled) * ITEM_BYTES
+            + (self.n_items() + cancelled + settled) * ITEM_BYTES
             + self.timeline.heap_bytes()
     }
 

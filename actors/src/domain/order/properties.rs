@@ -442,6 +442,16 @@ impl World {
         panic!("it never ends");
     }
 
+    /// For pieces that were called off nothing is kept, unless the provider would not give it back.
+    fn check_kept(&self, order: &Existing, kept: i64) {
+        let failed = |refund: &RefundRecord| refund.state == RefundState::Failed;
+        if order.cancellations.is_empty() || order.refunds.iter().any(failed) {
+            return;
+        }
+        let pieces: u32 = order.bought().map(|line| wanted(order, &line.sku)).sum();
+        assert!(kept <= i64::from(pieces) * PRICE, "{kept} is kept for {pieces} pieces");
+    }
+
     /// What holds once nothing is under way.
     fn check_end(&self) {
         let mut sold = [0_u32; 3];
@@ -455,6 +465,7 @@ impl World {
             match &order.stage {
                 Stage::Confirmed => {
                     // A capture that is refused later leaves what is held to the shop.
+                    self.check_kept(order, captured - refunded);
                     if order.placed.terms.capture == CaptureTime::AtOnce {
                         assert_eq!(captured, settlement.totals.grand.minor, "{id}");
                     }
@@ -465,7 +476,7 @@ impl World {
                     assert_eq!(order.money.refunded.minor, refunded);
                     for line in order.bought() {
                         let nth = (0..3).find(|nth| code(*nth) == line.sku).unwrap();
-                        sold[nth] += line.quantity.get();
+                        sold[nth] += wanted(order, &line.sku);
                     }
                 }
                 Stage::Failed(_) | Stage::Cancelled => {
@@ -482,6 +493,15 @@ impl World {
             assert_eq!(gone, sold[nth] + self.sold_elsewhere[nth], "of {}", SKUS[nth]);
         }
     }
+}
+
+/// Pieces that the shopper gets in the end: where some were called off, what was shipped.
+fn wanted(order: &Existing, sku: &SkuCode) -> u32 {
+    if order.cancellations.is_empty() {
+        return order.placed.line(sku).unwrap().quantity.get();
+    }
+    let shipped = order.shipments.iter().flat_map(|shipment| &shipment.items);
+    shipped.filter(|(shipped, _)| shipped == sku).map(|(_, pieces)| pieces.get()).sum()
 }
 
 fn step() -> impl Strategy<Value = Step> {

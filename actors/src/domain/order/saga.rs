@@ -178,6 +178,7 @@ impl Course {
                 if is_awaited && is_all {
                     self.confirm();
                 }
+                self.give_credit();
             }
             News::CaptureFailed { .. } => {
                 let is_checkout = order.stage == Stage::Capturing;
@@ -341,7 +342,7 @@ impl Course {
                 self.end_after_payment(Failure::CancelledInTime);
             }
             Stage::Confirmed if !order.shipments.is_empty() => {
-                return Err(Rejection::AlreadyShipped);
+                return self.cancel_rest(by, reason);
             }
             Stage::Confirmed => {
                 let is_paid = order.money.asked == Asked::Open;

@@ -28,6 +28,7 @@ pub enum Moment {
     Refunded,
     RefundFailed,
     NoteAdded,
+    PiecesCancelled,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,10 +74,11 @@ impl Timeline {
             Event::Delivered { .. } => Moment::Delivered,
             Event::ReturnAsked { .. } => Moment::ReturnAsked,
             Event::ReturnReceived { .. } => Moment::ReturnReceived,
-            Event::RefundAsked { .. } => Moment::RefundAsked,
+            Event::RefundAsked { .. } | Event::CreditAsked { .. } => Moment::RefundAsked,
             Event::Refunded { .. } => Moment::Refunded,
             Event::RefundFailed { .. } => Moment::RefundFailed,
             Event::NoteAdded { .. } => Moment::NoteAdded,
+            Event::PiecesCancelled { .. } => Moment::PiecesCancelled,
             // The fabric's own steps, and the one that makes the timeline.
             Event::Placed { .. }
             | Event::Numbered { .. }

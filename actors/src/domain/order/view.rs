@@ -4,7 +4,7 @@ use cluster::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::existing::{Asked, Ending, Settlement};
-use super::{Existing, LineState, RefundState, Stage, TimelineEntry};
+use super::{Existing, LineState, RefundState, Side, Stage, TimelineEntry};
 use crate::domain::contact::Contact;
 use crate::domain::ids::{CartAccess, CartId, OrderId, PaymentId, RefundId, SkuCode};
 use crate::domain::money::Money;
@@ -46,6 +46,9 @@ pub struct View {
     pub timeline: Vec<TimelineEntry>,
     pub placed_at: Timestamp,
     pub updated_at: Timestamp,
+    pub cancellations: Vec<CancellationView>,
+    /// Those refunds that gave back what cancelled pieces had cost.
+    pub credits: Vec<RefundId>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,6 +123,16 @@ pub struct RefundView {
     pub at: Timestamp,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CancellationView {
+    pub by: Side,
+    pub items: Vec<(SkuCode, Quantity)>,
+    /// What was to be paid for them.
+    pub amount: Money,
+    pub reason: Label,
+    pub at: Timestamp,
+}
+
 impl Existing {
     pub(super) fn view(&self, id: OrderId) -> Box<View> {
         let (shipped, returned) = (self.shipped(), self.returned());
@@ -152,6 +165,8 @@ impl Existing {
             timeline: self.timeline.entries().to_vec(),
             placed_at: self.placed.at,
             updated_at: self.updated_at,
+            cancellations: self.cancellation_views(),
+            credits: self.credits.clone(),
         })
     }
 
@@ -170,6 +185,8 @@ impl Existing {
 
     fn way_of_goods(&self) -> Status {
         let bought: u32 = self.bought().map(|line| line.quantity.get()).sum();
+        let cancelled = pieces(self.cancellations.iter().map(|known| &known.items));
+        let bought = bought.saturating_sub(cancelled);
         let shipped = pieces(self.shipments.iter().map(|shipment| &shipment.items));
         let received = self.returns.iter().filter(|known| known.received_at.is_some());
         let received = pieces(received.map(|known| &known.items));
@@ -236,6 +253,19 @@ impl Existing {
             at: known.at,
         };
         self.refunds.iter().map(view).collect()
+    }
+}
+
+impl Existing {
+    fn cancellation_views(&self) -> Vec<CancellationView> {
+        let view = |known: &super::Cancellation| CancellationView {
+            by: known.by,
+            items: known.items.clone(),
+            amount: known.amount,
+            reason: known.reason.clone(),
+            at: known.at,
+        };
+        self.cancellations.iter().map(view).collect()
     }
 }
 

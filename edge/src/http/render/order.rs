@@ -4,8 +4,8 @@ mod schema;
 
 use actors::domain::contact::Address;
 use actors::domain::order::{
-    LineView, Moment, PaymentStatus, RefundState, RefundView, ReturnView, Settlement, ShipmentView,
-    Status, StockStatus, TimelineEntry, View,
+    CancellationView, LineView, Moment, PaymentStatus, RefundState, RefundView, ReturnView,
+    Settlement, ShipmentView, Side, Status, StockStatus, TimelineEntry, View,
 };
 use actors::domain::pricing::{PricedShipping, Totals};
 use actors::{Money, OrderId, PaymentId, Quantity, RefundId, SkuCode};
@@ -27,6 +27,7 @@ pub(in crate::http) struct OrderJson<'a> {
     addresses: AddressesJson<'a>,
     shipments: Vec<ShipmentJson<'a>>,
     returns: Vec<ReturnJson<'a>>,
+    cancellations: Vec<CancellationJson<'a>>,
     /// None where nothing was due.
     payments: Vec<PaymentJson>,
     refunds: Vec<RefundJson<'a>>,
@@ -48,6 +49,7 @@ struct ItemJson<'a> {
     stock: &'static str,
     shipped: u32,
     returned: u32,
+    cancelled: u32,
 }
 
 #[derive(Serialize)]
@@ -95,6 +97,16 @@ struct ReturnJson<'a> {
     received_at: Option<Text<Rfc3339>>,
 }
 
+/// Of some pieces, while the others were wanted still.
+#[derive(Serialize)]
+struct CancellationJson<'a> {
+    by: &'static str,
+    items: Vec<PiecesJson<'a>>,
+    amount: MoneyJson,
+    reason: &'a str,
+    cancelled_at: Text<Rfc3339>,
+}
+
 #[derive(Serialize)]
 struct PiecesJson<'a> {
     sku: &'a str,
@@ -128,7 +140,7 @@ impl<'a> OrderJson<'a> {
             number: view.number.map(|number| number.to_string()),
             status: status(view.status),
             payment_status,
-            items: view.lines.iter().map(ItemJson::new).collect(),
+            items: view.lines.iter().map(|line| ItemJson::new(line, view)).collect(),
             shipping: view.shipping.as_ref().map(ShippingJson::new),
             totals: TotalsJson::new(view.totals),
             email: view.contact.email.as_ref().map(|email| email.as_str()),
@@ -138,6 +150,7 @@ impl<'a> OrderJson<'a> {
             },
             shipments: view.shipments.iter().map(ShipmentJson::new).collect(),
             returns: view.returns.iter().map(ReturnJson::new).collect(),
+            cancellations: view.cancellations.iter().map(CancellationJson::new).collect(),
             payments: payments(view, payment_status, view.captured, view.refunded),
             refunds: view.refunds.iter().map(RefundJson::new).collect(),
             placed_at: Text(Rfc3339(view.placed_at)),
@@ -155,7 +168,8 @@ pub(in crate::http) fn settled<'a>(view: &'a View, settlement: &Settlement) -> O
     let line = |line: &'a LineView| {
         let is_dropped = settlement.dropped.contains(&line.line.sku);
         let stock = if is_dropped { StockStatus::Refused } else { StockStatus::Sold };
-        ItemJson { stock: stock_status(stock), shipped: 0, returned: 0, ..ItemJson::new(line) }
+        let stock = stock_status(stock);
+        ItemJson { stock, shipped: 0, returned: 0, cancelled: 0, ..ItemJson::new(line, view) }
     };
     OrderJson {
         number: settlement.number.map(|number| number.to_string()),
@@ -165,6 +179,7 @@ pub(in crate::http) fn settled<'a>(view: &'a View, settlement: &Settlement) -> O
         totals: TotalsJson::new(settlement.totals),
         shipments: Vec::new(),
         returns: Vec::new(),
+        cancellations: Vec::new(),
         payments: payments(view, payment_status(paid), settlement.captured, zero),
         refunds: Vec::new(),
         updated_at: Text(Rfc3339(settlement.at)),
@@ -195,8 +210,10 @@ impl TimelineJson {
 }
 
 impl<'a> ItemJson<'a> {
-    fn new(view: &'a LineView) -> Self {
-        let LineView { line, stock, shipped, returned } = view;
+    fn new(line: &'a LineView, view: &View) -> Self {
+        let LineView { line, stock, shipped, returned } = line;
+        let cancelled = view.cancellations.iter().flat_map(|known| &known.items);
+        let cancelled = cancelled.filter(|(sku, _)| *sku == line.sku).map(|(_, n)| n.get()).sum();
         Self {
             sku: line.sku.as_str(),
             name: line.name.as_str(),
@@ -208,6 +225,7 @@ impl<'a> ItemJson<'a> {
             stock: stock_status(*stock),
             shipped: *shipped,
             returned: *returned,
+            cancelled,
         }
     }
 }
@@ -271,6 +289,21 @@ impl<'a> ReturnJson<'a> {
             reason: known.reason.as_str(),
             asked_at: Text(Rfc3339(known.asked_at)),
             received_at: known.received_at.map(|at| Text(Rfc3339(at))),
+        }
+    }
+}
+
+impl<'a> CancellationJson<'a> {
+    fn new(known: &'a CancellationView) -> Self {
+        Self {
+            by: match known.by {
+                Side::Shopper => "shopper",
+                Side::Shop => "shop",
+            },
+            items: pieces(&known.items),
+            amount: MoneyJson(known.amount),
+            reason: known.reason.as_str(),
+            cancelled_at: Text(Rfc3339(known.at)),
         }
     }
 }
@@ -359,5 +392,6 @@ const fn moment(moment: Moment) -> &'static str {
         Moment::Refunded => "refunded",
         Moment::RefundFailed => "refund_failed",
         Moment::NoteAdded => "note_added",
+        Moment::PiecesCancelled => "items_cancelled",
     }
 }

@@ -19,6 +19,9 @@ const CLOSED: [Code; 3] = [Code::ORDER_NOT_CONFIRMED, Code::ORDER_OVER, Code::OR
 const PIECES: [Code; 4] =
     [Code::LINE_NOT_FOUND, Code::NUMBER_DIFFERS, Code::NUMBER_OUT_OF_ORDER, Code::TOO_MANY_PIECES];
 
+const CANCELS: &str = "Where parts of the order are on their way, the rest of it is cancelled: what it cost is \
+     refunded, or is not captured.";
+
 const NUMBERS: &str = "They are numbered from one on, and the number makes a repeat harmless. Without one it is the \
      next, and the request needs an Idempotency-Key.";
 
@@ -69,7 +72,8 @@ fn timeline() -> Operation {
 }
 
 fn cancel_own() -> Operation {
-    let operation = own(E::OrderCancel, Verb::Post, "cancelOwnOrder", "Cancels an order");
+    let summary = "Cancels an order, or what is not shipped of it";
+    let operation = own(E::OrderCancel, Verb::Post, "cancelOwnOrder", summary).about(CANCELS);
     changed::<CancelOrder>(operation, Key::Optional).refuses(&[Code::ORDER_SHIPPED])
 }
 
@@ -89,7 +93,8 @@ fn show_any() -> Operation {
 }
 
 fn cancel() -> Operation {
-    let operation = any(E::AdminOrderCancel, Verb::Post, "cancelOrder", "Cancels an order");
+    let summary = "Cancels an order, or what is not shipped of it";
+    let operation = any(E::AdminOrderCancel, Verb::Post, "cancelOrder", summary).about(CANCELS);
     changed::<CancelOrder>(operation, Key::Optional).refuses(&[Code::ORDER_SHIPPED])
 }
 

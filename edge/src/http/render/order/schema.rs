@@ -47,6 +47,7 @@ impl Described for OrderJson<'_> {
             required("addresses", addresses()),
             required("shipments", list(shipment())),
             required("returns", list(returned())),
+            required("cancellations", list(cancellation())),
             required("payments", short_list(payment(), 1, 1)),
             required("refunds", list(refund())),
             required("placed_at", words::instant()),
@@ -68,6 +69,7 @@ fn item() -> Schema {
         required("stock", word(&["sold", "asked", "reserved", "refused", "released"])),
         required("shipped", count(2)),
         required("returned", count(1)),
+        required("cancelled", count(0)),
     ])
 }
 
@@ -115,6 +117,17 @@ fn returned() -> Schema {
         required("reason", words::line("stale")),
         required("asked_at", words::instant()),
         required("received_at", nullable(words::instant())),
+    ])
+}
+
+/// Of pieces that were not on their way, while others were.
+fn cancellation() -> Schema {
+    object([
+        required("by", word(&["shopper", "shop"])),
+        required("items", list(pieces())),
+        required("amount", of::<Money>()),
+        required("reason", words::line("ordered twice")),
+        required("cancelled_at", words::instant()),
     ])
 }
 
@@ -176,4 +189,5 @@ const MOMENTS: &[&str] = &[
     "refunded",
     "refund_failed",
     "note_added",
+    "items_cancelled",
 ];
