@@ -35,6 +35,7 @@ pub(crate) mod entry;
 mod golden;
 pub(crate) mod import;
 pub(crate) mod order;
+pub(crate) mod order_list;
 pub(crate) mod page;
 pub(crate) mod payment;
 pub(crate) mod sku;
@@ -46,6 +47,7 @@ use storage::codec;
 
 const V1: u16 = 1;
 const V2: u16 = 2;
+const V3: u16 = 3;
 
 fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     codec::encode_versioned(V1, value)
@@ -54,6 +56,11 @@ fn encode<T: Serialize>(value: &T) -> Vec<u8> {
 /// Of a type whose shape changed once.
 fn encode_second<T: Serialize>(value: &T) -> Vec<u8> {
     codec::encode_versioned(V2, value)
+}
+
+/// Of a type whose shape changed twice.
+fn encode_third<T: Serialize>(value: &T) -> Vec<u8> {
+    codec::encode_versioned(V3, value)
 }
 
 /// The value of the latest version. An older one is decoded as its own type and brought up here.
@@ -77,6 +84,23 @@ where
     match version {
         V1 => codec::decode::<First>(body).map(Into::into).map_err(unreadable),
         V2 => codec::decode(body).map_err(unreadable),
+        unknown => Err(damaged(what, format!("version {unknown} is not known"))),
+    }
+}
+
+/// [`latest`] of a type whose shape changed twice.
+fn latest_of_three<First, Second, T>(what: &'static str, bytes: &[u8]) -> Result<T, DecodeError>
+where
+    First: DeserializeOwned + Into<Second>,
+    Second: DeserializeOwned + Into<T>,
+    T: DeserializeOwned,
+{
+    let unreadable = |error: codec::CodecError| DecodeError { what, why: error.to_string() };
+    let (version, body) = codec::split_version(bytes).map_err(unreadable)?;
+    match version {
+        V1 => codec::decode::<First>(body).map(|first| first.into().into()).map_err(unreadable),
+        V2 => codec::decode::<Second>(body).map(Into::into).map_err(unreadable),
+        V3 => codec::decode(body).map_err(unreadable),
         unknown => Err(damaged(what, format!("version {unknown} is not known"))),
     }
 }

@@ -5,6 +5,7 @@ mod catalogue;
 mod entries;
 mod imports;
 mod order;
+mod order_lists;
 mod order_records;
 mod payment;
 mod sku;
@@ -101,6 +102,7 @@ fn decodes_to_itself(bytes: &[u8]) {
     catalogue::decodes_to_itself(bytes);
     payment::decodes_to_itself(bytes);
     order::decodes_to_itself(bytes);
+    order_lists::decodes_to_itself(bytes);
     imports::decodes_to_itself(bytes);
     entries::decodes_to_itself(bytes);
     if let Ok(event) = cart_domain::Event::from_bytes(bytes) {
@@ -127,7 +129,8 @@ fn decodes_to_itself(bytes: &[u8]) {
 fn all_samples() -> Vec<Vec<u8>> {
     let shop = [cart::samples(), sku::samples(), catalogue::samples(), entries::samples()];
     let sold = [payment::samples(), order::samples(), order_records::samples()];
-    [shop.concat(), sold.concat(), imports::samples()].concat()
+    let others = [imports::samples(), order_lists::samples()];
+    [shop.concat(), sold.concat(), others.concat()].concat()
 }
 
 proptest! {
@@ -138,7 +141,7 @@ proptest! {
         to in any::<u8>(),
     ) {
         decodes_to_itself(&noise);
-        for version in [1, 2] {
+        for version in [1, 2, 3] {
             let versioned: Vec<u8> = [version, 0].into_iter().chain(noise.iter().copied()).collect();
             decodes_to_itself(&versioned);
         }

@@ -4,11 +4,13 @@ use cluster::entity::{DecodeError, Wire};
 use cluster::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{damaged, encode, encode_second, latest, latest_of_two, latest_with_more};
+use super::{
+    damaged, encode, encode_second, encode_third, latest, latest_of_three, latest_with_more,
+};
 use crate::domain::ids::{CartAccess, CartId, PaymentId, RefundId};
 use crate::domain::order::{
-    self, Cancellation, CancellationView, Existing, Funds, LineState, Lookup, Note, Order, Placed,
-    RefundRecord, Return, Settlement, Shipment, Stage, Timeline,
+    self, Cancellation, CancellationView, Existing, Funds, LineState, Listing, Lookup, Note, Order,
+    Placed, RefundRecord, Return, Settlement, Shipment, Stage, Timeline,
 };
 use crate::domain::order_numbers::{self, OrderNumber, OrderNumbers};
 use crate::domain::pricing::Totals;
@@ -50,9 +52,14 @@ struct OrderRecordV1 {
     existing: Option<ExistingV1>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct OrderRecordV2 {
     existing: Option<ExistingV2>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct OrderRecordV3 {
+    existing: Option<ExistingV3>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -60,6 +67,12 @@ struct ExistingV2 {
     first: ExistingV1,
     cancellations: Vec<Cancellation>,
     credits: Vec<RefundId>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ExistingV3 {
+    second: ExistingV2,
+    listing: Option<Listing>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -89,12 +102,18 @@ impl From<OrderRecordV1> for OrderRecordV2 {
     }
 }
 
-pub(crate) fn to_record(order: &Order) -> Vec<u8> {
-    let existing = order.existing.as_deref().cloned().map(existing_to);
-    encode_second(&OrderRecordV2 { existing })
+impl From<OrderRecordV2> for OrderRecordV3 {
+    fn from(OrderRecordV2 { existing }: OrderRecordV2) -> Self {
+        Self { existing: existing.map(|second| ExistingV3 { second, listing: None }) }
+    }
 }
 
-fn existing_to(order: Existing) -> ExistingV2 {
+pub(crate) fn to_record(order: &Order) -> Vec<u8> {
+    let existing = order.existing.as_deref().cloned().map(existing_to);
+    encode_third(&OrderRecordV3 { existing })
+}
+
+fn existing_to(order: Existing) -> ExistingV3 {
     let first = ExistingV1 {
         cart: order.cart,
         access: order.access,
@@ -113,16 +132,19 @@ fn existing_to(order: Existing) -> ExistingV2 {
         timeline: order.timeline,
         updated_at: order.updated_at,
     };
-    ExistingV2 { first, cancellations: order.cancellations, credits: order.credits }
+    let (cancellations, credits) = (order.cancellations, order.credits);
+    ExistingV3 { second: ExistingV2 { first, cancellations, credits }, listing: order.listing }
 }
 
 pub(crate) fn from_record(bytes: &[u8]) -> Result<Order, DecodeError> {
-    let OrderRecordV2 { existing } = latest_of_two::<OrderRecordV1, _>(RECORD, bytes)?;
+    let OrderRecordV3 { existing } =
+        latest_of_three::<OrderRecordV1, OrderRecordV2, _>(RECORD, bytes)?;
     Ok(Order { existing: existing.map(existing_from).transpose()?.map(Box::new) })
 }
 
-fn existing_from(record: ExistingV2) -> Result<Existing, DecodeError> {
-    let ExistingV2 { first: record, cancellations, credits } = record;
+fn existing_from(record: ExistingV3) -> Result<Existing, DecodeError> {
+    let ExistingV3 { second, listing } = record;
+    let ExistingV2 { first: record, cancellations, credits } = second;
     let existing = Existing {
         cart: record.cart,
         access: record.access,
@@ -139,6 +161,7 @@ fn existing_from(record: ExistingV2) -> Result<Existing, DecodeError> {
         notes: record.notes,
         cancellations,
         credits,
+        listing,
         settlement: record.settlement,
         timeline: record.timeline,
         updated_at: record.updated_at,

@@ -19,6 +19,9 @@ mod cancellation_tests;
 mod cancellations;
 mod course;
 mod existing;
+mod listing;
+#[cfg(test)]
+mod listing_tests;
 mod placed;
 #[cfg(test)]
 mod properties;
@@ -38,6 +41,7 @@ use serde::{Deserialize, Serialize};
 use super::ids::{CartAccess, CartId, OrderId, PaymentId, RefundId, SkuCode};
 use super::money::{Currency, Money};
 use super::names::Label;
+use super::order_list::{ListId, Place};
 use super::order_numbers::OrderNumber;
 use super::payment::{self, News, Refusal};
 use super::pricing::Totals;
@@ -46,6 +50,7 @@ use crate::codec;
 use course::Course;
 pub use existing::Settlement;
 pub(crate) use existing::{Existing, Funds, LineState, Stage};
+pub(crate) use listing::Listing;
 pub use placed::{CaptureTime, InvalidOrder, Placed, Shortfall, Terms};
 pub use records::RefundState;
 pub(crate) use records::{Cancellation, Note, RefundRecord, Return, Shipment};
@@ -122,6 +127,11 @@ pub enum Command {
     },
     AddNote {
         text: Label,
+    },
+    /// Told by a list that was asked for a place.
+    TakePlace {
+        list: ListId,
+        place: Place,
     },
 }
 
@@ -317,6 +327,16 @@ pub enum Event {
         reason: Label,
         at: Timestamp,
     },
+    /// Its lists are asked for places, and shown this status.
+    PlacesAsked {
+        status: Status,
+        at: Timestamp,
+    },
+    PlaceTaken {
+        list: ListId,
+        place: Place,
+        at: Timestamp,
+    },
 }
 
 impl Event {
@@ -350,7 +370,9 @@ impl Event {
             | Self::RefundFailed { at, .. }
             | Self::NoteAdded { at, .. }
             | Self::PiecesCancelled { at, .. }
-            | Self::CreditAsked { at, .. } => *at,
+            | Self::CreditAsked { at, .. }
+            | Self::PlacesAsked { at, .. }
+            | Self::PlaceTaken { at, .. } => *at,
         }
     }
 }
@@ -429,7 +451,9 @@ impl Entity for Order {
             Command::ReceiveReturn { number } => course.receive_return(number)?,
             Command::Refund { refund, amount, reason } => course.refund(refund, amount, reason)?,
             Command::AddNote { text } => course.add_note(text)?,
+            Command::TakePlace { list, place } => course.take_place(list, place),
         }
+        course.tell_lists();
         Ok(course.decision())
     }
 

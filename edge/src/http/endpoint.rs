@@ -15,6 +15,7 @@ pub(crate) enum Endpoint {
     OrderTimeline,
     OrderCancel,
     OrderReturns,
+    AdminOrders,
     AdminOrder,
     AdminOrderCancel,
     AdminOrderFulfilments,
@@ -74,6 +75,7 @@ pub(crate) enum Endpoint {
 
 impl Endpoint {
     /// As axum's router reads it, and as the label of metrics.
+    #[expect(clippy::too_many_lines, reason = "a line a path")]
     pub(crate) const fn path(self) -> &'static str {
         match self {
             Self::Carts => "/store/v1/carts",
@@ -86,6 +88,7 @@ impl Endpoint {
             Self::OrderTimeline => "/store/v1/orders/{id}/timeline",
             Self::OrderCancel => "/store/v1/orders/{id}/cancel",
             Self::OrderReturns => "/store/v1/orders/{id}/returns",
+            Self::AdminOrders => "/admin/v1/orders",
             Self::AdminOrder => "/admin/v1/orders/{id}",
             Self::AdminOrderCancel => "/admin/v1/orders/{id}/cancel",
             Self::AdminOrderFulfilments => "/admin/v1/orders/{id}/fulfilments",
@@ -187,6 +190,7 @@ impl Endpoint {
             | Self::Payment
             | Self::PaymentCapture
             | Self::PaymentVoid
+            | Self::AdminOrders
             | Self::AdminOrder
             | Self::AdminOrderCancel
             | Self::AdminOrderFulfilments

@@ -3,6 +3,7 @@
 pub(super) mod cart;
 pub(super) mod inventory;
 pub(super) mod order;
+pub(super) mod order_list;
 pub(super) mod payment;
 
 use std::fmt::Display;

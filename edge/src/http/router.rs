@@ -11,8 +11,8 @@ use super::middleware::rim::RimLayer;
 use super::openapi;
 use super::routes::entries::{self, Resource};
 use super::routes::{
-    cart, checkout, exports, imports, inventory, merge, nodes, orders, payment, products, shards,
-    store, system,
+    cart, checkout, exports, imports, inventory, merge, nodes, order_lists, orders, payment,
+    products, shards, store, system,
 };
 
 type Routes = Vec<(E, MethodRouter<App>)>;
@@ -78,6 +78,7 @@ fn admin() -> Routes {
         (E::InventoryReservationConfirm, post(inventory::confirm)),
         (E::InventoryReservationRelease, post(inventory::release)),
         (E::InventoryLedger, get(inventory::list_ledger)),
+        (E::AdminOrders, get(order_lists::list)),
         (E::AdminOrder, get(orders::show_any)),
         (E::AdminOrderCancel, post(orders::cancel)),
         (E::AdminOrderFulfilments, post(orders::fulfil)),

@@ -13,7 +13,7 @@ use crate::shop::{Answer, Ask, Basket, Shop, send};
 
 pub(crate) const KEY: &str = "8e03978e-40d5-43e8-bc93-6894a57f9324";
 
-async fn open() -> (Shop, TempDir) {
+pub(crate) async fn open() -> (Shop, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let simulator = InProcess::new(folder.path().join("simulator"), Behaviour::default());
     let simulator: Arc<dyn PaymentProvider> = Arc::new(simulator);

@@ -8,8 +8,9 @@ use crate::domain::money::{Currency, Money};
 use crate::domain::names::Label;
 use crate::domain::order::{
     CaptureTime, Command, Event, Failure, Order, Placed, Rejection, ReturnNumber, ShipmentNumber,
-    Shortage, Shortfall, Side, StockNews, Terms,
+    Shortage, Shortfall, Side, Status, StockNews, Terms,
 };
+use crate::domain::order_list::{ListId, Place};
 use crate::domain::order_numbers::{self, OrderNumber, OrderNumbers};
 use crate::domain::payment::{News, PaymentMethod, Refusal};
 use crate::domain::pricing::{Priced, PricingTerms};
@@ -122,6 +123,10 @@ pub(super) fn credit_asked(refund: RefundId) -> Event {
     Event::CreditAsked { refund, amount: euro(250), reason: label("late"), at: AT }
 }
 
+pub(super) fn place_taken() -> Event {
+    Event::PlaceTaken { list: ListId::book(63), place: Place(3), at: AT }
+}
+
 pub(super) fn shortage() -> Shortage {
     Shortage::OutOfStock { available: Units::try_from(1).unwrap() }
 }
@@ -158,6 +163,8 @@ fn events() -> Vec<Event> {
         Event::NoteAdded { text: label("called"), at },
         pieces_cancelled(1),
         credit_asked(refund),
+        Event::PlacesAsked { status: Status::Confirmed, at },
+        place_taken(),
     ]
 }
 
@@ -187,6 +194,7 @@ fn commands() -> Vec<Command> {
         Command::ReceiveReturn { number: ReturnNumber(1) },
         Command::Refund { refund: refund(), amount: euro(3), reason: label("broken") },
         Command::AddNote { text: label("called") },
+        Command::TakePlace { list: ListId::book(63), place: Place(3) },
     ]
 }
 
@@ -229,7 +237,7 @@ pub(super) fn decodes_to_itself(bytes: &[u8]) {
         assert_eq!(command.to_bytes(), bytes);
     }
     if let Ok(state) = Order::from_record(bytes) {
-        assert_eq!(state.to_record() == bytes, bytes.starts_with(&[2]));
+        assert_eq!(state.to_record() == bytes, bytes.starts_with(&[3]));
         assert_eq!(Order::from_record(&state.to_record()).as_ref(), Ok(&state));
         if let Some(order) = state.existing {
             assert!(order.money.refunded.minor <= order.money.captured.minor);
@@ -325,6 +333,8 @@ const EVENTS: &str = "
     01001a000000060000000000000063616c6c65640403020100000000
     01001b000000000000000100000000000000030000000000000074656101000000fa0000000000000045555204000000000000006c6174650403020100000000
     01001c000000ddddddddddddddddddddddddddddddddfa0000000000000045555204000000000000006c6174650403020100000000
+    01001d000000010000000403020100000000
+    01001e000000fc0000000000000000000000030000000403020100000000
 ";
 const COMMANDS: &str = "
     010000000000ccccccccccccccccccccccccccccccccacacacacacacacacacacacacacacacacacacacacacacacacacacacacacacacacbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb01000000000000000300000000000000746561030000000000000074656102000000fa00000000000000455552f401000000000000455552000000000000000045555200000000000000004555520000f401000000000000455552000000000000000045555200000000000000004555520000000000000000455552f401000000000000455552010b000000000000006140622e6578616d706c65010000000000000041010000000000000031010100000000000000320100000000000000540001010000000000000031444500030000000000000073696d0300000000000000746f6b010000000000000007000000000000000403020100000000
@@ -340,6 +350,7 @@ const COMMANDS: &str = "
     01000a0000000100
     01000b000000dddddddddddddddddddddddddddddddd0300000000000000455552060000000000000062726f6b656e
     01000c000000060000000000000063616c6c6564
+    01000d000000fc000000000000000000000003000000
 ";
 const REJECTIONS: &str = "
     010000000000

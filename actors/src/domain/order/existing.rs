@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::records::{Cancellation, Note, Pieces, RefundRecord, RefundState, Return, Shipment};
 use super::timeline::Timeline;
-use super::{Event, Failure, Placed, ReturnNumber, ShipmentNumber, Shortage};
+use super::{Event, Failure, Listing, Placed, ReturnNumber, ShipmentNumber, Shortage};
 use crate::domain::ids::{CartAccess, CartId, PaymentId, RefundId, SkuCode};
 use crate::domain::money::{Currency, Money};
 use crate::domain::order_numbers::OrderNumber;
@@ -34,6 +34,8 @@ pub(crate) struct Existing {
     pub(crate) cancellations: Vec<Cancellation>,
     /// Those refunds that gave back what cancelled pieces had cost.
     pub(crate) credits: Vec<RefundId>,
+    /// Once its lists were asked for places.
+    pub(crate) listing: Option<Listing>,
     /// What the shopper was told of the checkout; see [`Settlement`].
     pub(crate) settlement: Option<Settlement>,
     pub(crate) timeline: Timeline,
@@ -163,6 +165,7 @@ impl Existing {
             notes: Vec::new(),
             cancellations: Vec::new(),
             credits: Vec::new(),
+            listing: None,
             settlement: None,
             timeline,
             updated_at: at,
@@ -170,10 +173,24 @@ impl Existing {
     }
 
     pub(super) fn apply(&mut self, event: &Event) {
-        self.timeline.take(event);
-        self.updated_at = event.at();
+        // Where it is listed is nothing of its own.
+        if let Event::PlacesAsked { status, .. } = event {
+            self.listing = Some(Listing::asked(*status));
+        } else if let Event::PlaceTaken { list, place, .. } = event {
+            self.take_place(*list, *place);
+        } else {
+            self.timeline.take(event);
+            self.updated_at = event.at();
+            self.change(event);
+        }
+    }
+
+    fn change(&mut self, event: &Event) {
         match event {
-            Event::Placed { .. } | Event::CaptureFailed { .. } => {}
+            Event::Placed { .. }
+            | Event::CaptureFailed { .. }
+            | Event::PlacesAsked { .. }
+            | Event::PlaceTaken { .. } => {}
             Event::Numbered { number, .. } => self.number = Some(*number),
             Event::StockReserved { sku, .. } => self.set(sku, LineState::Reserved),
             Event::StockRefused { sku, shortage, .. } => {
@@ -369,6 +386,7 @@ impl Existing {
             + entries * ENTRY_BYTES
             + (self.n_items() + cancelled + settled) * ITEM_BYTES
             + self.timeline.heap_bytes()
+            + self.listing.as_ref().map_or(0, Listing::heap_bytes)
     }
 
     /// Lines of all shipments and returns.

@@ -16,6 +16,7 @@ use crate::domain::catalogue::{Listing, PriceBook, ProductName};
 use crate::domain::contact::{Address, Contact};
 use crate::domain::ids::CaptureId;
 use crate::domain::money::Currency;
+use crate::domain::order_list::{Listed, OrderList, OrderPage};
 use crate::domain::order_numbers::OrderNumbers;
 use crate::domain::payment::{
     self, Action, Outcome, Payment, PaymentMethod, ProviderAnswer, ProviderRequest,
@@ -149,6 +150,8 @@ struct World {
     now: Timestamp,
     cart: Actor<Cart>,
     numbers: Actor<OrderNumbers>,
+    lists: BTreeMap<EntityRef, Actor<OrderList>>,
+    pages: BTreeMap<EntityRef, Actor<OrderPage>>,
     orders: BTreeMap<OrderId, Actor<Order>>,
     payments: BTreeMap<PaymentId, Actor<Payment>>,
     stocks: Vec<Actor<Sku>>,
@@ -213,6 +216,8 @@ impl World {
             now: NOON,
             cart: Actor::default(),
             numbers: Actor::default(),
+            lists: BTreeMap::new(),
+            pages: BTreeMap::new(),
             orders: BTreeMap::new(),
             payments: BTreeMap::new(),
             stocks: (0..3).map(|_| Actor::default()).collect(),
@@ -244,6 +249,14 @@ impl World {
         let effects = match to.kind {
             Cart::KIND => self.cart.run(to, &command, catalogue, now),
             OrderNumbers::KIND => self.numbers.run(to, &command, catalogue, now),
+            OrderList::KIND => {
+                let list = self.lists.entry(to.clone()).or_default();
+                list.run(to, &command, catalogue, now)
+            }
+            OrderPage::KIND => {
+                let page = self.pages.entry(to.clone()).or_default();
+                page.run(to, &command, catalogue, now)
+            }
             Order::KIND => {
                 let id = OrderId::try_from(&to.key).unwrap();
                 self.orders.entry(id).or_default().run(to, &command, catalogue, now)
@@ -286,7 +299,8 @@ impl World {
             Step::CheckOut { nth, shortfall, capture } => {
                 let order = OrderId::in_slot(slot(), [nth; 14]);
                 let payment = PaymentId::in_slot(slot(), [nth; 14]);
-                let terms = Box::new(terms(shortfall, capture));
+                let mut terms = Box::new(terms(shortfall, capture));
+                terms.contact.email = Some("someone@shop.example".to_owned().try_into().unwrap());
                 let command = cart::Command::CheckOut { order, payment, terms, shipping: None };
                 self.send(&Cart::address(cart_id()), command.to_bytes());
             }
@@ -442,6 +456,30 @@ impl World {
         panic!("it never ends");
     }
 
+    /// Each order is in a book of the shop and among those of its customer, once, as it is.
+    fn check_lists(&self) {
+        let shown = |(id, actor): (&OrderId, &Actor<Order>)| {
+            let order = actor.live.existing.as_ref()?;
+            let (number, status) = (order.number?, order.status());
+            let (total, placed_at) = (order.totals.grand, order.placed.at);
+            Some(Listed { order: *id, number, status, total, placed_at })
+        };
+        let mut orders: Vec<_> = self.orders.iter().filter_map(shown).collect();
+        orders.sort_by_key(|listed| listed.order);
+        assert_eq!(
+            (self.lists.len(), self.pages.len()),
+            if orders.is_empty() { (0, 0) } else { (2, 2) }
+        );
+        for page in self.pages.values() {
+            let mut entries = page.live.entries.clone();
+            entries.sort_by_key(|listed| listed.order);
+            assert_eq!(entries, orders);
+        }
+        for list in self.lists.values() {
+            assert_eq!(list.live.n_orders, u32::try_from(orders.len()).unwrap());
+        }
+    }
+
     /// For pieces that were called off nothing is kept, unless the provider would not give it back.
     fn check_kept(&self, order: &Existing, kept: i64) {
         let failed = |refund: &RefundRecord| refund.state == RefundState::Failed;
@@ -454,6 +492,7 @@ impl World {
 
     /// What holds once nothing is under way.
     fn check_end(&self) {
+        self.check_lists();
         let mut sold = [0_u32; 3];
         for (id, actor) in &self.orders {
             let order = actor.live.existing.as_ref().expect("it was told to be placed");

@@ -16,6 +16,9 @@ impl Existing {
         if entries.iter().any(|n| *n > Order::ENTRIES_MAX) {
             return Err("an order has too many shipments, returns, refunds or notes");
         }
+        if self.listing.as_ref().is_some_and(|listing| !listing.is_sound()) {
+            return Err("an order has too many places in lists");
+        }
         let currency = self.placed.currency();
         if !self.money.is_sound(currency) {
             return Err("more of an order is refunded than was captured");

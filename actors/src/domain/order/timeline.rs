@@ -90,7 +90,9 @@ impl Timeline {
             | Event::StockSold { .. }
             | Event::StockReleased { .. }
             | Event::StockReturned { .. }
-            | Event::PaymentUndone { .. } => return,
+            | Event::PaymentUndone { .. }
+            | Event::PlacesAsked { .. }
+            | Event::PlaceTaken { .. } => return,
         };
         self.push(moment, event.at());
     }

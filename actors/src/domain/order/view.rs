@@ -170,7 +170,7 @@ impl Existing {
         })
     }
 
-    fn status(&self) -> Status {
+    pub(super) fn status(&self) -> Status {
         match &self.stage {
             Stage::Reserving
             | Stage::Authorising

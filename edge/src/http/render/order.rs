@@ -2,6 +2,8 @@
 
 mod schema;
 
+pub(in crate::http) use schema::ORDER_STATUS;
+
 use actors::domain::contact::Address;
 use actors::domain::order::{
     CancellationView, LineView, Moment, PaymentStatus, RefundState, RefundView, ReturnView,
@@ -337,7 +339,7 @@ fn pieces(items: &[(SkuCode, Quantity)]) -> Vec<PiecesJson<'_>> {
     items.map(|(sku, n)| PiecesJson { sku: sku.as_str(), quantity: n.get() }).collect()
 }
 
-const fn status(status: Status) -> &'static str {
+pub(in crate::http) const fn status(status: Status) -> &'static str {
     match status {
         Status::Pending => "pending",
         Status::Confirmed => "confirmed",

@@ -7,6 +7,7 @@
 mod carts;
 mod counts;
 mod judge;
+mod lists;
 mod names;
 mod orders;
 mod payments;
@@ -18,7 +19,7 @@ mod tests;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use actors::{Cart, Order, OrderNumbers, Payment, Sku};
+use actors::{Cart, Order, OrderList, OrderNumbers, OrderPage, Payment, Sku};
 use cluster::entity::Catalogue;
 use cluster::fabric::OutcomeKey;
 use cluster::ids::ShardId;
@@ -32,6 +33,7 @@ use storage::sim_disk::SplitMix64;
 
 use self::carts::Carts;
 pub(super) use self::counts::Counts;
+use self::lists::Lists;
 use self::orders::Orders;
 use self::payments::Payments;
 use self::provider::SharedBooks;
@@ -56,6 +58,7 @@ pub(super) struct Checkouts {
     orders: Orders,
     stocks: Stocks,
     payments: Payments,
+    lists: Lists,
     books: SharedBooks,
     counts: SharedCounts,
 }
@@ -82,6 +85,7 @@ impl Checkouts {
 impl Workload for Checkouts {
     fn kinds(&self, kinds: Kinds) -> Kinds {
         let kinds = kinds.with::<Cart>().with::<Sku>().with::<Order>();
+        let kinds = kinds.with::<OrderList>().with::<OrderPage>();
         kinds.with::<OrderNumbers>().with::<Payment>()
     }
 
@@ -141,6 +145,10 @@ impl Workload for Checkouts {
             audits.push(self.orders.audit(one, order));
             audits.push(self.payments.audit(other, order, cart));
         }
+        let orders: Vec<_> = self.orders.all().collect();
+        for (list, op) in Lists::of(&orders).into_iter().zip(&mut ops) {
+            audits.push(self.lists.audit(op, list));
+        }
         for product in range::ORDERED {
             let (Some(one), Some(other)) = (ops.next(), ops.next()) else { break };
             audits.push(self.stocks.audits(one, product, StockDeed::Look));
@@ -153,6 +161,8 @@ impl Workload for Checkouts {
         let op = finished.op;
         if self.payments.has(op) {
             self.payments.finish(&finished)
+        } else if self.lists.has(op) {
+            self.lists.finish(&finished)
         } else if self.carts.journal.has(op) {
             self.carts.finish(finished)
         } else if self.orders.journal.has(op) {

@@ -1,16 +1,18 @@
 //! Orders, for shoppers and for the shop.
 
-use actors::OrderId;
+use actors::{OrderId, PageLimit};
 use axum::http::StatusCode;
 
 use super::super::headers::{CHANGED, SHOWN};
 use super::super::operation::{Key, Operation, Tag};
 use crate::http::code::Code;
-use crate::http::render::order::{OrderJson, TimelineJson};
+use crate::http::render::inventory::ListJson;
+use crate::http::render::order::{ORDER_STATUS, OrderJson, TimelineJson};
+use crate::http::render::order_list::ListedOrderJson;
 use crate::http::routes::orders::documents::{
     AddNote, AskReturn, CancelOrder, DeliverOrder, FulfilOrder, ReceiveReturn, RefundOrder,
 };
-use crate::http::schema::Described;
+use crate::http::schema::{Described, integer, word, words};
 use crate::http::{Endpoint as E, Verb};
 
 /// Why an order does not change.
@@ -27,6 +29,7 @@ const NUMBERS: &str = "They are numbered from one on, and the number makes a rep
 
 pub(super) fn all() -> Vec<Operation> {
     vec![
+        list(),
         show(),
         timeline(),
         cancel_own(),
@@ -83,6 +86,27 @@ fn ask_return() -> Operation {
     changed::<AskReturn>(operation, Key::Optional)
         .refuses(&PIECES)
         .refuses(&[Code::IDEMPOTENCY_KEY_REQUIRED, Code::ORDER_FULL])
+}
+
+fn list() -> Operation {
+    const ABOUT: &str = "Newest first, as they were placed. A page may hold fewer orders than were asked for, \
+         though there are more: only a `next_cursor` of null is the end.";
+    let list =
+        Operation::new(E::AdminOrders, Verb::Get, "listOrders", Tag::Fulfilment, "Lists orders");
+    let limit = integer(1, i64::from(PageLimit::MAX), 20);
+    let after = words::exact("^ol_[0-9a-z]{1,7}([.][0-9a-z]{1,7}){0,63}$", "ol_5");
+    let named = words::bounded(1, 40, "^[0-9a-z_]+$", "ord_01jzy5v3n8q2w4x6t7r9k0m1ab");
+    list.about(ABOUT)
+        .operator()
+        .reads()
+        .query("status", word(ORDER_STATUS), "Of the orders.")
+        .query("customer", words::email(), "Whose orders, by the e-mail address of the checkout.")
+        .query("from", words::instant(), "Placed then or later.")
+        .query("to", words::instant(), "Placed before.")
+        .query("q", named, "The id or the number of one order.")
+        .query("limit", limit, "How many at most; 20 without it.")
+        .query("after", after, "A `next_cursor` of the same list: what follows it.")
+        .answers::<ListJson<ListedOrderJson>>(StatusCode::OK, &[])
 }
 
 fn show_any() -> Operation {

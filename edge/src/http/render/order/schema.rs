@@ -19,26 +19,27 @@ const PAYMENT_STATUS: &[&str] = &[
     "cancelled",
 ];
 
+pub(in crate::http) const ORDER_STATUS: &[&str] = &[
+    "confirmed",
+    "pending",
+    "processing",
+    "shipped",
+    "delivered",
+    "returned",
+    "cancelled",
+    "failed",
+];
+
 impl Described for OrderJson<'_> {
     fn name() -> String {
         "Order".to_owned()
     }
 
     fn schema() -> Schema {
-        let status = word(&[
-            "confirmed",
-            "pending",
-            "processing",
-            "shipped",
-            "delivered",
-            "returned",
-            "cancelled",
-            "failed",
-        ]);
         object([
             required("id", words::order_id()),
             required("number", nullable(words::text("100042"))),
-            required("status", status),
+            required("status", word(ORDER_STATUS)),
             required("payment_status", word(PAYMENT_STATUS)),
             required("items", list(item())),
             required("shipping", nullable(shipping())),

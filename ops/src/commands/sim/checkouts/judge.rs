@@ -37,6 +37,11 @@ impl Checkouts {
         self.check_accounts(&orders, &books)?;
         self.check_deeds(&orders)?;
         self.stocks.check(&taken(&orders))?;
+        let listed = orders.iter().map(|(order, view)| {
+            let cart = self.orders.cart_of(*order);
+            (names::order(*order, cart), (cart, view.as_ref()))
+        });
+        self.lists.check(&listed.collect())?;
         let carts: Vec<_> = orders.keys().map(|order| self.orders.cart_of(*order)).collect();
         let once: BTreeSet<_> = carts.iter().collect();
         counts.second_tries = count(carts.iter()) - count(once.iter());
