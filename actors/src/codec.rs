@@ -38,6 +38,7 @@ pub(crate) mod order;
 pub(crate) mod order_list;
 pub(crate) mod page;
 pub(crate) mod payment;
+pub(crate) mod published;
 pub(crate) mod sku;
 
 use cluster::entity::DecodeError;
@@ -47,7 +48,6 @@ use storage::codec;
 
 const V1: u16 = 1;
 const V2: u16 = 2;
-const V3: u16 = 3;
 
 fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     codec::encode_versioned(V1, value)
@@ -56,11 +56,6 @@ fn encode<T: Serialize>(value: &T) -> Vec<u8> {
 /// Of a type whose shape changed once.
 fn encode_second<T: Serialize>(value: &T) -> Vec<u8> {
     codec::encode_versioned(V2, value)
-}
-
-/// Of a type whose shape changed twice.
-fn encode_third<T: Serialize>(value: &T) -> Vec<u8> {
-    codec::encode_versioned(V3, value)
 }
 
 /// The value of the latest version. An older one is decoded as its own type and brought up here.
@@ -88,41 +83,27 @@ where
     }
 }
 
-/// [`latest`] of a type whose shape changed twice.
-fn latest_of_three<First, Second, T>(what: &'static str, bytes: &[u8]) -> Result<T, DecodeError>
+/// A type that got more parts since it shipped: the first shape as long as there are none of them, so
+/// that the version before them understands whatever it could have written.
+fn encode_with_parts<T: Serialize, P: Serialize>(first: &T, parts: &[P]) -> Vec<u8> {
+    if parts.is_empty() { encode(first) } else { encode_second(&(first, parts)) }
+}
+
+/// What [`encode_with_parts`] wrote.
+fn latest_with_parts<T, P>(what: &'static str, bytes: &[u8]) -> Result<(T, Vec<P>), DecodeError>
 where
-    First: DeserializeOwned + Into<Second>,
-    Second: DeserializeOwned + Into<T>,
     T: DeserializeOwned,
+    P: DeserializeOwned,
 {
     let unreadable = |error: codec::CodecError| DecodeError { what, why: error.to_string() };
     let (version, body) = codec::split_version(bytes).map_err(unreadable)?;
-    match version {
-        V1 => codec::decode::<First>(body).map(|first| first.into().into()).map_err(unreadable),
-        V2 => codec::decode::<Second>(body).map(Into::into).map_err(unreadable),
-        V3 => codec::decode(body).map_err(unreadable),
-        unknown => Err(damaged(what, format!("version {unknown} is not known"))),
-    }
-}
-
-/// Of a type that has more at its end in its second version than in its first, where it is something
-/// at all: of the first one, `nothing` is its end.
-fn latest_with_more<T: DeserializeOwned>(
-    what: &'static str,
-    bytes: &[u8],
-    nothing: &impl Serialize,
-) -> Result<T, DecodeError> {
-    const SOMETHING: u8 = 1;
-    let unreadable = |error: codec::CodecError| DecodeError { what, why: error.to_string() };
-    let (version, body) = codec::split_version(bytes).map_err(unreadable)?;
-    match version {
-        V1 if body.first() == Some(&SOMETHING) => {
-            let end = codec::encode(nothing);
-            codec::decode(&[body, &end].concat()).map_err(unreadable)
-        }
-        V1 | V2 => codec::decode(body).map_err(unreadable),
-        unknown => Err(damaged(what, format!("version {unknown} is not known"))),
-    }
+    let (first, parts): (T, Vec<P>) = match version {
+        V1 => return codec::decode(body).map(|first| (first, Vec::new())).map_err(unreadable),
+        V2 => codec::decode(body).map_err(unreadable)?,
+        unknown => return Err(damaged(what, format!("version {unknown} is not known"))),
+    };
+    // Equal values have equal bytes.
+    if parts.is_empty() { Err(damaged(what, "there are no parts")) } else { Ok((first, parts)) }
 }
 
 fn damaged(what: &'static str, why: impl Into<String>) -> DecodeError {

@@ -8,12 +8,13 @@
 
 use std::sync::Arc;
 
-use actors::domain::catalogue::publishing::{Step, steps};
-use actors::domain::{product, shop};
-use actors::{PriceBook, Product, Shop};
+use actors::domain::catalogue::publishing::{Step, rounds};
+use actors::domain::entry::{self, Content};
+use actors::domain::{page, product, shop};
+use actors::{Entry, PriceBook, Product, ProductPage, Shop};
 use cluster::entity::Catalogue;
 use cluster::fabric::{CommandError, Envelope, Fabric, Precondition, QueryError, Unavailable};
-use cluster::ids::Position;
+use cluster::ids::{EntityKey, Position};
 use cluster::time::{Span, Timestamp};
 use storage::clock;
 use tokio::task::JoinSet;
@@ -45,10 +46,13 @@ pub async fn publish(fabric: &Fabric, book: &PriceBook) -> Result<usize, Publish
     let latest = read.map_err(PublishError::Read)?.provenance.position;
     let catalogue = at(fabric, latest).await?;
     let from: &PriceBook = catalogue.content().ok_or(PublishError::NotFollowed)?;
-    let steps = steps(from, book);
-    let n_steps = steps.len();
-    if let Some(last) = take(fabric, steps).await? {
-        at(fabric, last).await?;
+    let rounds = rounds(from, book);
+    let n_steps = rounds.iter().map(Vec::len).sum();
+    for round in rounds {
+        // What the next round rests on is looked up in the catalogue.
+        if let Some(last) = take(fabric, round).await? {
+            at(fabric, last).await?;
+        }
     }
     Ok(n_steps)
 }
@@ -104,7 +108,31 @@ async fn take_one(fabric: Fabric, step: Step) -> Result<Position, PublishError> 
             let done = fabric.execute::<Product>(sku.key(), envelope, withdraw).await;
             Ok(done.map_err(|error| failed(&format!("sku {sku}"), &error))?.provenance.position)
         }
+        Step::PutCategory(category) => put(&fabric, envelope, category.as_ref()).await,
+        Step::PutTaxRate(rate) => put(&fabric, envelope, &rate).await,
+        Step::PutPriceList(list) => put(&fabric, envelope, list.as_ref()).await,
+        Step::PutShippingOption(option) => put(&fabric, envelope, option.as_ref()).await,
+        Step::PutPage { page, variants } => {
+            let slug = page.slug.clone();
+            let put = page::Command::Put { page: Box::new(Arc::unwrap_or_clone(page)), variants };
+            let done = fabric.execute::<ProductPage>(slug.key(), envelope, put).await;
+            Ok(done.map_err(|error| failed(&format!("page {slug}"), &error))?.provenance.position)
+        }
     }
+}
+
+async fn put<T: Content + Sync>(
+    fabric: &Fabric,
+    envelope: Envelope,
+    content: &T,
+) -> Result<Position, PublishError> {
+    let (key, command) = (content.key(), entry::Command::Put { content: content.clone() });
+    let what = match &key {
+        EntityKey::Name(name) => format!("{} {name}", T::NAME),
+        EntityKey::Number(_) => T::NAME.to_owned(),
+    };
+    let done = fabric.execute::<Entry<T>>(key, envelope, command).await;
+    Ok(done.map_err(|error| failed(&what, &error))?.provenance.position)
 }
 
 fn failed<R: std::fmt::Display>(what: &str, error: &CommandError<R>) -> PublishError {

@@ -1,16 +1,22 @@
-//! Products for sale, from a JSON file to a price book.
+//! Products for sale and what goes with them, from a JSON file to a price book.
 //!
 //! ```json
 //! {"default_currency": "EUR", "products": [
 //!   {"sku": "tea-oolong-100", "name": "Oolong, 100 g", "prices": {"EUR": 890}}]}
 //! ```
 //! Prices are whole minor units. A member that is not known is refused: it may be a typo of one
-//! that is.
+//! that is. `pages`, `categories`, `tax_rates`, `shipping_options` and `price_lists` may stand beside
+//! the products.
+
+mod entries;
 
 use std::collections::BTreeMap;
 
+use actors::domain::names::{Slug, TaxClass};
+use actors::domain::page;
+use actors::domain::prices::Prices;
 use actors::{Currency, Listing, Money, PriceBook, ProductName, SkuCode};
-use anyhow::Context;
+use anyhow::{Context, bail};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -18,6 +24,16 @@ use serde::Deserialize;
 struct File {
     default_currency: String,
     products: Vec<Product>,
+    #[serde(default)]
+    pages: Vec<entries::Page>,
+    #[serde(default)]
+    categories: Vec<entries::Category>,
+    #[serde(default)]
+    tax_rates: Vec<entries::TaxRate>,
+    #[serde(default)]
+    shipping_options: Vec<entries::ShippingOption>,
+    #[serde(default)]
+    price_lists: Vec<entries::PriceList>,
 }
 
 #[derive(Deserialize)]
@@ -26,24 +42,65 @@ struct Product {
     sku: SkuCode,
     name: ProductName,
     prices: BTreeMap<String, i64>,
+    tax_class: Option<TaxClass>,
 }
 
 /// Reads the text of a catalogue file.
 pub fn parse(text: &str) -> anyhow::Result<PriceBook> {
     let file: File = serde_json::from_str(text)?;
     let default_currency = currency(&file.default_currency)?;
+    let pages = entries::pages(file.pages, &file.categories)?;
     let listings = file.products.into_iter().map(listing).collect::<anyhow::Result<_>>()?;
-    Ok(PriceBook::new(default_currency, listings)?)
+    let listings = on_pages(listings, &pages)?;
+    Ok(PriceBook::new(default_currency, listings)?
+        .with_pages(pages)
+        .with_categories(entries::categories(file.categories)?)
+        .with_tax_rates(entries::tax_rates(file.tax_rates)?)
+        .with_shipping_options(entries::shipping_options(file.shipping_options)?)
+        .with_price_lists(entries::price_lists(file.price_lists)?))
+}
+
+/// The listings, each with the page that shows it.
+fn on_pages(listings: Vec<Listing>, pages: &[page::Page]) -> anyhow::Result<Vec<Listing>> {
+    let mut page_of: BTreeMap<&SkuCode, &Slug> = BTreeMap::new();
+    for page in pages {
+        for sku in &page.variants {
+            if let Some(other) = page_of.insert(sku, &page.slug) {
+                bail!("sku {sku} is on the pages {other} and {}", page.slug);
+            }
+        }
+    }
+    let placed = |listing: Listing| {
+        let page = page_of.remove(listing.sku()).cloned();
+        listing.on_page(page)
+    };
+    let listings = listings.into_iter().map(placed).collect();
+    match page_of.into_iter().next() {
+        Some((sku, page)) => bail!("page {page} shows sku {sku}, which is no product"),
+        None => Ok(listings),
+    }
 }
 
 fn listing(product: Product) -> anyhow::Result<Listing> {
-    let Product { sku, name, prices } = product;
-    let prices = prices
-        .into_iter()
-        .map(|(code, minor)| Ok(Money { minor, currency: currency(&code)? }))
-        .collect::<anyhow::Result<_>>()
-        .with_context(|| format!("the prices of sku {sku}"))?;
-    Ok(Listing::new(sku, name, prices)?)
+    let Product { sku, name, prices, tax_class } = product;
+    let prices = money(&prices).with_context(|| format!("the prices of sku {sku}"))?;
+    let listing = Listing::new(sku, name, prices)?;
+    Ok(match tax_class {
+        Some(class) => listing.in_tax_class(class),
+        None => listing,
+    })
+}
+
+/// `{"EUR": 890, "JPY": 1400}`
+fn money(prices: &BTreeMap<String, i64>) -> anyhow::Result<Vec<Money>> {
+    prices
+        .iter()
+        .map(|(code, minor)| Ok(Money { minor: *minor, currency: currency(code)? }))
+        .collect()
+}
+
+fn prices(prices: &BTreeMap<String, i64>) -> anyhow::Result<Prices> {
+    Ok(Prices::new(money(prices)?)?)
 }
 
 fn currency(code: &str) -> anyhow::Result<Currency> {
@@ -51,36 +108,4 @@ fn currency(code: &str) -> anyhow::Result<Currency> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn refused(text: &str, part: &str) {
-        let error = format!("{:#}", parse(text).unwrap_err());
-        assert!(error.contains(part), "{error}");
-    }
-
-    #[test]
-    fn a_catalogue_lists_products_with_a_price_per_currency() {
-        let book = parse(
-            r#"{"default_currency": "EUR", "products": [
-                {"sku": "tea", "name": "Tea", "prices": {"EUR": 450, "JPY": 700}}]}"#,
-        )
-        .unwrap();
-        let tea = book.listing(&"tea".parse().unwrap()).unwrap();
-        assert_eq!(tea.price_in("JPY".parse().unwrap()).unwrap().minor, 700);
-        assert_eq!(book.default_currency().as_str(), "EUR");
-    }
-
-    #[test]
-    fn what_is_wrong_is_named() {
-        let product =
-            |product: &str| format!(r#"{{"default_currency": "EUR", "products": [{product}]}}"#);
-        refused("{}", "default_currency");
-        refused(r#"{"default_currency": "euro", "products": []}"#, "\"euro\" is no currency");
-        refused(&product(r#"{"sku": "a b", "name": "x", "prices": {}}"#), "a sku is");
-        refused(&product(r#"{"sku": "a", "name": "x", "price": 1}"#), "unknown field `price`");
-        refused(&product(r#"{"sku": "a", "name": "x", "prices": {"E": 1}}"#), "prices of sku a");
-        refused(&product(r#"{"sku": "a", "name": "x", "prices": {"EUR": -1}}"#), "sku a has");
-    }
-}
+mod tests;

@@ -65,6 +65,9 @@ fn deadline() -> Timestamp {
 
 #[cfg(test)]
 mod tests {
+    use actors::Money;
+    use actors::domain::tax::Destination;
+
     use super::*;
 
     #[test]
@@ -77,5 +80,24 @@ mod tests {
                 assert!(price.minor > 0, "{code} in {currency}");
             }
         }
+    }
+
+    #[test]
+    fn it_is_a_whole_shop() {
+        let book = price_book().unwrap();
+        let shown: usize = book.listed_pages(None).map(|page| book.variants(page).count()).sum();
+        assert_eq!(shown, STOCK.len(), "each SKU is on a page");
+        assert!(book.categories().iter().any(|category| category.parent.is_some()));
+        let berlin = Destination { country: "DE".parse().unwrap(), region: None };
+        for listing in book.listings() {
+            assert!(book.tax_rates().applied(listing.tax_class(), &berlin).is_some());
+        }
+        for currency in ["EUR", "USD", "JPY"] {
+            let items = Money { minor: 100, currency: currency.parse().unwrap() };
+            assert!(book.shipping_options().any(|option| option.price_for(items).is_some()));
+        }
+        let for_sale = |sku| book.any_listing(sku).is_some();
+        assert!(book.price_lists().all(|list| list.prices().all(|(sku, _)| for_sale(sku))));
+        assert!(book.price_lists().len() > 0);
     }
 }

@@ -4,16 +4,14 @@ use cluster::entity::{DecodeError, Wire};
 use cluster::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    damaged, encode, encode_second, encode_third, latest, latest_of_three, latest_with_more,
-};
+use super::{damaged, encode, encode_with_parts, latest, latest_with_parts};
 use crate::domain::ids::{CartAccess, CartId, PaymentId, RefundId};
 use crate::domain::order::{
-    self, Cancellation, CancellationView, Existing, Funds, LineState, Listing, Lookup, Note, Order,
-    Placed, RefundRecord, Return, Settlement, Shipment, Stage, Timeline,
+    self, Cancellation, Existing, Funds, LineState, Listing, Note, Order, Placed, RefundRecord,
+    Return, Settlement, Shipment, Stage, Timeline,
 };
 use crate::domain::order_numbers::{self, OrderNumber, OrderNumbers};
-use crate::domain::pricing::Totals;
+use crate::domain::pricing::{Discount, Totals};
 
 const RECORD: &str = "an order's record";
 
@@ -29,50 +27,82 @@ wire! {
     order_numbers::View: "a view of order numbers",
 }
 
-/// What the second version of a view has after the first.
-#[derive(Serialize)]
-struct MoreOfViewV2 {
-    cancellations: Vec<CancellationView>,
-    credits: Vec<RefundId>,
+/// What records and views have besides what they had at first. New ones come last.
+#[derive(Serialize, Deserialize)]
+enum Part {
+    Discount(Discount),
+    Cancellation(Cancellation),
+    Credit(RefundId),
+    Listing(Listing),
 }
 
-impl Wire for Lookup {
+/// The parts of one order, each sort together.
+#[derive(Default)]
+struct Parts {
+    discounts: Vec<Discount>,
+    cancellations: Vec<Cancellation>,
+    credits: Vec<RefundId>,
+    listing: Option<Listing>,
+}
+
+impl Parts {
+    fn into_list(self) -> Vec<Part> {
+        let discounts = self.discounts.into_iter().map(Part::Discount);
+        let cancellations = self.cancellations.into_iter().map(Part::Cancellation);
+        let credits = self.credits.into_iter().map(Part::Credit);
+        let listing = self.listing.into_iter().map(Part::Listing);
+        discounts.chain(cancellations).chain(credits).chain(listing).collect()
+    }
+
+    /// Equal values have equal bytes: each sort comes after the one before it, and only one listing.
+    fn of(list: Vec<Part>) -> Option<Self> {
+        let mut parts = Self::default();
+        for part in list {
+            let is_last = parts.listing.is_none();
+            match part {
+                Part::Discount(it) if parts.cancellations.is_empty() => parts.discounts.push(it),
+                Part::Cancellation(it) if parts.credits.is_empty() => parts.cancellations.push(it),
+                Part::Credit(it) if is_last => parts.credits.push(it),
+                Part::Listing(it) if is_last => parts.listing = Some(it),
+                Part::Discount(_) | Part::Cancellation(_) | Part::Credit(_) | Part::Listing(_) => {
+                    return None;
+                }
+            }
+        }
+        Some(parts)
+    }
+}
+
+impl Wire for order::Lookup {
     fn to_bytes(&self) -> Vec<u8> {
-        encode_second(self)
+        let parts = self.0.as_ref().map_or_else(Parts::default, |view| Parts {
+            discounts: view.discounts.clone(),
+            cancellations: view.cancellations.clone(),
+            credits: view.credits.clone(),
+            listing: None,
+        });
+        encode_with_parts(self, &parts.into_list())
     }
 
     fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let nothing = MoreOfViewV2 { cancellations: Vec::new(), credits: Vec::new() };
-        latest_with_more("an order's view", bytes, &nothing)
+        const WHAT: &str = "an order's view";
+        let (mut lookup, parts): (Self, Vec<Part>) = latest_with_parts(WHAT, bytes)?;
+        let Some(view) = &mut lookup.0 else {
+            let is_whole = parts.is_empty();
+            return is_whole.then_some(lookup).ok_or_else(|| damaged(WHAT, "no order has parts"));
+        };
+        let parts = Parts::of(parts).filter(|parts| parts.listing.is_none());
+        let parts = parts.ok_or_else(|| damaged(WHAT, "its parts are not in order"))?;
+        view.discounts = parts.discounts;
+        view.cancellations = parts.cancellations;
+        view.credits = parts.credits;
+        Ok(lookup)
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 struct OrderRecordV1 {
     existing: Option<ExistingV1>,
-}
-
-#[derive(Deserialize)]
-struct OrderRecordV2 {
-    existing: Option<ExistingV2>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct OrderRecordV3 {
-    existing: Option<ExistingV3>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct ExistingV2 {
-    first: ExistingV1,
-    cancellations: Vec<Cancellation>,
-    credits: Vec<RefundId>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct ExistingV3 {
-    second: ExistingV2,
-    listing: Option<Listing>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -95,26 +125,8 @@ struct ExistingV1 {
     updated_at: Timestamp,
 }
 
-impl From<OrderRecordV1> for OrderRecordV2 {
-    fn from(OrderRecordV1 { existing }: OrderRecordV1) -> Self {
-        let second = |first| ExistingV2 { first, cancellations: Vec::new(), credits: Vec::new() };
-        Self { existing: existing.map(second) }
-    }
-}
-
-impl From<OrderRecordV2> for OrderRecordV3 {
-    fn from(OrderRecordV2 { existing }: OrderRecordV2) -> Self {
-        Self { existing: existing.map(|second| ExistingV3 { second, listing: None }) }
-    }
-}
-
 pub(crate) fn to_record(order: &Order) -> Vec<u8> {
-    let existing = order.existing.as_deref().cloned().map(existing_to);
-    encode_third(&OrderRecordV3 { existing })
-}
-
-fn existing_to(order: Existing) -> ExistingV3 {
-    let first = ExistingV1 {
+    let existing = order.existing.as_deref().cloned().map(|order| ExistingV1 {
         cart: order.cart,
         access: order.access,
         payment: order.payment,
@@ -131,20 +143,27 @@ fn existing_to(order: Existing) -> ExistingV3 {
         settlement: order.settlement,
         timeline: order.timeline,
         updated_at: order.updated_at,
-    };
-    let (cancellations, credits) = (order.cancellations, order.credits);
-    ExistingV3 { second: ExistingV2 { first, cancellations, credits }, listing: order.listing }
+    });
+    let parts = order.existing.as_deref().map_or_else(Parts::default, |order| Parts {
+        discounts: order.discounts.clone(),
+        cancellations: order.cancellations.clone(),
+        credits: order.credits.clone(),
+        listing: order.listing.clone(),
+    });
+    encode_with_parts(&OrderRecordV1 { existing }, &parts.into_list())
 }
 
 pub(crate) fn from_record(bytes: &[u8]) -> Result<Order, DecodeError> {
-    let OrderRecordV3 { existing } =
-        latest_of_three::<OrderRecordV1, OrderRecordV2, _>(RECORD, bytes)?;
-    Ok(Order { existing: existing.map(existing_from).transpose()?.map(Box::new) })
+    let (OrderRecordV1 { existing }, parts): (_, Vec<Part>) = latest_with_parts(RECORD, bytes)?;
+    if existing.is_none() && !parts.is_empty() {
+        return Err(damaged(RECORD, "no order has parts"));
+    }
+    let existing = existing.map(|record| existing_from(record, parts)).transpose()?;
+    Ok(Order { existing: existing.map(Box::new) })
 }
 
-fn existing_from(record: ExistingV3) -> Result<Existing, DecodeError> {
-    let ExistingV3 { second, listing } = record;
-    let ExistingV2 { first: record, cancellations, credits } = second;
+fn existing_from(record: ExistingV1, parts: Vec<Part>) -> Result<Existing, DecodeError> {
+    let parts = Parts::of(parts).ok_or_else(|| damaged(RECORD, "its parts are not in order"))?;
     let existing = Existing {
         cart: record.cart,
         access: record.access,
@@ -159,12 +178,13 @@ fn existing_from(record: ExistingV3) -> Result<Existing, DecodeError> {
         returns: record.returns,
         refunds: record.refunds,
         notes: record.notes,
-        cancellations,
-        credits,
-        listing,
         settlement: record.settlement,
         timeline: record.timeline,
         updated_at: record.updated_at,
+        discounts: parts.discounts,
+        cancellations: parts.cancellations,
+        credits: parts.credits,
+        listing: parts.listing,
     };
     existing.check().map_err(|why| damaged(RECORD, why))?;
     Ok(existing)

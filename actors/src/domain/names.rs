@@ -77,6 +77,9 @@ handles! {
         "a category id is 1 to 64 of the characters A-Z a-z 0-9 . _ -";
     /// Who offers something on a marketplace.
     SellerId, InvalidSellerId, "a seller id is 1 to 64 of the characters A-Z a-z 0-9 . _ -";
+    /// Something that takes a part off what shoppers pay.
+    PromotionId, InvalidPromotionId,
+        "a promotion id is 1 to 64 of the characters A-Z a-z 0-9 . _ -";
     /// A product's page, in its address.
     Slug, InvalidSlug, "a slug is 1 to 64 of the characters A-Z a-z 0-9 . _ -";
 }
@@ -106,6 +109,16 @@ pub struct InvalidLabel;
 
 impl Label {
     pub const BYTES_MAX: usize = 255;
+
+    /// What can be shown of any text, as much of it as fits; `?` if that is nothing.
+    pub fn of_what_fits(text: &str) -> Self {
+        let mut shown: String = text.chars().filter(|one| !one.is_control()).collect();
+        shown.truncate(shown.floor_char_boundary(Self::BYTES_MAX));
+        if shown.is_empty() {
+            shown.push('?');
+        }
+        Self(shown.into_boxed_str())
+    }
 
     pub fn as_str(&self) -> &str {
         &self.0

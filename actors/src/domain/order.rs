@@ -19,6 +19,7 @@ mod cancellation_tests;
 mod cancellations;
 mod course;
 mod existing;
+mod facts;
 mod listing;
 #[cfg(test)]
 mod listing_tests;
@@ -44,21 +45,21 @@ use super::names::Label;
 use super::order_list::{ListId, Place};
 use super::order_numbers::OrderNumber;
 use super::payment::{self, News, Refusal};
-use super::pricing::Totals;
+use super::pricing::{Discount, Totals};
 use super::quantity::{Quantity, Units};
 use crate::codec;
 use course::Course;
 pub use existing::Settlement;
 pub(crate) use existing::{Existing, Funds, LineState, Stage};
 pub(crate) use listing::Listing;
-pub use placed::{CaptureTime, InvalidOrder, Placed, Shortfall, Terms};
-pub use records::RefundState;
-pub(crate) use records::{Cancellation, Note, RefundRecord, Return, Shipment};
+pub use placed::{CaptureTime, Extra, InvalidOrder, Placed, Shortfall, Terms};
+pub use records::{Cancellation, RefundState};
+pub(crate) use records::{Note, RefundRecord, Return, Shipment};
 pub(crate) use timeline::Timeline;
 pub use timeline::{Moment, TimelineEntry};
 pub use view::{
-    CancellationView, LineView, Lookup, PaymentStatus, Query, RefundView, ReturnView, ShipmentView,
-    Status, StockStatus, View,
+    LineView, Lookup, PaymentStatus, Query, RefundView, ReturnView, ShipmentView, Status,
+    StockStatus, View,
 };
 
 /// Nothing until a cart is checked out.
@@ -128,11 +129,35 @@ pub enum Command {
     AddNote {
         text: Label,
     },
+    /// [`Command::Place`] of a cart with more than lines.
+    PlaceWith {
+        cart: CartId,
+        access: CartAccess,
+        payment: PaymentId,
+        placed: Box<Placed>,
+        extras: Vec<Extra>,
+    },
     /// Told by a list that was asked for a place.
     TakePlace {
         list: ListId,
         place: Place,
     },
+}
+
+impl Command {
+    /// Without extras it is what the version before them understands.
+    pub(crate) fn placing(
+        (cart, access): (CartId, CartAccess),
+        payment: PaymentId,
+        placed: Box<Placed>,
+        extras: Vec<Extra>,
+    ) -> Self {
+        if extras.is_empty() {
+            Self::Place { cart, access, payment, placed }
+        } else {
+            Self::PlaceWith { cart, access, payment, placed, extras }
+        }
+    }
 }
 
 /// Who wants something.
@@ -311,6 +336,23 @@ pub enum Event {
         text: Label,
         at: Timestamp,
     },
+    /// What promotions took off, beside `Placed`.
+    Discounted {
+        discounts: Vec<Discount>,
+        at: Timestamp,
+    },
+    /// The provider does not say whether it took the money.
+    PaymentInDoubt {
+        at: Timestamp,
+    },
+    /// The payment is given up by hand; nothing is shipped that it was to pay.
+    PaymentVoidAsked {
+        at: Timestamp,
+    },
+    /// The provider still holds or keeps something that the payment is to give up.
+    PaymentUndoFailed {
+        at: Timestamp,
+    },
     /// Some pieces are not wanted any more; the others are.
     PiecesCancelled {
         by: Side,
@@ -369,6 +411,10 @@ impl Event {
             | Self::Refunded { at, .. }
             | Self::RefundFailed { at, .. }
             | Self::NoteAdded { at, .. }
+            | Self::Discounted { at, .. }
+            | Self::PaymentInDoubt { at }
+            | Self::PaymentVoidAsked { at }
+            | Self::PaymentUndoFailed { at }
             | Self::PiecesCancelled { at, .. }
             | Self::CreditAsked { at, .. }
             | Self::PlacesAsked { at, .. }
@@ -433,7 +479,10 @@ impl Entity for Order {
         let mut course = Course::new(me, self.clone(), ctx.now);
         match command {
             Command::Place { cart, access, payment, placed } => {
-                course.place(cart, access, payment, placed)?;
+                course.place(cart, access, payment, placed, vec![])?;
+            }
+            Command::PlaceWith { cart, access, payment, placed, extras } => {
+                course.place(cart, access, payment, placed, extras)?;
             }
             Command::TakeNumber { number } => course.take_number(number),
             Command::TakeStockNews { sku, news } => course.take_stock_news(&sku, news),
@@ -518,6 +567,12 @@ impl Order {
     /// Stocks answer within milliseconds, or their shard has no leader.
     const STOCK_ANSWERS_WITHIN: Span = Span::from_secs(30);
     const PAYMENT_ANSWERS_WITHIN: Span = Span::from_secs(15 * 60);
+    /// The money is held, and the shopper wants the goods: only that it is in doubt is shown so soon.
+    const CAPTURE_ANSWERS_WITHIN: Span = Span::from_secs(60);
+    /// An order whose money is in doubt for longer is given up, and its pieces are for others.
+    const CAPTURE_IN_DOUBT_MAX: Span = Span::from_secs(24 * 60 * 60);
+    /// How often a payment is to be undone before a person must ask for it.
+    const UNDONE_TRIES: u32 = 8;
 
     pub fn address(id: OrderId) -> EntityRef {
         EntityRef { kind: Self::KIND, key: id.key() }

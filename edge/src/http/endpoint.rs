@@ -30,6 +30,7 @@ pub(crate) enum Endpoint {
     InventoryReservationConfirm,
     InventoryReservationRelease,
     InventoryLedger,
+    Payments,
     Payment,
     PaymentCapture,
     PaymentVoid,
@@ -49,6 +50,8 @@ pub(crate) enum Endpoint {
     PriceList,
     TaxRates,
     TaxRate,
+    Promotions,
+    Promotion,
     Sellers,
     Seller,
     ShippingOptions,
@@ -75,7 +78,7 @@ pub(crate) enum Endpoint {
 
 impl Endpoint {
     /// As axum's router reads it, and as the label of metrics.
-    #[expect(clippy::too_many_lines, reason = "a line a path")]
+    #[expect(clippy::too_many_lines, reason = "a table of all routes, one a line")]
     pub(crate) const fn path(self) -> &'static str {
         match self {
             Self::Carts => "/store/v1/carts",
@@ -107,6 +110,7 @@ impl Endpoint {
                 "/admin/v1/inventory/{sku}/reservations/{reservation}/release"
             }
             Self::InventoryLedger => "/admin/v1/inventory/{sku}/ledger",
+            Self::Payments => "/admin/v1/payments",
             Self::Payment => "/admin/v1/payments/{id}",
             Self::PaymentCapture => "/admin/v1/payments/{id}/capture",
             Self::PaymentVoid => "/admin/v1/payments/{id}/void",
@@ -126,6 +130,8 @@ impl Endpoint {
             Self::PriceList => "/admin/v1/price_lists/{id}",
             Self::TaxRates => "/admin/v1/tax_rates",
             Self::TaxRate => "/admin/v1/tax_rates/{id}",
+            Self::Promotions => "/admin/v1/promotions",
+            Self::Promotion => "/admin/v1/promotions/{id}",
             Self::Sellers => "/admin/v1/sellers",
             Self::Seller => "/admin/v1/sellers/{id}",
             Self::ShippingOptions => "/admin/v1/shipping_options",
@@ -187,6 +193,7 @@ impl Endpoint {
             | Self::InventoryReservationConfirm
             | Self::InventoryReservationRelease
             | Self::InventoryLedger
+            | Self::Payments
             | Self::Payment
             | Self::PaymentCapture
             | Self::PaymentVoid
@@ -213,6 +220,8 @@ impl Endpoint {
             | Self::PriceList
             | Self::TaxRates
             | Self::TaxRate
+            | Self::Promotions
+            | Self::Promotion
             | Self::Sellers
             | Self::Seller
             | Self::ShippingOptions

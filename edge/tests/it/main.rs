@@ -22,6 +22,7 @@ mod openapi;
 mod order_lists;
 mod overload;
 mod payments;
+mod promotions;
 mod races;
 mod server;
 mod shop;

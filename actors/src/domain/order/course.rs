@@ -3,7 +3,7 @@
 use cluster::entity::{Decision, Effect, TimerName, Wire};
 use cluster::time::{Span, Timestamp};
 
-use super::{Event, Existing, Lookup, Order, Rejection, Status};
+use super::{Event, Existing, Lookup, Order, Rejection, Status, facts};
 use crate::domain::cart::{self, Cart};
 use crate::domain::ids::{OrderId, SkuCode};
 use crate::domain::payment::{self, Payment};
@@ -19,14 +19,16 @@ pub(super) struct Course {
     after: Order,
     events: Vec<Event>,
     effects: Vec<Effect>,
+    /// What the world is told, after everybody who has a part in it.
+    published: Vec<Effect>,
 }
 
 impl Course {
     pub(super) fn new(me: OrderId, before: Order, now: Timestamp) -> Self {
-        let (events, effects) = (Vec::new(), Vec::new());
+        let (events, effects, published) = (Vec::new(), Vec::new(), Vec::new());
         let after = before;
         let before = after.existing.as_ref().map(|order| order.status());
-        Self { me, now, before, after, events, effects }
+        Self { me, now, before, after, events, effects, published }
     }
 
     pub(super) fn order(&self) -> Option<&Existing> {
@@ -39,6 +41,8 @@ impl Course {
 
     pub(super) fn happen(&mut self, event: Event) {
         self.after.apply(&event);
+        let fact = self.order().and_then(|order| facts::fact_of(&event, order));
+        self.published.extend(fact.map(Effect::from));
         self.events.push(event);
     }
 
@@ -77,6 +81,7 @@ impl Course {
 
     pub(super) fn decision(self) -> Decision<Order> {
         let reply = Lookup(self.after.existing.as_ref().map(|order| order.view(self.me)));
-        Decision { events: self.events, effects: self.effects, reply }
+        let effects = self.effects.into_iter().chain(self.published).collect();
+        Decision { events: self.events, effects, reply }
     }
 }

@@ -9,7 +9,7 @@ use super::{Event, Failure, Listing, Placed, ReturnNumber, ShipmentNumber, Short
 use crate::domain::ids::{CartAccess, CartId, PaymentId, RefundId, SkuCode};
 use crate::domain::money::{Currency, Money};
 use crate::domain::order_numbers::OrderNumber;
-use crate::domain::pricing::{PricedLine, Totals};
+use crate::domain::pricing::{Discount, PricedLine, Totals};
 use crate::mutants::Mutant;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +40,8 @@ pub(crate) struct Existing {
     pub(crate) settlement: Option<Settlement>,
     pub(crate) timeline: Timeline,
     pub(crate) updated_at: Timestamp,
+    /// What promotions took off the lines that were not dropped.
+    pub(crate) discounts: Vec<Discount>,
 }
 
 /// Where an order is.
@@ -116,9 +118,16 @@ pub(crate) enum Asked {
     Open,
     /// It ended with nothing.
     Closed,
+    /// It is being given up, or could not be: it may have the money, and gets no more.
+    Closing,
 }
 
 impl Funds {
+    /// Whether the payment has the money, or may have.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.asked, Asked::Open | Asked::Closing)
+    }
+
     /// The payment ended with nothing: what was taken was given back.
     fn undo(&mut self) {
         self.asked = Asked::Closed;
@@ -169,6 +178,7 @@ impl Existing {
             settlement: None,
             timeline,
             updated_at: at,
+            discounts: Vec::new(),
         }
     }
 
@@ -201,7 +211,7 @@ impl Existing {
                 self.set(sku, LineState::Released);
             }
             Event::LinesDropped { .. } if Mutant::DroppedLinesPaid.is_planted() => {}
-            Event::LinesDropped { totals, .. } => self.totals = *totals,
+            Event::LinesDropped { skus, totals, .. } => self.drop_lines(skus, *totals),
             Event::PaymentAsked { .. } => {
                 self.money.asked = Asked::Open;
                 self.stage = Stage::Authorising;
@@ -209,15 +219,8 @@ impl Existing {
             Event::Authorised { amount, .. } => self.money.authorised = *amount,
             Event::CaptureAsked { .. } => self.capture(),
             Event::Captured { total, .. } => self.money.captured = *total,
-            Event::Confirmed { at } => {
-                self.sell();
-                self.stage = Stage::Confirmed;
-                self.settle(None, *at);
-            }
-            Event::Failed { why, at } => {
-                self.leave(Stage::Failed(why.clone()));
-                self.settle(Some(why.clone()), *at);
-            }
+            Event::Confirmed { at } => self.confirm(*at),
+            Event::Failed { why, at } => self.fail(why, *at),
             Event::EndingAsked { why, .. } => self.leave(Stage::Ending(Ending::Fails(why.clone()))),
             Event::CancelAsked { .. } => self.leave(Stage::Ending(Ending::IsCancelled)),
             Event::Cancelled { .. } => self.cancel(),
@@ -239,6 +242,7 @@ impl Existing {
                 self.end_refund(*refund, RefundState::Done);
             }
             Event::RefundFailed { refund, .. } => self.end_refund(*refund, RefundState::Failed),
+            Event::Discounted { discounts, .. } => self.discounts.clone_from(discounts),
             Event::NoteAdded { text, at } => {
                 self.notes.push(Note { text: text.clone(), at: *at });
             }
@@ -251,7 +255,30 @@ impl Existing {
                 self.refunds.push(RefundRecord::asked(*refund, *amount, reason, *at));
                 self.credits.push(*refund);
             }
+            Event::PaymentInDoubt { .. } => {}
+            Event::PaymentVoidAsked { .. } | Event::PaymentUndoFailed { .. } => {
+                self.money.asked = Asked::Closing;
+            }
         }
+    }
+
+    fn drop_lines(&mut self, skus: &[SkuCode], totals: Totals) {
+        self.totals = totals;
+        let dropped: Vec<_> = skus.iter().filter_map(|sku| self.placed.place_of(sku)).collect();
+        for discount in &mut self.discounts {
+            *discount = discount.without(&dropped);
+        }
+    }
+
+    fn confirm(&mut self, at: Timestamp) {
+        self.sell();
+        self.stage = Stage::Confirmed;
+        self.settle(None, at);
+    }
+
+    fn fail(&mut self, why: &Failure, at: Timestamp) {
+        self.leave(Stage::Failed(why.clone()));
+        self.settle(Some(why.clone()), at);
     }
 
     /// Of a checkout it is the step before the last; with the first shipment it is not.
@@ -387,6 +414,7 @@ impl Existing {
             + (self.n_items() + cancelled + settled) * ITEM_BYTES
             + self.timeline.heap_bytes()
             + self.listing.as_ref().map_or(0, Listing::heap_bytes)
+            + self.discounts.iter().map(Discount::heap_bytes).sum::<usize>()
     }
 
     /// Lines of all shipments and returns.

@@ -138,6 +138,7 @@ impl Provider {
             }
             Action::Void { .. } => account.held = 0,
             Action::Refund { amount, .. } => account.refunded += amount.minor,
+            Action::CheckRefund { .. } => panic!("no refund is pending"),
         }
         assert!(account.held >= 0 && account.refunded <= account.captured);
         let reference = format!("op-{nth}").parse().unwrap();
@@ -289,7 +290,8 @@ impl World {
                 let request = ProviderRequest::from_bytes(&request).unwrap();
                 self.provider.asked.push((payment, request));
             }
-            Effect::Invoke { .. } | Effect::Publish { .. } => panic!("{effect:?}"),
+            Effect::Publish { .. } => {}
+            Effect::Invoke { .. } => panic!("{effect:?}"),
         }
     }
 
@@ -394,7 +396,7 @@ impl World {
                 payment::Fact::Done { operation, reference, amount: None }
             }
             Some(Outcome::Refused(_)) => payment::Fact::Refused { operation },
-            None => return,
+            Some(Outcome::Pending { .. }) | None => return,
         };
         let event = format!("evt-{nth}").parse().unwrap();
         let command = payment::Command::Notified { event, fact }.to_bytes();

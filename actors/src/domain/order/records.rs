@@ -70,13 +70,13 @@ impl RefundRecord {
 
 /// Pieces that were called off before they were sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Cancellation {
-    pub(crate) by: Side,
-    pub(crate) items: Vec<(SkuCode, Quantity)>,
+pub struct Cancellation {
+    pub by: Side,
+    pub items: Vec<(SkuCode, Quantity)>,
     /// What was to be paid for them.
-    pub(crate) amount: Money,
-    pub(crate) reason: Label,
-    pub(crate) at: Timestamp,
+    pub amount: Money,
+    pub reason: Label,
+    pub at: Timestamp,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

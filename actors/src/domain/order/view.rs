@@ -4,13 +4,15 @@ use cluster::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::existing::{Asked, Ending, Settlement};
-use super::{Existing, LineState, RefundState, Side, Stage, TimelineEntry};
+use super::{
+    Cancellation, Existing, Failure, LineState, Moment, RefundState, Stage, TimelineEntry,
+};
 use crate::domain::contact::Contact;
 use crate::domain::ids::{CartAccess, CartId, OrderId, PaymentId, RefundId, SkuCode};
 use crate::domain::money::Money;
 use crate::domain::names::Label;
 use crate::domain::order_numbers::OrderNumber;
-use crate::domain::pricing::{PricedLine, PricedShipping, Totals};
+use crate::domain::pricing::{Discount, PricedLine, PricedShipping, Totals};
 use crate::domain::quantity::Quantity;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,8 +48,14 @@ pub struct View {
     pub timeline: Vec<TimelineEntry>,
     pub placed_at: Timestamp,
     pub updated_at: Timestamp,
-    pub cancellations: Vec<CancellationView>,
+    /// What promotions took off. In bytes this and what follows comes after the rest, see
+    /// `codec::order`.
+    #[serde(skip)]
+    pub discounts: Vec<Discount>,
+    #[serde(skip)]
+    pub cancellations: Vec<Cancellation>,
     /// Those refunds that gave back what cancelled pieces had cost.
+    #[serde(skip)]
     pub credits: Vec<RefundId>,
 }
 
@@ -75,6 +83,10 @@ pub enum PaymentStatus {
     Refunded,
     Declined,
     Cancelled,
+    /// The provider does not say whether it took the money.
+    InDoubt,
+    /// What is held or was taken could not be given back.
+    CancelFailed,
 }
 
 /// Where the pieces of a line are.
@@ -123,16 +135,6 @@ pub struct RefundView {
     pub at: Timestamp,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CancellationView {
-    pub by: Side,
-    pub items: Vec<(SkuCode, Quantity)>,
-    /// What was to be paid for them.
-    pub amount: Money,
-    pub reason: Label,
-    pub at: Timestamp,
-}
-
 impl Existing {
     pub(super) fn view(&self, id: OrderId) -> Box<View> {
         let (shipped, returned) = (self.shipped(), self.returned());
@@ -165,7 +167,8 @@ impl Existing {
             timeline: self.timeline.entries().to_vec(),
             placed_at: self.placed.at,
             updated_at: self.updated_at,
-            cancellations: self.cancellation_views(),
+            discounts: self.discounts.clone(),
+            cancellations: self.cancellations.clone(),
             credits: self.credits.clone(),
         })
     }
@@ -202,6 +205,9 @@ impl Existing {
 
     fn payment_status(&self) -> PaymentStatus {
         let money = &self.money;
+        if money.asked == Asked::Closing && self.timeline.undo_failures() > 0 {
+            return PaymentStatus::CancelFailed;
+        }
         let (captured, refunded) = (money.captured.minor, money.refunded.minor);
         match (captured > 0, refunded) {
             (true, 0) => return PaymentStatus::Captured,
@@ -210,14 +216,20 @@ impl Existing {
             (false, _) => {}
         }
         match (&self.stage, money.asked) {
-            (Stage::Failed(super::Failure::Declined { .. }), _) => PaymentStatus::Declined,
+            (Stage::Failed(Failure::Declined { .. }), _) => PaymentStatus::Declined,
             (Stage::Failed(_) | Stage::Cancelled, _) | (_, Asked::Closed) => {
                 PaymentStatus::Cancelled
             }
-            (_, Asked::Open) if money.authorised.minor > 0 => PaymentStatus::Authorised,
+            (Stage::Capturing, _) if self.timeline.has(Moment::PaymentInDoubt) => {
+                PaymentStatus::InDoubt
+            }
+            (Stage::Ending(Ending::Fails(Failure::PaymentSilent)), _) => PaymentStatus::InDoubt,
+            (_, Asked::Open | Asked::Closing) if money.authorised.minor > 0 => {
+                PaymentStatus::Authorised
+            }
             // Nothing is due.
             (Stage::Confirmed, Asked::Nothing) => PaymentStatus::Captured,
-            (_, Asked::Nothing | Asked::Open) => PaymentStatus::Pending,
+            (_, Asked::Nothing | Asked::Open | Asked::Closing) => PaymentStatus::Pending,
         }
     }
 
@@ -253,19 +265,6 @@ impl Existing {
             at: known.at,
         };
         self.refunds.iter().map(view).collect()
-    }
-}
-
-impl Existing {
-    fn cancellation_views(&self) -> Vec<CancellationView> {
-        let view = |known: &super::Cancellation| CancellationView {
-            by: known.by,
-            items: known.items.clone(),
-            amount: known.amount,
-            reason: known.reason.clone(),
-            at: known.at,
-        };
-        self.cancellations.iter().map(view).collect()
     }
 }
 

@@ -6,13 +6,14 @@ pub(in crate::http) use schema::ORDER_STATUS;
 
 use actors::domain::contact::Address;
 use actors::domain::order::{
-    CancellationView, LineView, Moment, PaymentStatus, RefundState, RefundView, ReturnView,
-    Settlement, ShipmentView, Side, Status, StockStatus, TimelineEntry, View,
+    Cancellation, LineView, Moment, PaymentStatus, RefundState, RefundView, ReturnView, Settlement,
+    ShipmentView, Side, Status, StockStatus, TimelineEntry, View,
 };
 use actors::domain::pricing::{PricedShipping, Totals};
 use actors::{Money, OrderId, PaymentId, Quantity, RefundId, SkuCode};
 use serde::Serialize;
 
+use super::discount::DiscountJson;
 use super::{MoneyJson, Text, TotalsJson};
 use crate::http::rfc3339::Rfc3339;
 
@@ -24,6 +25,7 @@ pub(in crate::http) struct OrderJson<'a> {
     payment_status: &'static str,
     items: Vec<ItemJson<'a>>,
     shipping: Option<ShippingJson<'a>>,
+    discounts: Vec<DiscountJson<'a>>,
     totals: TotalsJson,
     email: Option<&'a str>,
     addresses: AddressesJson<'a>,
@@ -137,6 +139,7 @@ impl<'a> OrderJson<'a> {
         let shipping = &view.contact.shipping;
         let billing = view.contact.billing.as_ref().unwrap_or(shipping);
         let payment_status = payment_status(view.payment_status);
+        let (discounts, currency) = (view.discounts.iter(), view.totals.grand.currency);
         Self {
             id: Text(view.id),
             number: view.number.map(|number| number.to_string()),
@@ -144,6 +147,7 @@ impl<'a> OrderJson<'a> {
             payment_status,
             items: view.lines.iter().map(|line| ItemJson::new(line, view)).collect(),
             shipping: view.shipping.as_ref().map(ShippingJson::new),
+            discounts: discounts.map(|it| DiscountJson::new(it, currency)).collect(),
             totals: TotalsJson::new(view.totals),
             email: view.contact.email.as_ref().map(|email| email.as_str()),
             addresses: AddressesJson {
@@ -296,7 +300,7 @@ impl<'a> ReturnJson<'a> {
 }
 
 impl<'a> CancellationJson<'a> {
-    fn new(known: &'a CancellationView) -> Self {
+    fn new(known: &'a Cancellation) -> Self {
         Self {
             by: match known.by {
                 Side::Shopper => "shopper",
@@ -362,6 +366,8 @@ const fn payment_status(status: PaymentStatus) -> &'static str {
         PaymentStatus::Refunded => "refunded",
         PaymentStatus::Declined => "declined",
         PaymentStatus::Cancelled => "cancelled",
+        PaymentStatus::InDoubt => "in_doubt",
+        PaymentStatus::CancelFailed => "cancel_failed",
     }
 }
 
@@ -394,6 +400,9 @@ const fn moment(moment: Moment) -> &'static str {
         Moment::Refunded => "refunded",
         Moment::RefundFailed => "refund_failed",
         Moment::NoteAdded => "note_added",
+        Moment::PaymentInDoubt => "payment_in_doubt",
+        Moment::PaymentVoidAsked => "payment_void_requested",
+        Moment::PaymentUndoFailed => "payment_cancel_failed",
         Moment::PiecesCancelled => "items_cancelled",
     }
 }

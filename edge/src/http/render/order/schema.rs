@@ -4,6 +4,7 @@ use actors::Money;
 
 use super::{OrderJson, TimelineJson};
 use crate::http::render::cart::totals_schema;
+use crate::http::render::discount::discount_schema;
 use crate::http::schema::{
     Described, Schema, count, integer, list, maybe, nullable, object, of, required, short_list,
     word, words,
@@ -17,6 +18,8 @@ const PAYMENT_STATUS: &[&str] = &[
     "refunded",
     "declined",
     "cancelled",
+    "in_doubt",
+    "cancel_failed",
 ];
 
 pub(in crate::http) const ORDER_STATUS: &[&str] = &[
@@ -43,6 +46,7 @@ impl Described for OrderJson<'_> {
             required("payment_status", word(PAYMENT_STATUS)),
             required("items", list(item())),
             required("shipping", nullable(shipping())),
+            required("discounts", list(discount_schema())),
             required("totals", totals_schema()),
             required("email", nullable(words::email())),
             required("addresses", addresses()),
@@ -190,5 +194,8 @@ const MOMENTS: &[&str] = &[
     "refunded",
     "refund_failed",
     "note_added",
+    "payment_in_doubt",
+    "payment_void_requested",
+    "payment_cancel_failed",
     "items_cancelled",
 ];
