@@ -56,8 +56,10 @@ pub(super) fn fact_of(event: &Event, order: &Existing) -> Option<OrderFact> {
         | Event::PaymentInDoubt { .. }
         | Event::PaymentVoidAsked { .. }
         | Event::PaymentUndoFailed { .. }
-        | Event::UsesAsked { .. }
-        | Event::UseBecame { .. } => return None,
+        | Event::PiecesCancelled { .. }
+        | Event::CreditAsked { .. }
+        | Event::PlacesAsked { .. }
+        | Event::PlaceTaken { .. } => return None,
     })
 }
 
