@@ -227,11 +227,7 @@ impl Endpoint {
             | Self::ShippingOptions
             | Self::ShippingOption => Class::Stock,
         };
-        match (class, verb) {
-            (Class::Vital, _) => Class::Vital,
-            (_, Verb::Other) => Class::Browse,
-            (class, Verb::Get | Verb::Post | Verb::Put | Verb::Patch | Verb::Delete) => class,
-        }
+        class.of_verb(verb)
     }
 }
 
@@ -306,6 +302,15 @@ impl Class {
             Self::Checkout => "checkout",
             Self::Stock => "stock",
             Self::Vital => "vital",
+        }
+    }
+
+    /// A method that no path has is worth little.
+    const fn of_verb(self, verb: Verb) -> Self {
+        match (self, verb) {
+            (Self::Vital, _) => Self::Vital,
+            (_, Verb::Other) => Self::Browse,
+            (class, Verb::Get | Verb::Post | Verb::Put | Verb::Patch | Verb::Delete) => class,
         }
     }
 
