@@ -53,7 +53,9 @@ pub(super) fn fact_of(event: &Event, order: &Existing) -> Option<OrderFact> {
         | Event::Discounted { .. }
         | Event::PaymentInDoubt { .. }
         | Event::PaymentVoidAsked { .. }
-        | Event::PaymentUndoFailed { .. } => return None,
+        | Event::PaymentUndoFailed { .. }
+        | Event::UsesAsked { .. }
+        | Event::UseBecame { .. } => return None,
     })
 }
 
