@@ -171,6 +171,12 @@ impl Promotion {
         self.trigger == Trigger::Nothing
     }
 
+    /// Whether it was granted for lines that the shopper may yet do without.
+    pub fn depends_on_lines(&self) -> bool {
+        let is_set = matches!(self.benefit, Benefit::BuyGet { .. });
+        is_set || self.minimum.iter().len() > 0
+    }
+
     pub fn requires_code(&self) -> bool {
         self.trigger == Trigger::Code
     }
@@ -253,6 +259,8 @@ impl FromIterator<Arc<Promotion>> for Promotions {
         let automatic = by_id.values().filter(|promotion| promotion.is_automatic());
         let mut automatic: Vec<_> = automatic.cloned().collect();
         in_order(&mut automatic);
+        // Two that were written at once may have passed by the check of both.
+        automatic.truncate(Promotion::AUTOMATIC_MAX);
         Self { by_id, automatic }
     }
 }

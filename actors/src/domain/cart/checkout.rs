@@ -13,8 +13,9 @@ use super::pricing::book_of;
 use super::{Cart, Event, Existing, Means, Rejection, Status};
 use crate::domain::ids::{CartId, OrderId, PaymentId};
 use crate::domain::names::ShippingOptionId;
-use crate::domain::order::{self, Extra, Order, Placed, Terms};
+use crate::domain::order::{self, Extra, Order, Placed, Shortfall, Terms};
 use crate::domain::pricing::{Destination, Discount, PricingTerms, Quote};
+use crate::domain::promotion::Promotion;
 use crate::mutants::Mutant;
 
 impl Cart {
@@ -22,7 +23,7 @@ impl Cart {
         &self,
         me: CartId,
         (order, payment): (OrderId, PaymentId),
-        terms: Terms,
+        mut terms: Terms,
         shipping: Option<&ShippingOptionId>,
         means: &[Means],
         ctx: &Context<'_>,
@@ -70,6 +71,14 @@ impl Cart {
         let seen = discounts.iter().cloned().map(Discount::before_shipping).collect();
         if let Some(event) = cart.discounts_become(seen, catalogue.index, ctx.now) {
             return Ok((vec![event], vec![]));
+        }
+        // What was granted for certain lines is not kept without them.
+        let is_bound = |it: &Discount| {
+            let promotion = book.promotions().promotion(&it.promotion);
+            promotion.is_some_and(Promotion::depends_on_lines)
+        };
+        if discounts.iter().any(is_bound) {
+            terms.shortfall = Shortfall::FailAll;
         }
         let placed = Placed::new(priced, terms, catalogue.index, ctx.now);
         let placed = placed.unwrap_or_else(|_| unreachable!("a cart's lines are in order"));

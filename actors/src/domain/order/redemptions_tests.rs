@@ -114,7 +114,7 @@ fn a_use_is_counted_when_the_money_is_taken() {
     let given = with_code(capturing());
     check(&given, told(UseNews::Counted), Ok((&[became(UseState::Counted)], &[])));
     // Nothing more is told when the order is confirmed.
-    check(&given, money_taken(), Ok((&[captured(), CONFIRMED], &[finishes()])));
+    check(&given, money_taken(), Ok((&[captured(), CONFIRMED], &[NO_PAYMENT_TIMER, finishes()])));
 }
 
 #[test]

@@ -149,16 +149,16 @@ impl<'a> Basket<'a> {
         cheapest.retain(|(_, is_in)| **is_in);
         cheapest.sort_by_key(|((_, line), _)| line.unit_price.minor);
         let mut wanted = sets * get;
-        let mut taken = vec![0; self.lines.len()];
+        let mut worth = vec![0; self.lines.len()];
         for ((at, line), _) in cheapest {
             let pieces = wanted.min(u64::from(line.quantity.get()));
             wanted -= pieces;
-            let Ok(pieces) = Quantity::try_from(u32::try_from(pieces).ok()?) else { break };
-            let price = line.unit_price.times(pieces).ok()?;
-            let (Some(taken), Some(left)) = (taken.get_mut(at), self.left.get(at)) else { break };
-            *taken = part_of(price.minor, off)?.min(*left);
+            let (Some(worth), Some(left)) = (worth.get_mut(at), self.left.get(at)) else { break };
+            // Of what promotions before this one left of the line, as much as these pieces are of it.
+            let pieces = u32::try_from(pieces).ok()?;
+            *worth = round_half_up(*left, pieces, NonZeroU32::new(line.quantity.get())?)?;
         }
-        Some(taken)
+        Some(largest_remainder(part_of(sum(&worth)?, off)?, &worth))
     }
 
     fn pieces(&self, within: &[bool]) -> u64 {
