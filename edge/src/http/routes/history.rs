@@ -56,6 +56,9 @@ macro_rules! of_family {
             Family::PriceLists => $call::<actors::Entry<actors::PriceList>>($($argument),*).await,
             Family::TaxRates => $call::<actors::Entry<actors::TaxRate>>($($argument),*).await,
             Family::Sellers => $call::<actors::Entry<actors::Seller>>($($argument),*).await,
+            Family::DiscountCodes => {
+                $call::<actors::Entry<actors::DiscountCode>>($($argument),*).await
+            }
             Family::Promotions => $call::<actors::Entry<actors::Promotion>>($($argument),*).await,
             Family::ShippingOptions => {
                 $call::<actors::Entry<actors::ShippingOption>>($($argument),*).await

@@ -37,10 +37,11 @@ pub(in crate::http) enum Family {
     Sellers,
     ShippingOptions,
     Promotions,
+    DiscountCodes,
 }
 
 impl Family {
-    const WORDS: [&str; 11] = [
+    const WORDS: [&str; 12] = [
         "carts",
         "orders",
         "payments",
@@ -52,6 +53,7 @@ impl Family {
         "sellers",
         "shipping_options",
         "promotions",
+        "discount_codes",
     ];
 }
 
@@ -73,6 +75,7 @@ impl FromStr for Family {
             "sellers" => Self::Sellers,
             "shipping_options" => Self::ShippingOptions,
             "promotions" => Self::Promotions,
+            "discount_codes" => Self::DiscountCodes,
             _ => return Err(NoSuchFamily),
         })
     }
