@@ -255,7 +255,7 @@ pub(super) fn check_nothing(given: &[Event], when: Command) {
     check(given, when, Ok((&[], &[])));
 }
 
-fn view(given: &[Event]) -> View {
+pub(super) fn view(given: &[Event]) -> View {
     let address = Order::address(me());
     let Lookup(view) = order(given).view(Query::Order, &context(&address));
     *view.expect("an order")
