@@ -36,6 +36,7 @@ pub(crate) mod entry;
 mod golden;
 pub(crate) mod import;
 pub(crate) mod order;
+pub(crate) mod order_list;
 pub(crate) mod page;
 pub(crate) mod payment;
 pub(crate) mod published;

@@ -14,6 +14,7 @@ pub mod import;
 pub mod money;
 pub mod names;
 pub mod order;
+pub mod order_list;
 pub mod order_numbers;
 pub mod page;
 pub mod payment;

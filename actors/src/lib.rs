@@ -21,6 +21,7 @@ pub use domain::ids::{
 pub use domain::import::{Import, ImportPart};
 pub use domain::money::{Currency, Money};
 pub use domain::order::Order;
+pub use domain::order_list::{OrderList, OrderPage};
 pub use domain::order_numbers::OrderNumbers;
 pub use domain::page::ProductPage;
 pub use domain::payment::Payment;
@@ -38,6 +39,7 @@ pub use domain::tax::TaxRate;
 pub fn all_kinds() -> Kinds {
     let kinds = Kinds::default().with::<Cart>().with::<Sku>().with::<Order>();
     let kinds = kinds.with::<OrderNumbers>().with::<Payment>().with::<CodeUses>();
+    let kinds = kinds.with::<OrderList>().with::<OrderPage>();
     with_catalogue(kinds.with::<Import>().with::<ImportPart>())
 }
 

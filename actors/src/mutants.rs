@@ -61,6 +61,14 @@ mutants! {
     ReturnReceivedTwice,
     /// Refunds that are under way or done count for nothing.
     RefundedTooMuch,
+    /// Pieces that were called off are not in stock again.
+    CancelledPiecesLost,
+    /// What was captured for pieces that were called off is kept.
+    CreditForgotten,
+    /// Two orders of a list have one place.
+    PlaceGivenTwice,
+    /// A list shows an order as it was when it was placed.
+    ListNotTold,
     /// A capture that is done is asked for again.
     CapturedTwice,
     /// An answer or a notice is taken for whatever is under way.

@@ -6,6 +6,7 @@ mod codes;
 mod entries;
 mod imports;
 mod order;
+mod order_lists;
 mod order_records;
 mod payment;
 mod promotions;
@@ -104,6 +105,7 @@ fn decodes_to_itself(bytes: &[u8]) {
     catalogue::decodes_to_itself(bytes);
     payment::decodes_to_itself(bytes);
     order::decodes_to_itself(bytes);
+    order_lists::decodes_to_itself(bytes);
     imports::decodes_to_itself(bytes);
     entries::decodes_to_itself(bytes);
     promotions::decodes_to_itself(bytes);
@@ -134,6 +136,7 @@ fn all_samples() -> Vec<Vec<u8>> {
     let shop = [cart::samples(), sku::samples(), catalogue::samples(), entries::samples()];
     let sold = [payment::samples(), order::samples(), order_records::samples()];
     let told = [imports::samples(), promotions::samples(), codes::samples(), published::samples()];
+    let told = [told.concat(), order_lists::samples()];
     [shop.concat(), sold.concat(), told.concat()].concat()
 }
 

@@ -7,15 +7,22 @@
 //! - it is settled once: confirmed, or failed with a reason, and the outcome that the shopper was told
 //!   never changes;
 //! - an order that failed or was cancelled holds no stock, or has asked for every piece to be released;
-//! - nothing is shipped that was not sold to this order, refunds never exceed what was captured;
+//! - nothing is shipped that was not sold to this order or that was called off, refunds never exceed
+//!   what was captured;
 //! - it does not end while its payment is in doubt.
 
 mod after_sale;
 #[cfg(test)]
 mod after_sale_tests;
+#[cfg(test)]
+mod cancellation_tests;
+mod cancellations;
 mod course;
 mod existing;
 mod facts;
+mod listing;
+#[cfg(test)]
+mod listing_tests;
 mod placed;
 #[cfg(test)]
 mod properties;
@@ -40,16 +47,18 @@ use super::discount_code::CodeName;
 use super::ids::{CartAccess, CartId, OrderId, PaymentId, RefundId, SkuCode};
 use super::money::{Currency, Money};
 use super::names::Label;
+use super::order_list::{ListId, Place};
 use super::order_numbers::OrderNumber;
-use super::payment::{News, Refusal};
+use super::payment::{self, News, Refusal};
 use super::pricing::{Discount, Totals};
 use super::quantity::{Quantity, Units};
 use crate::codec;
 use course::Course;
 pub use existing::Settlement;
 pub(crate) use existing::{Existing, Funds, LineState, Stage};
+pub(crate) use listing::Listing;
 pub use placed::{CaptureTime, Extra, InvalidOrder, Placed, Shortfall, Terms};
-pub use records::RefundState;
+pub use records::{Cancellation, RefundState};
 pub(crate) use records::{Note, RefundRecord, Return, Shipment};
 pub(crate) use redemptions::Use;
 pub use redemptions::{Redemption, UseState};
@@ -93,7 +102,7 @@ pub enum Command {
     GiveUpStock,
     /// The timer's: the payment did not answer.
     GiveUpPayment,
-    /// The shopper or an operator wants none of it any more.
+    /// The shopper or an operator wants none of it any more, or nothing of what is not on its way.
     Cancel {
         by: Side,
         reason: Label,
@@ -139,6 +148,11 @@ pub enum Command {
     TakeUseNews {
         counted: Counted,
         news: UseNews,
+    },
+    /// Told by a list that was asked for a place.
+    TakePlace {
+        list: ListId,
+        place: Place,
     },
 }
 
@@ -369,6 +383,32 @@ pub enum Event {
         state: UseState,
         at: Timestamp,
     },
+    /// Some pieces are not wanted any more; the others are.
+    PiecesCancelled {
+        by: Side,
+        items: Vec<(SkuCode, Quantity)>,
+        /// What was to be paid for them.
+        amount: Money,
+        reason: Label,
+        at: Timestamp,
+    },
+    /// A refund of what was paid for pieces that were cancelled.
+    CreditAsked {
+        refund: RefundId,
+        amount: Money,
+        reason: Label,
+        at: Timestamp,
+    },
+    /// Its lists are asked for places, and shown this status.
+    PlacesAsked {
+        status: Status,
+        at: Timestamp,
+    },
+    PlaceTaken {
+        list: ListId,
+        place: Place,
+        at: Timestamp,
+    },
 }
 
 impl Event {
@@ -406,7 +446,11 @@ impl Event {
             | Self::PaymentVoidAsked { at }
             | Self::PaymentUndoFailed { at }
             | Self::UsesAsked { at, .. }
-            | Self::UseBecame { at, .. } => *at,
+            | Self::UseBecame { at, .. }
+            | Self::PiecesCancelled { at, .. }
+            | Self::CreditAsked { at, .. }
+            | Self::PlacesAsked { at, .. }
+            | Self::PlaceTaken { at, .. } => *at,
         }
     }
 }
@@ -422,7 +466,7 @@ pub enum Rejection {
     NotConfirmed,
     #[error("the order came to an end")]
     Over,
-    #[error("parts of the order are on their way")]
+    #[error("all of the order is on its way")]
     AlreadyShipped,
     #[error("the order has no line of sku {sku}")]
     LineNotFound { sku: SkuCode },
@@ -489,7 +533,9 @@ impl Entity for Order {
             Command::ReceiveReturn { number } => course.receive_return(number)?,
             Command::Refund { refund, amount, reason } => course.refund(refund, amount, reason)?,
             Command::AddNote { text } => course.add_note(text)?,
+            Command::TakePlace { list, place } => course.take_place(list, place),
         }
+        course.tell_lists();
         Ok(course.decision())
     }
 
@@ -545,6 +591,8 @@ impl Entity for Order {
 impl Order {
     /// Shipments, refunds and notes: each of them so many.
     pub const ENTRIES_MAX: usize = 64;
+    /// Each cancellation gives credit once, and so does each capture that comes after it.
+    const CREDITS_MAX: usize = Self::ENTRIES_MAX + payment::Payment::CAPTURES_MAX;
     /// Lines of all shipments and returns together.
     pub const ITEMS_MAX: usize = 400;
     const STOCK_SILENT: TimerName = TimerName(1);

@@ -18,6 +18,7 @@ pub(crate) enum Endpoint {
     OrderTimeline,
     OrderCancel,
     OrderReturns,
+    AdminOrders,
     AdminOrder,
     AdminOrderCancel,
     AdminOrderFulfilments,
@@ -102,6 +103,7 @@ impl Endpoint {
             Self::OrderTimeline => "/store/v1/orders/{id}/timeline",
             Self::OrderCancel => "/store/v1/orders/{id}/cancel",
             Self::OrderReturns => "/store/v1/orders/{id}/returns",
+            Self::AdminOrders => "/admin/v1/orders",
             Self::AdminOrder => "/admin/v1/orders/{id}",
             Self::AdminOrderCancel => "/admin/v1/orders/{id}/cancel",
             Self::AdminOrderFulfilments => "/admin/v1/orders/{id}/fulfilments",
@@ -181,6 +183,7 @@ impl Endpoint {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "a table of all routes, one a line")]
     const fn worth(self) -> Class {
         match self {
             Self::Health | Self::Readiness | Self::Metrics => Class::Vital,
@@ -220,6 +223,7 @@ impl Endpoint {
             | Self::Payment
             | Self::PaymentCapture
             | Self::PaymentVoid
+            | Self::AdminOrders
             | Self::AdminOrder
             | Self::AdminOrderCancel
             | Self::AdminOrderFulfilments

@@ -1,4 +1,4 @@
-//! The query string of a list: `limit`, `after`, and for some which part of all is listed.
+//! The query strings of lists: `limit`, `after`, and whatever else a list takes.
 
 use std::str::FromStr;
 
@@ -64,6 +64,101 @@ impl<C: FromStr> Page<C> {
         let limit = limit.or_else(|| PageLimit::try_from(LIMIT_DEFAULT).ok());
         faults.into_result(limit.map(|limit| Self { limit, after }))
     }
+}
+
+/// The values as they were sent, each name once.
+pub(super) struct Values<'a>(Vec<(&'a str, &'a str)>);
+
+impl<'a> Values<'a> {
+    pub(super) fn of(uri: &'a Uri, known: &[&str], faults: &mut Faults) -> Self {
+        const NAME_CHARS_MAX: usize = 64;
+        let mut values: Vec<(&str, &str)> = Vec::new();
+        let pairs = uri.query().into_iter().flat_map(|query| query.split('&'));
+        for pair in pairs.filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let param = || name.chars().take(NAME_CHARS_MAX).collect();
+            if !known.contains(&name) {
+                faults.add(param(), flaw("unknown", "there is no such parameter"));
+            } else if values.iter().any(|(before, _)| *before == name) {
+                faults.add(param(), flaw("repeated", "comes more than once"));
+            } else {
+                values.push((name, value));
+            }
+        }
+        Self(values)
+    }
+
+    pub(super) fn value(&self, name: &str) -> Option<&'a str> {
+        self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
+    }
+
+    pub(super) fn parsed<T: FromStr>(
+        &self,
+        name: &str,
+        takes: &'static str,
+        faults: &mut Faults,
+    ) -> Option<T> {
+        let value = self.value(name)?;
+        let parsed = value.parse().ok();
+        if parsed.is_none() {
+            faults.add(name.to_owned(), flaw("invalid", takes));
+        }
+        parsed
+    }
+
+    /// As [`Self::parsed`], of what a browser may have escaped.
+    pub(super) fn read<T>(
+        &self,
+        name: &str,
+        takes: &'static str,
+        read: impl Fn(&str) -> Option<T>,
+        faults: &mut Faults,
+    ) -> Option<T> {
+        let value = self.value(name)?;
+        let read = unescaped(value).and_then(|text| read(&text));
+        if read.is_none() {
+            faults.add(name.to_owned(), flaw("invalid", takes));
+        }
+        read
+    }
+}
+
+/// How many are wanted at most.
+pub(super) struct Limit(PageLimit);
+
+pub(super) struct InvalidLimit;
+
+impl Limit {
+    pub(super) fn or_default(limit: Option<Self>) -> Option<PageLimit> {
+        limit.map(|Self(limit)| limit).or_else(|| PageLimit::try_from(LIMIT_DEFAULT).ok())
+    }
+}
+
+impl FromStr for Limit {
+    type Err = InvalidLimit;
+
+    fn from_str(text: &str) -> Result<Self, InvalidLimit> {
+        let number = text.parse::<u32>().map_err(|_| InvalidLimit)?;
+        PageLimit::try_from(number).map(Self).map_err(|_| InvalidLimit)
+    }
+}
+
+/// Without the escapes of a query string; `None` where they give no text.
+pub(super) fn unescaped(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let mut digit = || char::from(rest.next()?).to_digit(16);
+                let (high, low) = (digit()?, digit()?);
+                u8::try_from(high * 16 + low).ok()?
+            }
+            plain => plain,
+        });
+    }
+    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]

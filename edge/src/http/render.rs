@@ -5,6 +5,7 @@ mod discount;
 pub(super) mod inventory;
 pub(super) mod names;
 pub(super) mod order;
+pub(super) mod order_list;
 pub(super) mod payment;
 pub(super) mod plain;
 

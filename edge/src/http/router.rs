@@ -12,7 +12,7 @@ use super::openapi;
 use super::routes::entries::{self, Resource};
 use super::routes::{
     cart, cart_stream, checkout, codes, events, exports, history, imports, inventory, merge, nodes,
-    orders, payment, products, shards, store, system,
+    order_lists, orders, payment, products, shards, store, system,
 };
 
 type Routes = Vec<(E, MethodRouter<App>)>;
@@ -89,6 +89,7 @@ fn admin() -> Routes {
         (E::InventoryReservationConfirm, post(inventory::confirm)),
         (E::InventoryReservationRelease, post(inventory::release)),
         (E::InventoryLedger, get(inventory::list_ledger)),
+        (E::AdminOrders, get(order_lists::list)),
         (E::AdminOrder, get(orders::show_any)),
         (E::AdminOrderCancel, post(orders::cancel)),
         (E::AdminOrderFulfilments, post(orders::fulfil)),

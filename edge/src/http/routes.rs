@@ -15,6 +15,7 @@ pub(super) mod imports;
 pub(super) mod inventory;
 pub(super) mod merge;
 pub(super) mod nodes;
+pub(super) mod order_lists;
 pub(super) mod orders;
 pub(super) mod payment;
 pub(in crate::http) mod products;

@@ -43,7 +43,7 @@ impl Viewer {
     async fn line(&mut self) -> String {
         let mut line = String::new();
         let read = self.stream.read_line(&mut line);
-        tokio::time::timeout(PATIENCE, read).await.expect("a line comes").unwrap();
+        tokio::time::timeout(PATIENCE, read).await.unwrap().unwrap();
         line.trim_end().to_owned()
     }
 
@@ -68,7 +68,7 @@ impl Viewer {
     async fn ends(mut self) -> String {
         let mut rest = String::new();
         let read = self.stream.read_to_string(&mut rest);
-        tokio::time::timeout(PATIENCE, read).await.expect("it ends").unwrap();
+        tokio::time::timeout(PATIENCE, read).await.unwrap().unwrap();
         self.served.await.unwrap();
         rest
     }

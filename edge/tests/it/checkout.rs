@@ -318,6 +318,58 @@ async fn an_order_is_cancelled_refunded_and_returned() {
     panic!("the refund is never done");
 }
 
+/// What is not shipped can be called off, by the shopper too: its pieces are in stock again, and what it
+/// cost is given back.
+#[tokio::test]
+async fn the_rest_of_a_part_shipped_order_is_cancelled() {
+    let (shop, _folder) = open().await;
+    shop.stock("tea", 10).await;
+    shop.stock("cup", 10).await;
+    let one = basket(&shop, &[("tea", 3), ("cup", 1)]).await;
+    let created = shop.send(check_out(&one, KEY, &terms("tok_visa"))).await;
+    let id = created.json()["id"].as_str().unwrap().to_owned();
+    let store = format!("/store/v1/orders/{id}");
+    let admin = |what: &str| Ask::post(format!("/admin/v1/orders/{id}/{what}")).operator();
+    let parcel = |n: u32| {
+        let items = json!([{"sku": "tea", "quantity": n}]);
+        json!({"items": items, "carrier": "Post", "tracking": "1Z"})
+    };
+    let shipped = shop.send(admin("fulfilments").key("one").json(&parcel(1))).await;
+    assert_eq!(shipped.status, 200, "{shipped:?}");
+    let cancel = || {
+        let cancel = Ask::post(format!("{store}/cancel")).token(&one.token).key("rest");
+        cancel.json(&json!({"reason": "too late"}))
+    };
+    let cancelled = shop.send(cancel()).await;
+    let json = cancelled.json();
+    assert_eq!((cancelled.status, &json["status"]), (200, &json!("shipped")), "{json}");
+    let rest = json!([{"sku": "cup", "quantity": 1}, {"sku": "tea", "quantity": 2}]);
+    let worth = json!({"amount": 1_299 + 2 * 450, "currency": "EUR"});
+    assert_eq!(json["cancellations"][0]["items"], rest);
+    assert_eq!(json["cancellations"][0]["amount"], worth);
+    assert_eq!(
+        (&json["items"][0]["cancelled"], &json["items"][1]["cancelled"]),
+        (&json!(1), &json!(2))
+    );
+    expect_stock(&shop, "tea", (9, 0)).await;
+    expect_stock(&shop, "cup", (10, 0)).await;
+    assert!(shop.send(cancel()).await.is_replayed());
+    let again = shop.send(admin("cancel").json(&json!({"reason": "once more"}))).await;
+    assert_eq!(again.json()["cancellations"].as_array().unwrap().len(), 1);
+    let more = shop.send(admin("fulfilments").key("two").json(&parcel(1))).await;
+    more.problem(409, "too_many_pieces");
+    for _ in 0..500 {
+        let order = shop.send(Ask::get(&store).token(&one.token)).await.json();
+        if order["refunds"][0]["status"] == "succeeded" {
+            assert_eq!(order["payments"][0]["refunded"], worth);
+            shop.close().await;
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("the refund is never done");
+}
+
 #[tokio::test]
 async fn what_cannot_be_checked_out_is_refused_precisely() {
     let (shop, _folder) = open().await;

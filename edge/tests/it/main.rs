@@ -23,6 +23,7 @@ mod inventory;
 mod malformed;
 mod merchants;
 mod openapi;
+mod order_lists;
 mod overload;
 mod payments;
 mod promotions;

@@ -21,7 +21,7 @@ use crate::mutants::Mutant;
 type Items = Vec<(SkuCode, Quantity)>;
 
 impl Course {
-    fn confirmed(&self) -> Result<&Existing, Rejection> {
+    pub(super) fn confirmed(&self) -> Result<&Existing, Rejection> {
         let order = self.found()?;
         match order.stage {
             Stage::Confirmed => Ok(order),
@@ -47,16 +47,17 @@ impl Course {
             return is_same.then_some(()).ok_or(Rejection::NumberDiffers { number: shipment.0 });
         }
         check_next(shipment.0, order.shipments.len())?;
-        order.check_left(&items, |line| line.quantity.get(), &order.shipped())?;
+        let gone = order.shipped().plus(order.cancelled());
+        order.check_left(&items, |line| line.quantity.get(), &gone)?;
         order.check_room(&items)?;
         let is_due = order.totals.grand.minor > 0;
         if is_due && order.money.asked != Asked::Open {
             return Err(Rejection::NotPaid);
         }
-        let left = order.money.authorised.minus(order.money.captured).ok();
+        let left = order.left_to_capture();
         let is_time = order.shipments.is_empty() || order.timeline.capture_failed();
         let takes_money = order.placed.terms.capture == CaptureTime::OnFulfilment && is_time;
-        let due = left.filter(|left| takes_money && left.minor > 0);
+        let due = Some(left).filter(|left| takes_money && left.minor > 0);
         let due = due.filter(|_| !Mutant::ShippedUnpaid.is_planted());
         self.happen(Event::Shipped { shipment, items, carrier, tracking, at: self.now });
         if let Some(amount) = due {
@@ -130,7 +131,7 @@ impl Course {
         if amount.minor <= 0 {
             return Err(Rejection::NotPositive);
         }
-        if order.refunds.len() >= Order::ENTRIES_MAX {
+        if order.refunds.len() - order.credits.len() >= Order::ENTRIES_MAX {
             return Err(Rejection::TooManyEntries);
         }
         let left = order.refundable();
@@ -217,7 +218,7 @@ impl Existing {
         Ok(())
     }
 
-    fn is_bought(&self, sku: &SkuCode) -> bool {
+    pub(super) fn is_bought(&self, sku: &SkuCode) -> bool {
         let state = self.state_of(sku);
         matches!(state, Some(LineState::Selling | LineState::Sold))
     }

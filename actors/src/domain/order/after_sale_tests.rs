@@ -79,7 +79,6 @@ fn no_more_is_shipped_than_was_bought() {
         fulfil(2, &[(pot(), 1), (cup(), 1)]),
         one(&shipped(2, &[(cup(), 1), (pot(), 1)])),
     );
-    check(&given, cancel(), Err(Rejection::AlreadyShipped));
 }
 
 #[test]

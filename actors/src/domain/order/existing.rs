@@ -3,9 +3,9 @@
 use cluster::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::records::{Note, Pieces, RefundRecord, RefundState, Return, Shipment};
+use super::records::{Cancellation, Note, Pieces, RefundRecord, RefundState, Return, Shipment};
 use super::timeline::Timeline;
-use super::{Event, Failure, Placed, ReturnNumber, ShipmentNumber, Shortage, Use};
+use super::{Event, Failure, Listing, Placed, ReturnNumber, ShipmentNumber, Shortage, Use};
 use crate::domain::ids::{CartAccess, CartId, PaymentId, RefundId, SkuCode};
 use crate::domain::money::{Currency, Money};
 use crate::domain::order_numbers::OrderNumber;
@@ -30,6 +30,12 @@ pub(crate) struct Existing {
     pub(crate) returns: Vec<Return>,
     pub(crate) refunds: Vec<RefundRecord>,
     pub(crate) notes: Vec<Note>,
+    /// Of pieces, while others were wanted still.
+    pub(crate) cancellations: Vec<Cancellation>,
+    /// Those refunds that gave back what cancelled pieces had cost.
+    pub(crate) credits: Vec<RefundId>,
+    /// Once its lists were asked for places.
+    pub(crate) listing: Option<Listing>,
     /// What the shopper was told of the checkout; see [`Settlement`].
     pub(crate) settlement: Option<Settlement>,
     pub(crate) timeline: Timeline,
@@ -168,6 +174,9 @@ impl Existing {
             returns: Vec::new(),
             refunds: Vec::new(),
             notes: Vec::new(),
+            cancellations: Vec::new(),
+            credits: Vec::new(),
+            listing: None,
             settlement: None,
             timeline,
             updated_at: at,
@@ -177,10 +186,24 @@ impl Existing {
     }
 
     pub(super) fn apply(&mut self, event: &Event) {
-        self.timeline.take(event);
-        self.updated_at = event.at();
+        // Where it is listed is nothing of its own.
+        if let Event::PlacesAsked { status, .. } = event {
+            self.listing = Some(Listing::asked(*status));
+        } else if let Event::PlaceTaken { list, place, .. } = event {
+            self.take_place(*list, *place);
+        } else {
+            self.timeline.take(event);
+            self.updated_at = event.at();
+            self.change(event);
+        }
+    }
+
+    fn change(&mut self, event: &Event) {
         match event {
-            Event::Placed { .. } | Event::CaptureFailed { .. } => {}
+            Event::Placed { .. }
+            | Event::CaptureFailed { .. }
+            | Event::PlacesAsked { .. }
+            | Event::PlaceTaken { .. } => {}
             Event::Numbered { number, .. } => self.number = Some(*number),
             Event::StockReserved { sku, .. } => self.set(sku, LineState::Reserved),
             Event::StockRefused { sku, shortage, .. } => {
@@ -206,26 +229,16 @@ impl Existing {
             Event::Cancelled { .. } => self.cancel(),
             Event::PaymentUndone { .. } => self.money.undo(),
             Event::Shipped { shipment, items, carrier, tracking, at } => {
-                self.shipments.push(Shipment {
-                    number: *shipment,
-                    items: items.clone(),
-                    carrier: carrier.clone(),
-                    tracking: tracking.clone(),
-                    shipped_at: *at,
-                    delivered_at: None,
-                });
+                let way = (carrier.clone(), tracking.clone());
+                self.shipments.push(Shipment::sent(*shipment, items.clone(), way, *at));
             }
             Event::Delivered { shipment, at } => self.deliver(*shipment, *at),
             Event::ReturnAsked { number, items, reason, at } => {
-                let (number, items, reason) = (*number, items.clone(), reason.clone());
-                let (asked_at, received_at) = (*at, None);
-                self.returns.push(Return { number, items, reason, asked_at, received_at });
+                self.returns.push(Return::asked(*number, items.clone(), reason.clone(), *at));
             }
             Event::ReturnReceived { number, at } => self.receive(*number, *at),
             Event::RefundAsked { refund, amount, reason, at } => {
-                let (id, amount, reason, at) = (*refund, *amount, reason.clone(), *at);
-                let state = RefundState::Asked;
-                self.refunds.push(RefundRecord { id, amount, reason, state, at });
+                self.refunds.push(RefundRecord::asked(*refund, *amount, reason, *at));
             }
             Event::Refunded { refund, refunded, .. } => {
                 self.money.refunded = *refunded;
@@ -237,6 +250,15 @@ impl Existing {
             Event::UseBecame { nth, state, .. } => self.use_becomes(*nth, *state),
             Event::NoteAdded { text, at } => {
                 self.notes.push(Note { text: text.clone(), at: *at });
+            }
+            Event::PiecesCancelled { by, items, amount, reason, at } => {
+                let (items, reason) = (items.clone(), reason.clone());
+                let (by, amount, at) = (*by, *amount, *at);
+                self.cancellations.push(Cancellation { by, items, amount, reason, at });
+            }
+            Event::CreditAsked { refund, amount, reason, at } => {
+                self.refunds.push(RefundRecord::asked(*refund, *amount, reason, *at));
+                self.credits.push(*refund);
             }
             Event::PaymentInDoubt { .. } => {}
             Event::PaymentVoidAsked { .. } | Event::PaymentUndoFailed { .. } => {
@@ -391,12 +413,14 @@ impl Existing {
         const ENTRY_BYTES: usize = 160;
         const ITEM_BYTES: usize = 96;
         let entries = self.shipments.len() + self.returns.len() + self.refunds.len();
-        let entries = entries + self.notes.len();
+        let entries = entries + self.notes.len() + self.cancellations.len();
+        let cancelled: usize = self.cancellations.iter().map(|known| known.items.len()).sum();
         let settled = self.settlement.as_ref().map_or(0, |told| told.shortages.len() * 2);
         self.lines.len() * LINE_BYTES
             + entries * ENTRY_BYTES
-            + (self.n_items() + settled) * ITEM_BYTES
+            + (self.n_items() + cancelled + settled) * ITEM_BYTES
             + self.timeline.heap_bytes()
+            + self.listing.as_ref().map_or(0, Listing::heap_bytes)
             + self.discounts.iter().map(Discount::heap_bytes).sum::<usize>()
             + self.uses.len() * ENTRY_BYTES
     }

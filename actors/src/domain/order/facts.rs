@@ -55,7 +55,11 @@ pub(super) fn fact_of(event: &Event, order: &Existing) -> Option<OrderFact> {
         | Event::UseBecame { .. }
         | Event::PaymentInDoubt { .. }
         | Event::PaymentVoidAsked { .. }
-        | Event::PaymentUndoFailed { .. } => return None,
+        | Event::PaymentUndoFailed { .. }
+        | Event::PiecesCancelled { .. }
+        | Event::CreditAsked { .. }
+        | Event::PlacesAsked { .. }
+        | Event::PlaceTaken { .. } => return None,
     })
 }
 

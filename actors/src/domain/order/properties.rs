@@ -18,6 +18,7 @@ use crate::domain::contact::{Address, Contact};
 use crate::domain::discount_code::DiscountCode;
 use crate::domain::ids::CaptureId;
 use crate::domain::money::Currency;
+use crate::domain::order_list::{Listed, OrderList, OrderPage};
 use crate::domain::order_numbers::OrderNumbers;
 use crate::domain::payment::{
     self, Action, Outcome, Payment, PaymentMethod, ProviderAnswer, ProviderRequest,
@@ -154,6 +155,8 @@ struct World {
     now: Timestamp,
     cart: Actor<Cart>,
     numbers: Actor<OrderNumbers>,
+    lists: BTreeMap<EntityRef, Actor<OrderList>>,
+    pages: BTreeMap<EntityRef, Actor<OrderPage>>,
     orders: BTreeMap<OrderId, Actor<Order>>,
     payments: BTreeMap<PaymentId, Actor<Payment>>,
     stocks: Vec<Actor<Sku>>,
@@ -232,6 +235,8 @@ impl World {
             now: NOON,
             cart: Actor::default(),
             numbers: Actor::default(),
+            lists: BTreeMap::new(),
+            pages: BTreeMap::new(),
             orders: BTreeMap::new(),
             payments: BTreeMap::new(),
             stocks: (0..3).map(|_| Actor::default()).collect(),
@@ -265,6 +270,14 @@ impl World {
         let effects = match to.kind {
             Cart::KIND => self.cart.run(to, &command, catalogue, now),
             OrderNumbers::KIND => self.numbers.run(to, &command, catalogue, now),
+            OrderList::KIND => {
+                let list = self.lists.entry(to.clone()).or_default();
+                list.run(to, &command, catalogue, now)
+            }
+            OrderPage::KIND => {
+                let page = self.pages.entry(to.clone()).or_default();
+                page.run(to, &command, catalogue, now)
+            }
             Order::KIND => {
                 let id = OrderId::try_from(&to.key).unwrap();
                 self.orders.entry(id).or_default().run(to, &command, catalogue, now)
@@ -311,7 +324,8 @@ impl World {
             Step::CheckOut { nth, shortfall, capture } => {
                 let order = OrderId::in_slot(slot(), [nth; 14]);
                 let payment = PaymentId::in_slot(slot(), [nth; 14]);
-                let terms = Box::new(terms(shortfall, capture));
+                let mut terms = Box::new(terms(shortfall, capture));
+                terms.contact.email = Some("someone@shop.example".to_owned().try_into().unwrap());
                 let (shipping, customer) = (None, CustomerKey::from_bytes([8; 16]));
                 let means = vec![cart::Means::Customer(customer)];
                 let command =
@@ -470,8 +484,43 @@ impl World {
         panic!("it never ends");
     }
 
+    /// Each order is in a book of the shop and among those of its customer, once, as it is.
+    fn check_lists(&self) {
+        let shown = |(id, actor): (&OrderId, &Actor<Order>)| {
+            let order = actor.live.existing.as_ref()?;
+            let (number, status) = (order.number?, order.status());
+            let (total, placed_at) = (order.totals.grand, order.placed.at);
+            Some(Listed { order: *id, number, status, total, placed_at })
+        };
+        let mut orders: Vec<_> = self.orders.iter().filter_map(shown).collect();
+        orders.sort_by_key(|listed| listed.order);
+        assert_eq!(
+            (self.lists.len(), self.pages.len()),
+            if orders.is_empty() { (0, 0) } else { (2, 2) }
+        );
+        for page in self.pages.values() {
+            let mut entries = page.live.entries.clone();
+            entries.sort_by_key(|listed| listed.order);
+            assert_eq!(entries, orders);
+        }
+        for list in self.lists.values() {
+            assert_eq!(list.live.n_orders, u32::try_from(orders.len()).unwrap());
+        }
+    }
+
+    /// For pieces that were called off nothing is kept, unless the provider would not give it back.
+    fn check_kept(&self, order: &Existing, kept: i64) {
+        let failed = |refund: &RefundRecord| refund.state == RefundState::Failed;
+        if order.cancellations.is_empty() || order.refunds.iter().any(failed) {
+            return;
+        }
+        let pieces: u32 = order.bought().map(|line| wanted(order, &line.sku)).sum();
+        assert!(kept <= i64::from(pieces) * PRICE, "{kept} is kept for {pieces} pieces");
+    }
+
     /// What holds once nothing is under way.
     fn check_end(&self) {
+        self.check_lists();
         let (mut sold, mut redeemed) = ([0_u32; 3], 0);
         for (id, actor) in &self.orders {
             let order = actor.live.existing.as_ref().expect("it was told to be placed");
@@ -483,6 +532,7 @@ impl World {
             match &order.stage {
                 Stage::Confirmed => {
                     // A capture that is refused later leaves what is held to the shop.
+                    self.check_kept(order, captured - refunded);
                     if order.placed.terms.capture == CaptureTime::AtOnce {
                         assert_eq!(captured, settlement.totals.grand.minor, "{id}");
                     }
@@ -495,7 +545,7 @@ impl World {
                     redeemed += 1;
                     for line in order.bought() {
                         let nth = (0..3).find(|nth| code(*nth) == line.sku).unwrap();
-                        sold[nth] += line.quantity.get();
+                        sold[nth] += wanted(order, &line.sku);
                     }
                 }
                 Stage::Failed(_) | Stage::Cancelled => {
@@ -515,6 +565,15 @@ impl World {
             assert_eq!(gone, sold[nth] + self.sold_elsewhere[nth], "of {}", SKUS[nth]);
         }
     }
+}
+
+/// Pieces that the shopper gets in the end: where some were called off, what was shipped.
+fn wanted(order: &Existing, sku: &SkuCode) -> u32 {
+    if order.cancellations.is_empty() {
+        return order.placed.line(sku).unwrap().quantity.get();
+    }
+    let shipped = order.shipments.iter().flat_map(|shipment| &shipment.items);
+    shipped.filter(|(shipped, _)| shipped == sku).map(|(_, pieces)| pieces.get()).sum()
 }
 
 fn step() -> impl Strategy<Value = Step> {

@@ -199,6 +199,7 @@ impl Course {
                     self.cancel_timer(Order::PAYMENT_SILENT);
                     self.confirm();
                 }
+                self.give_credit();
             }
             News::CaptureFailed { .. } => {
                 let is_checkout = order.stage == Stage::Capturing;
@@ -416,7 +417,7 @@ impl Course {
                 self.end_after_payment(Failure::CancelledInTime);
             }
             Stage::Confirmed if !order.shipments.is_empty() => {
-                return Err(Rejection::AlreadyShipped);
+                return self.cancel_rest(by, reason);
             }
             Stage::Confirmed => {
                 let is_paid = order.money.is_open();

@@ -31,6 +31,7 @@ pub enum Moment {
     PaymentInDoubt,
     PaymentVoidAsked,
     PaymentUndoFailed,
+    PiecesCancelled,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,13 +77,14 @@ impl Timeline {
             Event::Delivered { .. } => Moment::Delivered,
             Event::ReturnAsked { .. } => Moment::ReturnAsked,
             Event::ReturnReceived { .. } => Moment::ReturnReceived,
-            Event::RefundAsked { .. } => Moment::RefundAsked,
+            Event::RefundAsked { .. } | Event::CreditAsked { .. } => Moment::RefundAsked,
             Event::Refunded { .. } => Moment::Refunded,
             Event::RefundFailed { .. } => Moment::RefundFailed,
             Event::NoteAdded { .. } => Moment::NoteAdded,
             Event::PaymentInDoubt { .. } => Moment::PaymentInDoubt,
             Event::PaymentVoidAsked { .. } => Moment::PaymentVoidAsked,
             Event::PaymentUndoFailed { .. } => Moment::PaymentUndoFailed,
+            Event::PiecesCancelled { .. } => Moment::PiecesCancelled,
             // The fabric's own steps, and the one that makes the timeline.
             Event::Placed { .. }
             | Event::Numbered { .. }
@@ -97,7 +99,9 @@ impl Timeline {
             | Event::PaymentUndone { .. }
             | Event::Discounted { .. }
             | Event::UsesAsked { .. }
-            | Event::UseBecame { .. } => return,
+            | Event::UseBecame { .. }
+            | Event::PlacesAsked { .. }
+            | Event::PlaceTaken { .. } => return,
         };
         self.push(moment, event.at());
     }

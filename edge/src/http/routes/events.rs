@@ -12,19 +12,17 @@ use cluster::runtime::feed::{EventId, PublishedEvent};
 use cluster::runtime::replay::{ReplayError, ReplayPosition};
 use serde_json::Value;
 
-use super::store::query::{Limit, Values};
 use crate::http::app::App;
 use crate::http::code::Code;
 use crate::http::error::ApiError;
 use crate::http::extract::Operator;
 use crate::http::fields::{Faults, flaw};
+use crate::http::query::{Limit, Values};
 use crate::http::render::names::NameJson;
 use crate::http::render::{Text, plain};
 use crate::http::reply::Reply;
 use crate::http::rfc3339::Rfc3339;
 use crate::http::schema::{Described, Schema, list, object, of, required, words};
-
-const LIMIT_DEFAULT: u32 = 20;
 
 /// `GET /admin/v1/events`
 pub(in crate::http) async fn list_events(
@@ -93,8 +91,8 @@ impl Wanted {
             let takes = "must be the name of an event, or its first word";
             faults.add("type".to_owned(), flaw("invalid", takes));
         }
-        let limit = limit.map_or_else(|| PageLimit::try_from(LIMIT_DEFAULT), |Limit(it)| Ok(it));
-        faults.into_result(limit.ok().map(|limit| Self { limit, after, kind }))
+        let limit = Limit::or_default(limit);
+        faults.into_result(limit.map(|limit| Self { limit, after, kind }))
     }
 }
 

@@ -19,7 +19,6 @@ use cluster::time::Timestamp;
 use serde_json::Value;
 
 use super::events::refused;
-use super::store::query::Values;
 use crate::http::app::{App, Shared};
 use crate::http::code::Code;
 use crate::http::error::ApiError;
@@ -27,6 +26,7 @@ use crate::http::extract::{Operator, PathId};
 use crate::http::fields::{Faults, flaw};
 use crate::http::positions::OmniSeq;
 use crate::http::query::Page;
+use crate::http::query::Values;
 use crate::http::render::inventory::ListJson;
 use crate::http::render::{Text, plain};
 use crate::http::reply::Reply;

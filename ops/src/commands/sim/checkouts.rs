@@ -8,6 +8,7 @@ mod carts;
 mod codes;
 mod counts;
 mod judge;
+mod lists;
 mod names;
 mod orders;
 mod payments;
@@ -19,7 +20,7 @@ mod tests;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use actors::{Cart, CodeUses, Order, OrderNumbers, Payment, Sku};
+use actors::{Cart, CodeUses, Order, OrderList, OrderNumbers, OrderPage, Payment, Sku};
 use cluster::entity::Catalogue;
 use cluster::fabric::OutcomeKey;
 use cluster::ids::ShardId;
@@ -34,6 +35,7 @@ use storage::sim_disk::SplitMix64;
 use self::carts::Carts;
 use self::codes::Codes;
 pub(super) use self::counts::Counts;
+use self::lists::Lists;
 use self::orders::Orders;
 use self::payments::Payments;
 use self::provider::SharedBooks;
@@ -59,6 +61,7 @@ pub(super) struct Checkouts {
     orders: Orders,
     stocks: Stocks,
     payments: Payments,
+    lists: Lists,
     books: SharedBooks,
     counts: SharedCounts,
 }
@@ -85,6 +88,7 @@ impl Checkouts {
 impl Workload for Checkouts {
     fn kinds(&self, kinds: Kinds) -> Kinds {
         let kinds = kinds.with::<Cart>().with::<Sku>().with::<Order>();
+        let kinds = kinds.with::<OrderList>().with::<OrderPage>();
         kinds.with::<OrderNumbers>().with::<Payment>().with::<CodeUses>()
     }
 
@@ -147,6 +151,10 @@ impl Workload for Checkouts {
         for (number, op) in Codes::all().zip(&mut ops) {
             audits.push(self.codes.audit(op, number));
         }
+        let orders: Vec<_> = self.orders.all().collect();
+        for (list, op) in Lists::of(&orders).into_iter().zip(&mut ops) {
+            audits.push(self.lists.audit(op, list));
+        }
         for product in range::ORDERED {
             let (Some(one), Some(other)) = (ops.next(), ops.next()) else { break };
             audits.push(self.stocks.audits(one, product, StockDeed::Look));
@@ -161,6 +169,8 @@ impl Workload for Checkouts {
             self.payments.finish(&finished)
         } else if self.codes.journal.has(op) {
             self.codes.finish(finished)
+        } else if self.lists.has(op) {
+            self.lists.finish(&finished)
         } else if self.carts.journal.has(op) {
             self.carts.finish(finished)
         } else if self.orders.journal.has(op) {

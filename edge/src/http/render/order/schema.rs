@@ -22,26 +22,27 @@ const PAYMENT_STATUS: &[&str] = &[
     "cancel_failed",
 ];
 
+pub(in crate::http) const ORDER_STATUS: &[&str] = &[
+    "confirmed",
+    "pending",
+    "processing",
+    "shipped",
+    "delivered",
+    "returned",
+    "cancelled",
+    "failed",
+];
+
 impl Described for OrderJson<'_> {
     fn name() -> String {
         "Order".to_owned()
     }
 
     fn schema() -> Schema {
-        let status = word(&[
-            "confirmed",
-            "pending",
-            "processing",
-            "shipped",
-            "delivered",
-            "returned",
-            "cancelled",
-            "failed",
-        ]);
         object([
             required("id", words::order_id()),
             required("number", nullable(words::text("100042"))),
-            required("status", status),
+            required("status", word(ORDER_STATUS)),
             required("payment_status", word(PAYMENT_STATUS)),
             required("items", list(item())),
             required("shipping", nullable(shipping())),
@@ -51,6 +52,7 @@ impl Described for OrderJson<'_> {
             required("addresses", addresses()),
             required("shipments", list(shipment())),
             required("returns", list(returned())),
+            required("cancellations", list(cancellation())),
             required("payments", short_list(payment(), 1, 1)),
             required("refunds", list(refund())),
             required("placed_at", words::instant()),
@@ -72,6 +74,7 @@ fn item() -> Schema {
         required("stock", word(&["sold", "asked", "reserved", "refused", "released"])),
         required("shipped", count(2)),
         required("returned", count(1)),
+        required("cancelled", count(0)),
     ])
 }
 
@@ -119,6 +122,17 @@ fn returned() -> Schema {
         required("reason", words::line("stale")),
         required("asked_at", words::instant()),
         required("received_at", nullable(words::instant())),
+    ])
+}
+
+/// Of pieces that were not on their way, while others were.
+fn cancellation() -> Schema {
+    object([
+        required("by", word(&["shopper", "shop"])),
+        required("items", list(pieces())),
+        required("amount", of::<Money>()),
+        required("reason", words::line("ordered twice")),
+        required("cancelled_at", words::instant()),
     ])
 }
 
@@ -183,4 +197,5 @@ const MOMENTS: &[&str] = &[
     "payment_in_doubt",
     "payment_void_requested",
     "payment_cancel_failed",
+    "items_cancelled",
 ];

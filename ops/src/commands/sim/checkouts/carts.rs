@@ -185,7 +185,7 @@ pub(super) fn capture_of(order: u64) -> CaptureTime {
     if order.is_multiple_of(2) { CaptureTime::AtOnce } else { CaptureTime::OnFulfilment }
 }
 
-fn terms(order: u64) -> Option<Terms> {
+fn terms(order: u64, cart: u64) -> Option<Terms> {
     let label = |text: &str| Label::try_from(text.to_owned()).ok();
     let shipping = Address {
         name: label("A Shopper")?,
@@ -198,7 +198,7 @@ fn terms(order: u64) -> Option<Terms> {
     };
     let method =
         PaymentMethod { provider: "simulator".parse().ok()?, token: "tok_visa".parse().ok()? };
-    let contact = Contact { email: None, shipping, billing: None };
+    let contact = Contact { email: Some(names::email(cart)), shipping, billing: None };
     let (shortfall, capture) = (shortfall_of(order), capture_of(order));
     Some(Terms { contact, method, shortfall, capture })
 }
@@ -219,7 +219,8 @@ fn operation(asked: &Asked<Deed>) -> Operation {
         }
         Deed::GiveCode => Command::AddCode { code: range::discount_code() },
         Deed::CheckOut { order } => {
-            let terms = terms(order).unwrap_or_else(|| unreachable!("every word is a short one"));
+            let terms = terms(order, cart);
+            let terms = terms.unwrap_or_else(|| unreachable!("every word is a short one"));
             let (order, payment) = (names::order(order, cart), names::payment(order, cart));
             let (terms, means) = (Box::new(terms), vec![Means::Customer(codes::customer(cart))]);
             Command::CheckOutWith { order, payment, terms, shipping: None, means }

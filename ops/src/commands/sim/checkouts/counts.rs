@@ -40,6 +40,8 @@ counts! {
     cancelled_in_time as "orders_cancelled_in_time",
     cancelled as "orders_cancelled",
     shipments as "orders_shipments",
+    /// Orders that were shipped in part and called off for the rest.
+    called_off as "orders_called_off",
     returns as "orders_returns",
     refunds as "orders_refunds",
     refunds_failed as "orders_refunds_failed",

@@ -114,7 +114,7 @@ impl Orders {
             }
             (6, _) => Deed::Receive { number: next(view.returns.len()) - 1 },
             (7..9, _) => {
-                let number = next(view.refunds.len());
+                let number = next(view.refunds.len() - view.credits.len());
                 // Of three, one is too many.
                 let minor = view.totals.grand.minor / 2 + i64::from(number % 2);
                 Deed::Refund { number, minor: minor + i64::from(order.is_multiple_of(5)) }
@@ -199,13 +199,17 @@ impl Orders {
         let mut right =
             is_itself && view.lines.is_sorted_by(|one, next| one.line.sku < next.line.sku);
         let (mut all, mut bought) = (0, 0);
+        let called_off = || view.cancellations.iter().flat_map(|known| &known.items);
+        let cancelled = |sku: &SkuCode| -> u32 {
+            called_off().filter(|(known, _)| known == sku).map(|(_, pieces)| pieces.get()).sum()
+        };
         for line in &view.lines {
             let price = range::number(&line.line.sku).map(range::price);
             let total = price.unwrap_or(0) * i64::from(line.line.quantity.get());
             right &= price == Some(line.line.unit_price.minor)
                 && line.line.line_total.minor == total
-                && line.shipped <= line.line.quantity.get()
-                && line.returned <= line.shipped;
+                && line.returned <= line.shipped
+                && line.shipped + cancelled(&line.line.sku) <= line.line.quantity.get();
             all += total;
             bought += if line.stock == StockStatus::Refused { 0 } else { total };
         }
