@@ -62,6 +62,7 @@ impl Course {
         self.happen(Event::Shipped { shipment, items, carrier, tracking, at: self.now });
         if let Some(amount) = due {
             self.happen(Event::CaptureAsked { amount, at: self.now });
+            self.set_timer(Order::PAYMENT_SILENT, Order::CAPTURE_ANSWERS_WITHIN);
             self.capture(amount);
         }
         Ok(())
@@ -173,6 +174,14 @@ impl Existing {
     pub(super) fn is_taking_money(&self) -> bool {
         let is_asked = !self.shipments.is_empty() && !self.timeline.capture_failed();
         is_asked || self.money.captured.minor > 0
+    }
+
+    /// Whether the money of what was shipped was asked for, and is neither taken nor refused.
+    pub(super) fn awaits_money(&self) -> bool {
+        let is_asked = self.placed.terms.capture == CaptureTime::OnFulfilment
+            && !self.shipments.is_empty()
+            && !self.timeline.capture_failed();
+        is_asked && self.money.captured.minor == 0 && self.money.asked == Asked::Open
     }
 
     /// What may still be refunded, in minor units.

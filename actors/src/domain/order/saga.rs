@@ -357,6 +357,12 @@ impl Course {
             Stage::Confirmed if order.money.asked == Asked::Closing => {
                 self.tell_payment(&payment::Command::Cancel);
             }
+            // The pieces are gone: it is only shown.
+            Stage::Confirmed
+                if order.awaits_money() && !order.timeline.has(Moment::PaymentInDoubt) =>
+            {
+                self.happen(Event::PaymentInDoubt { at: self.now });
+            }
             Stage::Reserving | Stage::Confirmed | Stage::Failed(_) | Stage::Cancelled => {}
         }
     }

@@ -238,6 +238,11 @@ impl Existing {
             (Stage::Capturing, _) if self.timeline.has(Moment::PaymentInDoubt) => {
                 PaymentStatus::InDoubt
             }
+            (Stage::Confirmed, _)
+                if self.awaits_money() && self.timeline.has(Moment::PaymentInDoubt) =>
+            {
+                PaymentStatus::InDoubt
+            }
             (Stage::Ending(Ending::Fails(Failure::PaymentSilent)), _) => PaymentStatus::InDoubt,
             (_, Asked::Open | Asked::Closing) if money.authorised.minor > 0 => {
                 PaymentStatus::Authorised

@@ -188,7 +188,13 @@ impl Account {
     async fn check_refund(&self, refund: &ProviderReference) -> Result<Outcome, InDoubt> {
         let path = format!("/v2/payments/refunds/{}", escaped(refund.as_str()));
         let answer = self.show(&path).await?;
-        if answer.status.as_u16() == 200 { refunded(&answer.body) } else { Err(unclear(&answer)) }
+        // A question that stays open would hold up whatever else the payment is to do.
+        let pending = || Outcome::Pending { reference: refund.clone() };
+        match answer.status.as_u16() {
+            200 => Ok(refunded(&answer.body).unwrap_or_else(|_| pending())),
+            400 | 404 => Ok(pending()),
+            _ => Err(unclear(&answer)),
+        }
     }
 
     /// All that was done with the order of an authorisation.

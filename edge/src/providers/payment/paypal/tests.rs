@@ -409,6 +409,9 @@ async fn refunds_are_of_captures_one_or_several() {
     let shown = "GET /v2/payments/refunds/REF";
     world.check(&check, &[(shown, 200, status("PENDING"))], pending()).await;
     world.check(&check, &[(shown, 200, status("COMPLETED"))], done("REF")).await;
+    world.check(&check, &[(shown, 200, status("SOMETHING"))], pending()).await;
+    world.check(&check, &[(shown, 404, Value::Null)], pending()).await;
+    world.check(&check, &[(shown, 503, Value::Null)], None).await;
 }
 
 #[tokio::test]

@@ -129,7 +129,10 @@ fn a_refund_that_the_bank_has_not_made_is_pending_until_stripe_says_more() {
     check(&ask, 200, refund_is("succeeded"), done("re_1"));
     check(&ask, 200, refund_is("pending"), pending());
     check(&ask, 200, refund_is("canceled"), no(Refusal::NotPossible));
-    check(&ask, 404, json!({"error": {"type": "invalid_request_error"}}), None);
+    // A question that stays open would hold up whatever else the payment is to do.
+    check(&ask, 200, refund_is("requires_action"), pending());
+    check(&ask, 404, json!({"error": {"type": "invalid_request_error"}}), pending());
+    check(&ask, 503, Value::Null, None);
     let object = |status: &str| {
         json!({
             "id": "re_1", "status": status, "amount": 99, "currency": "eur",
