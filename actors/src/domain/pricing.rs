@@ -6,7 +6,7 @@
 //! - a result depends on the book, the terms and the lines alone, so every node prices alike;
 //! - no sum is past [`Totals::MAX`], and what decodes was checked again in whole.
 //!
-//! Discounts are promotions' to grant, see [`discounting`]; taxes are taken of what is left after them.
+//! Discounts are promotions' to grant, see `discounting`; taxes are taken of what is left after them.
 
 pub(crate) mod discount;
 mod discounting;
