@@ -81,6 +81,20 @@ pub enum Rejection {
     NoPromotionWithCode { promotion: PromotionId },
 }
 
+impl Rejection {
+    /// Whether another entry would have to be there: the book may have it a moment later.
+    pub fn is_of_what_is_missing(&self) -> bool {
+        match self {
+            Self::UnknownParent { .. } | Self::NoPromotionWithCode { .. } => true,
+            Self::OtherKey
+            | Self::CatalogueUnavailable
+            | Self::BelowItself
+            | Self::HasChildren { .. }
+            | Self::TooManyAutomatic => false,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Query {
     Content,
@@ -132,15 +146,7 @@ impl<T: Content> Entity for Entry<T> {
     }
 
     fn is_momentary(rejection: &Rejection) -> bool {
-        match rejection {
-            Rejection::CatalogueUnavailable => true,
-            Rejection::OtherKey
-            | Rejection::UnknownParent { .. }
-            | Rejection::BelowItself
-            | Rejection::HasChildren { .. }
-            | Rejection::TooManyAutomatic
-            | Rejection::NoPromotionWithCode { .. } => false,
-        }
+        *rejection == Rejection::CatalogueUnavailable || rejection.is_of_what_is_missing()
     }
 
     fn apply(&mut self, event: &Event<T>) {

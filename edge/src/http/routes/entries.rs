@@ -8,6 +8,7 @@ pub(super) mod documents;
 
 use std::fmt::Display;
 use std::str::FromStr;
+use std::time::Duration;
 
 use actors::PriceBook;
 use actors::domain::entry::{Command, Content, Entry, Lookup, Query, Rejection};
@@ -16,9 +17,10 @@ use axum::http::{StatusCode, Uri};
 use cluster::entity::Entity;
 use cluster::fabric::{CommandError, Envelope, Executed, Precondition, Viewed};
 use cluster::ids::EntityKey;
+use cluster::time::Span;
 use serde::Serialize;
 
-use crate::http::app::App;
+use crate::http::app::{App, now};
 use crate::http::code::Code;
 use crate::http::error::{ApiError, Kept};
 use crate::http::extract::{InPath, JsonBody, Operator, PathId, ReadTerms, Terms};
@@ -114,8 +116,7 @@ pub(in crate::http) async fn create<R: Resource>(
     let (key, path) = (content.key(), format!("{}/{}", R::PATH, content.id()));
     let mut envelope = terms.envelope(Credential::Operator, &body.bytes);
     envelope.precondition = Precondition::Absent;
-    let command = Command::Put { content: content.clone() };
-    let executed = app.fabric.execute::<Entry<R>>(key, envelope, command).await;
+    let executed = put(&app, &key, envelope, &content).await;
     let twin = ApiError::new(Code::ALREADY_EXISTS, "there is one under this id already");
     let executed = executed.map_err(|error| {
         instead_of_stale(error, Some(twin), &terms, |it| refused::<R>(it, &terms, path.clone()))
@@ -208,11 +209,35 @@ async fn write<R: Resource>(
         faults.add("id".to_owned(), fields::flaw("invalid", detail));
         return faults.into_result(None);
     }
-    let envelope: Envelope = terms.envelope(Credential::Operator, body);
-    let command = Command::Put { content: content.clone() };
-    let executed = app.fabric.execute::<Entry<R>>(key, envelope, command).await;
+    let envelope = terms.envelope(Credential::Operator, body);
+    let executed = put(app, &key, envelope, &content).await;
     let executed = executed.map_err(|error| refused::<R>(error, terms, path))?;
     answer(StatusCode::OK, &content, &executed, terms)
+}
+
+/// Writes an entry. What it refers to may have been written right before, and is in the book of
+/// whoever decides a moment later.
+async fn put<R: Resource>(
+    app: &App,
+    key: &EntityKey,
+    envelope: Envelope,
+    content: &R,
+) -> Result<Executed<Lookup<R>>, CommandError<Rejection>> {
+    const BOOK_LAGS_MAX: Span = Span::from_millis(500);
+    const PAUSE: Duration = Duration::from_millis(20);
+    let until = now().plus(BOOK_LAGS_MAX).min(envelope.deadline);
+    loop {
+        let command = Command::Put { content: content.clone() };
+        let executed = app.fabric.execute::<Entry<R>>(key.clone(), envelope.clone(), command).await;
+        match executed {
+            Err(CommandError::Rejected { rejection, .. })
+                if rejection.is_of_what_is_missing() && now() < until =>
+            {
+                tokio::time::sleep(PAUSE).await;
+            }
+            ended => return ended,
+        }
+    }
 }
 
 /// What was written is what is answered; a repeat under a key answers what was written then.

@@ -19,14 +19,13 @@ use cluster::time::Timestamp;
 use serde_json::Value;
 
 use super::events::refused;
-use crate::http::app::{App, Shared};
+use crate::http::app::{App, Shared, now};
 use crate::http::code::Code;
 use crate::http::error::ApiError;
 use crate::http::extract::{Operator, PathId};
 use crate::http::fields::{Faults, flaw};
 use crate::http::positions::OmniSeq;
-use crate::http::query::Page;
-use crate::http::query::Values;
+use crate::http::query::{Page, Values};
 use crate::http::render::inventory::ListJson;
 use crate::http::render::{Text, plain};
 use crate::http::reply::Reply;
@@ -128,7 +127,12 @@ where
 {
     let key = E::key_of(id).ok_or_else(E::not_found)?;
     let (mut state, mut position) = (E::default(), LifePosition::default());
+    let deadline = now().plus(app.settings.request_timeout);
     loop {
+        if now() >= deadline {
+            let detail = "the history before is too long to be read for one answer";
+            return Err(ApiError::new(Code::HISTORY_TOO_LONG, detail).about("seq"));
+        }
         let left = seq.saturating_sub(position.seq);
         let wanted = usize::try_from(left).map_or(CHANGES_AT_ONCE, |it| it.min(CHANGES_AT_ONCE));
         let read = app.operations.changes_of::<E>(key.clone(), position, wanted, patience(app));

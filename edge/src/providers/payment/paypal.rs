@@ -24,6 +24,7 @@ use axum::http::{HeaderMap, Method};
 use cluster::runtime::ports::InDoubt;
 use cluster::time::Timestamp;
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
 use super::{Notice, NoticeRefused, PaymentProvider, ProviderFuture, in_doubt};
 use crate::providers::client::Caller;
@@ -32,15 +33,20 @@ pub use access::{Credentials, InvalidCredentials};
 use notices::Transmission;
 pub use notices::{InvalidWebhookId, WebhookId};
 
+/// Events that PayPal is asked about at once: anybody may send what looks like one.
+const VOUCHED_AT_ONCE_MAX: usize = 8;
+
 pub struct PayPal {
     account: Arc<Account>,
+    vouching: Arc<Semaphore>,
     /// Without it no notice is believed.
     webhook: Option<WebhookId>,
 }
 
 impl PayPal {
     pub fn new(caller: Caller, credentials: Credentials, webhook: Option<WebhookId>) -> Self {
-        Self { account: Arc::new(Account::new(caller, credentials)), webhook }
+        let vouching = Arc::new(Semaphore::new(VOUCHED_AT_ONCE_MAX));
+        Self { account: Arc::new(Account::new(caller, credentials)), vouching, webhook }
     }
 }
 
@@ -78,8 +84,11 @@ impl PaymentProvider for PayPal {
             .zip(self.webhook.as_ref())
             .map(|(transmission, webhook)| transmission.question(webhook, body));
         let account = Arc::clone(&self.account);
+        let place = Arc::clone(&self.vouching).try_acquire_owned();
         Box::pin(async move {
             let Some(question) = question else { return Ok(false) };
+            let _place =
+                place.map_err(|_| InDoubt("too many events are asked about".to_owned()))?;
             let path = "/v1/notifications/verify-webhook-signature";
             let answer = account.send(Method::POST, path, None, question.into_bytes()).await?;
             match (answer.status.as_u16(), answers::text(&answer.body, "verification_status")) {

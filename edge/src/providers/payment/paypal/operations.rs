@@ -79,7 +79,7 @@ impl Account {
         let shown = self.show(&path).await?;
         match shown.status.as_u16() {
             200 => {}
-            404 => return no(Refusal::MethodInvalid),
+            400 | 403 | 404 | 422 => return no(Refusal::MethodInvalid),
             _ => return Err(unclear(&shown)),
         }
         if let Some(outcome) = authorisation_of(&shown.body, reference)? {
@@ -89,8 +89,9 @@ impl Account {
             return no(refusal);
         }
         let unit = list(&shown.body, "purchase_units").first();
-        if !unit.is_some_and(|unit| is_named(unit, CUSTOM, reference)) {
-            self.mark(&path, &shown.body, reference).await?;
+        let is_marked = unit.is_some_and(|unit| is_named(unit, CUSTOM, reference));
+        if !is_marked && !self.mark(&path, &shown.body, reference).await? {
+            return no(Refusal::MethodInvalid);
         }
         let answer = self.ask(&format!("{path}/authorize"), key, &json!({})).await?;
         match (answer.status.as_u16(), issue(&answer)) {
@@ -105,20 +106,24 @@ impl Account {
         }
     }
 
-    /// Has the approved order, and all that is made of it, carry our reference.
+    /// Has the approved order, and all that is made of it, carry our reference; whether it may.
     async fn mark(
         &self,
         path: &str,
         order: &Value,
         reference: OperationReference,
-    ) -> Result<(), InDoubt> {
+    ) -> Result<bool, InDoubt> {
         let unit = list(order, "purchase_units").first();
         let unit = unit.map_or("default", |unit| text(unit, "reference_id"));
         let path_in_order = format!("/purchase_units/@reference_id=='{unit}'/custom_id");
         let change = json!([{"op": "add", "path": path_in_order, "value": reference.to_string()}]);
         let body = change.to_string().into_bytes();
         let answer = self.send(Method::PATCH, path, None, body).await?;
-        if answer.status.is_success() { Ok(()) } else { Err(unclear(&answer)) }
+        match answer.status.as_u16() {
+            200..=299 => Ok(true),
+            400 | 403 | 404 | 422 => Ok(false),
+            _ => Err(unclear(&answer)),
+        }
     }
 
     async fn capture(
@@ -219,9 +224,13 @@ pub(super) fn refused(issue: &str, answer: &Answer) -> Result<Outcome, InDoubt> 
     refusal(issue).map(Outcome::Refused).ok_or_else(|| unclear(answer))
 }
 
-/// The path of the order that a token names.
+/// The path of the order that a token names. Whatever else a shopper sends is asked of nobody.
 fn path_of(token: &ProviderToken) -> Option<String> {
-    token.as_str().strip_prefix("order_").filter(|id| !id.is_empty()).map(order_path)
+    const ID_BYTES_MAX: usize = 36;
+    let id = token.as_str().strip_prefix("order_")?;
+    let is_one = (1..=ID_BYTES_MAX).contains(&id.len())
+        && id.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
+    is_one.then(|| order_path(id))
 }
 
 fn order_path(id: &str) -> String {

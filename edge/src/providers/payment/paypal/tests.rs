@@ -272,10 +272,27 @@ async fn an_approved_order_is_marked_and_authorised_once() {
     let duplicate =
         [(show, 200, approved(Some(1), "10.99")), (authorize, 422, issue("DUPLICATE_INVOICE_ID"))];
     world.check(&authorise(), &duplicate, None).await;
-    let amount = euro(1);
-    let token = "vault_1".parse().unwrap();
-    let other = Action::Authorise { amount, token, order: OrderId::from_bytes([4; 16]) };
-    world.check(&request(1, other), &[], no(Refusal::MethodInvalid)).await;
+}
+
+/// Nothing was asked for yet, so the payment is not in doubt, whatever a shopper sent.
+#[tokio::test]
+async fn a_token_that_names_no_order_of_ours_is_refused() {
+    let world = World::open_with_token().await;
+    for token in ["vault_1", "order_", "order_a", "order_A/../B", "order_5O19'"] {
+        let token = token.parse().unwrap();
+        let action =
+            Action::Authorise { amount: euro(1), token, order: OrderId::from_bytes([4; 16]) };
+        world.check(&request(1, action), &[], no(Refusal::MethodInvalid)).await;
+    }
+    let (show, mark) = (format!("GET {ORDER}"), format!("PATCH {ORDER}"));
+    for status in [400, 403, 404, 422] {
+        let denied = [(show.as_str(), status, json!({}))];
+        world.check(&authorise(), &denied, no(Refusal::MethodInvalid)).await;
+        let unmarked =
+            [(show.as_str(), 200, approved(None, "10.99")), (mark.as_str(), status, json!({}))];
+        world.check(&authorise(), &unmarked, no(Refusal::MethodInvalid)).await;
+    }
+    world.check(&authorise(), &[(&show, 401, json!({}))], None).await;
 }
 
 #[tokio::test]
