@@ -267,6 +267,7 @@ async fn orders(walk: &mut Walk) {
     let payment = order["payments"][0]["id"].as_str().unwrap();
     walk.does("showPayment", &[("id", payment)]).await;
     walk.does("listPayments", &[]).await;
+    walk.does("listOrders", &[]).await;
     // Of a cart that was bought there is one event, and no other.
     let bought = [("id", &*basket.id), ("Omni-Cart-Token", &*basket.token)];
     walk.does("streamCart", &bought).await;
