@@ -153,6 +153,9 @@ async fn what_is_wrong_with_a_promotion_is_named() {
         json!({"type": "buy_get", "buy": 0, "get": 1, "rate_millionths": 1}),
         json!({"type": "free_shipping", "off": []}),
         json!({"type": "amount", "off": [{"amount": -1, "currency": "EUR"}]}),
+        json!({"type": "amount", "off": [{"amount": 0, "currency": "EUR"}]}),
+        json!({"type": "amount", "off": []}),
+        json!({"type": "amount"}),
     ] {
         assert_eq!(refused(of(benefit)).await["errors"][0]["param"], "benefit");
     }

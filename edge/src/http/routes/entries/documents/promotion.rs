@@ -2,6 +2,7 @@
 
 use actors::domain::names::PromotionId;
 use actors::domain::price_list::Validity;
+use actors::domain::prices::Prices;
 use actors::domain::promotion::{
     Benefit, CHOSEN_MAX, Chosen, Promotion, Rebate, Scope, Shoppers, Stacking, Trigger,
 };
@@ -91,7 +92,8 @@ impl Resource for Promotion {
             optional("scope", scope_schema()).about("Which lines it is about; without it, all."),
             optional("minimum", prices_schema())
                 .about("What these lines must be worth, before anything is taken off."),
-            optional("customer_group", words::handle("staff")),
+            optional("customer_group", words::handle("staff"))
+                .about("Shoppers without an account are in none."),
             optional("valid_from", words::instant().such_as("2026-01-01T00:00:00Z")),
             optional("valid_until", words::instant().such_as("2126-01-01T00:00:00Z")),
             optional("requires_code", Schema::Boolean),
@@ -171,7 +173,15 @@ fn benefit(members: &mut Members<'_>, faults: &mut Faults) -> Option<Benefit> {
         "percentage" => {
             Some(Benefit::Percentage { off: members.required("rate_millionths", faults, rebate)? })
         }
-        "amount" => Some(Benefit::Amount { off: prices("off", members, faults)? }),
+        "amount" => {
+            let off = prices("off", members, faults)?;
+            if off.iter().next().is_none() || off.iter().any(|amount| amount.minor == 0) {
+                let detail = "must have an amount above zero for each of some currencies";
+                faults.add("off".into(), flaw("out_of_range", detail));
+                return None;
+            }
+            Some(Benefit::Amount { off })
+        }
         "buy_get" => {
             let buy = members.required("buy", faults, quantity);
             let get = members.required("get", faults, quantity);
@@ -195,7 +205,10 @@ pub(super) fn benefit_schema() -> Schema {
     let pieces = |such_as| words::quantity().so_many(such_as);
     Schema::Either(vec![
         object([of(&["percentage"]), rate()]),
-        object([of(&["amount"]), optional("off", prices_schema())]),
+        object([
+            of(&["amount"]),
+            required("off", short_list(words::taken_off(), 1, Prices::LEN_MAX)),
+        ]),
         object([
             of(&["buy_get"]),
             required("buy", pieces(2)),
