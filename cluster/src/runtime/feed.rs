@@ -203,10 +203,7 @@ impl Follower {
 
     /// What happened next, from wherever it is kept: never something later.
     async fn read(&self, shard: ShardId, after: u64, to: u64) -> Result<Batch, Postponed> {
-        let past = match self.services.past_here(shard, after, to, None).await? {
-            Some(past) => past,
-            None => self.services.past_elsewhere(shard, after, to, None).await?,
-        };
+        let past = self.services.past(shard, (after, to), None).await?;
         let mut batch = Batch { events: Vec::new(), to: past.to };
         for (index, _, entry) in &past.entries {
             batch.events.extend(published_in(self.incarnation, shard, *index, entry));

@@ -83,9 +83,8 @@ impl Operations {
             let past = self.past(shard, (position.done, to), Some(&entity)).await?;
             for (index, _, entry) in &past.entries {
                 let at = Position { incarnation: self.fabric.incarnation(), shard, index: *index };
-                let room = changes_max - changes.len();
-                let is_whole = take(&mut changes, &mut position, &entity, (at, entry), room);
-                if !is_whole {
+                let read = (at, entry);
+                if !take(&mut changes, &mut position, &entity, read, changes_max) {
                     return Ok(LifePage { changes, position, has_more: true });
                 }
             }
@@ -106,7 +105,7 @@ fn take(
     position: &mut LifePosition,
     entity: &EntityRef,
     (at, entry): (Position, &Entry),
-    room: usize,
+    changes_max: usize,
 ) -> bool {
     let skipped = if at.index == position.done + 1 { position.within } else { 0 };
     let own = outcomes(&entry.items).map(|(outcome, _)| outcome);
@@ -118,10 +117,9 @@ fn take(
         | Verdict::Quarantined
         | Verdict::PreconditionFailed => None,
     });
-    let mut left = room;
     let rest = own.skip(usize::try_from(skipped).unwrap_or(usize::MAX));
     for (within, (cause, events)) in (skipped..).zip(rest) {
-        if left == 0 {
+        if changes.len() == changes_max {
             *position = LifePosition { done: at.index - 1, within, ..*position };
             return false;
         }
@@ -133,7 +131,6 @@ fn take(
             by: changed_by(cause),
             events: events.iter().map(|event| event.0.clone()).collect(),
         });
-        left -= 1;
     }
     *position = LifePosition { done: at.index, within: 0, ..*position };
     true

@@ -43,10 +43,24 @@ pub(crate) struct Past {
 }
 
 impl Services {
+    /// What happened after an index and up to another, from here or from another node; a bounded piece
+    /// at a time.
+    pub(crate) async fn past(
+        &self,
+        shard: ShardId,
+        (after, to): (u64, u64),
+        of: Option<&EntityRef>,
+    ) -> Result<Past, Postponed> {
+        match self.past_here(shard, after, to, of).await? {
+            Some(past) => Ok(past),
+            None => self.past_elsewhere(shard, after, to, of).await,
+        }
+    }
+
     /// What this node holds of what happened after an index and up to another, which its replica must
     /// have applied, of all entities or of one; a bounded piece at a time. `None` when the next entry
     /// is not here.
-    pub(crate) async fn past_here(
+    async fn past_here(
         &self,
         shard: ShardId,
         after: u64,

@@ -220,15 +220,10 @@ impl Operations {
     pub(crate) async fn past(
         &self,
         shard: ShardId,
-        (after, to): (u64, u64),
+        stretch: (u64, u64),
         of: Option<&EntityRef>,
     ) -> Result<Past, ReplayError> {
-        let services = &self.services;
-        let failed = |why| failed(shard, &why);
-        match services.past_here(shard, after, to, of).await.map_err(failed)? {
-            Some(past) => Ok(past),
-            None => services.past_elsewhere(shard, after, to, of).await.map_err(failed),
-        }
+        self.services.past(shard, stretch, of).await.map_err(|why| failed(shard, &why))
     }
 
     /// Up to where a shard can be read; `elsewhere` is asked for once, and only where this node has no
