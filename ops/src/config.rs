@@ -90,8 +90,9 @@ pub struct Config {
     pub mesh: Option<MeshSettings>,
     /// Who takes payments, by the shop's names for them.
     pub payment_providers: BTreeMap<ProviderName, PaymentKind>,
-    /// Where the providers' secrets lie.
+    /// Who takes a payment whose checkout names nobody.
     pub payment_rules: Option<Routing>,
+    /// Where the providers' secrets lie.
     pub payment_secrets: Option<PathBuf>,
     /// Who proves the names of https providers; read where there is one.
     pub payment_roots: PathBuf,

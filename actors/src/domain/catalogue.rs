@@ -171,10 +171,7 @@ impl PriceBook {
     /// The same listings on other pages; the later of two of one slug counts.
     #[must_use]
     pub fn with_pages(self, pages: impl IntoIterator<Item = Page>) -> Self {
-        let by_slug: BTreeMap<_, _> =
-            pages.into_iter().map(|page| (page.slug.as_str().to_owned(), Arc::new(page))).collect();
-        let pages: Vec<_> = by_slug.into_values().collect();
-        Self { pages: Shelf::of(&pages), ..self }
+        Self { pages: pages.into_iter().collect(), ..self }
     }
 
     /// The currency of a cart whose shopper did not choose one.
@@ -271,10 +268,7 @@ impl PriceBook {
     /// The same listings with other codes, in any order; the later of two of one name counts.
     #[must_use]
     pub fn with_discount_codes(self, codes: impl IntoIterator<Item = DiscountCode>) -> Self {
-        let by_name: BTreeMap<_, _> =
-            codes.into_iter().map(|code| (code.code.clone(), Arc::new(code))).collect();
-        let codes: Vec<_> = by_name.into_values().collect();
-        Self { discount_codes: Shelf::of(&codes), ..self }
+        Self { discount_codes: codes.into_iter().collect(), ..self }
     }
 
     pub fn discount_code(&self, code: &CodeName) -> Option<&DiscountCode> {

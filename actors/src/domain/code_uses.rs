@@ -163,6 +163,20 @@ pub struct View {
     pub held: u32,
 }
 
+impl View {
+    /// As it is after what was decided.
+    fn after(self, event: Option<&Event>) -> Self {
+        let Self { used, held } = self;
+        match event {
+            Some(Event::Held { .. }) => Self { used, held: held.saturating_add(1) },
+            Some(Event::Counted { used, .. }) => Self { used: *used, held: held.saturating_sub(1) },
+            Some(Event::Released { .. }) => Self { used, held: held.saturating_sub(1) },
+            Some(Event::Returned { used, .. }) => Self { used: *used, held },
+            Some(Event::ReleasedEarly { .. }) | None => self,
+        }
+    }
+}
+
 impl Entity for CodeUses {
     const KIND: EntityKind = EntityKind(42);
     const NAME: &'static str = "discount code's uses";
@@ -179,9 +193,8 @@ impl Entity for CodeUses {
         let (event, news) = self.for_order(order, step, ctx.now);
         let command = order::Command::TakeUseNews { counted, news }.to_bytes();
         let effects = vec![Effect::Tell { to: Order::address(order), command }];
-        let mut after = self.clone();
-        event.iter().for_each(|event| after.apply(event));
-        Ok(Decision { events: event.into_iter().collect(), effects, reply: after.level() })
+        let reply = self.level().after(event.as_ref());
+        Ok(Decision { events: event.into_iter().collect(), effects, reply })
     }
 
     fn is_momentary(_: &Rejection) -> bool {

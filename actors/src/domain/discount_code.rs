@@ -13,7 +13,7 @@ use cluster::ids::{EntityKey, EntityKind};
 use serde::{Deserialize, Serialize};
 
 use super::entry::{Content, Rejection, book};
-use super::names::PromotionId;
+use super::names::{HANDLE_BYTES_MAX, PromotionId, is_handle};
 
 /// What a shopper types, with letters of either case.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -25,7 +25,7 @@ pub struct CodeName(Box<str>);
 pub struct InvalidCodeName;
 
 impl CodeName {
-    pub const BYTES_MAX: usize = 64;
+    pub const BYTES_MAX: usize = HANDLE_BYTES_MAX;
 
     pub fn as_str(&self) -> &str {
         &self.0
@@ -34,18 +34,13 @@ impl CodeName {
     pub fn key(&self) -> EntityKey {
         EntityKey::Name(self.0.clone())
     }
-
-    fn is_one(text: &str) -> bool {
-        (1..=Self::BYTES_MAX).contains(&text.len())
-            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
-    }
 }
 
 impl FromStr for CodeName {
     type Err = InvalidCodeName;
 
     fn from_str(text: &str) -> Result<Self, InvalidCodeName> {
-        if Self::is_one(text) {
+        if is_handle(text) {
             Ok(Self(text.to_ascii_uppercase().into_boxed_str()))
         } else {
             Err(InvalidCodeName)
@@ -59,7 +54,7 @@ impl TryFrom<String> for CodeName {
 
     fn try_from(text: String) -> Result<Self, InvalidCodeName> {
         let is_capital = !text.bytes().any(|byte| byte.is_ascii_lowercase());
-        if is_capital && Self::is_one(&text) {
+        if is_capital && is_handle(&text) {
             Ok(Self(text.into_boxed_str()))
         } else {
             Err(InvalidCodeName)

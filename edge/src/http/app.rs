@@ -140,11 +140,15 @@ impl App {
 }
 
 impl Shared {
+    /// What nodes that do not answer may use up of a request.
+    pub(super) fn patience(&self) -> Duration {
+        Duration::from_micros(self.settings.request_timeout.as_micros() / 2)
+    }
+
     /// How long a look at the whole cluster waits for nodes that do not answer.
     pub(super) fn survey_time(&self) -> Duration {
         const SURVEY_MAX: Duration = Duration::from_secs(2);
-        let half = Duration::from_micros(self.settings.request_timeout.as_micros() / 2);
-        half.min(SURVEY_MAX)
+        self.patience().min(SURVEY_MAX)
     }
 
     /// Of carts whose shopper did not choose one.

@@ -106,6 +106,18 @@ impl<'a> Values<'a> {
         parsed
     }
 
+    /// How many are wanted at most.
+    pub(super) fn limit(&self, faults: &mut Faults) -> Option<PageLimit> {
+        let Some(value) = self.value("limit") else {
+            return PageLimit::try_from(LIMIT_DEFAULT).ok();
+        };
+        let limit = value.parse().ok().and_then(|limit: u32| limit.try_into().ok());
+        if limit.is_none() {
+            faults.add("limit".to_owned(), flaw("invalid", "must be from 1 to 100"));
+        }
+        limit
+    }
+
     /// As [`Self::parsed`], of what a browser may have escaped.
     pub(super) fn read<T>(
         &self,
@@ -123,28 +135,8 @@ impl<'a> Values<'a> {
     }
 }
 
-/// How many are wanted at most.
-pub(super) struct Limit(PageLimit);
-
-pub(super) struct InvalidLimit;
-
-impl Limit {
-    pub(super) fn or_default(limit: Option<Self>) -> Option<PageLimit> {
-        limit.map(|Self(limit)| limit).or_else(|| PageLimit::try_from(LIMIT_DEFAULT).ok())
-    }
-}
-
-impl FromStr for Limit {
-    type Err = InvalidLimit;
-
-    fn from_str(text: &str) -> Result<Self, InvalidLimit> {
-        let number = text.parse::<u32>().map_err(|_| InvalidLimit)?;
-        PageLimit::try_from(number).map(Self).map_err(|_| InvalidLimit)
-    }
-}
-
 /// Without the escapes of a query string; `None` where they give no text.
-pub(super) fn unescaped(text: &str) -> Option<String> {
+fn unescaped(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {

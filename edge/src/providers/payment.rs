@@ -9,6 +9,8 @@
 mod breaker;
 pub mod paypal;
 pub mod routing;
+#[cfg(test)]
+mod samples;
 mod signature;
 pub mod simulator;
 pub mod stripe;
@@ -28,6 +30,7 @@ use axum::http::HeaderMap;
 use cluster::entity::{Answer, Port, Wire};
 use cluster::runtime::ports::{InDoubt, InvocationId, PortAdapter, PortFuture, RetryRule};
 use cluster::time::{Span, Timestamp};
+use serde_json::Value;
 use storage::clock;
 
 use crate::metrics::{AttemptOutcome, NoticeOutcome, PaymentMetrics};
@@ -219,6 +222,24 @@ impl PortAdapter for Providers {
 fn in_doubt(error: impl std::error::Error) -> InDoubt {
     let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
     InDoubt(format!("{error}{cause}"))
+}
+
+/// What a body says; one that is not JSON says nothing.
+fn json(body: &[u8]) -> Value {
+    serde_json::from_slice(body).unwrap_or_default()
+}
+
+/// Percent-encoded: everything but what needs it nowhere.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            escaped.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    escaped
 }
 
 fn read(request: &[u8]) -> Result<ProviderRequest, InDoubt> {

@@ -1,15 +1,12 @@
 //! The API's own description: it is the router's, its examples work, and people can read it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use axum::http::Method;
-use edge::metrics::PaymentMetrics;
-use edge::providers::payment::simulator::{Behaviour, InProcess};
-use edge::providers::payment::{PaymentProvider, Providers};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::checkout::simulators;
 use crate::contract::{DOCUMENT, compare, target};
 use crate::shop::{Answer, Ask, Basket, Shop};
 
@@ -151,11 +148,7 @@ impl Walk {
 }
 
 async fn open() -> (Walk, TempDir) {
-    let folder = tempfile::tempdir().unwrap();
-    let simulator = InProcess::new(folder.path().join("simulator"), Behaviour::default());
-    let simulator: Arc<dyn PaymentProvider> = Arc::new(simulator);
-    let all = BTreeMap::from([("simulator".parse().unwrap(), simulator)]);
-    let providers = Providers::new(all, PaymentMetrics::default());
+    let (providers, folder) = simulators(&["simulator"]);
     let shop = Shop::open_empty_with_payments(providers).await;
     (Walk { shop, tried: BTreeSet::new() }, folder)
 }

@@ -94,12 +94,15 @@ impl PaymentProvider for Moody {
     }
 }
 
+async fn open_with(provider: impl PaymentProvider) -> Shop {
+    let provider: Arc<dyn PaymentProvider> = Arc::new(provider);
+    let all = BTreeMap::from([("simulator".parse().unwrap(), provider)]);
+    Shop::open_with_payments(Providers::new(all, PaymentMetrics::default())).await
+}
+
 async fn open_moody() -> (Shop, Moody) {
     let moody = Moody::default();
-    let provider: Arc<dyn PaymentProvider> = Arc::new(moody.clone());
-    let providers = BTreeMap::from([("simulator".parse().unwrap(), provider)]);
-    let providers = Providers::new(providers, PaymentMetrics::default());
-    (Shop::open_with_payments(providers).await, moody)
+    (open_with(moody.clone()).await, moody)
 }
 
 /// The ids of one page of payments in doubt, and where the next one begins.
@@ -179,12 +182,7 @@ async fn a_refund_is_pending_until_a_notice_says_that_it_is_done() {
 async fn open() -> (Shop, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let simulator = InProcess::new(folder.path().join("simulator"), Behaviour::default());
-    let simulator: Arc<dyn PaymentProvider> = Arc::new(Noticing(simulator));
-    let providers = Providers::new(
-        BTreeMap::from([("simulator".parse().unwrap(), simulator)]),
-        PaymentMetrics::default(),
-    );
-    (Shop::open_with_payments(providers).await, folder)
+    (open_with(Noticing(simulator)).await, folder)
 }
 
 fn euro(minor: i64) -> Money {

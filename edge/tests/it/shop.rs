@@ -158,23 +158,21 @@ impl Shop {
 /// The answer as it begins, where it is a good one; else the whole of it.
 pub(crate) async fn begin(router: Router, ask: Ask) -> Result<Response, Answer> {
     let response = router.oneshot(ask.into_request()).await.unwrap();
-    if response.status().is_success() {
-        return Ok(response);
-    }
-    let (parts, body) = response.into_parts();
-    let body = body.collect().await.unwrap().to_bytes();
-    Err(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
+    if response.status().is_success() { Ok(response) } else { Err(whole(response).await) }
 }
 
 /// Every answer of every test is held against the description.
 pub(crate) async fn send(router: Router, ask: Ask) -> Answer {
     let (method, uri) = (ask.method.clone(), ask.uri.clone());
-    let response = router.oneshot(ask.into_request()).await.unwrap();
-    let (parts, body) = response.into_parts();
-    let body = body.collect().await.unwrap().to_bytes();
-    let answer = Answer { status: parts.status.as_u16(), headers: parts.headers, body };
+    let answer = whole(router.oneshot(ask.into_request()).await.unwrap()).await;
     contract::check(&method, &uri, &answer);
     answer
+}
+
+async fn whole(response: Response) -> Answer {
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    Answer { status: parts.status.as_u16(), headers: parts.headers, body }
 }
 
 impl Basket {

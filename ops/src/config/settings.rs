@@ -172,7 +172,7 @@ impl Setting {
                 "Who takes payments, such as simulator=simulator+http://127.0.0.1:7690"
             }
             Self::PaymentSecrets => {
-                "Folder of the providers' secrets: NAME.notices is what NAME signs notices with, NAME.key what it is called with"
+                "Folder of the providers' secrets: NAME.notices is what notices of NAME are known by, NAME.key what it is called with"
             }
             Self::PaymentRoots => "PEM file of the roots that prove the names of https providers",
             Self::PaymentRules => {

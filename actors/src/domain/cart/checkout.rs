@@ -55,14 +55,8 @@ impl Cart {
         }
         let address = &terms.contact.shipping;
         let destination = Destination { country: address.country, region: address.region.clone() };
-        let pricing = PricingTerms {
-            currency: cart.currency,
-            group: None,
-            at: ctx.now,
-            destination: Some(&destination),
-            shipping,
-            codes: &cart.codes,
-        };
+        let pricing =
+            PricingTerms { destination: Some(&destination), shipping, ..cart.terms(ctx.now) };
         let lines: Vec<_> =
             cart.lines.iter().map(|line| (line.sku.clone(), line.quantity)).collect();
         let Quote { priced, discounts } =

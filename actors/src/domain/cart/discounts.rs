@@ -9,7 +9,7 @@ use cluster::time::Timestamp;
 use super::pricing::book_of;
 use super::{Cart, Event, Existing, Status};
 use crate::domain::catalogue::PriceBook;
-use crate::domain::pricing::{Bought, Discount, PricingTerms};
+use crate::domain::pricing::{Bought, Discount};
 
 impl Event {
     fn changes_discounts(&self) -> bool {
@@ -51,20 +51,12 @@ impl Cart {
 
 impl Existing {
     fn discounts_by(&self, book: &PriceBook, at: Timestamp) -> Vec<Discount> {
-        let terms = PricingTerms {
-            currency: self.currency,
-            group: None,
-            at,
-            destination: None,
-            shipping: None,
-            codes: &self.codes,
-        };
         let bought = self.lines.iter().map(|line| Bought {
             sku: &line.sku,
             quantity: line.quantity,
             unit_price: line.unit_price,
         });
-        book.discounts(&terms, &bought.collect::<Vec<_>>())
+        book.discounts(&self.terms(at), &bought.collect::<Vec<_>>())
     }
 
     /// Nothing where they are these already.

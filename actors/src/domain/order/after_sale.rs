@@ -47,8 +47,7 @@ impl Course {
             return is_same.then_some(()).ok_or(Rejection::NumberDiffers { number: shipment.0 });
         }
         check_next(shipment.0, order.shipments.len())?;
-        let gone = order.shipped().plus(order.cancelled());
-        order.check_left(&items, |line| line.quantity.get(), &gone)?;
+        order.check_left(&items, |line| line.quantity.get(), &order.gone())?;
         order.check_room(&items)?;
         let is_due = order.totals.grand.minor > 0;
         if is_due && order.money.asked != Asked::Open {

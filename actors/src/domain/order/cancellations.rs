@@ -22,16 +22,6 @@ impl Course {
             let was_done = !order.cancellations.is_empty();
             return if was_done { Ok(()) } else { Err(Rejection::AlreadyShipped) };
         }
-        self.cancel_pieces(by, items, reason)
-    }
-
-    fn cancel_pieces(
-        &mut self,
-        by: Side,
-        items: Vec<(SkuCode, Quantity)>,
-        reason: Label,
-    ) -> Result<(), Rejection> {
-        let order = self.confirmed()?;
         if order.cancellations.len() >= Order::ENTRIES_MAX {
             return Err(Rejection::TooManyEntries);
         }
@@ -52,7 +42,7 @@ impl Course {
         let owed = self.order().and_then(|order| Some((order, order.owed_credit()?)));
         let owed = owed.filter(|_| !Mutant::CreditForgotten.is_planted());
         let Some((order, (amount, reason))) = owed else { return };
-        let refund = credit_name(*self.me.as_bytes(), order.credits.len());
+        let refund = RefundId::from_bytes(self.name_of(order.credits.len()));
         self.happen(Event::CreditAsked { refund, amount, reason, at: self.now });
         self.tell_payment(&payment::Command::Refund { refund, amount });
     }
@@ -64,9 +54,14 @@ impl Existing {
         Pieces::of(self.cancellations.iter().flat_map(|known| &known.items))
     }
 
+    /// Pieces of each line that are not to be sent any more: on their way, or called off.
+    pub(super) fn gone(&self) -> Pieces<'_> {
+        self.shipped().plus(self.cancelled())
+    }
+
     /// What is to be sent still.
     fn unshipped(&self) -> Vec<(SkuCode, Quantity)> {
-        let gone = self.shipped().plus(self.cancelled());
+        let gone = self.gone();
         let left = self.bought().filter_map(|line| {
             let left = line.quantity.get().saturating_sub(gone.of_sku(&line.sku));
             Some((line.sku.clone(), Quantity::try_from(left).ok()?))
@@ -112,13 +107,4 @@ impl Existing {
         let amount = Money { minor, ..self.totals.grand };
         (minor > 0 && has_room).then(|| (amount, last.reason.clone()))
     }
-}
-
-/// The order's own id names its credits, as it does its captures.
-fn credit_name([first, rest @ ..]: [u8; 16], nth: usize) -> RefundId {
-    let mut name = [first ^ u8::try_from(nth).unwrap_or(u8::MAX); 16];
-    for (to, from) in name.iter_mut().skip(1).zip(rest) {
-        *to = from;
-    }
-    RefundId::from_bytes(name)
 }

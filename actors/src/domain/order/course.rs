@@ -67,6 +67,14 @@ impl Course {
         self.effects.push(Effect::Tell { to, command });
     }
 
+    /// What it asks of its payment is named by its own id; the first of a kind is the id itself.
+    pub(super) fn name_of(&self, nth: usize) -> [u8; 16] {
+        let mut name = *self.me.as_bytes();
+        let [first, ..] = &mut name;
+        *first ^= u8::try_from(nth).unwrap_or(u8::MAX);
+        name
+    }
+
     pub(super) fn does(&mut self, effect: Effect) {
         self.effects.push(effect);
     }

@@ -70,10 +70,10 @@ impl Course {
         if listing.places.iter().any(|(known, _)| *known == list) || !listing.has_room() {
             return;
         }
-        let is_news = listing.asked != order.status();
+        let news = order.listed(self.me).filter(|entry| entry.status != listing.asked);
         self.happen(Event::PlaceTaken { list, place, at: self.now });
-        if is_news {
-            self.tell_page(list, place);
+        if let Some(entry) = news {
+            self.tell_page(list, place, entry);
         }
     }
 
@@ -95,12 +95,11 @@ impl Course {
             return;
         }
         for (list, place) in listing.places.clone() {
-            self.tell_page(list, place);
+            self.tell_page(list, place, entry.clone());
         }
     }
 
-    fn tell_page(&mut self, list: ListId, place: Place) {
-        let Some(entry) = self.order().and_then(|order| order.listed(self.me)) else { return };
+    fn tell_page(&mut self, list: ListId, place: Place, entry: Listed) {
         let command = PageCommand::Put { place, entry }.to_bytes();
         self.does(Effect::Tell { to: OrderPage::address(list, place.page()), command });
     }

@@ -53,13 +53,6 @@ impl Use {
 }
 
 impl UseState {
-    fn is_open(self) -> bool {
-        match self {
-            Self::Asked | Self::Held | Self::Counting | Self::Counted => true,
-            Self::Refused(_) | Self::Releasing | Self::Released | Self::Returning => false,
-        }
-    }
-
     /// What ends it.
     fn undo(self) -> Option<UseStep> {
         match self {
@@ -104,21 +97,13 @@ impl Existing {
     /// Why the order comes to nothing, if a code says no.
     pub(super) fn refused_use(&self) -> Option<Failure> {
         self.uses.iter().find_map(|used| {
+            let UseState::Refused(why) = used.state else { return None };
             let Counted { code, customer } = used.redemption.counted.clone();
-            match used.state {
-                UseState::Refused(NoUse::Crowded) => Some(Failure::Crowded),
-                UseState::Refused(NoUse::Exhausted) if customer.is_some() => {
-                    Some(Failure::CodeUsedBefore { code })
-                }
-                UseState::Refused(NoUse::Exhausted) => Some(Failure::CodeExhausted { code }),
-                UseState::Asked
-                | UseState::Held
-                | UseState::Counting
-                | UseState::Counted
-                | UseState::Releasing
-                | UseState::Released
-                | UseState::Returning => None,
-            }
+            Some(match (why, customer) {
+                (NoUse::Crowded, _) => Failure::Crowded,
+                (NoUse::Exhausted, Some(_)) => Failure::CodeUsedBefore { code },
+                (NoUse::Exhausted, None) => Failure::CodeExhausted { code },
+            })
         })
     }
 }
@@ -166,10 +151,10 @@ impl Course {
         }
     }
 
-    /// Uses as they are, each open one with what undoes it.
+    /// Those that are open, each with what undoes it as it is.
     pub(super) fn open_uses(&self) -> Vec<(Counted, UseStep)> {
-        let open = self.uses().into_iter().filter(|used| used.state.is_open());
-        open.filter_map(|used| Some((used.redemption.counted, used.state.undo()?))).collect()
+        let uses = self.uses().into_iter();
+        uses.filter_map(|used| Some((used.redemption.counted, used.state.undo()?))).collect()
     }
 
     pub(super) fn free_uses(&mut self, open: Vec<(Counted, UseStep)>) {

@@ -242,13 +242,7 @@ impl Course {
     /// The order's own id names its capture; one that failed is tried again with a later shipment.
     pub(super) fn capture(&mut self, amount: Money) {
         let shipped = self.order().map_or(0, |order| order.shipments.len());
-        let attempt = u8::try_from(shipped.saturating_sub(1)).unwrap_or(u8::MAX);
-        let [first, rest @ ..] = *self.me.as_bytes();
-        let mut name = [first ^ attempt; 16];
-        for (to, from) in name.iter_mut().skip(1).zip(rest) {
-            *to = from;
-        }
-        let capture = CaptureId::from_bytes(name);
+        let capture = CaptureId::from_bytes(self.name_of(shipped.saturating_sub(1)));
         self.tell_payment(&payment::Command::Capture { capture, amount });
     }
 
@@ -289,13 +283,7 @@ impl Course {
 
     /// Nothing is paid and nothing can be: the order ends here.
     fn fail(&mut self, why: Failure) {
-        let (held, uses) = (self.held(), self.open_uses());
-        let is_declined = matches!(why, Failure::Declined { .. });
-        self.happen(Event::Failed { why, at: self.now });
-        if !(is_declined && Mutant::StockNotReleased.is_planted()) {
-            self.let_go(held);
-        }
-        self.free_uses(uses);
+        self.let_go_with(Event::Failed { why, at: self.now });
         if !Mutant::CartNotReopened.is_planted() {
             self.tell_cart(&cart::Command::ReopenAfter { order: self.me });
         }
@@ -303,11 +291,19 @@ impl Course {
 
     /// The payment has the money, or may have: it is undone first.
     fn end_after_payment(&mut self, why: Failure) {
-        let (held, uses) = (self.held(), self.open_uses());
-        self.happen(Event::EndingAsked { why, at: self.now });
-        self.let_go(held);
-        self.free_uses(uses);
+        self.let_go_with(Event::EndingAsked { why, at: self.now });
         self.tell_payment(&payment::Command::Cancel);
+    }
+
+    /// What was held before this happens is let go of after it.
+    fn let_go_with(&mut self, event: Event) {
+        let (held, uses) = (self.held(), self.open_uses());
+        let is_declined = matches!(&event, Event::Failed { why: Failure::Declined { .. }, .. });
+        self.happen(event);
+        if !(is_declined && Mutant::StockNotReleased.is_planted()) {
+            self.let_go(held);
+        }
+        self.free_uses(uses);
     }
 
     /// Lines whose stock holds pieces for this order, or gave them away to it.
@@ -421,10 +417,7 @@ impl Course {
             }
             Stage::Confirmed => {
                 let is_paid = order.money.is_open();
-                let (held, uses) = (self.held(), self.open_uses());
-                self.happen(Event::CancelAsked { by, reason, at: self.now });
-                self.let_go(held);
-                self.free_uses(uses);
+                self.let_go_with(Event::CancelAsked { by, reason, at: self.now });
                 if is_paid {
                     self.tell_payment(&payment::Command::Cancel);
                 } else {

@@ -54,7 +54,7 @@ impl Existing {
         {
             return Err("an order has too many cancellations or credits");
         }
-        if !self.shipped().plus(self.cancelled()).are_within(bought) {
+        if !self.gone().are_within(bought) {
             return Err("more of an order is shipped or cancelled than was bought");
         }
         let is_ours = self.cancellations.iter().all(|known| {

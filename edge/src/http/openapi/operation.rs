@@ -10,7 +10,7 @@ use crate::http::extract::InPath;
 use crate::http::schema::{Described, Schema, of};
 use crate::http::{Endpoint, Verb};
 
-use super::headers::Header;
+use super::headers::{Header, SHOWN};
 
 /// A chapter of the document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -223,12 +223,8 @@ impl Operation {
     /// Says that the client has the newest state already.
     pub(super) fn cached(mut self) -> Self {
         self.headers.push((Header::IfNoneMatch, Presence::Optional));
-        let headers = vec![Header::ETag, Header::OmniSeq];
-        self.answers.push(Answer {
-            status: StatusCode::NOT_MODIFIED,
-            content: Vec::new(),
-            headers,
-        });
+        let (status, headers) = (StatusCode::NOT_MODIFIED, SHOWN.into());
+        self.answers.push(Answer { status, content: Vec::new(), headers });
         self
     }
 

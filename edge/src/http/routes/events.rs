@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::time::Duration;
 
 use actors::PageLimit;
 use actors::domain::published::{Fact, topics};
@@ -17,7 +16,7 @@ use crate::http::code::Code;
 use crate::http::error::ApiError;
 use crate::http::extract::Operator;
 use crate::http::fields::{Faults, flaw};
-use crate::http::query::{Limit, Values};
+use crate::http::query::Values;
 use crate::http::render::names::NameJson;
 use crate::http::render::{Text, plain};
 use crate::http::reply::Reply;
@@ -36,8 +35,7 @@ pub(in crate::http) async fn list_events(
         let is_one = |kind: &str| name_of(event).is_some_and(|name| fits(name, kind));
         kind.as_deref().is_none_or(is_one)
     };
-    let half = Duration::from_micros(app.settings.request_timeout.as_micros() / 2);
-    let replayed = app.operations.replay(from, &is_wanted, limit.get(), half).await;
+    let replayed = app.operations.replay(from, &is_wanted, limit.get(), app.patience()).await;
     let page = replayed.map_err(refused)?;
     let data = page.events.iter().map(EventJson::new).collect::<Result<Vec<_>, _>>()?;
     let next_cursor = Token(page.position).to_string();
@@ -83,7 +81,7 @@ impl Wanted {
     fn of(uri: &Uri) -> Result<Self, ApiError> {
         let mut faults = Faults::default();
         let values = Values::of(uri, &["after", "type", "limit"], &mut faults);
-        let limit = values.parsed("limit", "must be from 1 to 100", &mut faults);
+        let limit = values.limit(&mut faults);
         let after = values.parsed("after", "must be a next_cursor of this list", &mut faults);
         let kind = values.value("type").map(str::to_owned);
         let is_known = |kind: &String| Fact::NAMES.iter().any(|name| fits(name, kind));
@@ -91,7 +89,6 @@ impl Wanted {
             let takes = "must be the name of an event, or its first word";
             faults.add("type".to_owned(), flaw("invalid", takes));
         }
-        let limit = Limit::or_default(limit);
         faults.into_result(limit.map(|limit| Self { limit, after, kind }))
     }
 }

@@ -8,7 +8,6 @@ mod cursor;
 mod families;
 
 use std::num::NonZeroU64;
-use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
@@ -19,7 +18,7 @@ use cluster::time::Timestamp;
 use serde_json::Value;
 
 use super::events::refused;
-use crate::http::app::{App, Shared, now};
+use crate::http::app::{App, now};
 use crate::http::code::Code;
 use crate::http::error::ApiError;
 use crate::http::extract::{Operator, PathId};
@@ -96,11 +95,6 @@ pub(in crate::http) async fn show_state(
     of_family!(family, state(&app, &id, seq))
 }
 
-/// What the node takes for one page of changes.
-fn patience(app: &Shared) -> Duration {
-    Duration::from_micros(app.settings.request_timeout.as_micros() / 2)
-}
-
 async fn changes<E: Remembered>(
     app: &App,
     id: &str,
@@ -111,7 +105,7 @@ where
 {
     let key = E::key_of(id).ok_or_else(E::not_found)?;
     let from = after.map_or_else(LifePosition::default, |ChangeCursor(from)| from);
-    let read = app.operations.changes_of::<E>(key, from, limit.get(), patience(app)).await;
+    let read = app.operations.changes_of::<E>(key, from, limit.get(), app.patience()).await;
     let page = read.map_err(refused)?;
     if page.position.seq == 0 && !page.has_more {
         return Err(E::not_found());
@@ -135,7 +129,7 @@ where
         }
         let left = seq.saturating_sub(position.seq);
         let wanted = usize::try_from(left).map_or(CHANGES_AT_ONCE, |it| it.min(CHANGES_AT_ONCE));
-        let read = app.operations.changes_of::<E>(key.clone(), position, wanted, patience(app));
+        let read = app.operations.changes_of::<E>(key.clone(), position, wanted, app.patience());
         let page = read.await.map_err(refused)?;
         let mut last = None;
         for change in &page.changes {

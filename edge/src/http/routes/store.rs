@@ -7,7 +7,7 @@
 //! What a list costs: in order of slug it walks through the book until a page is full; in order of
 //! price it looks at every product that is shown. The search of words has an index of its own.
 
-pub(super) mod query;
+mod query;
 mod schema;
 
 use actors::domain::category::Category;

@@ -23,10 +23,9 @@ use actors::domain::payment::{ProviderAnswer, ProviderRequest};
 use axum::http::{HeaderMap, Method};
 use cluster::runtime::ports::InDoubt;
 use cluster::time::Timestamp;
-use serde_json::Value;
 use tokio::sync::Semaphore;
 
-use super::{Notice, NoticeRefused, PaymentProvider, ProviderFuture, in_doubt};
+use super::{Notice, NoticeRefused, PaymentProvider, ProviderFuture, escaped, in_doubt, json};
 use crate::providers::client::Caller;
 use access::Account;
 pub use access::{Credentials, InvalidCredentials};
@@ -98,21 +97,4 @@ impl PaymentProvider for PayPal {
             }
         })
     }
-}
-
-fn json(body: &[u8]) -> Value {
-    serde_json::from_slice(body).unwrap_or_default()
-}
-
-/// A part of a path, percent-encoded.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            escaped.push(char::from(byte));
-        } else {
-            escaped.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    escaped
 }

@@ -143,7 +143,8 @@ impl Workload for Checkouts {
         for (cart, op) in self.shoppers.carts().zip(&mut ops) {
             audits.push(self.carts.audit(op, cart));
         }
-        for (order, cart) in self.orders.all().collect::<Vec<_>>() {
+        let orders: Vec<_> = self.orders.all().collect();
+        for (order, cart) in orders.iter().copied() {
             let (Some(one), Some(other)) = (ops.next(), ops.next()) else { break };
             audits.push(self.orders.audit(one, order));
             audits.push(self.payments.audit(other, order, cart));
@@ -151,7 +152,6 @@ impl Workload for Checkouts {
         for (number, op) in Codes::all().zip(&mut ops) {
             audits.push(self.codes.audit(op, number));
         }
-        let orders: Vec<_> = self.orders.all().collect();
         for (list, op) in Lists::of(&orders).into_iter().zip(&mut ops) {
             audits.push(self.lists.audit(op, list));
         }

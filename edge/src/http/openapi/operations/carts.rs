@@ -4,7 +4,7 @@ use actors::domain::discount_code::CodeName;
 use actors::{CartId, SkuCode};
 use axum::http::StatusCode;
 
-use super::super::headers::{CHANGED, Header};
+use super::super::headers::{CHANGED, Header, SHOWN};
 use super::super::operation::{Key, Operation, Tag};
 use crate::http::code::Code;
 use crate::http::render::cart::{CartJson, CreatedJson, MergeJson};
@@ -57,7 +57,7 @@ fn create() -> Operation {
 fn show() -> Operation {
     cart(E::Cart, Verb::Get, "showCart", "Shows a cart")
         .reads()
-        .answers::<CartJson<'_>>(StatusCode::OK, &[Header::ETag, Header::OmniSeq])
+        .answers::<CartJson<'_>>(StatusCode::OK, &SHOWN)
         .cached()
         .refuses(&[Code::CART_MERGED])
 }

@@ -7,7 +7,7 @@ use actors::{
 };
 use axum::http::StatusCode;
 
-use super::super::headers::{CHANGED, Header};
+use super::super::headers::{CHANGED, Header, SHOWN};
 use super::super::operation::{Key, Operation, Tag};
 use crate::http::code::Code;
 use crate::http::extract::InPath;
@@ -63,7 +63,7 @@ pub(super) fn all() -> Vec<Operation> {
         merchant(E::DiscountCodeUses, Verb::Get, "showUses", "Shows how often a code is used")
             .at::<CodeName>()
             .reads()
-            .answers::<UsesJson<'_>>(StatusCode::OK, &[Header::ETag, Header::OmniSeq])
+            .answers::<UsesJson<'_>>(StatusCode::OK, &SHOWN)
             .cached();
     let sellers = entries::<Seller>(
         [E::Sellers, E::Seller],
@@ -118,7 +118,7 @@ fn products() -> [Operation; 7] {
             .answers::<BulkJson>(StatusCode::OK, &[]),
         one(Verb::Get, "showProduct", "Shows a product")
             .reads()
-            .answers::<ProductJson<'_>>(StatusCode::OK, &[Header::ETag, Header::OmniSeq]),
+            .answers::<ProductJson<'_>>(StatusCode::OK, &SHOWN),
         one(Verb::Put, "replaceProduct", "Replaces a product")
             .about("Variants that the body does not name are taken off the product.")
             .changes(Key::Optional)
@@ -162,7 +162,7 @@ fn entries<R: Resource>(
             .refuses(&[Code::ALREADY_EXISTS]),
         of_one(Verb::Get, show, "Shows")
             .reads()
-            .answers::<Shown<R::Json<'_>>>(StatusCode::OK, &[Header::ETag, Header::OmniSeq])
+            .answers::<Shown<R::Json<'_>>>(StatusCode::OK, &SHOWN)
             .cached(),
         of_one(Verb::Put, replace, "Replaces")
             .changes(Key::Optional)

@@ -88,57 +88,52 @@ impl Members {
     }
 }
 
-impl SerializeSeq for Values {
-    type Ok = Shown;
-    type Error = NotShown;
+macro_rules! one_by_one {
+    ($($trait:ident: $put:ident, $shown:ident;)*) => {$(
+        impl $trait for Values {
+            type Ok = Shown;
+            type Error = NotShown;
 
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), NotShown> {
-        self.push(value)
-    }
+            fn $put<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), NotShown> {
+                self.push(value)
+            }
 
-    fn end(self) -> Result<Shown, NotShown> {
-        Ok(self.shown())
-    }
+            fn end(self) -> Result<Shown, NotShown> {
+                Ok(self.$shown())
+            }
+        }
+    )*};
 }
 
-impl SerializeTuple for Values {
-    type Ok = Shown;
-    type Error = NotShown;
-
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), NotShown> {
-        self.push(value)
-    }
-
-    fn end(self) -> Result<Shown, NotShown> {
-        Ok(self.shown_as_pair())
-    }
+one_by_one! {
+    SerializeSeq: serialize_element, shown;
+    SerializeTuple: serialize_element, shown_as_pair;
+    SerializeTupleStruct: serialize_field, shown;
+    SerializeTupleVariant: serialize_field, shown;
 }
 
-impl SerializeTupleStruct for Values {
-    type Ok = Shown;
-    type Error = NotShown;
+macro_rules! by_name {
+    ($($trait:ident),*) => {$(
+        impl $trait for Members {
+            type Ok = Shown;
+            type Error = NotShown;
 
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), NotShown> {
-        self.push(value)
-    }
+            fn serialize_field<T: Serialize + ?Sized>(
+                &mut self,
+                name: &'static str,
+                value: &T,
+            ) -> Result<(), NotShown> {
+                self.put(name, value)
+            }
 
-    fn end(self) -> Result<Shown, NotShown> {
-        Ok(self.shown())
-    }
+            fn end(self) -> Result<Shown, NotShown> {
+                Ok(self.shown())
+            }
+        }
+    )*};
 }
 
-impl SerializeTupleVariant for Values {
-    type Ok = Shown;
-    type Error = NotShown;
-
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), NotShown> {
-        self.push(value)
-    }
-
-    fn end(self) -> Result<Shown, NotShown> {
-        Ok(self.shown())
-    }
-}
+by_name!(SerializeStruct, SerializeStructVariant);
 
 impl SerializeMap for Members {
     type Ok = Shown;
@@ -159,40 +154,6 @@ impl SerializeMap for Members {
             self.members.insert(key, value);
         }
         Ok(())
-    }
-
-    fn end(self) -> Result<Shown, NotShown> {
-        Ok(self.shown())
-    }
-}
-
-impl SerializeStruct for Members {
-    type Ok = Shown;
-    type Error = NotShown;
-
-    fn serialize_field<T: Serialize + ?Sized>(
-        &mut self,
-        name: &'static str,
-        value: &T,
-    ) -> Result<(), NotShown> {
-        self.put(name, value)
-    }
-
-    fn end(self) -> Result<Shown, NotShown> {
-        Ok(self.shown())
-    }
-}
-
-impl SerializeStructVariant for Members {
-    type Ok = Shown;
-    type Error = NotShown;
-
-    fn serialize_field<T: Serialize + ?Sized>(
-        &mut self,
-        name: &'static str,
-        value: &T,
-    ) -> Result<(), NotShown> {
-        self.put(name, value)
     }
 
     fn end(self) -> Result<Shown, NotShown> {

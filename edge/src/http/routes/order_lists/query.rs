@@ -12,7 +12,7 @@ use cluster::time::Timestamp;
 use super::cursor::Cursor;
 use crate::http::error::ApiError;
 use crate::http::fields::{Faults, flaw};
-use crate::http::query::{Limit, Values};
+use crate::http::query::Values;
 use crate::http::render::order::{ORDER_STATUS, status};
 use crate::http::rfc3339::Rfc3339;
 
@@ -71,9 +71,8 @@ impl Wanted {
         let until = values.read("to", takes, instant, &mut faults);
         let takes = "must be the id or the number of an order";
         let named = values.read("q", takes, Named::of, &mut faults);
-        let limit = values.parsed("limit", "must be from 1 to 100", &mut faults);
+        let limit = values.limit(&mut faults);
         let after = values.parsed("after", AFTER, &mut faults);
-        let limit = Limit::or_default(limit);
         let wanted = limit.map(|limit| Self { status, customer, from, until, named, limit, after });
         faults.into_result(wanted)
     }

@@ -11,8 +11,8 @@ use actors::{Currency, PageLimit};
 use axum::http::Uri;
 
 use crate::http::error::ApiError;
-use crate::http::fields::{Faults, flaw};
-use crate::http::query::{Limit, Values, unescaped};
+use crate::http::fields::Faults;
+use crate::http::query::Values;
 
 const WORDS_BYTES_MAX: usize = 200;
 
@@ -49,7 +49,7 @@ impl fmt::Display for Cursor {
     }
 }
 
-pub(in crate::http::routes) struct InvalidCursor;
+pub(super) struct InvalidCursor;
 
 impl FromStr for Cursor {
     type Err = InvalidCursor;
@@ -68,7 +68,8 @@ impl Wanted {
             ["q", "category", "currency", "price_min", "price_max", "sort", "limit", "after"];
         let mut faults = Faults::default();
         let values = Values::of(uri, &known, &mut faults);
-        let words = words(&values, &mut faults);
+        let takes = "must be 200 bytes of text at most, escaped as in a URL";
+        let words = values.read("q", takes, words, &mut faults).unwrap_or_default();
         let category = values.parsed("category", "must be a category", &mut faults);
         let currency = values.parsed("currency", "must be three capital letters", &mut faults);
         let mut price = |name| {
@@ -77,9 +78,8 @@ impl Wanted {
         };
         let (price_min, price_max) = (price("price_min"), price("price_max"));
         let sort = values.parsed("sort", "must be slug, price or -price", &mut faults);
-        let limit = values.parsed("limit", "must be from 1 to 100", &mut faults);
+        let limit = values.limit(&mut faults);
         let after = values.parsed("after", "must be a next_cursor of this list", &mut faults);
-        let limit = Limit::or_default(limit);
         let sort = sort.unwrap_or(Sort::Slug);
         let wanted = limit.map(|limit| Self {
             words,
@@ -116,14 +116,9 @@ impl FromStr for Sort {
     }
 }
 
-fn words(values: &Values<'_>, faults: &mut Faults) -> Vec<String> {
-    let text = values.value("q").map_or(Some(String::new()), unescaped);
-    let Some(text) = text.filter(|text| text.len() <= WORDS_BYTES_MAX) else {
-        let detail = "must be 200 bytes of text at most, escaped as in a URL";
-        faults.add("q".to_owned(), flaw("invalid", detail));
-        return Vec::new();
-    };
-    text.to_lowercase().split_whitespace().map(str::to_owned).collect()
+fn words(text: &str) -> Option<Vec<String>> {
+    let fits = text.len() <= WORDS_BYTES_MAX;
+    fits.then(|| text.to_lowercase().split_whitespace().map(str::to_owned).collect())
 }
 
 #[cfg(test)]

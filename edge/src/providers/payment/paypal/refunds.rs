@@ -153,18 +153,8 @@ fn together(outcomes: Vec<Outcome>) -> Result<Outcome, InDoubt> {
 
 #[cfg(test)]
 mod unit_tests {
-    use actors::{Currency, PaymentId};
-
     use super::*;
-
-    fn euro(minor: i64) -> Money {
-        Money { minor, currency: Currency::EURO }
-    }
-
-    fn reference(number: u32) -> OperationReference {
-        let payment = PaymentId::from_bytes([3; 16]);
-        OperationReference { payment, number: number.try_into().unwrap() }
-    }
+    use crate::providers::payment::samples::{euro, reference};
 
     fn refund(number: u32, capture: &str, value: &str, status: &str) -> Value {
         let up = format!("https://api-m.paypal.com/v2/payments/captures/{capture}");

@@ -1,19 +1,18 @@
 use std::collections::VecDeque;
 use std::sync::Mutex;
 
-use actors::domain::payment::{
-    Action, CapturedPart, Fact, OperationReference, Outcome, ProviderReference, Refusal,
-};
-use actors::{Currency, Money, OrderId, PaymentId};
+use actors::OrderId;
+use actors::domain::payment::{Action, CapturedPart, Fact, Outcome, ProviderReference, Refusal};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, Uri};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::providers::payment::samples::{self, euro, reference};
 
 const TOKEN: (&str, u16, &str) = (
     "POST /v1/oauth2/token",
@@ -139,20 +138,8 @@ impl World {
     }
 }
 
-fn reference(number: u32) -> OperationReference {
-    OperationReference {
-        payment: PaymentId::from_bytes([3; 16]),
-        number: number.try_into().unwrap(),
-    }
-}
-
 fn request(number: u32, action: Action) -> ProviderRequest {
-    let (provider, reference) = ("paypal".parse().unwrap(), reference(number));
-    ProviderRequest { provider, reference, action }
-}
-
-fn euro(minor: i64) -> Money {
-    Money { minor, currency: Currency::EURO }
+    samples::request("paypal", number, action)
 }
 
 fn named(text: &str) -> ProviderReference {

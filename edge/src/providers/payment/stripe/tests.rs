@@ -1,32 +1,19 @@
 use std::sync::Mutex;
 
-use actors::domain::payment::{
-    Action, Fact, OperationReference, Outcome, ProviderReference, Refusal,
-};
-use actors::{Currency, Money, OrderId, PaymentId};
+use actors::domain::payment::{Action, Fact, Outcome, ProviderReference, Refusal};
+use actors::{Money, OrderId};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{Method, StatusCode, Uri};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::*;
-
-fn reference(number: u32) -> OperationReference {
-    OperationReference {
-        payment: PaymentId::from_bytes([3; 16]),
-        number: number.try_into().unwrap(),
-    }
-}
+use crate::providers::payment::samples::{self, euro, reference};
 
 fn request(number: u32, action: Action) -> ProviderRequest {
-    let (provider, reference) = ("stripe".parse().unwrap(), reference(number));
-    ProviderRequest { provider, reference, action }
-}
-
-fn euro(minor: i64) -> Money {
-    Money { minor, currency: Currency::EURO }
+    samples::request("stripe", number, action)
 }
 
 fn intent() -> ProviderReference {

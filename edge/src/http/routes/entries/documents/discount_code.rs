@@ -6,8 +6,9 @@ use actors::PriceBook;
 use actors::domain::discount_code::{CodeName, DiscountCode};
 use cluster::ids::EntityKey;
 
-use crate::http::fields::{Faults, Flaw, Members, flaw, integer, parsed};
+use crate::http::fields::{Faults, Flaw, Members, flaw, parsed};
 use crate::http::json::Json;
+use crate::http::routes::documents::small;
 use crate::http::routes::entries::Resource;
 use crate::http::schema::{self, Schema, object, optional, required, words};
 
@@ -74,9 +75,6 @@ pub(super) fn limit_schema() -> Schema {
 }
 
 fn limit(json: Json<'_>) -> Result<NonZeroU32, Flaw> {
-    let number = integer(json, 1, i64::from(u32::MAX))?;
-    u32::try_from(number)
-        .ok()
-        .and_then(NonZeroU32::new)
-        .ok_or_else(|| flaw("out_of_range", "must be above zero"))
+    let number = small(json, 1, u32::MAX)?;
+    NonZeroU32::new(number).ok_or_else(|| flaw("out_of_range", "must be above zero"))
 }

@@ -1,22 +1,23 @@
 //! A promotion in JSON.
 
+use actors::PriceBook;
 use actors::domain::names::PromotionId;
 use actors::domain::price_list::Validity;
 use actors::domain::prices::Prices;
 use actors::domain::promotion::{
     Benefit, CHOSEN_MAX, Chosen, Promotion, Rebate, Scope, Shoppers, Stacking, Trigger,
 };
-use actors::{PriceBook, Quantity};
 use cluster::ids::EntityKey;
 use cluster::time::Timestamp;
 
-use super::{prices, prices_json, prices_schema};
+use super::{instant, prices, prices_json, prices_schema};
 use crate::http::fields::{
     Faults, Flaw, Members, boolean, flaw, inner, integer, list, made, parsed, text,
 };
 use crate::http::json::Json;
 use crate::http::render::{MoneyJson, Text};
 use crate::http::rfc3339::Rfc3339;
+use crate::http::routes::documents::{quantity, small};
 use crate::http::routes::entries::Resource;
 use crate::http::schema::{self, Schema, object, optional, required, short_list, word, words};
 
@@ -140,10 +141,6 @@ impl Resource for Promotion {
 }
 
 fn validity(members: &mut Members<'_>, faults: &mut Faults) -> Option<Validity> {
-    let instant = |json: Json<'_>| {
-        let read = text(json)?.parse::<Rfc3339>();
-        read.map(|at| at.0).map_err(|error| flaw("invalid", error.to_string()))
-    };
     let from = members.optional("valid_from", faults, instant);
     let until = members.optional("valid_until", faults, instant);
     let validity = Validity::new(from?, until?);
@@ -221,19 +218,12 @@ pub(super) fn benefit_schema() -> Schema {
 }
 
 fn rebate(json: Json<'_>) -> Result<Rebate, Flaw> {
-    let number = integer(json, 1, i64::from(Rebate::MILLIONTHS_MAX))?;
-    let number = u32::try_from(number).unwrap_or(u32::MAX);
+    let number = small(json, 1, Rebate::MILLIONTHS_MAX)?;
     Rebate::try_from(number).map_err(|error| flaw("out_of_range", error.to_string()))
 }
 
 fn rebate_schema() -> Schema {
     schema::integer(1, i64::from(Rebate::MILLIONTHS_MAX), 100_000)
-}
-
-fn quantity(json: Json<'_>) -> Result<Quantity, Flaw> {
-    let number = integer(json, 1, i64::from(Quantity::MAX))?;
-    let number = u32::try_from(number).unwrap_or(u32::MAX);
-    Quantity::try_from(number).map_err(|error| flaw("out_of_range", error.to_string()))
 }
 
 fn scope_json(scope: &Scope) -> Option<ScopeJson<'_>> {
