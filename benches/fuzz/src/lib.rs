@@ -1,5 +1,5 @@
-//! Fuzz targets for what decodes bytes from a disk, the network or a person; rows of imports have none
-//! yet.
+//! Fuzz targets for what decodes bytes from a disk, the network or a person; entities other than carts,
+//! stocks, orders and payments, and rows of imports, have none yet.
 //!
 //! ```sh
 //! cargo install --locked cargo-fuzz

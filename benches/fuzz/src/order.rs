@@ -7,13 +7,11 @@ use cluster::ids::Slot;
 use cluster::time::Timestamp;
 
 use crate::allocation::bounded;
-use crate::world::{choosing, chosen};
+use crate::world::{choosing, choosing_each, chosen};
 use crate::{golden, wire};
 
 const NOON: Timestamp = Timestamp::from_micros(0x0506_0708);
 const KINDS: u8 = 6;
-/// As for every other value; see [`wire`].
-const FIXED_BYTES: usize = 8 << 20;
 
 /// # Panics
 /// If a decoder breaks a promise.
@@ -26,12 +24,14 @@ pub fn check(bytes: &[u8]) {
         3 => wire::value::<Query>(bytes),
         // Of these there are older forms, which are written anew.
         4 => {
-            if let Ok(view) = bounded(bytes.len(), FIXED_BYTES, || Lookup::from_bytes(bytes)) {
+            if let Ok(view) = bounded(bytes.len(), wire::FIXED_BYTES, || Lookup::from_bytes(bytes))
+            {
                 assert_eq!(Lookup::from_bytes(&view.to_bytes()), Ok(view));
             }
         }
         _ => {
-            if let Ok(order) = bounded(bytes.len(), FIXED_BYTES, || Order::from_record(bytes)) {
+            if let Ok(order) = bounded(bytes.len(), wire::FIXED_BYTES, || Order::from_record(bytes))
+            {
                 assert_eq!(Order::from_record(&order.to_record()).as_ref(), Ok(&order));
                 see(&order);
             }
@@ -39,27 +39,25 @@ pub fn check(bytes: &[u8]) {
     }
 }
 
-fn see(order: &Order) {
+/// What is seen of an order, as bytes which decode.
+fn see(order: &Order) -> Vec<u8> {
     let me = Order::address(OrderId::in_slot(Slot::from_bits(1), [7; 14]));
     let catalogue = Err(NoCatalogue::Absent);
     let ctx = Context { now: NOON, me: &me, entropy: [7; 32], catalogue };
     let view = order.view(Query::Order, &ctx);
-    assert_eq!(Lookup::from_bytes(&view.to_bytes()), Ok(view));
+    let bytes = view.to_bytes();
+    assert_eq!(Lookup::from_bytes(&bytes), Ok(view));
+    bytes
 }
 
 pub fn seeds() -> Vec<Vec<u8>> {
     let values = golden::bytes_in(include_str!("../../../actors/src/codec/golden/order.rs"));
     let records =
         golden::records_in(include_str!("../../../actors/src/codec/golden/order_records.rs"));
-    let mut seeds: Vec<_> = (0..KINDS)
-        .flat_map(|choice| values.iter().map(move |bytes| choosing(choice, bytes)))
-        .collect();
-    let me = Order::address(OrderId::in_slot(Slot::from_bits(1), [7; 14]));
-    let catalogue = Err(NoCatalogue::Absent);
-    let ctx = Context { now: NOON, me: &me, entropy: [7; 32], catalogue };
+    let mut seeds = choosing_each(KINDS, &values);
     for record in records {
         if let Ok(order) = Order::from_record(&record) {
-            seeds.push(choosing(4, &order.view(Query::Order, &ctx).to_bytes()));
+            seeds.push(choosing(4, &see(&order)));
         }
         seeds.push(choosing(KINDS - 1, &record));
     }

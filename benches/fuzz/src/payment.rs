@@ -11,7 +11,7 @@ use cluster::entity::{Context, Entity, NoCatalogue, Wire};
 use cluster::ids::Slot;
 use cluster::time::Timestamp;
 
-use crate::world::{choosing, chosen};
+use crate::world::{choosing, choosing_each, chosen};
 use crate::{golden, wire};
 
 const NOON: Timestamp = Timestamp::from_micros(0x0506_0708);
@@ -48,12 +48,7 @@ fn live_on(payment: &Payment) {
     assert_eq!(Lookup::from_bytes(&view.to_bytes()), Ok(view.clone()));
     let under_way = view.0.and_then(|view| view.under_way);
     let number = under_way.map_or(1, |operation| operation.number.get());
-    for command in commands(number) {
-        let Ok(decision) = payment.decide(command, &ctx) else { continue };
-        let mut after = payment.clone();
-        decision.events.iter().for_each(|event| after.apply(event));
-        assert_eq!(Payment::from_record(&after.to_record()), Ok(after));
-    }
+    wire::goes_on(payment, commands(number), &ctx);
 }
 
 fn commands(number: u32) -> Vec<Command> {
@@ -81,9 +76,7 @@ fn commands(number: u32) -> Vec<Command> {
 
 pub fn seeds() -> Vec<Vec<u8>> {
     let golden = golden::bytes_in(include_str!("../../../actors/src/codec/golden/payment.rs"));
-    let mut seeds: Vec<_> = (0..KINDS)
-        .flat_map(|choice| golden.iter().map(move |bytes| choosing(choice, bytes)))
-        .collect();
+    let mut seeds = choosing_each(KINDS, &golden);
     let me = Payment::address(PaymentId::in_slot(Slot::from_bits(1), [7; 14]));
     let catalogue = Err(NoCatalogue::Absent);
     let ctx = Context { now: NOON, me: &me, entropy: ENTROPY, catalogue };

@@ -18,7 +18,7 @@ use super::asker::Asker;
 use super::crowd::Manner;
 use crate::load::client::{Answer, Call};
 use crate::peers::omnicart::{self, CartHandle};
-use crate::peers::payment_simulator::PaymentSimulator;
+use crate::peers::payment_simulator::{Moved, PaymentSimulator};
 use crate::scenarios::random::Random;
 use crate::shop::{CURRENCY, PRODUCTS};
 
@@ -30,13 +30,6 @@ const REFUNDED_ONE_IN: u64 = 3;
 /// Less than the cheapest product costs.
 const REFUND_MINOR: i64 = 90;
 const PAUSE: Duration = Duration::from_millis(100);
-
-/// What was moved of one payment, in minor units.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Moved {
-    captured: i64,
-    refunded: i64,
-}
 
 pub(super) struct Buyers {
     buying: JoinSet<anyhow::Result<Vec<String>>>,
@@ -84,13 +77,13 @@ impl Buyers {
         manner: &Manner,
         random: &mut Random,
     ) -> anyhow::Result<Self> {
-        let mut shop = asker(manner, random.branch());
+        let mut shop = manner.asker(random.branch());
         for (sku, ..) in PRODUCTS {
             shop.insist(&omnicart::set_on_hand(sku, PIECES)?).await;
         }
         let (stop, mut buying) = (Arc::new(AtomicBool::new(false)), JoinSet::new());
         for _ in 0..n_buyers {
-            let (asker, stop) = (asker(manner, random.branch()), Arc::clone(&stop));
+            let (asker, stop) = (manner.asker(random.branch()), Arc::clone(&stop));
             buying.spawn(buy(asker, manner.pause, stop));
         }
         Ok(Self { buying, stop })
@@ -105,10 +98,6 @@ impl Buyers {
         }
         Ok(orders)
     }
-}
-
-fn asker(manner: &Manner, random: Random) -> Asker {
-    Asker::new(manner.addresses.clone(), random, manner.began, manner.give_up_at)
 }
 
 async fn buy(
@@ -171,7 +160,7 @@ pub(super) async fn reconcile(
     manner: &Manner,
     random: &mut Random,
 ) -> anyhow::Result<Reconciled> {
-    let mut asker = asker(manner, random.branch());
+    let mut asker = manner.asker(random.branch());
     let mut told = BTreeMap::new();
     let mut unmatched = Vec::new();
     let n_orders = u64::try_from(orders.len())?;
@@ -186,12 +175,7 @@ pub(super) async fn reconcile(
             None => unmatched.push(format!("{order} does not come to rest")),
         }
     }
-    let mut booked: BTreeMap<String, Moved> = BTreeMap::new();
-    for entry in simulator.ledger().await? {
-        let moved = booked.entry(entry.payment().to_owned()).or_default();
-        moved.captured += entry.moved("capture");
-        moved.refunded += entry.moved("refund");
-    }
+    let mut booked = simulator.moved().await?;
     // A payment that nothing was taken of may be in one of them alone.
     told.retain(|_, moved| *moved != Moved::default());
     booked.retain(|_, moved| *moved != Moved::default());
