@@ -38,6 +38,11 @@ impl Course {
             self.tell_again_how_it_ended();
             return Ok(());
         }
+        // Before the stocks: where all of them are of one shard, a free order is confirmed by what
+        // they say, and has its number by then.
+        let to = OrderNumbers::address(self.me.key().slot());
+        let command = order_numbers::Command::Give { to: self.me }.to_bytes();
+        self.does(Effect::Tell { to, command });
         for line in placed.lines() {
             self.tell_stock(&line.sku, OrderStep::Reserve { quantity: line.quantity });
         }
@@ -56,9 +61,6 @@ impl Course {
             self.happen(Event::UsesAsked { redemptions, at: self.now });
             self.ask_uses();
         }
-        let to = OrderNumbers::address(self.me.key().slot());
-        let command = order_numbers::Command::Give { to: self.me }.to_bytes();
-        self.does(Effect::Tell { to, command });
         self.set_timer(Order::STOCK_SILENT, Order::STOCK_ANSWERS_WITHIN);
         Ok(())
     }
