@@ -31,6 +31,7 @@ mod redemptions;
 #[cfg(test)]
 mod redemptions_tests;
 mod saga;
+mod sellers;
 mod soundness;
 #[cfg(test)]
 mod tests;
@@ -62,6 +63,7 @@ pub use records::{Cancellation, RefundState};
 pub(crate) use records::{Note, RefundRecord, Return, Shipment};
 pub(crate) use redemptions::Use;
 pub use redemptions::{Redemption, UseState};
+pub use sellers::SellerLines;
 pub(crate) use timeline::Timeline;
 pub use timeline::{Moment, TimelineEntry};
 pub use view::{
@@ -409,6 +411,11 @@ pub enum Event {
         place: Place,
         at: Timestamp,
     },
+    /// Whose its lines are, beside `Placed`.
+    SellersNamed {
+        sellers: Vec<SellerLines>,
+        at: Timestamp,
+    },
 }
 
 impl Event {
@@ -450,7 +457,8 @@ impl Event {
             | Self::PiecesCancelled { at, .. }
             | Self::CreditAsked { at, .. }
             | Self::PlacesAsked { at, .. }
-            | Self::PlaceTaken { at, .. } => *at,
+            | Self::PlaceTaken { at, .. }
+            | Self::SellersNamed { at, .. } => *at,
         }
     }
 }
@@ -536,6 +544,7 @@ impl Entity for Order {
             Command::TakePlace { list, place } => course.take_place(list, place),
         }
         course.tell_lists();
+        course.tell_sellers();
         Ok(course.decision())
     }
 

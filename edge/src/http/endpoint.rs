@@ -63,6 +63,7 @@ pub(crate) enum Endpoint {
     DiscountCodeUses,
     Sellers,
     Seller,
+    SellerDashboard,
     ShippingOptions,
     ShippingOption,
     StoreProducts,
@@ -152,6 +153,7 @@ impl Endpoint {
             Self::Promotion => "/admin/v1/promotions/{id}",
             Self::Sellers => "/admin/v1/sellers",
             Self::Seller => "/admin/v1/sellers/{id}",
+            Self::SellerDashboard => "/admin/v1/sellers/{id}/dashboard",
             Self::ShippingOptions => "/admin/v1/shipping_options",
             Self::ShippingOption => "/admin/v1/shipping_options/{id}",
             Self::StoreProducts => "/store/v1/products",
@@ -256,6 +258,7 @@ impl Endpoint {
             | Self::DiscountCodeUses
             | Self::Sellers
             | Self::Seller
+            | Self::SellerDashboard
             | Self::ShippingOptions
             | Self::ShippingOption => Class::Stock,
         }

@@ -59,7 +59,8 @@ pub(super) fn fact_of(event: &Event, order: &Existing) -> Option<OrderFact> {
         | Event::PiecesCancelled { .. }
         | Event::CreditAsked { .. }
         | Event::PlacesAsked { .. }
-        | Event::PlaceTaken { .. } => return None,
+        | Event::PlaceTaken { .. }
+        | Event::SellersNamed { .. } => return None,
     })
 }
 

@@ -47,15 +47,19 @@ impl Course {
             self.tell_stock(&line.sku, OrderStep::Reserve { quantity: line.quantity });
         }
         self.happen(Event::Placed { cart, access, payment, placed });
-        let (mut discounts, mut redemptions) = (Vec::new(), Vec::new());
+        let (mut discounts, mut redemptions, mut sellers) = (Vec::new(), Vec::new(), Vec::new());
         for extra in extras {
             match extra {
                 Extra::Discount(discount) => discounts.push(discount),
                 Extra::Redemption(redemption) => redemptions.push(redemption),
+                Extra::Seller(lines) => sellers.push(lines),
             }
         }
         if !discounts.is_empty() {
             self.happen(Event::Discounted { discounts, at: self.now });
+        }
+        if !sellers.is_empty() {
+            self.happen(Event::SellersNamed { sellers, at: self.now });
         }
         if !redemptions.is_empty() {
             self.happen(Event::UsesAsked { redemptions, at: self.now });
