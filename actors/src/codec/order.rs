@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::{damaged, encode, encode_with_parts, latest, latest_with_parts};
 use crate::domain::ids::{CartAccess, CartId, PaymentId, RefundId};
 use crate::domain::order::{
-    self, Cancellation, Existing, Funds, LineState, Listing, Note, Order, Placed, Redemption,
-    RefundRecord, Return, Settlement, Shipment, Stage, Timeline, Use, UseState,
+    self, Cancellation, Existing, Funds, LineState, Listing, Note, Order, Parcel, Placed,
+    Redemption, RefundRecord, Return, Settlement, Shipment, Stage, Timeline, Use, UseState,
 };
 use crate::domain::order_numbers::{self, OrderNumber, OrderNumbers};
 use crate::domain::pricing::{Discount, GivenCode, Totals};
@@ -36,6 +36,7 @@ enum Part {
     Cancellation(Cancellation),
     Credit(RefundId),
     Listing(Listing),
+    Parcel(Parcel),
 }
 
 /// The parts of one order, each sort together.
@@ -44,11 +45,12 @@ struct Parts {
     discounts: Vec<Discount>,
     /// Of views.
     codes: Vec<GivenCode>,
-    /// Of records, as what follows but for cancellations and credits.
+    /// Of records, as what follows but for cancellations, credits and parcels.
     uses: Vec<Use>,
     cancellations: Vec<Cancellation>,
     credits: Vec<RefundId>,
     listing: Option<Listing>,
+    parcels: Vec<Parcel>,
 }
 
 impl Part {
@@ -61,6 +63,7 @@ impl Part {
             Self::Cancellation(_) => 3,
             Self::Credit(_) => 4,
             Self::Listing(_) => 5,
+            Self::Parcel(_) => 6,
         }
     }
 }
@@ -74,7 +77,8 @@ impl Parts {
         let credits = self.credits.into_iter().map(Part::Credit);
         let listing = self.listing.into_iter().map(Part::Listing);
         let bought = discounts.chain(codes).chain(uses);
-        bought.chain(cancellations).chain(credits).chain(listing).collect()
+        let parcels = self.parcels.into_iter().map(Part::Parcel);
+        bought.chain(cancellations).chain(credits).chain(listing).chain(parcels).collect()
     }
 
     /// Each sort comes after the one before it, and there is one listing at most.
@@ -90,6 +94,7 @@ impl Parts {
                 Part::Credit(it) => parts.credits.push(it),
                 Part::Listing(it) if parts.listing.is_none() => parts.listing = Some(it),
                 Part::Listing(_) => return None,
+                Part::Parcel(it) => parts.parcels.push(it),
             }
         }
         is_in_order.then_some(parts)
@@ -111,6 +116,7 @@ impl Wire for order::Lookup {
             codes: view.codes.clone(),
             cancellations: view.cancellations.clone(),
             credits: view.credits.clone(),
+            parcels: view.parcels.clone(),
             ..Parts::default()
         });
         encode_with_parts(self, &parts.into_list())
@@ -129,6 +135,7 @@ impl Wire for order::Lookup {
         view.codes = parts.codes;
         view.cancellations = parts.cancellations;
         view.credits = parts.credits;
+        view.parcels = parts.parcels;
         Ok(lookup)
     }
 }
@@ -183,6 +190,7 @@ pub(crate) fn to_record(order: &Order) -> Vec<u8> {
         cancellations: order.cancellations.clone(),
         credits: order.credits.clone(),
         listing: order.listing.clone(),
+        parcels: order.parcels.clone(),
         ..Parts::default()
     });
     encode_with_parts(&OrderRecordV1 { existing }, &parts.into_list())
@@ -222,6 +230,7 @@ fn existing_from(record: ExistingV1, parts: Vec<Part>) -> Result<Existing, Decod
         cancellations: parts.cancellations,
         credits: parts.credits,
         listing: parts.listing,
+        parcels: parts.parcels,
     };
     existing.check().map_err(|why| damaged(RECORD, why))?;
     Ok(existing)

@@ -23,6 +23,9 @@ mod facts;
 mod listing;
 #[cfg(test)]
 mod listing_tests;
+mod parcels;
+#[cfg(test)]
+mod parcels_tests;
 mod placed;
 #[cfg(test)]
 mod properties;
@@ -57,6 +60,7 @@ use course::Course;
 pub use existing::Settlement;
 pub(crate) use existing::{Existing, Funds, LineState, Stage};
 pub(crate) use listing::Listing;
+pub use parcels::{Parcel, ParcelCommand, ParcelState, ParcelStep};
 pub use placed::{CaptureTime, Extra, InvalidOrder, Placed, Shortfall, Terms};
 pub use records::{Cancellation, RefundState};
 pub(crate) use records::{Note, RefundRecord, Return, Shipment};
@@ -154,6 +158,7 @@ pub enum Command {
         list: ListId,
         place: Place,
     },
+    OfParcel(ParcelCommand),
 }
 
 impl Command {
@@ -409,6 +414,12 @@ pub enum Event {
         place: Place,
         at: Timestamp,
     },
+    /// Something became of the parcel of a shipment.
+    Parcel {
+        shipment: ShipmentNumber,
+        step: ParcelStep,
+        at: Timestamp,
+    },
 }
 
 impl Event {
@@ -450,7 +461,8 @@ impl Event {
             | Self::PiecesCancelled { at, .. }
             | Self::CreditAsked { at, .. }
             | Self::PlacesAsked { at, .. }
-            | Self::PlaceTaken { at, .. } => *at,
+            | Self::PlaceTaken { at, .. }
+            | Self::Parcel { at, .. } => *at,
         }
     }
 }
@@ -494,6 +506,8 @@ pub enum Rejection {
     NotPositive,
     #[error("the payment of the order was given up")]
     NotPaid,
+    #[error("shipment {} of the order needs no carrier", .shipment.0)]
+    WithCarrier { shipment: ShipmentNumber },
 }
 
 impl Entity for Order {
@@ -534,6 +548,7 @@ impl Entity for Order {
             Command::Refund { refund, amount, reason } => course.refund(refund, amount, reason)?,
             Command::AddNote { text } => course.add_note(text)?,
             Command::TakePlace { list, place } => course.take_place(list, place),
+            Command::OfParcel(command) => course.take_parcel_command(command)?,
         }
         course.tell_lists();
         Ok(course.decision())
@@ -583,8 +598,8 @@ impl Entity for Order {
         }
     }
 
-    fn on_answer(_: Port, _: &Answer) -> Option<Command> {
-        None
+    fn on_answer(port: Port, answer: &Answer) -> Option<Command> {
+        parcels::on_answer(port, answer)
     }
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::records::{Cancellation, Note, Pieces, RefundRecord, RefundState, Return, Shipment};
 use super::timeline::Timeline;
-use super::{Event, Failure, Listing, Placed, ReturnNumber, ShipmentNumber, Shortage, Use};
+use super::{Event, Failure, Listing, Parcel, Placed, ReturnNumber, ShipmentNumber, Shortage, Use};
 use crate::domain::ids::{CartAccess, CartId, PaymentId, RefundId, SkuCode};
 use crate::domain::money::{Currency, Money};
 use crate::domain::order_numbers::OrderNumber;
@@ -44,6 +44,8 @@ pub(crate) struct Existing {
     pub(crate) discounts: Vec<Discount>,
     /// Of discount codes.
     pub(crate) uses: Vec<Use>,
+    /// Of shipments that a carrier was asked to bring, in order.
+    pub(crate) parcels: Vec<Parcel>,
 }
 
 /// Where an order is.
@@ -182,6 +184,7 @@ impl Existing {
             updated_at: at,
             discounts: Vec::new(),
             uses: Vec::new(),
+            parcels: Vec::new(),
         }
     }
 
@@ -264,6 +267,7 @@ impl Existing {
             Event::PaymentVoidAsked { .. } | Event::PaymentUndoFailed { .. } => {
                 self.money.asked = Asked::Closing;
             }
+            Event::Parcel { shipment, step, at } => self.parcel_becomes(*shipment, step, *at),
         }
     }
 
@@ -413,7 +417,7 @@ impl Existing {
         const ENTRY_BYTES: usize = 160;
         const ITEM_BYTES: usize = 96;
         let entries = self.shipments.len() + self.returns.len() + self.refunds.len();
-        let entries = entries + self.notes.len() + self.cancellations.len();
+        let entries = entries + self.notes.len() + self.cancellations.len() + self.parcels.len();
         let cancelled: usize = self.cancellations.iter().map(|known| known.items.len()).sum();
         let settled = self.settlement.as_ref().map_or(0, |told| told.shortages.len() * 2);
         self.lines.len() * LINE_BYTES

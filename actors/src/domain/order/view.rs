@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::existing::{Asked, Ending, Settlement};
 use super::{
-    Cancellation, Existing, Failure, LineState, Moment, Redemption, RefundState, Stage,
+    Cancellation, Existing, Failure, LineState, Moment, Parcel, Redemption, RefundState, Stage,
     TimelineEntry,
 };
 use crate::domain::contact::Contact;
@@ -61,6 +61,9 @@ pub struct View {
     /// Those refunds that gave back what cancelled pieces had cost.
     #[serde(skip)]
     pub credits: Vec<RefundId>,
+    /// Of shipments that a carrier was asked to bring, in order.
+    #[serde(skip)]
+    pub parcels: Vec<Parcel>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -175,6 +178,7 @@ impl Existing {
             codes: self.codes(),
             cancellations: self.cancellations.clone(),
             credits: self.credits.clone(),
+            parcels: self.parcels.clone(),
         })
     }
 
