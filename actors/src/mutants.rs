@@ -63,6 +63,8 @@ mutants! {
     RefundedTooMuch,
     /// Pieces that were called off are not in stock again.
     CancelledPiecesLost,
+    /// A parcel is wherever its carrier said last.
+    ParcelGoesBack,
     /// What was captured for pieces that were called off is kept.
     CreditForgotten,
     /// Two orders of a list have one place.

@@ -154,7 +154,7 @@ struct OutcomeLabels {
     outcome: &'static str,
 }
 
-/// What becomes of one attempt at a payment provider.
+/// What becomes of one attempt at a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AttemptOutcome {
     Answered,
@@ -163,7 +163,7 @@ pub(crate) enum AttemptOutcome {
     HeldBack,
 }
 
-/// What becomes of one notice of a payment provider.
+/// What becomes of one notice of a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoticeOutcome {
     Taken,
@@ -175,15 +175,15 @@ pub(crate) enum NoticeOutcome {
     Failed,
 }
 
-/// What is counted about payment providers. Cheap to clone.
+/// What is counted about providers of one sort. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct PaymentMetrics {
+pub struct ProviderMetrics {
     attempts: Family<OutcomeLabels, Counter>,
     notices: Family<OutcomeLabels, Counter>,
 }
 
-impl PaymentMetrics {
-    pub fn register(registry: &mut Registry) -> Self {
+impl ProviderMetrics {
+    pub fn of_payments(registry: &mut Registry) -> Self {
         let metrics = Self::default();
         registry.register(
             "omnicart_edge_payment_attempts",
@@ -193,6 +193,21 @@ impl PaymentMetrics {
         registry.register(
             "omnicart_edge_payment_notices",
             "Notices of payment providers, by what became of them",
+            metrics.notices.clone(),
+        );
+        metrics
+    }
+
+    pub fn of_carriers(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        registry.register(
+            "omnicart_edge_carrier_attempts",
+            "Attempts at carriers, by what became of them",
+            metrics.attempts.clone(),
+        );
+        registry.register(
+            "omnicart_edge_carrier_notices",
+            "Notices of carriers, by what became of them",
             metrics.notices.clone(),
         );
         metrics

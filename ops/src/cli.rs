@@ -3,9 +3,11 @@
 //! **Invariants:** the flags of `serve` are made from the table of settings, so `--help` lists every
 //! one with its default; nothing but a command's result goes to stdout.
 
+mod carrier_simulator;
 mod cluster;
 mod dev;
 mod payment_simulator;
+mod simulator;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -98,6 +100,11 @@ fn run_line(
             commands::cluster::run(&cluster::request(matches), &mut std::io::stdout().lock())
         }
         Some(("dev", matches)) => commands::dev::run(&dev::request(matches)),
+        Some(("carrier-simulator", matches)) => {
+            let request = carrier_simulator::request(matches);
+            commands::carrier_simulator::run(&request, &mut std::io::stdout().lock())?;
+            Ok(ExitCode::SUCCESS)
+        }
         Some(("payment-simulator", matches)) => {
             let request = payment_simulator::request(matches);
             commands::payment_simulator::run(&request, &mut std::io::stdout().lock())?;
@@ -123,6 +130,7 @@ fn command() -> Command {
         .subcommand(cluster::command())
         .subcommand(dev::command())
         .subcommand(payment_simulator::command())
+        .subcommand(carrier_simulator::command())
         .subcommand(sim_command())
         .subcommand(
             with_folder(Command::new("verify"))

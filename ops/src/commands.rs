@@ -4,12 +4,14 @@
 //! **Invariants:** output is written as it is found, so a large folder needs no memory; with
 //! `--json` every line is one JSON object with a member `what`.
 
+pub mod carrier_simulator;
 pub mod certs;
 pub mod cluster;
 pub mod dev;
 pub mod inspect;
 pub mod payment_simulator;
 pub mod sim;
+pub mod simulator;
 pub mod verify;
 
 use std::io::Write;

@@ -7,6 +7,7 @@
 //!
 //! Nothing here reads a file or the environment: both are handed in.
 
+mod carriers;
 mod payments;
 mod quantities;
 mod raw;
@@ -26,6 +27,7 @@ use cluster::runtime::membership::PlacementRule;
 use edge::http::app::OperatorToken;
 use edge::providers::payment::routing::Routing;
 
+pub use carriers::CarrierKind;
 pub use payments::PaymentKind;
 pub use raw::{RawConfig, Source};
 pub use settings::{ENVIRONMENT_CONFIG, Setting};
@@ -96,6 +98,10 @@ pub struct Config {
     pub payment_secrets: Option<PathBuf>,
     /// Who proves the names of https providers; read where there is one.
     pub payment_roots: PathBuf,
+    /// Who brings parcels, by the shop's names for them.
+    pub carriers: BTreeMap<ProviderName, CarrierKind>,
+    /// Where the carriers' secrets lie.
+    pub carrier_secrets: Option<PathBuf>,
     /// When the money of an order is taken.
     pub capture: CaptureTime,
     /// How long a checkout waits for its end.
@@ -165,6 +171,8 @@ impl Config {
             })?,
             payment_secrets: raw.optional(Setting::PaymentSecrets, path)?,
             payment_roots: raw.required(Setting::PaymentRoots, path)?,
+            carriers: raw.optional(Setting::Carrier, carriers::carriers)?.unwrap_or_default(),
+            carrier_secrets: raw.optional(Setting::CarrierSecrets, path)?,
             capture: raw.required(Setting::Capture, capture)?,
             checkout_wait: raw.required(Setting::CheckoutWait, quantities::duration)?,
             stops_with_stdin: false,

@@ -4,6 +4,7 @@
 //! anything is opened; a command that looks at a data folder cannot change it, because the disk it
 //! is given cannot write.
 
+pub mod carriers;
 pub mod catalogue;
 pub mod cli;
 pub mod commands;
@@ -13,5 +14,6 @@ pub mod failure;
 pub mod folder;
 pub mod metrics;
 pub mod payments;
+mod providers;
 pub mod serve;
 pub mod telemetry;

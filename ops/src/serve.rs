@@ -19,12 +19,14 @@ use cluster::fabric::Fabric;
 use cluster::runtime::membership::ClusterHandle;
 use cluster::runtime::mesh::credentials::Rotation;
 use cluster::runtime::node::{Node, NodeConfig, StartError};
+use cluster::runtime::ports::PortAdapter;
 use cluster::time::Span;
 use edge::http::app::{App, OperatorToken, Settings, Signals};
 use edge::http::imports::Importer;
 use edge::http::router::router;
 use edge::http::starting;
-use edge::metrics::{EdgeMetrics, PaymentMetrics};
+use edge::metrics::{EdgeMetrics, ProviderMetrics};
+use edge::providers::carrier::Carriers;
 use edge::providers::payment::Providers;
 use edge::publishing;
 use edge::server::{Connections, Limits};
@@ -36,7 +38,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::config::{Config, Products};
 use crate::failure::{Exit, Failure};
-use crate::{catalogue, demo, folder, metrics, payments, telemetry};
+use crate::{carriers, catalogue, demo, folder, metrics, payments, telemetry};
 
 /// How long threads of the runtime may take to end.
 const RUNTIME_END_MAX: Duration = Duration::from_secs(5);
@@ -78,7 +80,9 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let mut registry = Registry::default();
     metrics::register(&mut registry, clock::wall_micros());
     let edge_metrics = EdgeMetrics::register(&mut registry);
-    let payments = payments::providers(config, PaymentMetrics::register(&mut registry))?;
+    let payments = payments::providers(config, ProviderMetrics::of_payments(&mut registry))?;
+    let carriers =
+        carriers::carriers(config, address, ProviderMetrics::of_carriers(&mut registry))?;
     let limits = Limits { grace: config.shutdown_grace, ..Limits::default() };
     let connections = Connections::new(starting::router(), &limits, edge_metrics.clone());
     let stopping = Arc::new(Notify::new());
@@ -88,8 +92,10 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     });
     let serving = tokio::spawn(serving);
     let importer = Importer::default();
+    let ports: Vec<Arc<dyn PortAdapter>> =
+        vec![Arc::new(payments.clone()), Arc::new(importer.clone()), Arc::new(carriers.clone())];
     let node = tokio::select! {
-        started = start_node(config, &payments, &importer, &mut registry) => started?,
+        started = start_node(config, ports, &mut registry) => started?,
         () = stop.asked() => return Ok(()),
     };
     let rereading = tokio::spawn(reread_certificates(node.cluster().cloned(), hangups()?));
@@ -99,7 +105,8 @@ async fn serve(config: &Config) -> Result<(), Failure> {
             () = stop.asked() => false,
         };
         if is_prepared {
-            let app = app(&node, config, operator_token, payments, edge_metrics, registry);
+            let outside = Outside { payments, carriers };
+            let app = app(&node, config, operator_token, outside, edge_metrics, registry);
             importer.attach(node.fabric());
             connections.replace(router(app));
             // Whoever waits for this line meets the shop, not the answer of a node that starts.
@@ -121,12 +128,18 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     refused.map_or(Ok(()), |why| Err(not_admitted(config, why)))
 }
 
+/// Those who are asked for what a shop cannot do itself.
+struct Outside {
+    payments: Providers,
+    carriers: Carriers,
+}
+
 /// What the routes share, from the settings and the node they front.
 fn app(
     node: &Node,
     config: &Config,
     operator_token: Option<OperatorToken>,
-    payments: Providers,
+    outside: Outside,
     metrics: EdgeMetrics,
     registry: Registry,
 ) -> App {
@@ -141,7 +154,8 @@ fn app(
         carts_per_second_max: config.cart_creation_rate,
         import_bytes_max: config.import_bytes_max,
         import_rows_max: config.import_rows_max,
-        payment_providers: Some(payments),
+        payment_providers: Some(outside.payments),
+        carriers: Some(outside.carriers),
         payment_routing: config.payment_rules.clone(),
         capture: config.capture,
         checkout_wait: span(config.checkout_wait),
@@ -172,8 +186,7 @@ pub(crate) async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
 
 async fn start_node(
     config: &Config,
-    payments: &Providers,
-    importer: &Importer,
+    ports: Vec<Arc<dyn PortAdapter>>,
     registry: &mut Registry,
 ) -> Result<Node, Failure> {
     let kinds = actors::all_kinds();
@@ -188,7 +201,7 @@ async fn start_node(
         shard_queue_bytes_max: config.shard_queue_bytes_max,
         index_cache_bytes: config.index_cache_bytes,
         mesh: config.mesh.clone(),
-        ports: vec![Arc::new(payments.clone()), Arc::new(importer.clone())],
+        ports,
         ..NodeConfig::new(config.data.clone(), kinds)
     };
     let node = Box::pin(Node::start(node_config, registry))
@@ -299,14 +312,19 @@ fn operator_token(config: &Config) -> Result<Option<OperatorToken>, Failure> {
         }
         return Ok(config.operator_token.clone());
     }
+    let text = random_hex()?;
+    eprintln!("operator token of this run: {text}");
+    let token = OperatorToken::try_from(text);
+    Ok(Some(token.map_err(|error| Failure::new(Exit::Failed, error))?))
+}
+
+/// Nobody guesses it.
+pub(crate) fn random_hex() -> Result<String, Failure> {
     let mut bytes = [0_u8; 16];
     getrandom::fill(&mut bytes)
         .map_err(|error| anyhow::anyhow!("the operating system gives no random bytes: {error}"))
         .map_err(|error| Failure::new(Exit::Failed, error))?;
-    let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    eprintln!("operator token of this run: {text}");
-    let token = OperatorToken::try_from(text);
-    Ok(Some(token.map_err(|error| Failure::new(Exit::Failed, error))?))
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 fn hangups() -> Result<Signal, Failure> {

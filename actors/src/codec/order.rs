@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::{damaged, encode, encode_with_parts, latest, latest_with_parts};
 use crate::domain::ids::{CartAccess, CartId, PaymentId, RefundId};
 use crate::domain::order::{
-    self, Cancellation, Existing, Funds, LineState, Listing, Note, Order, Placed, Redemption,
-    RefundRecord, Return, SellerLines, Settlement, Shipment, Stage, Timeline, Use, UseState,
+    self, Cancellation, Existing, Funds, LineState, Listing, Note, Order, Parcel, Placed,
+    Redemption, RefundRecord, Return, SellerLines, Settlement, Shipment, Stage, Timeline, Use,
+    UseState,
 };
 use crate::domain::order_numbers::{self, OrderNumber, OrderNumbers};
 use crate::domain::pricing::{Discount, GivenCode, Totals};
@@ -36,6 +37,7 @@ enum Part {
     Cancellation(Cancellation),
     Credit(RefundId),
     Listing(Listing),
+    Parcel(Parcel),
     Seller(SellerLines),
 }
 
@@ -45,11 +47,12 @@ struct Parts {
     discounts: Vec<Discount>,
     /// Of views.
     codes: Vec<GivenCode>,
-    /// Of records, as what follows but for cancellations and credits.
+    /// Of records, as what follows but for cancellations, credits and parcels.
     uses: Vec<Use>,
     cancellations: Vec<Cancellation>,
     credits: Vec<RefundId>,
     listing: Option<Listing>,
+    parcels: Vec<Parcel>,
     sellers: Vec<SellerLines>,
 }
 
@@ -63,7 +66,8 @@ impl Part {
             Self::Cancellation(_) => 3,
             Self::Credit(_) => 4,
             Self::Listing(_) => 5,
-            Self::Seller(_) => 6,
+            Self::Parcel(_) => 6,
+            Self::Seller(_) => 7,
         }
     }
 }
@@ -78,7 +82,9 @@ impl Parts {
         let listing = self.listing.into_iter().map(Part::Listing);
         let sellers = self.sellers.into_iter().map(Part::Seller);
         let bought = discounts.chain(codes).chain(uses);
-        bought.chain(cancellations).chain(credits).chain(listing).chain(sellers).collect()
+        let parcels = self.parcels.into_iter().map(Part::Parcel);
+        let after = cancellations.chain(credits).chain(listing).chain(parcels).chain(sellers);
+        bought.chain(after).collect()
     }
 
     /// Each sort comes after the one before it, and there is one listing at most.
@@ -94,6 +100,7 @@ impl Parts {
                 Part::Credit(it) => parts.credits.push(it),
                 Part::Listing(it) if parts.listing.is_none() => parts.listing = Some(it),
                 Part::Listing(_) => return None,
+                Part::Parcel(it) => parts.parcels.push(it),
                 Part::Seller(it) => parts.sellers.push(it),
             }
         }
@@ -116,6 +123,7 @@ impl Wire for order::Lookup {
             codes: view.codes.clone(),
             cancellations: view.cancellations.clone(),
             credits: view.credits.clone(),
+            parcels: view.parcels.clone(),
             sellers: view.sellers.clone(),
             ..Parts::default()
         });
@@ -135,6 +143,7 @@ impl Wire for order::Lookup {
         view.codes = parts.codes;
         view.cancellations = parts.cancellations;
         view.credits = parts.credits;
+        view.parcels = parts.parcels;
         view.sellers = parts.sellers;
         Ok(lookup)
     }
@@ -190,6 +199,7 @@ pub(crate) fn to_record(order: &Order) -> Vec<u8> {
         cancellations: order.cancellations.clone(),
         credits: order.credits.clone(),
         listing: order.listing.clone(),
+        parcels: order.parcels.clone(),
         sellers: order.sellers.clone(),
         ..Parts::default()
     });
@@ -230,6 +240,7 @@ fn existing_from(record: ExistingV1, parts: Vec<Part>) -> Result<Existing, Decod
         cancellations: parts.cancellations,
         credits: parts.credits,
         listing: parts.listing,
+        parcels: parts.parcels,
         sellers: parts.sellers,
     };
     existing.check().map_err(|why| damaged(RECORD, why))?;

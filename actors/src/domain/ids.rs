@@ -73,6 +73,13 @@ ids! {
     RefundId, InvalidRefundId, "ref_", "a refund id is `ref_` and 26 base 32 digits";
 }
 
+/// An id, a hyphen and a number from one, in their one text form: neither a sign nor zeros in front.
+pub(super) fn id_and_number<I: FromStr>(text: &str) -> Option<(I, u32)> {
+    let (id, digits) = text.split_once('-')?;
+    let is_exact = digits.starts_with(|first| matches!(first, '1'..='9'));
+    Some((id.parse().ok()?, digits.parse().ok().filter(|_| is_exact)?))
+}
+
 /// Ids of entities: the key, and with it the routing slot, is the id.
 macro_rules! entity_ids {
     ($($id:ident, $invalid:ident;)*) => {$(

@@ -23,6 +23,9 @@ mod facts;
 mod listing;
 #[cfg(test)]
 mod listing_tests;
+mod parcels;
+#[cfg(test)]
+mod parcels_tests;
 mod placed;
 #[cfg(test)]
 mod properties;
@@ -58,6 +61,7 @@ use course::Course;
 pub use existing::Settlement;
 pub(crate) use existing::{Existing, Funds, LineState, Stage};
 pub(crate) use listing::Listing;
+pub use parcels::{Parcel, ParcelCommand, ParcelState, ParcelStep};
 pub use placed::{CaptureTime, Extra, InvalidOrder, Placed, Shortfall, Terms};
 pub use records::{Cancellation, RefundState};
 pub(crate) use records::{Note, RefundRecord, Return, Shipment};
@@ -156,6 +160,7 @@ pub enum Command {
         list: ListId,
         place: Place,
     },
+    OfParcel(ParcelCommand),
 }
 
 impl Command {
@@ -411,6 +416,12 @@ pub enum Event {
         place: Place,
         at: Timestamp,
     },
+    /// Something became of the parcel of a shipment.
+    Parcel {
+        shipment: ShipmentNumber,
+        step: ParcelStep,
+        at: Timestamp,
+    },
     /// Whose its lines are, beside `Placed`.
     SellersNamed {
         sellers: Vec<SellerLines>,
@@ -458,6 +469,7 @@ impl Event {
             | Self::CreditAsked { at, .. }
             | Self::PlacesAsked { at, .. }
             | Self::PlaceTaken { at, .. }
+            | Self::Parcel { at, .. }
             | Self::SellersNamed { at, .. } => *at,
         }
     }
@@ -502,6 +514,8 @@ pub enum Rejection {
     NotPositive,
     #[error("the payment of the order was given up")]
     NotPaid,
+    #[error("shipment {} of the order needs no carrier", .shipment.0)]
+    WithCarrier { shipment: ShipmentNumber },
 }
 
 impl Entity for Order {
@@ -542,6 +556,7 @@ impl Entity for Order {
             Command::Refund { refund, amount, reason } => course.refund(refund, amount, reason)?,
             Command::AddNote { text } => course.add_note(text)?,
             Command::TakePlace { list, place } => course.take_place(list, place),
+            Command::OfParcel(command) => course.take_parcel_command(command)?,
         }
         course.tell_lists();
         course.tell_sellers();
@@ -592,8 +607,8 @@ impl Entity for Order {
         }
     }
 
-    fn on_answer(_: Port, _: &Answer) -> Option<Command> {
-        None
+    fn on_answer(port: Port, answer: &Answer) -> Option<Command> {
+        parcels::on_answer(port, answer)
     }
 }
 

@@ -12,6 +12,7 @@
 use cluster::entity::{DecodeError, Effect, Topic, Wire};
 use serde::{Deserialize, Serialize};
 
+use super::carrier::{BookingRefusal, Whereabouts};
 use super::cart;
 use super::ids::{CaptureId, CartId, OrderId, PaymentId, RefundId, SkuCode};
 use super::money::Money;
@@ -82,6 +83,18 @@ pub enum OrderFact {
         /// Of all refunds.
         refunded: Money,
     },
+    Parcel {
+        shipment: ShipmentNumber,
+        news: ParcelNews,
+    },
+}
+
+/// What a carrier said of the parcel of a shipment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ParcelNews {
+    Booked,
+    Refused(BookingRefusal),
+    Moved(Whereabouts),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -164,6 +177,9 @@ impl Fact {
         "order.return_asked",
         "order.returned",
         "order.refunded",
+        "order.parcel_booked",
+        "order.parcel_refused",
+        "order.parcel_moved",
         "payment.authorised",
         "payment.declined",
         "payment.captured",
@@ -197,6 +213,11 @@ impl Fact {
                 OrderFact::ReturnAsked { .. } => "order.return_asked",
                 OrderFact::Returned { .. } => "order.returned",
                 OrderFact::Refunded { .. } => "order.refunded",
+                OrderFact::Parcel { news, .. } => match news {
+                    ParcelNews::Booked => "order.parcel_booked",
+                    ParcelNews::Refused(_) => "order.parcel_refused",
+                    ParcelNews::Moved(_) => "order.parcel_moved",
+                },
             },
             Self::Payment(fact) => match fact {
                 PaymentFact::Authorised { .. } => "payment.authorised",

@@ -21,6 +21,7 @@ use super::middleware::request_id::RequestIds;
 use super::rate_limit::RateLimit;
 use super::routes::cart_stream::STREAMS_MAX;
 use crate::metrics::EdgeMetrics;
+use crate::providers::carrier::Carriers;
 use crate::providers::payment::Providers;
 use crate::providers::payment::routing::Routing;
 
@@ -58,6 +59,8 @@ pub struct Settings {
     pub import_rows_max: u64,
     /// Whose notices are taken; `None` takes none.
     pub payment_providers: Option<Providers>,
+    /// Who brings parcels; `None` where the shop says itself who does.
+    pub carriers: Option<Carriers>,
     /// Who takes a payment whose shopper names nobody; `None` where somebody is always named.
     pub payment_routing: Option<Routing>,
 }
@@ -80,6 +83,7 @@ impl Settings {
             import_bytes_max: 1 << 30,
             import_rows_max: 5_000_000,
             payment_providers: None,
+            carriers: None,
             payment_routing: None,
         }
     }

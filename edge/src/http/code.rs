@@ -248,6 +248,14 @@ impl Code {
         "There is no such payment provider",
         Never,
     );
+    pub(crate) const SHIPMENT_WITH_CARRIER: Self =
+        code("shipment_with_carrier", Status::CONFLICT, "The shipment needs no carrier", Never);
+    pub(crate) const CARRIER_UNKNOWN: Self = code(
+        "carrier_unknown",
+        Status::UNPROCESSABLE_ENTITY,
+        "The carrier is none that this shop asks",
+        Never,
+    );
     pub(crate) const SHIPPING_OPTION_REQUIRED: Self = code(
         "shipping_option_required",
         Status::UNPROCESSABLE_ENTITY,

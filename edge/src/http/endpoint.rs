@@ -26,6 +26,7 @@ pub(crate) enum Endpoint {
     AdminOrderReceiveReturn,
     AdminOrderRefunds,
     AdminOrderNotes,
+    AdminOrderBookParcel,
     Inventory,
     InventoryAdjust,
     InventorySet,
@@ -38,6 +39,7 @@ pub(crate) enum Endpoint {
     PaymentCapture,
     PaymentVoid,
     PaymentHook,
+    ShippingHook,
     AdminProducts,
     AdminProduct,
     AdminProductsBulk,
@@ -108,6 +110,7 @@ impl Endpoint {
             Self::AdminOrder => "/admin/v1/orders/{id}",
             Self::AdminOrderCancel => "/admin/v1/orders/{id}/cancel",
             Self::AdminOrderFulfilments => "/admin/v1/orders/{id}/fulfilments",
+            Self::AdminOrderBookParcel => "/admin/v1/orders/{id}/book_parcel",
             Self::AdminOrderDeliver => "/admin/v1/orders/{id}/deliver",
             Self::AdminOrderReceiveReturn => "/admin/v1/orders/{id}/receive_return",
             Self::AdminOrderRefunds => "/admin/v1/orders/{id}/refunds",
@@ -128,6 +131,7 @@ impl Endpoint {
             Self::PaymentCapture => "/admin/v1/payments/{id}/capture",
             Self::PaymentVoid => "/admin/v1/payments/{id}/void",
             Self::PaymentHook => "/hooks/payments/{provider}",
+            Self::ShippingHook => "/hooks/shipping/{provider}",
             Self::AdminProducts => "/admin/v1/products",
             Self::AdminProduct => "/admin/v1/products/{id}",
             Self::AdminProductsBulk => "/admin/v1/products/bulk",
@@ -204,7 +208,8 @@ impl Endpoint {
             | Self::OrderTimeline
             | Self::OrderCancel
             | Self::OrderReturns
-            | Self::PaymentHook => Class::Checkout,
+            | Self::PaymentHook
+            | Self::ShippingHook => Class::Checkout,
             // Proved to be an operator's before anything is done for them.
             Self::Cluster
             | Self::NodeDrain
@@ -233,6 +238,7 @@ impl Endpoint {
             | Self::AdminOrderReceiveReturn
             | Self::AdminOrderRefunds
             | Self::AdminOrderNotes
+            | Self::AdminOrderBookParcel
             | Self::AdminProducts
             | Self::AdminProduct
             | Self::AdminProductsBulk

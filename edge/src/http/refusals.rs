@@ -98,6 +98,9 @@ pub(super) fn of_order(refusal: order::Rejection) -> ApiError {
             ApiError::new(Code::NUMBER_OUT_OF_ORDER, detail).about("number")
         }
         Rejection::ShipmentNotFound { .. } => ApiError::new(Code::SHIPMENT_NOT_FOUND, detail),
+        Rejection::WithCarrier { .. } => {
+            ApiError::new(Code::SHIPMENT_WITH_CARRIER, detail).about("number")
+        }
         Rejection::ReturnNotFound { .. } => ApiError::new(Code::RETURN_NOT_FOUND, detail),
         Rejection::RefundTooLarge { .. } => {
             ApiError::new(Code::REFUND_TOO_LARGE, detail).about("amount")

@@ -12,7 +12,7 @@ use super::openapi;
 use super::routes::entries::{self, Resource};
 use super::routes::{
     cart, cart_stream, checkout, codes, events, exports, history, imports, inventory, merge, nodes,
-    order_lists, orders, payment, products, seller_board, shards, store, system,
+    order_lists, orders, parcels, payment, products, seller_board, shards, store, system,
 };
 
 type Routes = Vec<(E, MethodRouter<App>)>;
@@ -29,7 +29,7 @@ pub fn router(app: App) -> Router {
     router.fallback_service(any_service(unmatched.with_state(app.clone()))).with_state(app)
 }
 
-/// What shoppers ask for, and those who take their money.
+/// What shoppers ask for, and those who take their money and bring their goods.
 fn store() -> Routes {
     vec![
         (E::StoreProducts, get(store::list)),
@@ -49,6 +49,7 @@ fn store() -> Routes {
         (E::OrderCancel, post(orders::cancel_own)),
         (E::OrderReturns, post(orders::ask_return)),
         (E::PaymentHook, post(payment::take_notice)),
+        (E::ShippingHook, post(parcels::take_notice)),
     ]
 }
 
@@ -94,6 +95,7 @@ fn admin() -> Routes {
         (E::AdminOrder, get(orders::show_any)),
         (E::AdminOrderCancel, post(orders::cancel)),
         (E::AdminOrderFulfilments, post(orders::fulfil)),
+        (E::AdminOrderBookParcel, post(parcels::book)),
         (E::AdminOrderDeliver, post(orders::deliver)),
         (E::AdminOrderReceiveReturn, post(orders::receive_return)),
         (E::AdminOrderRefunds, post(orders::refund)),

@@ -17,6 +17,7 @@ pub(super) mod merge;
 pub(super) mod nodes;
 pub(super) mod order_lists;
 pub(super) mod orders;
+pub(super) mod parcels;
 pub(super) mod payment;
 pub(in crate::http) mod products;
 pub(super) mod seller_board;

@@ -6,21 +6,16 @@
 //!
 //! Pauses between attempts are the fabric's, per invocation; per provider there is a breaker.
 
-mod breaker;
 pub mod paypal;
 pub mod routing;
 #[cfg(test)]
 mod samples;
-mod signature;
 pub mod simulator;
 pub mod stripe;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use actors::PaymentId;
 use actors::domain::payment::{
@@ -29,20 +24,12 @@ use actors::domain::payment::{
 use axum::http::HeaderMap;
 use cluster::entity::{Answer, Port, Wire};
 use cluster::runtime::ports::{InDoubt, InvocationId, PortAdapter, PortFuture, RetryRule};
-use cluster::time::{Span, Timestamp};
+use cluster::time::Timestamp;
 use serde_json::Value;
-use storage::clock;
 
-use crate::metrics::{AttemptOutcome, NoticeOutcome, PaymentMetrics};
-use breaker::Breaker;
-pub use signature::{InvalidNoticeSecret, NoticeSecret};
-
-/// Providers know a key again for a day at least; an hour is left for clocks and for the way.
-const HORIZON: Span = Span::from_secs(23 * 60 * 60);
-/// A provider that takes longer is asked again.
-const ATTEMPT_MAX: Duration = Duration::from_secs(20);
-
-pub type ProviderFuture<T> = Pin<Box<dyn Future<Output = Result<T, InDoubt>> + Send>>;
+use super::door::{ATTEMPT_MAX, Door, HORIZON, ProviderFuture, in_doubt};
+use super::signature::{NoticeRefused, NoticeSecret};
+use crate::metrics::{NoticeOutcome, ProviderMetrics};
 
 /// One provider.
 pub trait PaymentProvider: Send + Sync + 'static {
@@ -71,30 +58,11 @@ pub struct Notice {
     pub fact: Fact,
 }
 
-/// Why a notice is not believed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoticeRefused {
-    #[error("the notice is not signed by the provider")]
-    BadSignature,
-    #[error("the notice was signed too long ago, or in the future")]
-    OutOfTime,
-    #[error("the notice cannot be read")]
-    Unreadable,
-    #[error("the provider does not say whether the notice is its own")]
-    NotVouched,
-}
-
 /// All providers of a shop, by their names.
 #[derive(Clone)]
 pub struct Providers {
-    doors: Arc<BTreeMap<ProviderName, Arc<Door>>>,
-    metrics: PaymentMetrics,
-}
-
-struct Door {
-    provider: Arc<dyn PaymentProvider>,
-    breaker: Mutex<Breaker>,
-    metrics: PaymentMetrics,
+    doors: Arc<BTreeMap<ProviderName, Door<Arc<dyn PaymentProvider>>>>,
+    metrics: ProviderMetrics,
 }
 
 impl fmt::Debug for Providers {
@@ -106,12 +74,9 @@ impl fmt::Debug for Providers {
 impl Providers {
     pub fn new(
         providers: BTreeMap<ProviderName, Arc<dyn PaymentProvider>>,
-        metrics: PaymentMetrics,
+        metrics: ProviderMetrics,
     ) -> Self {
-        let door = |provider| {
-            let (breaker, metrics) = (Mutex::default(), metrics.clone());
-            Arc::new(Door { provider, breaker, metrics })
-        };
+        let door = |provider| Door::new(provider, metrics.clone());
         let doors = providers.into_iter().map(|(name, provider)| (name, door(provider)));
         Self { doors: Arc::new(doors.collect()), metrics }
     }
@@ -145,40 +110,11 @@ impl Providers {
     }
 }
 
-impl Door {
-    fn breaker(&self) -> MutexGuard<'_, Breaker> {
-        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// One attempt, unless the provider is to be left alone.
-    async fn attempt<T>(&self, attempt: ProviderFuture<T>) -> Result<T, InDoubt> {
-        if !self.breaker().admit(clock::monotonic()) {
-            self.metrics.attempted(AttemptOutcome::HeldBack);
-            return Err(InDoubt("the provider did not answer of late".to_owned()));
-        }
-        let attempt = tokio::time::timeout(ATTEMPT_MAX, attempt).await;
-        let attempt = attempt.unwrap_or_else(|_| {
-            Err(InDoubt(format!("no answer within {} s", ATTEMPT_MAX.as_secs())))
-        });
-        match &attempt {
-            Ok(_) => {
-                self.metrics.attempted(AttemptOutcome::Answered);
-                self.breaker().succeeded();
-            }
-            Err(_) => {
-                self.metrics.attempted(AttemptOutcome::InDoubt);
-                self.breaker().failed(clock::monotonic());
-            }
-        }
-        attempt
-    }
-}
-
 impl Providers {
     /// Whether a provider did not answer of late, or is not known here.
     pub(crate) fn rests(&self, name: &ProviderName) -> bool {
         let door = self.doors.get(name);
-        door.is_none_or(|door| door.breaker().rests(clock::monotonic()))
+        door.is_none_or(Door::rests)
     }
 
     /// Whether this node knows a provider of that name.
@@ -216,12 +152,6 @@ impl PortAdapter for Providers {
             Ok(door.attempt(attempt).await?.as_ref().map(answer))
         })
     }
-}
-
-/// An error and its cause: neither a yes nor a no.
-fn in_doubt(error: impl std::error::Error) -> InDoubt {
-    let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
-    InDoubt(format!("{error}{cause}"))
 }
 
 /// What a body says; one that is not JSON says nothing.

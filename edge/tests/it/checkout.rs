@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use edge::metrics::PaymentMetrics;
+use edge::metrics::ProviderMetrics;
 use edge::providers::payment::simulator::{Behaviour, InProcess};
 use edge::providers::payment::{PaymentProvider, Providers};
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ pub(crate) fn simulators(names: &[&str]) -> (Providers, TempDir) {
         (name.parse().unwrap(), simulator)
     };
     let all: BTreeMap<_, _> = names.iter().map(simulator).collect();
-    (Providers::new(all, PaymentMetrics::default()), folder)
+    (Providers::new(all, ProviderMetrics::default()), folder)
 }
 
 #[tokio::test(flavor = "multi_thread")]

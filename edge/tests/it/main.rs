@@ -25,6 +25,7 @@ mod merchants;
 mod openapi;
 mod order_lists;
 mod overload;
+mod parcels;
 mod payments;
 mod promotions;
 mod races;

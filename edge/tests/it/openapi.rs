@@ -272,6 +272,8 @@ async fn orders(walk: &mut Walk) {
     walk.refuses("capturePayment", &[("id", payment)], "capture_too_large").await;
     walk.refuses("voidPayment", &[("id", payment)], "payment_captured").await;
     walk.refuses("takeNotice", &[], "notice_not_signed").await;
+    walk.refuses("takeCarrierNotice", &[], "not_found").await;
+    walk.refuses("bookParcel", &known, "carrier_unknown").await;
     for cancel in ["cancelOwnOrder", "cancelOrder"] {
         let (basket, order) = walk.order().await;
         let known = [("id", order["id"].as_str().unwrap()), ("Omni-Cart-Token", &*basket.token)];

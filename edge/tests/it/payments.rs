@@ -14,9 +14,10 @@ use cluster::fabric::{Envelope, Precondition};
 use cluster::ids::Slot;
 use cluster::runtime::ports::InDoubt;
 use cluster::time::{Span, Timestamp};
-use edge::metrics::PaymentMetrics;
+use edge::metrics::ProviderMetrics;
 use edge::providers::payment::simulator::{Behaviour, InProcess};
-use edge::providers::payment::{Notice, NoticeRefused, PaymentProvider, ProviderFuture, Providers};
+use edge::providers::payment::{Notice, PaymentProvider, Providers};
+use edge::providers::{NoticeRefused, ProviderFuture};
 use serde_json::{Value, json};
 use storage::clock;
 use tempfile::TempDir;
@@ -97,7 +98,7 @@ impl PaymentProvider for Moody {
 async fn open_with(provider: impl PaymentProvider) -> Shop {
     let provider: Arc<dyn PaymentProvider> = Arc::new(provider);
     let all = BTreeMap::from([("simulator".parse().unwrap(), provider)]);
-    Shop::open_with_payments(Providers::new(all, PaymentMetrics::default())).await
+    Shop::open_with_payments(Providers::new(all, ProviderMetrics::default())).await
 }
 
 async fn open_moody() -> (Shop, Moody) {

@@ -8,9 +8,10 @@ use actors::PaymentId;
 use actors::domain::payment::{Action, Fact, ProviderAnswer, ProviderRequest};
 use axum::http::HeaderMap;
 use cluster::time::Timestamp;
-use edge::metrics::PaymentMetrics;
+use edge::metrics::ProviderMetrics;
 use edge::providers::payment::simulator::{Behaviour, InProcess};
-use edge::providers::payment::{Notice, NoticeRefused, PaymentProvider, ProviderFuture, Providers};
+use edge::providers::payment::{Notice, PaymentProvider, Providers};
+use edge::providers::{NoticeRefused, ProviderFuture};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -75,7 +76,7 @@ impl Stage {
         let silent = Silent { inside, may_answer: answers, asked: Arc::clone(&asked) };
         let silent: Arc<dyn PaymentProvider> = Arc::new(silent);
         let all = BTreeMap::from([("simulator".parse().unwrap(), silent)]);
-        let providers = Providers::new(all, PaymentMetrics::default());
+        let providers = Providers::new(all, ProviderMetrics::default());
         let shop = Shop::open_with_payments(providers).await;
         Self { shop, may_answer, asked, _folder: folder }
     }

@@ -16,6 +16,7 @@ use edge::http::app::{App, OperatorToken, Settings, Signals};
 use edge::http::imports::Importer;
 use edge::http::router::router;
 use edge::metrics::EdgeMetrics;
+use edge::providers::carrier::Carriers;
 use edge::providers::payment::Providers;
 use http_body_util::BodyExt;
 use prometheus_client::registry::Registry;
@@ -54,6 +55,16 @@ impl Shop {
     /// With these payment providers.
     pub(crate) async fn open_with_payments(providers: Providers) -> Self {
         Self::open_on(Some(providers), |config| config.catalogue = Some(catalogue()), |_| {}).await
+    }
+
+    /// The same, with carriers that are asked for parcels.
+    pub(crate) async fn open_with_carriers(providers: Providers, carriers: Carriers) -> Self {
+        let port = Arc::new(carriers.clone());
+        let outfit = |config: &mut NodeConfig| {
+            config.catalogue = Some(catalogue());
+            config.ports.push(port);
+        };
+        Self::open_on(Some(providers), outfit, |settings| settings.carriers = Some(carriers)).await
     }
 
     /// The same, with rules for checkouts that name none of them.

@@ -21,23 +21,14 @@ pub enum PaymentKind {
     BuiltIn,
 }
 
-const BUILT_IN: &str = "built-in";
+pub(super) const BUILT_IN: &str = "built-in";
 
 pub(super) fn providers(text: &str) -> Result<BTreeMap<ProviderName, PaymentKind>, String> {
-    let mut providers = BTreeMap::new();
-    for part in text.split(',') {
-        let (name, address) = part
-            .trim()
-            .split_once('=')
-            .ok_or("a name and an address, such as simulator=simulator+http://127.0.0.1:7690")?;
-        let name: ProviderName = name.parse().map_err(|error| format!("{name:?}: {error}"))?;
-        let of_kind = |kind: fn(Origin) -> PaymentKind, origin: &str| {
-            origin.parse().map(kind).map_err(|error| format!("{name}: {error}"))
-        };
+    by_name(text, "simulator=simulator+http://127.0.0.1:7690", |name, address| {
         let kind = match address.split_once('+') {
-            Some(("simulator", origin)) => of_kind(PaymentKind::Simulator, origin)?,
-            Some(("stripe", origin)) => of_kind(PaymentKind::Stripe, origin)?,
-            Some(("paypal", origin)) => of_kind(PaymentKind::PayPal, origin)?,
+            Some(("simulator", origin)) => of_kind(name, PaymentKind::Simulator, origin)?,
+            Some(("stripe", origin)) => of_kind(name, PaymentKind::Stripe, origin)?,
+            Some(("paypal", origin)) => of_kind(name, PaymentKind::PayPal, origin)?,
             None if address == BUILT_IN => PaymentKind::BuiltIn,
             Some(_) | None => {
                 return Err(format!(
@@ -50,11 +41,36 @@ pub(super) fn providers(text: &str) -> Result<BTreeMap<ProviderName, PaymentKind
         {
             return Err(format!("{name}: its key would be sent in the clear; use https"));
         }
-        if providers.insert(name.clone(), kind).is_some() {
+        Ok(kind)
+    })
+}
+
+/// A list of names, each with what it stands for.
+pub(super) fn by_name<K>(
+    text: &str,
+    such_as: &str,
+    kind: impl Fn(&ProviderName, &str) -> Result<K, String>,
+) -> Result<BTreeMap<ProviderName, K>, String> {
+    let mut all = BTreeMap::new();
+    for part in text.split(',') {
+        let given = part.trim().split_once('=');
+        let (name, address) =
+            given.ok_or_else(|| format!("a name and an address, such as {such_as}"))?;
+        let name: ProviderName = name.parse().map_err(|error| format!("{name:?}: {error}"))?;
+        let kind = kind(&name, address)?;
+        if all.insert(name.clone(), kind).is_some() {
             return Err(format!("{name} is given twice"));
         }
     }
-    Ok(providers)
+    Ok(all)
+}
+
+pub(super) fn of_kind<K>(
+    name: &ProviderName,
+    kind: fn(Origin) -> K,
+    origin: &str,
+) -> Result<K, String> {
+    origin.parse().map(kind).map_err(|error| format!("{name}: {error}"))
 }
 
 #[cfg(test)]

@@ -41,6 +41,8 @@ pub enum Setting {
     PaymentSecrets,
     PaymentRoots,
     PaymentRules,
+    Carrier,
+    CarrierSecrets,
     Capture,
     CheckoutWait,
 }
@@ -55,7 +57,7 @@ pub struct Description {
 }
 
 impl Setting {
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 32] = [
         Self::Listen,
         Self::Data,
         Self::Shards,
@@ -84,6 +86,8 @@ impl Setting {
         Self::PaymentSecrets,
         Self::PaymentRoots,
         Self::PaymentRules,
+        Self::Carrier,
+        Self::CarrierSecrets,
         Self::Capture,
         Self::CheckoutWait,
     ];
@@ -118,6 +122,8 @@ impl Setting {
             Self::PaymentSecrets => ("payment-secrets", "FOLDER", None),
             Self::PaymentRoots => ("payment-roots", "FILE", Some(ROOTS_DEFAULT)),
             Self::PaymentRules => ("payment-rules", "RULE[;…]", None),
+            Self::Carrier => ("carrier", "NAME=KIND+URL[,…]", None),
+            Self::CarrierSecrets => ("carrier-secrets", "FOLDER", None),
             Self::Capture => ("capture", "WHEN", Some("at-once")),
             Self::CheckoutWait => ("checkout-wait", "TIME", Some("5s")),
         };
@@ -178,6 +184,12 @@ impl Setting {
             Self::PaymentRules => {
                 "Who takes a payment that names nobody, such as 'currency=EUR amount=..50000 -> stripe*3 other*1; -> stripe'"
             }
+            Self::Carrier => {
+                "Who is asked to bring parcels, such as simulator=simulator+http://127.0.0.1:7691"
+            }
+            Self::CarrierSecrets => {
+                "Folder of the carriers' secrets: NAME.notices is what notices of NAME are known by"
+            }
             Self::Capture => {
                 "When the money of an order is taken: at-once, or on-fulfilment with its first shipment"
             }
@@ -204,7 +216,7 @@ impl Setting {
 
     /// What adds up where it is given more than once.
     pub const fn is_list(self) -> bool {
-        matches!(self, Self::Join | Self::PaymentProvider)
+        matches!(self, Self::Join | Self::PaymentProvider | Self::Carrier)
     }
 
     pub(super) fn from_key(key: &str) -> Option<Self> {

@@ -8,6 +8,7 @@
 )]
 
 mod binary;
+mod carrier_simulator;
 mod certs;
 mod client;
 mod cluster;

@@ -1,11 +1,14 @@
 use super::order::{euro, id, payment, pieces, refund, tea};
 use super::*;
+use crate::domain::carrier::{BookingRefusal, Whereabouts};
 use crate::domain::cart::Status;
 use crate::domain::ids::CaptureId;
 use crate::domain::order::{Failure, ReturnNumber, ShipmentNumber};
 use crate::domain::order_numbers::OrderNumber;
 use crate::domain::payment::Refusal;
-use crate::domain::published::{CartFact, Fact, OrderFact, PaymentFact, SoldLine, topics};
+use crate::domain::published::{
+    CartFact, Fact, OrderFact, ParcelNews, PaymentFact, SoldLine, topics,
+};
 
 fn number() -> OrderNumber {
     storage::codec::decode(&[7, 0, 1, 0, 0, 0, 0, 0]).unwrap()
@@ -25,7 +28,17 @@ fn orders() -> Vec<OrderFact> {
         OrderFact::ReturnAsked { number: ReturnNumber(1), items: pieces(1) },
         OrderFact::Returned { number: ReturnNumber(1) },
         OrderFact::Refunded { refund, amount: euro(3), refunded: euro(5) },
+        OrderFact::Parcel { shipment: ShipmentNumber(1), news: ParcelNews::Booked },
     ]
+}
+
+/// Of a parcel, besides its booking.
+fn parcels() -> [OrderFact; 2] {
+    let news = [
+        ParcelNews::Refused(BookingRefusal::NotTaken),
+        ParcelNews::Moved(Whereabouts::OutForDelivery),
+    ];
+    news.map(|news| OrderFact::Parcel { shipment: ShipmentNumber(1), news })
 }
 
 fn payments() -> Vec<PaymentFact> {
@@ -68,6 +81,7 @@ pub(super) fn decodes_to_itself(bytes: &[u8]) {
 #[test]
 fn published_facts_keep_their_bytes() {
     check(&orders(), ORDERS);
+    check_each(&parcels(), PARCELS);
     check(&payments(), PAYMENTS);
     check(&carts(), CARTS);
 }
@@ -79,7 +93,7 @@ fn topics_and_facts_keep_their_names() {
     assert_eq!(topics.map(|topic| topic.0), [1, 2, 3, 4]);
     let names = topics.map(|topic| topics::name(topic).unwrap());
     assert_eq!(names, ["orders", "payments", "carts", "stock"]);
-    let orders = orders().into_iter().map(Fact::Order);
+    let orders = orders().into_iter().chain(parcels()).map(Fact::Order);
     let payments = payments().into_iter().map(Fact::Payment);
     let carts = carts().into_iter().map(Fact::Cart);
     let names: Vec<_> = orders.chain(payments).chain(carts).map(|fact| fact.name()).collect();
@@ -96,6 +110,12 @@ const ORDERS: &str = "
     01000600000001000100000000000000030000000000000074656101000000
     0100070000000100
     010008000000dddddddddddddddddddddddddddddddd03000000000000004555520500000000000000455552
+    010009000000010000000000
+";
+
+const PARCELS: &str = "
+    01000900000001000100000001000000
+    01000900000001000200000001000000
 ";
 
 const PAYMENTS: &str = "

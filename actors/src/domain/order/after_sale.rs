@@ -18,7 +18,7 @@ use crate::domain::quantity::Quantity;
 use crate::domain::sku::OrderStep;
 use crate::mutants::Mutant;
 
-type Items = Vec<(SkuCode, Quantity)>;
+pub(super) type Items = Vec<(SkuCode, Quantity)>;
 
 impl Course {
     pub(super) fn confirmed(&self) -> Result<&Existing, Rejection> {
@@ -224,7 +224,7 @@ impl Existing {
 }
 
 /// Each SKU once, in order.
-fn in_order(mut items: Items) -> Result<Items, Rejection> {
+pub(super) fn in_order(mut items: Items) -> Result<Items, Rejection> {
     items.sort_unstable_by(|left, right| left.0.cmp(&right.0));
     let repeated = items.iter().zip(items.iter().skip(1)).find(|(left, right)| left.0 == right.0);
     match (items.is_empty(), repeated) {

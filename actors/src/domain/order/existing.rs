@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::records::{Cancellation, Note, Pieces, RefundRecord, RefundState, Return, Shipment};
 use super::timeline::Timeline;
 use super::{
-    Event, Failure, Listing, Placed, ReturnNumber, SellerLines, ShipmentNumber, Shortage, Use,
+    Event, Failure, Listing, Parcel, Placed, ReturnNumber, SellerLines, ShipmentNumber, Shortage,
+    Use,
 };
 use crate::domain::ids::{CartAccess, CartId, PaymentId, RefundId, SkuCode};
 use crate::domain::money::{Currency, Money};
@@ -46,6 +47,8 @@ pub(crate) struct Existing {
     pub(crate) discounts: Vec<Discount>,
     /// Of discount codes.
     pub(crate) uses: Vec<Use>,
+    /// Of shipments that a carrier was asked to bring, in order.
+    pub(crate) parcels: Vec<Parcel>,
     /// Whose the lines are; those of the shop itself are nobody's.
     pub(crate) sellers: Vec<SellerLines>,
 }
@@ -186,6 +189,7 @@ impl Existing {
             updated_at: at,
             discounts: Vec::new(),
             uses: Vec::new(),
+            parcels: Vec::new(),
             sellers: Vec::new(),
         }
     }
@@ -270,6 +274,7 @@ impl Existing {
             Event::PaymentVoidAsked { .. } | Event::PaymentUndoFailed { .. } => {
                 self.money.asked = Asked::Closing;
             }
+            Event::Parcel { shipment, step, at } => self.parcel_becomes(*shipment, step, *at),
         }
     }
 
@@ -419,7 +424,7 @@ impl Existing {
         const ENTRY_BYTES: usize = 160;
         const ITEM_BYTES: usize = 96;
         let entries = self.shipments.len() + self.returns.len() + self.refunds.len();
-        let entries = entries + self.notes.len() + self.cancellations.len();
+        let entries = entries + self.notes.len() + self.cancellations.len() + self.parcels.len();
         let cancelled: usize = self.cancellations.iter().map(|known| known.items.len()).sum();
         let settled = self.settlement.as_ref().map_or(0, |told| told.shortages.len() * 2);
         self.lines.len() * LINE_BYTES

@@ -1,8 +1,9 @@
 //! What the world is told of an order.
 
-use super::{Event, Existing};
+use super::{Event, Existing, ParcelStep};
+use crate::domain::carrier::Whereabouts;
 use crate::domain::pricing::PricedLine;
-use crate::domain::published::{OrderFact, SoldLine};
+use crate::domain::published::{OrderFact, ParcelNews, SoldLine};
 
 /// The fact that an event makes true; `order` is as it is after it.
 pub(super) fn fact_of(event: &Event, order: &Existing) -> Option<OrderFact> {
@@ -30,6 +31,10 @@ pub(super) fn fact_of(event: &Event, order: &Existing) -> Option<OrderFact> {
         Event::ReturnReceived { number, .. } => OrderFact::Returned { number: *number },
         Event::Refunded { refund, amount, refunded, .. } => {
             OrderFact::Refunded { refund: *refund, amount: *amount, refunded: *refunded }
+        }
+        Event::Parcel { shipment, step, .. } => {
+            let (shipment, news) = (*shipment, ParcelNews::of(step)?);
+            OrderFact::Parcel { shipment, news }
         }
         // Steps on the way; of money the payment itself tells, of pieces the stock.
         Event::Numbered { .. }
@@ -62,6 +67,18 @@ pub(super) fn fact_of(event: &Event, order: &Existing) -> Option<OrderFact> {
         | Event::PlaceTaken { .. }
         | Event::SellersNamed { .. } => return None,
     })
+}
+
+impl ParcelNews {
+    /// That it was delivered is a fact of the shipment.
+    fn of(step: &ParcelStep) -> Option<Self> {
+        match step {
+            ParcelStep::Booked(_) => Some(Self::Booked),
+            ParcelStep::Refused(why) => Some(Self::Refused(*why)),
+            ParcelStep::Moved(Whereabouts::Delivered) | ParcelStep::Asked { .. } => None,
+            ParcelStep::Moved(place) => Some(Self::Moved(*place)),
+        }
+    }
 }
 
 fn sold(line: &PricedLine) -> SoldLine {

@@ -11,6 +11,9 @@ use proptest::prelude::*;
 
 use super::existing::Asked;
 use super::*;
+use crate::domain::carrier::{
+    self, Booking, BookingAnswer, BookingOutcome, BookingRefusal, BookingRequest, Whereabouts,
+};
 use crate::domain::cart::{self, Cart};
 use crate::domain::catalogue::{Listing, PriceBook, ProductName};
 use crate::domain::code_uses::{CodeUses, CustomerKey};
@@ -63,6 +66,18 @@ enum Step {
     },
     Cancel,
     Fulfil,
+    /// A carrier is asked to bring a piece; again, where it refused.
+    Book,
+    /// The carrier says yes or no to what it was asked.
+    AnswerBooking {
+        nth: prop::sample::Index,
+        is_refused: bool,
+    },
+    /// It says where a parcel is, as often and in whatever order it likes.
+    Track {
+        nth: prop::sample::Index,
+        to: Whereabouts,
+    },
     Refund {
         minor: i64,
     },
@@ -171,8 +186,16 @@ struct World {
     ways: BTreeMap<(EntityRef, EntityRef), VecDeque<Vec<u8>>>,
     timers: BTreeMap<(EntityRef, TimerName), Timestamp>,
     provider: Provider,
+    /// What carriers were asked, with those that wait for an answer last.
+    bookings: Vec<BookingRequest>,
+    n_booked: usize,
+    whereabouts: BTreeMap<OrderId, Option<Whereabouts>>,
     settled: BTreeMap<OrderId, Settlement>,
     n_others: u8,
+}
+
+fn mule() -> payment::ProviderName {
+    "mule".parse().unwrap()
 }
 
 fn slot() -> Slot {
@@ -276,6 +299,9 @@ impl World {
             ways: BTreeMap::new(),
             timers: BTreeMap::new(),
             provider: Provider::default(),
+            bookings: Vec::new(),
+            n_booked: 0,
+            whereabouts: BTreeMap::new(),
             settled: BTreeMap::new(),
             n_others: 0,
         };
@@ -348,6 +374,9 @@ impl World {
                 let request = ProviderRequest::from_bytes(&request).unwrap();
                 self.provider.asked.push((payment, request));
             }
+            Effect::Invoke { port: carrier::PORT, request } => {
+                self.bookings.push(BookingRequest::from_bytes(&request).unwrap());
+            }
             Effect::Publish { .. } => {}
             Effect::Invoke { .. } => panic!("{effect:?}"),
         }
@@ -393,6 +422,25 @@ impl World {
                 carrier: label("Post"),
                 tracking: label("1Z"),
             }),
+            Step::Book => {
+                let (shipment, carrier) = (ShipmentNumber(1), mule());
+                let items = vec![(code(0), 1.try_into().unwrap())];
+                let fulfil = ParcelCommand::Fulfil { shipment, items, carrier: carrier.clone() };
+                self.tell_orders(&Command::OfParcel(fulfil));
+                let book = ParcelCommand::Book { shipment, carrier };
+                self.tell_orders(&Command::OfParcel(book));
+            }
+            Step::AnswerBooking { nth, is_refused } => {
+                self.answer_booking(nth.index(64), is_refused);
+            }
+            Step::Track { nth, to } if !self.bookings.is_empty() => {
+                let parcel = self.bookings[nth.index(self.bookings.len())].parcel;
+                let (event, shipment) = ("evt".parse().unwrap(), parcel.shipment);
+                let notice = ParcelCommand::Notified { event, carrier: mule(), shipment, to };
+                let command = Command::OfParcel(notice).to_bytes();
+                self.send(&Order::address(parcel.order), command);
+            }
+            Step::Track { .. } => {}
             Step::Refund { minor } => self.tell_orders(&Command::Refund {
                 refund: RefundId::from_bytes([u8::try_from(minor).unwrap(); 16]),
                 amount: euro(minor),
@@ -417,6 +465,25 @@ impl World {
         for id in self.payments.keys().copied().collect::<Vec<_>>() {
             self.send(&Payment::address(id), command.to_bytes());
         }
+    }
+
+    fn answer_booking(&mut self, nth: usize, is_refused: bool) {
+        let n_waiting = self.bookings.len() - self.n_booked;
+        if n_waiting == 0 {
+            return;
+        }
+        let at = self.n_booked + nth % n_waiting;
+        self.bookings.swap(self.n_booked, at);
+        let parcel = self.bookings[self.n_booked].parcel;
+        self.n_booked += 1;
+        let booking = Booking { tracking: label("M1"), label_url: label("http://mule/M1") };
+        let outcome = if is_refused {
+            BookingOutcome::Refused(BookingRefusal::NotTaken)
+        } else {
+            BookingOutcome::Booked(booking)
+        };
+        let answered = ParcelCommand::Answered(BookingAnswer { parcel, outcome });
+        self.send(&Order::address(parcel.order), Command::OfParcel(answered).to_bytes());
     }
 
     fn sell_elsewhere(&mut self, nth: usize, pieces: u32) {
@@ -485,6 +552,14 @@ impl World {
                 let first = self.settled.entry(*id).or_insert_with(|| settlement.clone());
                 assert_eq!(first, settlement, "what the shopper was told has changed");
             }
+            for parcel in &order.parcels {
+                let ParcelState::Moved(place) = parcel.state else { continue };
+                let before = self.whereabouts.insert(*id, Some(place)).flatten();
+                assert!(before <= Some(place), "a parcel went back to {place:?}");
+            }
+            let asked = self.bookings.iter().skip(self.n_booked);
+            let asked = asked.filter(|request| request.parcel.order == *id).count();
+            assert!(asked <= 1, "one parcel is asked for {asked} times at once");
         }
         let open = self.orders.values().filter_map(|order| order.live.existing.as_ref());
         let bought =
@@ -507,6 +582,7 @@ impl World {
                 self.provider.process(nth, false);
                 self.answer(nth);
             }
+            self.answer_booking(0, false);
             let is_quiet = self.ways.values().all(VecDeque::is_empty);
             if !is_quiet || (self.provider.asked.len(), self.provider.outcomes.len()) != before {
                 continue;
@@ -602,6 +678,7 @@ impl World {
                 account.map_or((0, 0, 0), |it| (it.held, it.captured, it.refunded));
             match &order.stage {
                 Stage::Confirmed => {
+                    assert!(order.parcels.iter().all(|it| it.state != ParcelState::Asked));
                     // A capture that is refused later leaves what is held to the shop.
                     self.check_kept(order, captured - refunded);
                     if order.placed.terms.capture == CaptureTime::AtOnce {
@@ -654,6 +731,11 @@ fn step() -> impl Strategy<Value = Step> {
     let index = any::<prop::sample::Index>;
     let shortfall = prop_oneof![Just(Shortfall::FailAll), Just(Shortfall::DropLines)];
     let capture = prop_oneof![Just(CaptureTime::AtOnce), Just(CaptureTime::OnFulfilment)];
+    let whereabouts = prop_oneof![
+        Just(Whereabouts::InTransit),
+        Just(Whereabouts::NotHandedOver),
+        Just(Whereabouts::Delivered),
+    ];
     prop_oneof![
         3 => (1_u8..4, shortfall, capture)
             .prop_map(|(nth, shortfall, capture)| Step::CheckOut { nth, shortfall, capture }),
@@ -665,6 +747,10 @@ fn step() -> impl Strategy<Value = Step> {
         1 => index().prop_map(|nth| Step::Fire { nth }),
         1 => Just(Step::Cancel),
         1 => Just(Step::Fulfil),
+        2 => Just(Step::Book),
+        2 => (index(), prop::bool::weighted(0.3))
+            .prop_map(|(nth, is_refused)| Step::AnswerBooking { nth, is_refused }),
+        2 => (index(), whereabouts).prop_map(|(nth, to)| Step::Track { nth, to }),
         1 => (1_i64..200).prop_map(|minor| Step::Refund { minor }),
         1 => (1_i64..200).prop_map(|minor| Step::CaptureByHand { minor }),
         1 => Just(Step::VoidByHand),

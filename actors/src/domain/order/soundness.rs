@@ -35,6 +35,7 @@ impl Existing {
             return Err("more of an order comes back than was shipped");
         }
         self.check_discounts()?;
+        self.check_parcels()?;
         let mut left = self.money.captured.minor - self.money.refunded.minor;
         for refund in self.refunds.iter().filter(|refund| refund.state == RefundState::Asked) {
             left = left.saturating_sub(refund.amount.minor);

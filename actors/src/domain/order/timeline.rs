@@ -32,6 +32,26 @@ pub enum Moment {
     PaymentVoidAsked,
     PaymentUndoFailed,
     PiecesCancelled,
+    ParcelAsked,
+    ParcelBooked,
+    ParcelRefused,
+    ParcelInTransit,
+    ParcelOutForDelivery,
+    ParcelNotHandedOver,
+}
+
+impl Moment {
+    const fn is_of_parcel(self) -> bool {
+        matches!(
+            self,
+            Self::ParcelAsked
+                | Self::ParcelBooked
+                | Self::ParcelRefused
+                | Self::ParcelInTransit
+                | Self::ParcelOutForDelivery
+                | Self::ParcelNotHandedOver
+        )
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,6 +105,10 @@ impl Timeline {
             Event::PaymentVoidAsked { .. } => Moment::PaymentVoidAsked,
             Event::PaymentUndoFailed { .. } => Moment::PaymentUndoFailed,
             Event::PiecesCancelled { .. } => Moment::PiecesCancelled,
+            Event::Parcel { step, .. } => match step.moment() {
+                Some(moment) => moment,
+                None => return,
+            },
             // The fabric's own steps, and the one that makes the timeline.
             Event::Placed { .. }
             | Event::Numbered { .. }
@@ -109,7 +133,9 @@ impl Timeline {
 
     fn push(&mut self, moment: Moment, at: Timestamp) {
         if self.0.len() >= Self::ENTRIES_MAX {
-            self.0.remove(0);
+            // Carriers say much, and nothing is decided by it.
+            let of_parcel = self.0.iter().position(|entry| entry.moment.is_of_parcel());
+            self.0.remove(of_parcel.unwrap_or(0));
         }
         self.0.push(TimelineEntry { moment, at });
     }

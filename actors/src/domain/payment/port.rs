@@ -11,7 +11,7 @@ use cluster::entity::Port;
 use serde::{Deserialize, Serialize};
 
 use super::method::{ProviderName, ProviderReference, ProviderToken};
-use crate::domain::ids::{OrderId, PaymentId};
+use crate::domain::ids::{OrderId, PaymentId, id_and_number};
 use crate::domain::money::Money;
 use crate::domain::quantity::OutOfBounds;
 
@@ -65,13 +65,9 @@ impl FromStr for OperationReference {
     type Err = InvalidOperationReference;
 
     fn from_str(text: &str) -> Result<Self, InvalidOperationReference> {
-        let (payment, digits) = text.split_once('-').ok_or(InvalidOperationReference)?;
-        let payment = payment.parse().map_err(|_| InvalidOperationReference)?;
-        let number: u32 = digits.parse().map_err(|_| InvalidOperationReference)?;
+        let (payment, number) = id_and_number(text).ok_or(InvalidOperationReference)?;
         let number = OperationNumber::try_from(number).map_err(|_| InvalidOperationReference)?;
-        // One text form: neither a sign nor zeros in front.
-        let is_exact = digits.starts_with(|first| matches!(first, '1'..='9'));
-        if is_exact { Ok(Self { payment, number }) } else { Err(InvalidOperationReference) }
+        Ok(Self { payment, number })
     }
 }
 

@@ -6,6 +6,7 @@ mod history;
 mod imports;
 mod inventory;
 mod orders;
+mod parcels;
 mod payments;
 mod store;
 mod system;
@@ -16,6 +17,7 @@ pub(super) fn all() -> Vec<Operation> {
     let mut all = Vec::from(store::all());
     all.extend(carts::all());
     all.extend(orders::all());
+    all.extend(parcels::all());
     all.extend(catalogue::all());
     all.extend(imports::all());
     all.extend(inventory::all());

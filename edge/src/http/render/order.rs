@@ -4,10 +4,11 @@ mod schema;
 
 pub(in crate::http) use schema::ORDER_STATUS;
 
+use actors::domain::carrier::{BookingRefusal, Whereabouts};
 use actors::domain::contact::Address;
 use actors::domain::order::{
-    Cancellation, LineView, Moment, PaymentStatus, RefundState, RefundView, ReturnView, Settlement,
-    ShipmentView, Side, Status, StockStatus, TimelineEntry, View,
+    Cancellation, LineView, Moment, Parcel, ParcelState, PaymentStatus, RefundState, RefundView,
+    ReturnView, Settlement, ShipmentView, Side, Status, StockStatus, TimelineEntry, View,
 };
 use actors::domain::pricing::{PricedShipping, Totals};
 use actors::{Money, OrderId, PaymentId, Quantity, RefundId, SkuCode};
@@ -88,9 +89,19 @@ struct ShipmentJson<'a> {
     number: u16,
     items: Vec<PiecesJson<'a>>,
     carrier: &'a str,
-    tracking: &'a str,
+    /// None until a carrier that is asked for the parcel has one.
+    tracking: Option<&'a str>,
+    parcel: Option<ParcelJson<'a>>,
     shipped_at: Text<Rfc3339>,
     delivered_at: Option<Text<Rfc3339>>,
+}
+
+#[derive(Serialize)]
+struct ParcelJson<'a> {
+    status: &'static str,
+    reason: Option<&'static str>,
+    label_url: Option<&'a str>,
+    since: Text<Rfc3339>,
 }
 
 #[derive(Serialize)]
@@ -155,7 +166,7 @@ impl<'a> OrderJson<'a> {
                 shipping: AddressJson::new(shipping),
                 billing: AddressJson::new(billing),
             },
-            shipments: view.shipments.iter().map(ShipmentJson::new).collect(),
+            shipments: view.shipments.iter().map(|it| ShipmentJson::new(it, view)).collect(),
             returns: view.returns.iter().map(ReturnJson::new).collect(),
             cancellations: view.cancellations.iter().map(CancellationJson::new).collect(),
             payments: payments(view, payment_status, view.captured, view.refunded),
@@ -278,15 +289,35 @@ impl<'a> AddressJson<'a> {
 }
 
 impl<'a> ShipmentJson<'a> {
-    fn new(shipment: &'a ShipmentView) -> Self {
+    fn new(shipment: &'a ShipmentView, view: &'a View) -> Self {
+        let parcel = view.parcels.iter().find(|parcel| parcel.shipment.0 == shipment.number);
+        let is_numbered = parcel.is_none_or(|parcel| parcel.label_url.is_some());
         Self {
             number: shipment.number,
             items: pieces(&shipment.items),
             carrier: shipment.carrier.as_str(),
-            tracking: shipment.tracking.as_str(),
+            tracking: is_numbered.then_some(shipment.tracking.as_str()),
+            parcel: parcel.map(ParcelJson::new),
             shipped_at: Text(Rfc3339(shipment.shipped_at)),
             delivered_at: shipment.delivered_at.map(|at| Text(Rfc3339(at))),
         }
+    }
+}
+
+impl<'a> ParcelJson<'a> {
+    fn new(parcel: &'a Parcel) -> Self {
+        let (status, reason) = match parcel.state {
+            ParcelState::Asked => ("asked", None),
+            ParcelState::Refused(BookingRefusal::NotServed) => ("refused", Some("not_served")),
+            ParcelState::Refused(BookingRefusal::NotTaken) => ("refused", Some("not_taken")),
+            ParcelState::Booked => ("booked", None),
+            ParcelState::Moved(Whereabouts::InTransit) => ("in_transit", None),
+            ParcelState::Moved(Whereabouts::OutForDelivery) => ("out_for_delivery", None),
+            ParcelState::Moved(Whereabouts::NotHandedOver) => ("not_handed_over", None),
+            ParcelState::Moved(Whereabouts::Delivered) => ("delivered", None),
+        };
+        let label_url = parcel.label_url.as_ref().map(|url| url.as_str());
+        Self { status, reason, label_url, since: Text(Rfc3339(parcel.since)) }
     }
 }
 
@@ -407,5 +438,11 @@ const fn moment(moment: Moment) -> &'static str {
         Moment::PaymentVoidAsked => "payment_void_requested",
         Moment::PaymentUndoFailed => "payment_cancel_failed",
         Moment::PiecesCancelled => "items_cancelled",
+        Moment::ParcelAsked => "parcel_requested",
+        Moment::ParcelBooked => "parcel_booked",
+        Moment::ParcelRefused => "parcel_refused",
+        Moment::ParcelInTransit => "parcel_in_transit",
+        Moment::ParcelOutForDelivery => "parcel_out_for_delivery",
+        Moment::ParcelNotHandedOver => "parcel_not_handed_over",
     }
 }

@@ -12,6 +12,7 @@ use self::documents::{
     AddNote, AskReturn, CancelOrder, DeliverOrder, FulfilOrder, ReceiveReturn, RefundOrder,
 };
 use super::done::Done;
+use super::parcels::fulfilment;
 use crate::http::app::App;
 use crate::http::error::ApiError;
 use crate::http::extract::{JsonBody, Operator, OrderToken, PathId, ReadTerms, Terms};
@@ -101,10 +102,10 @@ pub(in crate::http) async fn fulfil(
     terms: Terms,
     body: JsonBody<FulfilOrder>,
 ) -> Result<Reply, ApiError> {
-    let FulfilOrder { number, items, carrier, tracking } = body.document;
     let view = latest(&app, order, &terms).await?;
-    let number = numbered(number, view.shipments.len(), &terms, Credential::Operator)?;
-    let command = Command::Fulfil { shipment: ShipmentNumber(number), items, carrier, tracking };
+    let (number, n_known) = (body.document.number, view.shipments.len());
+    let number = numbered(number, n_known, &terms, Credential::Operator)?;
+    let command = fulfilment(&app, &view, ShipmentNumber(number), body.document)?;
     execute(&app, &terms, order, Credential::Operator, &body.bytes, command).await
 }
 
@@ -205,7 +206,11 @@ async fn prove(
     proof.map(|_| view).ok_or_else(ApiError::order_not_found)
 }
 
-async fn latest(app: &App, order: OrderId, terms: &Terms) -> Result<Box<View>, ApiError> {
+pub(super) async fn latest(
+    app: &App,
+    order: OrderId,
+    terms: &Terms,
+) -> Result<Box<View>, ApiError> {
     let query = app.fabric.query::<Order>(order.key(), &[], terms.deadline, Query::Order);
     let Lookup(view) = query.await?.view;
     view.ok_or_else(ApiError::order_not_found)
@@ -238,7 +243,7 @@ async fn look_up(
 }
 
 /// Carries out a command that answers with the order.
-async fn execute(
+pub(super) async fn execute(
     app: &App,
     terms: &Terms,
     order: OrderId,

@@ -20,7 +20,8 @@ use crate::http::render::inventory::ListJson;
 use crate::http::render::payment::{DoubtCursor, PaymentJson};
 use crate::http::reply::Reply;
 use crate::metrics::NoticeOutcome;
-use crate::providers::payment::{Notice, NoticeRefused};
+use crate::providers::NoticeRefused;
+use crate::providers::payment::Notice;
 
 /// `GET /admin/v1/payments?status=in_doubt`: what providers have not answered yet, on every shard.
 pub(in crate::http) async fn list(
@@ -115,13 +116,7 @@ pub(in crate::http) async fn take_notice(
         }
         Err(refused) => {
             providers.noticed(NoticeOutcome::Refused);
-            let code = match refused {
-                NoticeRefused::BadSignature | NoticeRefused::OutOfTime => Code::NOTICE_NOT_SIGNED,
-                NoticeRefused::Unreadable => Code::NOTICE_UNREADABLE,
-                // Sent again later, it is taken.
-                NoticeRefused::NotVouched => Code::NOTICE_NOT_VOUCHED,
-            };
-            return Err(ApiError::new(code, refused.to_string()));
+            return Err(not_believed(refused));
         }
     };
     let Notice { event, payment, fact } = notice;
@@ -143,6 +138,16 @@ pub(in crate::http) async fn take_notice(
             Err(ApiError::from_command::<Payment>(error, false, at, refusals::of_payment))
         }
     }
+}
+
+pub(super) fn not_believed(refused: NoticeRefused) -> ApiError {
+    let code = match refused {
+        NoticeRefused::BadSignature | NoticeRefused::OutOfTime => Code::NOTICE_NOT_SIGNED,
+        NoticeRefused::Unreadable => Code::NOTICE_UNREADABLE,
+        // Sent again later, it is taken.
+        NoticeRefused::NotVouched => Code::NOTICE_NOT_VOUCHED,
+    };
+    ApiError::new(code, refused.to_string())
 }
 
 /// Derived from the key, so that a retry meets its own capture.

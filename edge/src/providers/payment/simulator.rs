@@ -10,7 +10,6 @@ mod behaviour;
 mod book;
 mod in_process;
 mod ledger;
-mod notices;
 pub mod service;
 #[cfg(test)]
 mod tests;
@@ -23,16 +22,14 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use cluster::runtime::ports::InDoubt;
 use cluster::time::Timestamp;
 
-pub use behaviour::{Behaviour, InvalidPercent, Percent};
-pub use book::BookError;
+pub use behaviour::Behaviour;
 pub use in_process::InProcess;
 
-use super::signature::NoticeSecret;
-use super::{Notice, NoticeRefused, PaymentProvider, ProviderFuture, in_doubt};
+use super::{Notice, NoticeRefused, NoticeSecret, PaymentProvider, ProviderFuture, in_doubt};
 use crate::providers::client::{Answered, Caller};
+use crate::providers::notices;
 use wire::{Entry, NoticeBody, Operation, Reference};
 
-const SIGNATURE: HeaderName = HeaderName::from_static("omni-signature");
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const OPERATIONS: &str = "/v1/operations";
 
@@ -87,9 +84,7 @@ impl PaymentProvider for Simulator {
         body: &[u8],
         now: Timestamp,
     ) -> Result<Option<Notice>, NoticeRefused> {
-        let secret = self.secret.as_ref().ok_or(NoticeRefused::BadSignature)?;
-        let signature = headers.get(SIGNATURE).and_then(|value| value.to_str().ok());
-        secret.check(signature.ok_or(NoticeRefused::BadSignature)?, body, now)?;
+        notices::check(self.secret.as_ref(), headers, body, now)?;
         let NoticeBody { event, entry } =
             serde_json::from_slice(body).map_err(|_| NoticeRefused::Unreadable)?;
         let event = event.parse().map_err(|_| NoticeRefused::Unreadable)?;

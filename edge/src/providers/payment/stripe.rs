@@ -20,7 +20,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use cluster::runtime::ports::InDoubt;
 use cluster::time::Timestamp;
 
-use super::signature::NoticeSecret;
+use super::NoticeSecret;
 use super::{Notice, NoticeRefused, PaymentProvider, ProviderFuture, in_doubt, json};
 use crate::providers::client::{Answered, Caller};
 use requests::Call;

@@ -16,7 +16,8 @@ use crate::http::schema::{Described, integer, word, words};
 use crate::http::{Endpoint as E, Verb};
 
 /// Why an order does not change.
-const CLOSED: [Code; 3] = [Code::ORDER_NOT_CONFIRMED, Code::ORDER_OVER, Code::ORDER_FULL];
+pub(super) const CLOSED: [Code; 3] =
+    [Code::ORDER_NOT_CONFIRMED, Code::ORDER_OVER, Code::ORDER_FULL];
 /// Why pieces are not sent, or not taken back.
 const PIECES: [Code; 4] =
     [Code::LINE_NOT_FOUND, Code::NUMBER_DIFFERS, Code::NUMBER_OUT_OF_ORDER, Code::TOO_MANY_PIECES];
@@ -26,6 +27,11 @@ const CANCELS: &str = "Where parts of the order are on their way, the rest of it
 
 const NUMBERS: &str = "They are numbered from one on, and the number makes a repeat harmless. Without one it is the \
      next, and the request needs an Idempotency-Key.";
+
+const CARRIERS: &str = "With a tracking number, whoever brings them was told by the shop. Without one the carrier is \
+     asked for a parcel, in the background: the one that is named, or the one of the shipping option; \
+     `parcel` shows what it says. Shipments are numbered from one on, and the number makes a repeat \
+     harmless. Without one it is the next, and the request needs an Idempotency-Key.";
 
 pub(super) fn all() -> Vec<Operation> {
     vec![
@@ -123,13 +129,14 @@ fn cancel() -> Operation {
 }
 
 fn fulfil() -> Operation {
-    let summary = "States that pieces were sent";
+    let summary = "States that pieces were sent, or has a carrier bring them";
     let operation =
-        any(E::AdminOrderFulfilments, Verb::Post, "fulfilOrder", summary).about(NUMBERS);
+        any(E::AdminOrderFulfilments, Verb::Post, "fulfilOrder", summary).about(CARRIERS);
     changed::<FulfilOrder>(operation, Key::Optional).refuses(&PIECES).refuses(&[
         Code::IDEMPOTENCY_KEY_REQUIRED,
         Code::ORDER_FULL,
         Code::ORDER_NOT_PAID,
+        Code::CARRIER_UNKNOWN,
     ])
 }
 

@@ -22,6 +22,16 @@ const PAYMENT_STATUS: &[&str] = &[
     "cancel_failed",
 ];
 
+const PARCEL_STATUS: &[&str] = &[
+    "in_transit",
+    "asked",
+    "refused",
+    "booked",
+    "out_for_delivery",
+    "not_handed_over",
+    "delivered",
+];
+
 pub(in crate::http) const ORDER_STATUS: &[&str] = &[
     "confirmed",
     "pending",
@@ -110,9 +120,20 @@ fn shipment() -> Schema {
         required("number", number()),
         required("items", list(pieces())),
         required("carrier", words::line("Post")),
-        required("tracking", words::line("1Z999")),
+        required("tracking", nullable(words::line("1Z999"))),
+        required("parcel", nullable(parcel())),
         required("shipped_at", words::instant()),
         required("delivered_at", nullable(words::instant())),
+    ])
+}
+
+/// Of a carrier that is asked by the shop itself.
+fn parcel() -> Schema {
+    object([
+        required("status", word(PARCEL_STATUS)),
+        required("reason", nullable(word(&["not_served", "not_taken"]))),
+        required("label_url", nullable(words::line("https://carrier.example/labels/1Z999"))),
+        required("since", words::instant()),
     ])
 }
 
@@ -199,4 +220,10 @@ const MOMENTS: &[&str] = &[
     "payment_void_requested",
     "payment_cancel_failed",
     "items_cancelled",
+    "parcel_requested",
+    "parcel_booked",
+    "parcel_refused",
+    "parcel_in_transit",
+    "parcel_out_for_delivery",
+    "parcel_not_handed_over",
 ];

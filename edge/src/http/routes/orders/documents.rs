@@ -32,21 +32,25 @@ impl Described for CancelOrder {
     }
 }
 
-/// `{number?, items, carrier, tracking}`
+/// `{number?, items, carrier?, tracking?}`: a tracking number is somebody's.
 pub(in crate::http) struct FulfilOrder {
     pub(in crate::http) number: Option<u16>,
     pub(in crate::http) items: Items,
-    pub(in crate::http) carrier: Label,
-    pub(in crate::http) tracking: Label,
+    pub(in crate::http) carrier: Option<Label>,
+    pub(in crate::http) tracking: Option<Label>,
 }
 
 impl Document for FulfilOrder {
     fn read(members: &mut Members<'_>, faults: &mut Faults) -> Option<Self> {
         let number = members.optional("number", faults, number);
         let items = members.objects("items", Cart::LINES_MAX, faults, item);
-        let carrier = members.required("carrier", faults, words);
         // Carriers' numbers are long, and one in ten looks like a card's.
-        let tracking = members.required("tracking", faults, made);
+        let tracking = members.optional("tracking", faults, made);
+        let carrier = if matches!(tracking, Some(Some(_))) {
+            members.required("carrier", faults, words).map(Some)
+        } else {
+            members.optional("carrier", faults, words)
+        };
         Some(Self { number: number?, items: items?, carrier: carrier?, tracking: tracking? })
     }
 }
@@ -60,9 +64,35 @@ impl Described for FulfilOrder {
         object([
             optional("number", number_schema()),
             required("items", items_schema()),
-            required("carrier", line("Post")),
-            required("tracking", line("1Z999")),
+            optional("carrier", line("Post")),
+            optional("tracking", line("1Z999")),
         ])
+    }
+}
+
+/// `{number?, carrier?}`
+pub(in crate::http) struct BookParcel {
+    pub(in crate::http) number: Option<u16>,
+    pub(in crate::http) carrier: Option<Label>,
+}
+
+impl Document for BookParcel {
+    const MAY_BE_EMPTY: bool = true;
+
+    fn read(members: &mut Members<'_>, faults: &mut Faults) -> Option<Self> {
+        let number = members.optional("number", faults, number);
+        let carrier = members.optional("carrier", faults, words);
+        Some(Self { number: number?, carrier: carrier? })
+    }
+}
+
+impl Described for BookParcel {
+    fn name() -> String {
+        "Booking".to_owned()
+    }
+
+    fn schema() -> Schema {
+        object([optional("number", number_schema()), optional("carrier", line("simulator"))])
     }
 }
 

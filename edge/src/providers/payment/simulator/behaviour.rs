@@ -4,22 +4,7 @@
 //! an operation is refused does not depend on the attempt.
 
 use super::wire::{Reason, Reference};
-
-/// A share of all cases: 0 to 100.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Percent(u8);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a percentage is a whole number from 0 to 100")]
-pub struct InvalidPercent;
-
-impl TryFrom<u8> for Percent {
-    type Error = InvalidPercent;
-
-    fn try_from(percent: u8) -> Result<Self, InvalidPercent> {
-        if percent <= 100 { Ok(Self(percent)) } else { Err(InvalidPercent) }
-    }
-}
+use crate::providers::chance::{Manner, Percent};
 
 #[derive(Clone, Debug, Default)]
 pub struct Behaviour {
@@ -32,16 +17,6 @@ pub struct Behaviour {
     pub late_successes: Percent,
     /// Of notices: sent twice, or after a later one.
     pub odd_notices: Percent,
-}
-
-/// What becomes of one attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Manner {
-    Prompt,
-    /// Nothing is done, and there is no answer.
-    Lost,
-    /// It is done, and there is no answer.
-    Late,
 }
 
 impl Behaviour {
@@ -78,24 +53,8 @@ impl Behaviour {
     }
 
     fn falls_on(&self, share: Percent, what: &str, reference: Reference, attempt: u32) -> bool {
-        let payment = reference.0.payment;
-        let parts = [
-            &self.seed.to_le_bytes()[..],
-            what.as_bytes(),
-            payment.as_bytes(),
-            &reference.0.number.get().to_le_bytes(),
-            &attempt.to_le_bytes(),
-        ];
-        mixed(parts.into_iter().flatten()) % 100 < u64::from(share.0)
+        let (payment, number) = (reference.0.payment, reference.0.number.get());
+        let of = [&payment.as_bytes()[..], &number.to_le_bytes()].concat();
+        share.has(self.seed, what, &of, attempt)
     }
-}
-
-/// FNV-1a, and a finish that spreads it; chance of this quality is enough here.
-fn mixed<'a>(bytes: impl Iterator<Item = &'a u8>) -> u64 {
-    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-    for byte in bytes {
-        hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-    }
-    hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
-    hash ^ (hash >> 33)
 }

@@ -9,11 +9,13 @@ use cluster::runtime::ports::InDoubt;
 use cluster::time::Timestamp;
 use storage::disk::RealDisk;
 
-use super::behaviour::{Behaviour, Manner};
-use super::book::{Book, BookError};
+use super::behaviour::Behaviour;
+use super::book::Book;
 use super::ledger::Decided;
 use super::service::Attempts;
 use super::wire::{Operation, Reference, SimulatedAction};
+use crate::providers::chance::Manner;
+use crate::providers::journal::JournalError;
 use crate::providers::payment::{Notice, NoticeRefused, PaymentProvider, ProviderFuture, in_doubt};
 
 pub struct InProcess {
@@ -68,7 +70,7 @@ impl Inside {
         if let Some(book) = book.as_mut() {
             return ask(book);
         }
-        let opened = RealDisk::open(&self.folder).map_err(BookError::from);
+        let opened = RealDisk::open(&self.folder).map_err(JournalError::from);
         let opened = opened.and_then(|disk| Book::open(&disk));
         let opened = opened.map_err(|error| InDoubt(error.to_string()))?;
         ask(book.insert(opened))

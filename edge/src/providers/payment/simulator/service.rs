@@ -15,26 +15,25 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use axum::routing::{get, post};
-use serde::{Deserialize, Serialize};
 use storage::disk::Disk;
 
 use super::KEY;
-use super::behaviour::{Behaviour, Manner};
-use super::book::{Book, BookError, Refused};
+use super::behaviour::Behaviour;
+use super::book::{Book, Refused};
 use super::ledger::Decided;
-pub use super::notices::NoticeTarget;
-use super::notices::{Notices, Sending};
-use super::wire::{Entry, Operation, Reference};
+use super::wire::{Entry, NoticeBody, Operation, Reference};
+use crate::providers::chance::Manner;
+use crate::providers::journal::JournalError;
+use crate::providers::notices::{NoticeTarget, Notices};
+use crate::providers::service::{
+    BODY_BYTES_MAX, LedgerPage, PageQuery, json, key_of, refused, silence,
+};
 
-const BODY_BYTES_MAX: usize = 16 << 10;
-const KEY_BYTES_MAX: usize = 255;
-const PAGE_MAX: usize = 1_000;
-/// How long an attempt that is not to be answered takes until it says so.
-const SILENCE: Duration = Duration::from_millis(300);
-
+/// Long enough for a later notice to overtake.
+const ODD_DELAY: Duration = Duration::from_millis(400);
 #[derive(Clone)]
 struct Service(Arc<Inside>);
 
@@ -65,7 +64,7 @@ pub fn router(
     disk: &dyn Disk,
     behaviour: Behaviour,
     target: Option<NoticeTarget>,
-) -> Result<Router, BookError> {
+) -> Result<Router, JournalError> {
     let book = Mutex::new(Book::open(disk)?);
     let notices = target.map(Notices::new);
     let service =
@@ -80,8 +79,7 @@ pub fn router(
 }
 
 async fn carry_out(State(service): State<Service>, headers: HeaderMap, body: Bytes) -> Response {
-    let key = headers.get(KEY).and_then(|key| key.to_str().ok());
-    let Some(key) = key.filter(|key| (1..=KEY_BYTES_MAX).contains(&key.len())) else {
+    let Some(key) = key_of(&headers, &KEY) else {
         return refused(StatusCode::BAD_REQUEST, "an Idempotency-Key is required");
     };
     let Ok(operation) = serde_json::from_slice::<Operation>(&body) else {
@@ -93,7 +91,6 @@ async fn carry_out(State(service): State<Service>, headers: HeaderMap, body: Byt
     if manner == Manner::Lost {
         return silence().await;
     }
-    let key = key.to_owned();
     let inside = Arc::clone(&service.0);
     // It waits for the disk.
     let carried_out = tokio::task::spawn_blocking(move || {
@@ -108,7 +105,7 @@ async fn carry_out(State(service): State<Service>, headers: HeaderMap, body: Byt
         Ok(Err(error @ Refused::Conflict)) => {
             return refused(StatusCode::CONFLICT, &error.to_string());
         }
-        Ok(Err(Refused::Book(error))) => {
+        Ok(Err(Refused::Journal(error))) => {
             // Whether it is on disk is not known, and what follows would be built on it.
             tracing::error!("the ledger cannot be written: {error}");
             std::process::abort();
@@ -130,23 +127,9 @@ async fn show(State(service): State<Service>, Path(reference): Path<String>) -> 
     entry.map_or_else(|| refused(StatusCode::NOT_FOUND, "it never arrived"), |entry| json(&entry))
 }
 
-#[derive(Deserialize)]
-struct Page {
-    #[serde(default)]
-    after: u64,
-    limit: Option<usize>,
-}
-
-#[derive(Serialize)]
-struct LedgerPage {
-    data: Vec<Entry>,
-    has_more: bool,
-}
-
-async fn list(State(service): State<Service>, Query(page): Query<Page>) -> Response {
-    let limit = page.limit.unwrap_or(PAGE_MAX).min(PAGE_MAX);
+async fn list(State(service): State<Service>, Query(page): Query<PageQuery>) -> Response {
     let book = service.0.book();
-    let data = book.ledger.page(page.after, limit).to_vec();
+    let data = book.ledger.page(page.after, page.limit()).to_vec();
     let last = data.last().map_or(page.after, |entry| entry.number);
     let has_more = usize::try_from(last).is_ok_and(|last| last < book.ledger.len());
     drop(book);
@@ -160,31 +143,12 @@ impl Inside {
 
     fn notify(&self, entry: &Entry) {
         let Some(notices) = &self.notices else { return };
+        let event = format!("evt_{}", entry.number);
+        let Ok(body) = serde_json::to_vec(&NoticeBody { event, entry: entry.clone() }) else {
+            return;
+        };
         let is_odd = self.behaviour.is_odd_notice(entry.operation.reference);
-        notices.send(entry.clone(), if is_odd { Sending::Odd } else { Sending::Once });
-    }
-}
-
-async fn silence() -> Response {
-    tokio::time::sleep(SILENCE).await;
-    refused(StatusCode::GATEWAY_TIMEOUT, "no answer")
-}
-
-#[derive(Serialize)]
-struct ErrorBody<'a> {
-    error: &'a str,
-}
-
-fn refused(status: StatusCode, error: &str) -> Response {
-    (status, json(&ErrorBody { error })).into_response()
-}
-
-fn json(body: &impl Serialize) -> Response {
-    match serde_json::to_vec(body) {
-        Ok(body) => ([(header::CONTENT_TYPE, "application/json")], body).into_response(),
-        Err(error) => {
-            tracing::error!(%error, "an answer could not be rendered");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
-        }
+        let (after, times) = if is_odd { (ODD_DELAY, 2) } else { (Duration::ZERO, 1) };
+        notices.send(body, after, times);
     }
 }

@@ -6,12 +6,14 @@ use storage::disk::{Disk, RealDisk};
 use tempfile::TempDir;
 use tower::ServiceExt;
 
-use super::behaviour::Manner;
 use super::book::Book;
 use super::ledger::{Conflict, Decided, Ledger};
 use super::wire::{Reason, Result as Came};
 use super::*;
+use crate::providers::chance::Manner;
+use crate::providers::journal::JournalError;
 use crate::providers::payment::samples::{self, euro, reference};
+use crate::providers::{InvalidPercent, Percent};
 
 fn request(number: u32, action: Action) -> ProviderRequest {
     samples::request("simulator", number, action)
@@ -128,7 +130,7 @@ fn the_ledger_survives_a_torn_end() {
     assert!(matches!(book.carry_out(&behaviour, "l", &next).unwrap(), Decided::New(_)));
     assert_eq!(Book::open(&disk).unwrap().ledger.len(), 2);
     file.write_at(0, b"x").unwrap();
-    assert!(matches!(Book::open(&disk), Err(BookError::Damaged { line: 1, .. })));
+    assert!(matches!(Book::open(&disk), Err(JournalError::Damaged { line: 1, .. })));
 }
 
 #[tokio::test]
@@ -163,10 +165,10 @@ fn a_notice_is_believed_when_signed() {
     let decided = Ledger::default().decide(&Behaviour::default(), "k", &operation);
     let Ok(Decided::New(entry)) = decided else { panic!("{decided:?}") };
     let body = serde_json::to_vec(&NoticeBody { event: "evt_1".to_owned(), entry }).unwrap();
-    let mut headers = HeaderMap::new();
+    let headers = HeaderMap::new();
     let read = |headers: &HeaderMap, now| provider.read_notice(headers, &body, now);
     assert_eq!(read(&headers, now), Err(NoticeRefused::BadSignature));
-    headers.insert(SIGNATURE, secret.sign(now, &body).try_into().unwrap());
+    let headers = notices::signed(&secret, now, &body).unwrap();
     let (operation, amount) = (reference(1).number, Some(euro(100)));
     let fact = Fact::Done { operation, reference: auth(), amount };
     let (event, payment) = ("evt_1".parse().unwrap(), reference(1).payment);

@@ -300,6 +300,7 @@ fn may_be_refused(deed: Deed, why: &Rejection) -> bool {
         R::ReturnNotFound { .. } => matches!(deed, Deed::Receive { .. }),
         R::RefundTooLarge { .. } | R::NotPositive => matches!(deed, Deed::Refund { .. }),
         R::AlreadyExists
+        | R::WithCarrier { .. }
         | R::LineNotFound { .. }
         | R::NothingNamed
         | R::NumberDiffers { .. }

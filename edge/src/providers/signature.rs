@@ -10,12 +10,23 @@ use cluster::time::{Span, Timestamp};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use super::NoticeRefused;
-
 /// How far the time in a signature may be off.
 const TOLERANCE: Span = Span::from_secs(5 * 60);
 /// While a secret is changed there are two.
 const SIGNATURES_MAX: usize = 8;
+
+/// Why a notice is not believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoticeRefused {
+    #[error("the notice is not signed by the provider")]
+    BadSignature,
+    #[error("the notice was signed too long ago, or in the future")]
+    OutOfTime,
+    #[error("the notice cannot be read")]
+    Unreadable,
+    #[error("the provider does not say whether the notice is its own")]
+    NotVouched,
+}
 
 /// What a provider signs its notices with.
 #[derive(Clone)]

@@ -1,0 +1,277 @@
+//! Shipments whose carrier is asked for it, and is asked where they are.
+//!
+//! **Invariants:** a shipment has one parcel at most, and no booking of it is asked for while another
+//! is open or done; where a parcel is never goes back, whatever order its carrier's notices come in;
+//! what its carrier handed over is delivered.
+
+use cluster::entity::{Answer, Effect, Port, Wire};
+use cluster::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::after_sale::{Items, in_order};
+use super::{Command, Course, Event, Existing, Moment, Rejection, ShipmentNumber};
+use crate::domain::carrier::{
+    Booking, BookingAnswer, BookingOutcome, BookingRefusal, BookingRequest, PORT, ParcelReference,
+    Whereabouts,
+};
+use crate::domain::names::Label;
+use crate::domain::payment::{ProviderEventId, ProviderName};
+use crate::mutants::Mutant;
+
+/// What a carrier has to do with one shipment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parcel {
+    pub shipment: ShipmentNumber,
+    pub carrier: ProviderName,
+    pub state: ParcelState,
+    /// Once it is booked. Notices may come before.
+    pub label_url: Option<Label>,
+    pub since: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ParcelState {
+    Asked,
+    Refused(BookingRefusal),
+    Booked,
+    Moved(Whereabouts),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ParcelCommand {
+    /// Pieces are packed, and a carrier is to bring them.
+    Fulfil { shipment: ShipmentNumber, items: Items, carrier: ProviderName },
+    /// Asks again, or somebody else, after a refusal.
+    Book { shipment: ShipmentNumber, carrier: ProviderName },
+    /// The port's.
+    Answered(BookingAnswer),
+    /// A notice of a carrier: any number of times, in any order.
+    Notified {
+        event: ProviderEventId,
+        carrier: ProviderName,
+        shipment: ShipmentNumber,
+        to: Whereabouts,
+    },
+}
+
+/// What becomes of a parcel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ParcelStep {
+    Asked { carrier: ProviderName },
+    Booked(Booking),
+    Refused(BookingRefusal),
+    Moved(Whereabouts),
+}
+
+impl ParcelStep {
+    /// That it was handed over is the shipment's moment.
+    pub(super) const fn moment(&self) -> Option<Moment> {
+        match self {
+            Self::Asked { .. } => Some(Moment::ParcelAsked),
+            Self::Booked(_) => Some(Moment::ParcelBooked),
+            Self::Refused(_) => Some(Moment::ParcelRefused),
+            Self::Moved(Whereabouts::InTransit) => Some(Moment::ParcelInTransit),
+            Self::Moved(Whereabouts::OutForDelivery) => Some(Moment::ParcelOutForDelivery),
+            Self::Moved(Whereabouts::NotHandedOver) => Some(Moment::ParcelNotHandedOver),
+            Self::Moved(Whereabouts::Delivered) => None,
+        }
+    }
+}
+
+pub(super) fn on_answer(port: Port, answer: &Answer) -> Option<Command> {
+    let (Answer::Done(bytes) | Answer::Refused(bytes)) = answer;
+    let answer = (port == PORT).then(|| BookingAnswer::from_bytes(bytes))?;
+    Some(Command::OfParcel(ParcelCommand::Answered(answer.ok()?)))
+}
+
+impl Course {
+    pub(super) fn take_parcel_command(&mut self, command: ParcelCommand) -> Result<(), Rejection> {
+        match command {
+            ParcelCommand::Fulfil { shipment, items, carrier } => {
+                self.fulfil_by(shipment, items, carrier)
+            }
+            ParcelCommand::Book { shipment, carrier } => self.book_again(shipment, carrier),
+            ParcelCommand::Answered(BookingAnswer { parcel, outcome }) => {
+                self.take_booking(parcel.shipment, outcome);
+                Ok(())
+            }
+            ParcelCommand::Notified { event: _, carrier, shipment, to } => {
+                self.take_whereabouts(&carrier, shipment, to)
+            }
+        }
+    }
+
+    /// The shipment goes by our own reference until its carrier has a number for it.
+    fn fulfil_by(
+        &mut self,
+        shipment: ShipmentNumber,
+        items: Items,
+        carrier: ProviderName,
+    ) -> Result<(), Rejection> {
+        let order = self.confirmed()?;
+        if let Some(known) = order.shipments.iter().find(|known| known.number == shipment) {
+            let is_same = known.items == in_order(items)? && order.parcel(shipment).is_some();
+            return is_same.then_some(()).ok_or(Rejection::NumberDiffers { number: shipment.0 });
+        }
+        let reference = ParcelReference { order: self.me, shipment };
+        let tracking = Label::of_what_fits(&reference.to_string());
+        self.fulfil(shipment, items, Label::of_what_fits(carrier.as_str()), tracking)?;
+        self.ask_carrier(shipment, carrier);
+        Ok(())
+    }
+
+    fn book_again(
+        &mut self,
+        shipment: ShipmentNumber,
+        carrier: ProviderName,
+    ) -> Result<(), Rejection> {
+        let order = self.confirmed()?;
+        let known = order.shipments.iter().find(|known| known.number == shipment);
+        let known = known.ok_or(Rejection::ShipmentNotFound { shipment })?;
+        let parcel = order.parcel(shipment).filter(|_| known.delivered_at.is_none());
+        let parcel = parcel.ok_or(Rejection::WithCarrier { shipment })?;
+        match parcel.state {
+            ParcelState::Refused(_) => self.ask_carrier(shipment, carrier),
+            ParcelState::Asked if parcel.carrier == carrier => {}
+            ParcelState::Asked | ParcelState::Booked | ParcelState::Moved(_) => {
+                return Err(Rejection::WithCarrier { shipment });
+            }
+        }
+        Ok(())
+    }
+
+    fn ask_carrier(&mut self, shipment: ShipmentNumber, carrier: ProviderName) {
+        let step = ParcelStep::Asked { carrier: carrier.clone() };
+        self.happen(Event::Parcel { shipment, step, at: self.now });
+        let parcel = ParcelReference { order: self.me, shipment };
+        let request = self.order().and_then(|order| order.booking_request(carrier, parcel));
+        let Some(request) = request else { return };
+        self.does(Effect::Invoke { port: PORT, request: request.to_bytes() });
+    }
+
+    fn take_booking(&mut self, shipment: ShipmentNumber, outcome: BookingOutcome) {
+        let Some(parcel) = self.order().and_then(|order| order.parcel(shipment)) else { return };
+        let step = match (outcome, parcel.state) {
+            (BookingOutcome::Booked(booking), _) if parcel.label_url.is_none() => {
+                ParcelStep::Booked(booking)
+            }
+            (BookingOutcome::Refused(why), ParcelState::Asked) => ParcelStep::Refused(why),
+            // What moves was taken, and what is booked is booked.
+            (BookingOutcome::Booked(_) | BookingOutcome::Refused(_), _) => return,
+        };
+        self.happen(Event::Parcel { shipment, step, at: self.now });
+    }
+
+    fn take_whereabouts(
+        &mut self,
+        carrier: &ProviderName,
+        shipment: ShipmentNumber,
+        to: Whereabouts,
+    ) -> Result<(), Rejection> {
+        let order = self.found()?;
+        let parcel = order.parcel(shipment).filter(|parcel| parcel.carrier == *carrier);
+        let parcel = parcel.ok_or(Rejection::ShipmentNotFound { shipment })?;
+        let is_news = match parcel.state {
+            ParcelState::Asked | ParcelState::Booked => true,
+            // Of the parcel as it was asked for before, or of nothing.
+            ParcelState::Refused(_) => false,
+            ParcelState::Moved(place) => place < to || Mutant::ParcelGoesBack.is_planted(),
+        };
+        let has_arrived = order.has_arrived(shipment);
+        if !is_news || has_arrived && !Mutant::ParcelGoesBack.is_planted() {
+            return Ok(());
+        }
+        self.happen(Event::Parcel { shipment, step: ParcelStep::Moved(to), at: self.now });
+        if to == Whereabouts::Delivered && !has_arrived {
+            self.happen(Event::Delivered { shipment, at: self.now });
+        }
+        Ok(())
+    }
+}
+
+impl Existing {
+    pub(super) fn parcel(&self, shipment: ShipmentNumber) -> Option<&Parcel> {
+        self.parcels.iter().find(|parcel| parcel.shipment == shipment)
+    }
+
+    fn has_arrived(&self, shipment: ShipmentNumber) -> bool {
+        let known = self.shipments.iter().find(|known| known.number == shipment);
+        known.is_some_and(|known| known.delivered_at.is_some())
+    }
+
+    fn booking_request(
+        &self,
+        carrier: ProviderName,
+        parcel: ParcelReference,
+    ) -> Option<BookingRequest> {
+        let shipment = self.shipments.iter().find(|known| known.number == parcel.shipment)?;
+        let pieces = shipment.items.iter().map(|(_, quantity)| quantity.get());
+        Some(BookingRequest {
+            carrier,
+            parcel,
+            option: self.placed.shipping().map(|shipping| shipping.option.clone()),
+            to: self.placed.terms.contact.shipping.clone(),
+            pieces: pieces.fold(0, u32::saturating_add),
+        })
+    }
+
+    pub(super) fn parcel_becomes(
+        &mut self,
+        number: ShipmentNumber,
+        step: &ParcelStep,
+        at: Timestamp,
+    ) {
+        let shipment = self.shipments.iter_mut().find(|known| known.number == number);
+        let known = self.parcels.iter().position(|parcel| parcel.shipment == number);
+        if let ParcelStep::Asked { carrier } = step {
+            let (carrier, state) = (carrier.clone(), ParcelState::Asked);
+            if let Some(shipment) = shipment {
+                shipment.carrier = Label::of_what_fits(carrier.as_str());
+            }
+            let parcel = Parcel { shipment: number, carrier, state, label_url: None, since: at };
+            match known.and_then(|known| self.parcels.get_mut(known)) {
+                Some(known) => *known = parcel,
+                None => self.parcels.push(parcel),
+            }
+            self.parcels.sort_by_key(|parcel| parcel.shipment);
+            return;
+        }
+        let Some(parcel) = known.and_then(|known| self.parcels.get_mut(known)) else { return };
+        parcel.since = at;
+        match step {
+            ParcelStep::Booked(booking) => {
+                parcel.label_url = Some(booking.label_url.clone());
+                if parcel.state == ParcelState::Asked {
+                    parcel.state = ParcelState::Booked;
+                }
+                if let Some(shipment) = shipment {
+                    shipment.tracking = booking.tracking.clone();
+                }
+            }
+            ParcelStep::Refused(why) => parcel.state = ParcelState::Refused(*why),
+            ParcelStep::Moved(place) => parcel.state = ParcelState::Moved(*place),
+            ParcelStep::Asked { .. } => {}
+        }
+    }
+
+    /// Each is of a shipment, in order, and what was handed over is delivered.
+    pub(super) fn check_parcels(&self) -> Result<(), &'static str> {
+        let is_strict = self.parcels.is_sorted_by(|left, right| left.shipment < right.shipment);
+        let is_sound = |parcel: &Parcel| {
+            let is_shipped = self.shipments.iter().any(|known| known.number == parcel.shipment);
+            let is_booked = parcel.label_url.is_some();
+            let is_possible = match parcel.state {
+                ParcelState::Asked | ParcelState::Refused(_) => !is_booked,
+                ParcelState::Booked => is_booked,
+                ParcelState::Moved(Whereabouts::Delivered) => self.has_arrived(parcel.shipment),
+                ParcelState::Moved(_) => true,
+            };
+            is_shipped && is_possible
+        };
+        if is_strict && self.parcels.iter().all(is_sound) {
+            Ok(())
+        } else {
+            Err("an order has parcels that are none of its shipments")
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Parcels, for the shop and for carriers.
+
+use actors::OrderId;
+use actors::domain::payment::ProviderName;
+use axum::http::StatusCode;
+
+use super::super::headers::CHANGED;
+use super::super::operation::{Key, Operation, Tag};
+use super::orders::CLOSED;
+use crate::http::code::Code;
+use crate::http::render::order::OrderJson;
+use crate::http::routes::orders::documents::BookParcel;
+use crate::http::{Endpoint as E, Verb};
+
+pub(super) fn all() -> [Operation; 2] {
+    [book(), notice()]
+}
+
+fn book() -> Operation {
+    let summary = "Asks a carrier again for a parcel";
+    Operation::new(E::AdminOrderBookParcel, Verb::Post, "bookParcel", Tag::Fulfilment, summary)
+        .about(
+            "Of the first shipment whose carrier refused it, or of the one that is named; the same \
+             carrier without another.",
+        )
+        .operator()
+        .at::<OrderId>()
+        .changes(Key::Optional)
+        .maybe_body::<BookParcel>()
+        .free_text()
+        .answers::<OrderJson<'_>>(StatusCode::OK, &CHANGED)
+        .refuses(&CLOSED)
+        .refuses(&[Code::CARRIER_UNKNOWN, Code::SHIPMENT_NOT_FOUND, Code::SHIPMENT_WITH_CARRIER])
+}
+
+fn notice() -> Operation {
+    let summary = "Takes a carrier's notice";
+    Operation::new(E::ShippingHook, Verb::Post, "takeCarrierNotice", Tag::Fulfilment, summary)
+        .about(
+            "In the form and with the signature of the carrier. A notice of a parcel that is not \
+             here is accepted all the same (202): sent again, it would not be here either.",
+        )
+        .signed()
+        .at::<ProviderName>()
+        .any_body()
+        .answers_nothing(StatusCode::NO_CONTENT, &[])
+        .answers_nothing(StatusCode::ACCEPTED, &[])
+        .refuses(&[
+            Code::NOTICE_NOT_SIGNED,
+            Code::NOTICE_UNREADABLE,
+            Code::DEADLINE_EXCEEDED,
+            Code::NODE_CUT_OFF,
+            Code::RESOURCE_FULL,
+            Code::SHARD_UNAVAILABLE,
+            Code::STORAGE_FULL,
+        ])
+}

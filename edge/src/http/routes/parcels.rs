@@ -1,0 +1,132 @@
+//! Parcels, for the shop and for carriers.
+
+use actors::domain::names::Label;
+use actors::domain::order::{Command, ParcelCommand, ParcelState, Rejection, ShipmentNumber, View};
+use actors::domain::payment::ProviderName;
+use actors::{Order, OrderId};
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use cluster::fabric::{CommandError, Envelope, Precondition};
+
+use super::orders::documents::{BookParcel, FulfilOrder};
+use super::orders::{execute, latest, path_of};
+use super::payment::not_believed;
+use crate::http::app::{App, now};
+use crate::http::code::Code;
+use crate::http::error::ApiError;
+use crate::http::extract::{JsonBody, Operator, PathId, RawBody, Terms};
+use crate::http::keys::Credential;
+use crate::http::refusals;
+use crate::http::reply::Reply;
+use crate::metrics::NoticeOutcome;
+use crate::providers::carrier::Notice;
+
+/// `POST /admin/v1/orders/{id}/book_parcel`: asks a carrier again that refused, or another one.
+pub(in crate::http) async fn book(
+    State(app): State<App>,
+    _: Operator,
+    PathId(order): PathId<OrderId>,
+    terms: Terms,
+    body: JsonBody<BookParcel>,
+) -> Result<Reply, ApiError> {
+    let view = latest(&app, order, &terms).await?;
+    let BookParcel { number, carrier } = body.document;
+    let refused =
+        view.parcels.iter().find(|parcel| matches!(parcel.state, ParcelState::Refused(_)));
+    let number = number.map(ShipmentNumber).or(refused.map(|parcel| parcel.shipment));
+    let shipment = number.unwrap_or(ShipmentNumber(1));
+    let known = view.parcels.iter().find(|parcel| parcel.shipment == shipment);
+    let carrier = match carrier {
+        Some(words) => one_of_ours(&app, words.as_str())?,
+        // Without a parcel the order says what is wrong.
+        None => match known {
+            Some(parcel) => parcel.carrier.clone(),
+            None => chosen(&app, &view)?,
+        },
+    };
+    let command = Command::OfParcel(ParcelCommand::Book { shipment, carrier });
+    execute(&app, &terms, order, Credential::Operator, &body.bytes, command).await
+}
+
+/// What a fulfilment asks of the order: a carrier of ours is asked where no tracking number is given.
+pub(super) fn fulfilment(
+    app: &App,
+    view: &View,
+    shipment: ShipmentNumber,
+    document: FulfilOrder,
+) -> Result<Command, ApiError> {
+    let FulfilOrder { number: _, items, carrier, tracking } = document;
+    if let (Some(carrier), Some(tracking)) = (&carrier, tracking) {
+        return Ok(Command::Fulfil { shipment, items, carrier: carrier.clone(), tracking });
+    }
+    let carrier = match &carrier {
+        Some(words) => one_of_ours(app, words.as_str())?,
+        None => chosen(app, view)?,
+    };
+    Ok(Command::OfParcel(ParcelCommand::Fulfil { shipment, items, carrier }))
+}
+
+/// The carrier of the way that the shopper chose.
+fn chosen(app: &App, view: &View) -> Result<ProviderName, ApiError> {
+    one_of_ours(app, view.shipping.as_ref().map_or("", |shipping| shipping.carrier.as_str()))
+}
+
+fn one_of_ours(app: &App, words: &str) -> Result<ProviderName, ApiError> {
+    let carriers = app.settings.carriers.as_ref();
+    carriers.and_then(|carriers| carriers.named(words)).ok_or_else(|| {
+        let shown = Label::of_what_fits(words);
+        let detail = format!(
+            "carrier {shown} is not asked by this shop: say who brings it, with a tracking number"
+        );
+        ApiError::new(Code::CARRIER_UNKNOWN, detail).about("carrier")
+    })
+}
+
+/// `POST /hooks/shipping/{provider}`: what a carrier says unasked.
+///
+/// A notice of a parcel that is not here is accepted all the same: sent again it would not be here
+/// either, and other shops may have accounts with the same carrier.
+pub(in crate::http) async fn take_notice(
+    State(app): State<App>,
+    PathId(name): PathId<ProviderName>,
+    headers: HeaderMap,
+    RawBody(body): RawBody,
+) -> Result<StatusCode, ApiError> {
+    let carriers = app.settings.carriers.as_ref().ok_or_else(ApiError::not_found)?;
+    let carrier = carriers.find(&name).ok_or_else(ApiError::not_found)?;
+    let notice = match carrier.read_notice(&headers, &body, now()) {
+        Ok(Some(notice)) => notice,
+        Ok(None) => {
+            carriers.noticed(NoticeOutcome::PassedOver);
+            return Ok(StatusCode::NO_CONTENT);
+        }
+        Err(refused) => {
+            carriers.noticed(NoticeOutcome::Refused);
+            return Err(not_believed(refused));
+        }
+    };
+    let Notice { event, parcel, to } = notice;
+    let (order, shipment) = (parcel.order, parcel.shipment);
+    let deadline = now().plus(app.settings.request_timeout);
+    let envelope = Envelope { deadline, key: None, precondition: Precondition::None };
+    let notified = ParcelCommand::Notified { event, carrier: name, shipment, to };
+    let executed = app.fabric.execute::<Order>(order.key(), envelope, Command::OfParcel(notified));
+    match executed.await {
+        Ok(_) => {
+            carriers.noticed(NoticeOutcome::Taken);
+            Ok(StatusCode::NO_CONTENT)
+        }
+        Err(CommandError::Rejected {
+            rejection: Rejection::NotFound | Rejection::ShipmentNotFound { .. },
+            ..
+        }) => {
+            carriers.noticed(NoticeOutcome::PassedOver);
+            Ok(StatusCode::ACCEPTED)
+        }
+        Err(error) => {
+            carriers.noticed(NoticeOutcome::Failed);
+            let at = || path_of(order);
+            Err(ApiError::from_command::<Order>(error, false, at, refusals::of_order))
+        }
+    }
+}

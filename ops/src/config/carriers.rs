@@ -1,0 +1,52 @@
+//! Carriers as a person names them: `simulator=simulator+http://127.0.0.1:7691`, or
+//! `simulator=built-in` for one inside this node.
+
+use std::collections::BTreeMap;
+
+use actors::domain::payment::ProviderName;
+use edge::providers::Origin;
+
+use super::payments::{BUILT_IN, by_name, of_kind};
+
+/// What a carrier is, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CarrierKind {
+    /// `omnicart carrier-simulator`.
+    Simulator(Origin),
+    /// A simulator inside the node, with its ledger in the data folder.
+    BuiltIn,
+}
+
+pub(super) fn carriers(text: &str) -> Result<BTreeMap<ProviderName, CarrierKind>, String> {
+    by_name(text, "simulator=simulator+http://127.0.0.1:7691", |name, address| {
+        match address.split_once('+') {
+            Some(("simulator", origin)) => of_kind(name, CarrierKind::Simulator, origin),
+            None if address == BUILT_IN => Ok(CarrierKind::BuiltIn),
+            Some(_) | None => {
+                Err(format!("{name}: an address begins with simulator+, or is {BUILT_IN}"))
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_carrier_is_a_name_a_kind_and_an_address() {
+        let found = carriers("mule=simulator+http://127.0.0.1:7691, ox=built-in").unwrap();
+        let names: Vec<_> = found.keys().map(ProviderName::as_str).collect();
+        assert_eq!(names, ["mule", "ox"]);
+        assert_eq!(found.values().last(), Some(&CarrierKind::BuiltIn));
+        for (bad, why) in [
+            ("mule", "a name and an address"),
+            ("Mule=built-in", "a-z"),
+            ("mule=stripe+http://a", "begins with simulator+"),
+            ("a=built-in,a=built-in", "given twice"),
+        ] {
+            let error = carriers(bad).unwrap_err();
+            assert!(error.contains(why), "{bad}: {error}");
+        }
+    }
+}
