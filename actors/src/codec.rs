@@ -28,6 +28,7 @@ macro_rules! wire {
     };
 }
 
+pub(crate) mod audit;
 pub(crate) mod cart;
 pub(crate) mod catalogue;
 pub(crate) mod code_uses;

@@ -156,7 +156,7 @@ pub(crate) fn cart_id(nth: u64) -> CartId {
 
 /// An unkeyed command with time enough.
 pub(crate) fn envelope() -> Envelope {
-    Envelope { deadline: deadline(), key: None, precondition: Precondition::None }
+    Envelope::until(deadline())
 }
 
 pub(crate) fn deadline() -> Timestamp {

@@ -89,7 +89,7 @@ async fn take(fabric: &Fabric, steps: Vec<Step>) -> Result<Option<Position>, Pub
 
 async fn take_one(fabric: Fabric, step: Step) -> Result<Position, PublishError> {
     let deadline = deadline();
-    let envelope = Envelope { deadline, key: None, precondition: Precondition::None };
+    let envelope = Envelope::until(deadline);
     match step {
         Step::SetDefaultCurrency(currency) => {
             let set = shop::Command::SetDefaultCurrency { currency };

@@ -237,13 +237,17 @@ impl ShardCore {
     /// to record or it may not be.
     fn accepted(
         &self,
-        resolved: Resolved,
+        mut resolved: Resolved,
         command: &Command,
         turn: &Turn,
         before: Option<u64>,
     ) -> Result<(Verdict, Reply), Reply> {
-        let Resolved { events, effects, reply } = resolved;
         let keyed = command.key.is_some();
+        let is_recorded = keyed || !resolved.events.is_empty() || !resolved.effects.is_empty();
+        if is_recorded {
+            self.testify(&mut resolved, command, turn, before.unwrap_or(0))?;
+        }
+        let Resolved { events, effects, reply } = resolved;
         if effects.iter().any(|effect| self.is_congested_for(effect)) {
             return Err(Reply::Busy { retry_after: Span::from_secs(1) });
         }
@@ -253,7 +257,7 @@ impl ShardCore {
             index: turn.index,
             replayed: false,
         };
-        if events.is_empty() && effects.is_empty() && !keyed {
+        if !is_recorded {
             return Err(answer);
         }
         let events = events.into_iter().map(Bytes).collect();

@@ -32,3 +32,4 @@ mod resting;
 mod tally;
 mod unled_reads;
 mod waiting_tells;
+mod witnessing;

@@ -208,11 +208,7 @@ async fn payment_in(shop: &Shop, slot: Slot, number: u8, token: &str) -> Payment
 
 async fn execute(shop: &Shop, id: PaymentId, command: Command) {
     let now = Timestamp::from_micros(clock::wall_micros());
-    let envelope = Envelope {
-        deadline: now.plus(Span::from_secs(10)),
-        key: None,
-        precondition: Precondition::None,
-    };
+    let envelope = Envelope::until(now.plus(Span::from_secs(10)));
     shop.fabric().execute::<Payment>(id.key(), envelope, command).await.unwrap();
 }
 

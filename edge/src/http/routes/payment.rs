@@ -126,7 +126,7 @@ pub(in crate::http) async fn take_notice(
     };
     let Notice { event, payment, fact } = notice;
     let deadline = now().plus(app.settings.request_timeout);
-    let envelope = Envelope { deadline, key: None, precondition: Precondition::None };
+    let envelope = Envelope::until(deadline);
     let command = Command::Notified { event, fact };
     match app.fabric.execute::<Payment>(payment.key(), envelope, command).await {
         Ok(_) => {
