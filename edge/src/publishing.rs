@@ -13,7 +13,7 @@ use actors::domain::entry::{self, Content};
 use actors::domain::{page, product, shop};
 use actors::{Entry, PriceBook, Product, ProductPage, Shop};
 use cluster::entity::Catalogue;
-use cluster::fabric::{CommandError, Envelope, Fabric, Precondition, QueryError, Unavailable};
+use cluster::fabric::{CommandError, Envelope, Fabric, QueryError, Unavailable};
 use cluster::ids::{EntityKey, Position};
 use cluster::time::{Span, Timestamp};
 use storage::clock;

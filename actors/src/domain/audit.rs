@@ -17,12 +17,13 @@ mod tests;
 use cluster::entity::{DecodeError, Home, Wire};
 use cluster::fabric::Origin;
 use cluster::ids::{EntityKey, EntityKind, EntityRef, ShardId, Slot};
+use cluster::placement::shard_map::ShardMap;
 use cluster::shard::witness::Deed;
 use cluster::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::names::{Actor, OperationId};
+use super::names::{Actor, Label, OperationId};
 pub use chain::{AuditChain, Command, Event, Query, Rejection, Reply, View};
 pub use evidence::{Evidence, Flaw, Wrong, link_of_event, links_of_state};
 pub use page::{AuditPage, PageCommand, PageEvent, PageQuery, PageRejection, PageView};
@@ -32,6 +33,8 @@ pub use page::{AuditPage, PageCommand, PageEvent, PageQuery, PageRejection, Page
 pub struct By {
     pub actor: Actor,
     pub operation: OperationId,
+    /// The path that was asked for: it names what the entity alone does not, such as a node.
+    pub path: Label,
 }
 
 impl By {
@@ -131,6 +134,21 @@ impl ChainId {
             ShardId::CATALOGUE => Self::Catalogue,
             _ => Self::Shard(slot),
         }
+    }
+
+    /// As it is called.
+    pub fn name(self, shards: ShardMap) -> String {
+        match self {
+            Self::Shard(slot) => format!("shard-{}", shards.shard_of(slot)),
+            Self::Catalogue => "catalogue".to_owned(),
+            Self::Cluster => "cluster".to_owned(),
+        }
+    }
+
+    /// Every chain of a cluster.
+    pub fn all(shards: ShardMap) -> impl Iterator<Item = Self> {
+        let of_shards = shards.shards().map(move |shard| Self::Shard(shards.first_slot(shard)));
+        of_shards.chain([Self::Catalogue, Self::Cluster])
     }
 
     /// The chain itself, or one of its pages. The chain's own key has the number no page has.

@@ -243,10 +243,7 @@ impl ShardCore {
         before: Option<u64>,
     ) -> Result<(Verdict, Reply), Reply> {
         let keyed = command.key.is_some();
-        let is_recorded = keyed || !resolved.events.is_empty() || !resolved.effects.is_empty();
-        if is_recorded {
-            self.testify(&mut resolved, command, turn, before.unwrap_or(0))?;
-        }
+        self.testify(&mut resolved, command, turn, before.unwrap_or(0))?;
         let Resolved { events, effects, reply } = resolved;
         if effects.iter().any(|effect| self.is_congested_for(effect)) {
             return Err(Reply::Busy { retry_after: Span::from_secs(1) });
@@ -257,7 +254,7 @@ impl ShardCore {
             index: turn.index,
             replayed: false,
         };
-        if !is_recorded {
+        if events.is_empty() && effects.is_empty() && !keyed {
             return Err(answer);
         }
         let events = events.into_iter().map(Bytes).collect();

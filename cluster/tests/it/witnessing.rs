@@ -65,13 +65,17 @@ fn what_is_accepted_is_accounted_for_once() {
     execute(&mut shard, &by_somebody(1), &TallyCommand::Add(5));
     execute(&mut shard, &by_somebody(2), &TallyCommand::Add(5));
     check(&mut shard, &[1, 2]);
+    let (cancel, nothing) = (TallyCommand::CancelLater, by_somebody(9));
+    let reply = execute(&mut shard, &nothing, &cancel);
+    assert!(matches!(reply, Reply::Accepted { seq: 2, .. }), "{reply:?}");
+    check(&mut shard, &[1, 2, 2]);
     // The same attempt again, and a repeat under a key.
     execute(&mut shard, &by_somebody(2), &TallyCommand::Add(5));
     execute(&mut shard, &Sent { key: Some(7), ..by_somebody(3) }, &TallyCommand::Add(5));
     let again = Sent { key: Some(7), ..by_somebody(4) };
     let reply = execute(&mut shard, &again, &TallyCommand::Add(5));
     assert!(matches!(reply, Reply::Accepted { replayed: true, seq: 3, .. }), "{reply:?}");
-    check(&mut shard, &[1, 2, 3]);
+    check(&mut shard, &[1, 2, 2, 3]);
 }
 
 #[test]

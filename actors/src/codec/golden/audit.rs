@@ -5,9 +5,14 @@ use crate::domain::audit::{
     Act, AuditChain, AuditPage, By, Command, Digest, Event, InShard, Link, PageCommand, PageEvent,
     PageView, View,
 };
+use crate::domain::names::Label;
 
 fn act() -> Act {
-    let by = By { actor: "operator".parse().unwrap(), operation: "setStock".parse().unwrap() };
+    let by = By {
+        actor: "operator".parse().unwrap(),
+        operation: "setStock".parse().unwrap(),
+        path: Label::of_what_fits("/admin/v1/inventory/tea/set"),
+    };
     let entity = EntityRef { kind: EntityKind(2), key: EntityKey::Name("tea".into()) };
     Act { at: AT, by, entity, seq: 7, key: Some([0xCC; 16]) }
 }
@@ -64,7 +69,7 @@ fn acts_have_their_bytes_and_their_hashes() {
 #[test]
 fn chains_of_acts_have_their_bytes() {
     check(&[Command::Add { act: act() }], &format!("010000000000{ACT}"));
-    check(&[event()], &format!("0100000000000900000000000000{LINK}", LINK = linked()));
+    check(&[event()], &format!("0100000000000900000000000000{}", linked()));
     let view = View { n_links: 9, head: Digest([0xDD; 32]), tail: vec![link()] };
     let head = "dd".repeat(32);
     let golden = format!("01000900000000000000{head}0100000000000000{}", linked());
@@ -90,6 +95,6 @@ fn linked() -> String {
     format!("{ACT}{}", "dd".repeat(32))
 }
 
-const BY: &str = "";
-const ACT: &str = "";
-const HASH: &str = "";
+const BY: &str = "08000000000000006f70657261746f72080000000000000073657453746f636b1b000000000000002f61646d696e2f76312f696e76656e746f72792f7465612f736574";
+const ACT: &str = "040302010000000008000000000000006f70657261746f72080000000000000073657453746f636b1b000000000000002f61646d696e2f76312f696e76656e746f72792f7465612f73657402010000000300000000000000746561070000000000000001cccccccccccccccccccccccccccccccc";
+const HASH: &str = "4d4781c8fcd717b9d1dd8fe3bb19c1a3ba065a1e5506cc8858fd4700b3696f08";

@@ -122,6 +122,7 @@ impl Link {
             EntityKey::Name(name) => name.len(),
         };
         let by = &self.act.by;
-        [name, by.actor.as_str().len(), by.operation.as_str().len()].map(allocation).iter().sum()
+        let texts = [by.actor.as_str(), by.operation.as_str(), by.path.as_str()];
+        allocation(name) + texts.iter().map(|text| allocation(text.len())).sum::<usize>()
     }
 }

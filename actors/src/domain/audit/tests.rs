@@ -11,7 +11,11 @@ fn ctx(me: &EntityRef) -> Context<'_> {
 }
 
 fn act(nth: u64) -> Act {
-    let by = By { actor: "operator".parse().unwrap(), operation: "setStock".parse().unwrap() };
+    let by = By {
+        actor: "operator".parse().unwrap(),
+        operation: "setStock".parse().unwrap(),
+        path: Label::of_what_fits("/admin/v1/inventory/tea/set"),
+    };
     let entity = EntityRef { kind: EntityKind(2), key: EntityKey::Name("tea".into()) };
     Act { at: Timestamp::from_micros(nth), by, entity, seq: nth + 1, key: None }
 }
@@ -129,6 +133,7 @@ fn changed(link: &Link, what: u8) -> Link {
         4 => act.entity.key = EntityKey::Name("te".into()),
         5 => act.seq ^= 1,
         6 => act.key = Some([0; 16]),
+        7 => act.by.path = Label::of_what_fits("/admin/v1/inventory/tea"),
         _ => link.hash.0[usize::from(what) % 32] ^= 1,
     }
     link
@@ -140,7 +145,7 @@ proptest! {
         n_acts in 1_u64..100,
         at in any::<prop::sample::Index>(),
         other in any::<prop::sample::Index>(),
-        what in 0_u8..39,
+        what in 0_u8..40,
     ) {
         let links = World::of(n_acts).links();
         let (at, other) = (at.index(links.len()), other.index(links.len()));

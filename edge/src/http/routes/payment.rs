@@ -6,7 +6,7 @@ use actors::domain::payment::{Command, Lookup, ProviderName, Query, Rejection, V
 use actors::{CaptureId, Payment, PaymentId};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
-use cluster::fabric::{CommandError, Envelope, Precondition, Viewed};
+use cluster::fabric::{CommandError, Envelope, Viewed};
 
 use super::documents::{CapturePayment, Nothing};
 use crate::http::app::{App, now};
