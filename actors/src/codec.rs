@@ -28,6 +28,7 @@ macro_rules! wire {
     };
 }
 
+pub(crate) mod audit;
 pub(crate) mod carrier;
 pub(crate) mod cart;
 pub(crate) mod catalogue;

@@ -1,5 +1,6 @@
 //! The nouns of a shop, one a file.
 
+pub mod audit;
 pub mod carrier;
 pub mod cart;
 pub mod catalogue;

@@ -9,6 +9,7 @@ pub mod mutants;
 
 use cluster::shard::kind::Kinds;
 
+pub use domain::audit::{AuditChain, AuditPage, InCatalogue, InCluster, InShard};
 pub use domain::cart::Cart;
 pub use domain::catalogue::{BookReader, Listing, PriceBook, ProductName};
 pub use domain::category::Category;
@@ -36,12 +37,16 @@ pub use domain::shop::Shop;
 pub use domain::sku::{Holder, Reason, Sku};
 pub use domain::tax::TaxRate;
 
-/// Every kind of entity there is.
+/// Every kind of entity there is; what operators do to them is kept account of.
 pub fn all_kinds() -> Kinds {
     let kinds = Kinds::default().with::<Cart>().with::<Sku>().with::<Order>();
     let kinds = kinds.with::<OrderNumbers>().with::<Payment>().with::<CodeUses>();
     let kinds = kinds.with::<OrderList>().with::<OrderPage>().with::<SellerBoard>();
-    with_catalogue(kinds.with::<Import>().with::<ImportPart>())
+    let kinds = kinds.with::<AuditChain<InShard>>().with::<AuditPage<InShard>>();
+    let kinds = kinds.with::<AuditChain<InCluster>>().with::<AuditPage<InCluster>>();
+    let kinds = with_catalogue(kinds.with::<Import>().with::<ImportPart>());
+    let kinds = kinds.with::<AuditChain<InCatalogue>>().with::<AuditPage<InCatalogue>>();
+    kinds.witnessed_by(domain::audit::account)
 }
 
 /// Adds every kind of entity that lives in the `catalogue` group.

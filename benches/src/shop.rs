@@ -14,7 +14,7 @@ use actors::{
 };
 use anyhow::Context as _;
 use cluster::entity::Catalogue;
-use cluster::fabric::{CommandError, Envelope, Fabric, Precondition, Unavailable};
+use cluster::fabric::{CommandError, Envelope, Fabric, Unavailable};
 use cluster::ids::Slot;
 use cluster::runtime::node::{Node, NodeConfig};
 use cluster::shard::kind::Kinds;
@@ -156,7 +156,7 @@ pub(crate) fn cart_id(nth: u64) -> CartId {
 
 /// An unkeyed command with time enough.
 pub(crate) fn envelope() -> Envelope {
-    Envelope { deadline: deadline(), key: None, precondition: Precondition::None }
+    Envelope::until(deadline())
 }
 
 pub(crate) fn deadline() -> Timestamp {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::entity::{Catalogue, Entity, Wire};
 use crate::ids::{EntityKey, EntityRef, Incarnation, Position, ShardId};
+use crate::placement::shard_map::ShardMap;
 use crate::runtime::router::{Router, instant_of};
 use crate::runtime::shelf::Shelf;
 use crate::shard::entry::Cursor;
@@ -23,7 +24,20 @@ pub struct Envelope {
     pub key: Option<OutcomeKey>,
     /// Where it does not hold, the command is refused with [`CommandError::PreconditionFailed`].
     pub precondition: Precondition,
+    /// Given: that the command was accepted is told to whoever keeps account of it.
+    pub origin: Option<Origin>,
 }
+
+impl Envelope {
+    /// Of a command with nothing special about it.
+    pub const fn until(deadline: Timestamp) -> Self {
+        Self { deadline, key: None, precondition: Precondition::None, origin: None }
+    }
+}
+
+/// Who wants a command and answers for it. The fabric carries it and does not look inside.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Origin(#[serde(with = "crate::blob")] pub Vec<u8>);
 
 /// What must be true of an entity for a command to be decided. It is checked where the command is
 /// decided, so nothing comes in between.
@@ -319,6 +333,10 @@ impl Fabric {
 
     pub fn incarnation(&self) -> Incarnation {
         self.incarnation
+    }
+
+    pub fn shard_map(&self) -> ShardMap {
+        self.router.map
     }
 
     /// How full the node's queues are, in percent: at 100 everything is refused.

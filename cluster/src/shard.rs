@@ -36,3 +36,4 @@ pub(crate) mod turn;
 pub(crate) mod unanswered;
 pub(crate) mod versioned;
 pub mod walk;
+pub mod witness;

@@ -17,6 +17,7 @@ mod json;
 mod keys;
 mod middleware;
 pub mod openapi;
+mod origin;
 mod positions;
 mod query;
 mod rate_limit;
@@ -31,4 +32,4 @@ pub mod starting;
 mod streaming;
 pub mod topology;
 
-pub(crate) use endpoint::{Class, Endpoint, Verb};
+pub(crate) use endpoint::{Asked, Class, Endpoint, Verb};

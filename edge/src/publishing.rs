@@ -13,7 +13,7 @@ use actors::domain::entry::{self, Content};
 use actors::domain::{page, product, shop};
 use actors::{Entry, PriceBook, Product, ProductPage, Shop};
 use cluster::entity::Catalogue;
-use cluster::fabric::{CommandError, Envelope, Fabric, Precondition, QueryError, Unavailable};
+use cluster::fabric::{CommandError, Envelope, Fabric, QueryError, Unavailable};
 use cluster::ids::{EntityKey, Position};
 use cluster::time::{Span, Timestamp};
 use storage::clock;
@@ -89,7 +89,7 @@ async fn take(fabric: &Fabric, steps: Vec<Step>) -> Result<Option<Position>, Pub
 
 async fn take_one(fabric: Fabric, step: Step) -> Result<Position, PublishError> {
     let deadline = deadline();
-    let envelope = Envelope { deadline, key: None, precondition: Precondition::None };
+    let envelope = Envelope::until(deadline);
     match step {
         Step::SetDefaultCurrency(currency) => {
             let set = shop::Command::SetDefaultCurrency { currency };

@@ -46,7 +46,7 @@ pub async fn stock_up(fabric: &Fabric) -> anyhow::Result<usize> {
         };
         // Of two starts one wins.
         let precondition = Precondition::Absent;
-        let envelope = Envelope { deadline: deadline(), key: None, precondition };
+        let envelope = Envelope { precondition, ..Envelope::until(deadline()) };
         match fabric.execute::<Sku>(sku.key(), envelope, command).await {
             Ok(_) => stated += 1,
             Err(CommandError::PreconditionFailed { .. }) => {}

@@ -80,6 +80,11 @@ handles! {
     /// Something that takes a part off what shoppers pay.
     PromotionId, InvalidPromotionId,
         "a promotion id is 1 to 64 of the characters A-Z a-z 0-9 . _ -";
+    /// Who acts for the shop, as the audit calls them.
+    Actor, InvalidActor, "an actor is 1 to 64 of the characters A-Z a-z 0-9 . _ -";
+    /// An operation of the API, by the id that its description has.
+    OperationId, InvalidOperationId,
+        "an operation id is 1 to 64 of the characters A-Z a-z 0-9 . _ -";
     /// A product's page, in its address.
     Slug, InvalidSlug, "a slug is 1 to 64 of the characters A-Z a-z 0-9 . _ -";
 }

@@ -39,6 +39,12 @@ impl ShardMap {
         }
     }
 
+    /// The first slot of a shard. A group that every node replicates needs none.
+    pub fn first_slot(self, group: ShardId) -> Slot {
+        let first = (u64::from(group.0) * u64::from(SLOTS)).div_ceil(u64::from(self.n_shards));
+        Slot::from_bits(u16::try_from(first).unwrap_or(0))
+    }
+
     pub fn shards(self) -> impl ExactSizeIterator<Item = ShardId> {
         (0..self.n_shards).map(ShardId)
     }
@@ -74,6 +80,20 @@ mod tests {
             slots_of[usize::try_from(shard.0).expect("fits")] += 1;
         }
         assert!(slots_of.iter().all(|slots| *slots == 1_024));
+    }
+
+    #[test]
+    fn a_shard_begins_with_its_first_slot() {
+        for n_shards in [1, 3, 64, 4_096] {
+            let map = ShardMap::even(n_shards).expect("possible");
+            for shard in map.shards() {
+                let first = map.first_slot(shard);
+                assert_eq!(map.shard_of(first), shard);
+                let before = first.bits().checked_sub(1).map(Slot::from_bits);
+                assert!(before.is_none_or(|before| map.shard_of(before) != shard));
+            }
+            assert_eq!(map.first_slot(ShardId::CATALOGUE), Slot::from_bits(0));
+        }
     }
 
     #[test]

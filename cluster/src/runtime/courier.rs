@@ -52,6 +52,7 @@ impl Services {
                 self.shards.send(group, Input::TellsAcked { target, up_to });
             }
             Question::Command { .. }
+            | Question::CommandOf { .. }
             | Question::Query { .. }
             | Question::Fitness(_)
             | Question::Clock

@@ -12,7 +12,7 @@ use storage::clock;
 use tokio::sync::oneshot;
 
 use crate::entity::Wire;
-use crate::fabric::{Envelope, Precondition, Unavailable};
+use crate::fabric::{Envelope, Unavailable};
 use crate::ids::{NodeId, ShardId};
 use crate::node::rest::Standstill;
 use crate::placement::cluster::{Candidate, Cluster, Command, Rejection, Reply, cluster_ref};
@@ -162,11 +162,7 @@ impl ClusterHandle {
 
     pub async fn execute(&self, command: Command) -> Result<Reply, ClusterError> {
         let now = Timestamp::from_micros(clock::wall_micros());
-        let envelope = Envelope {
-            deadline: now.plus(COMMAND_PATIENCE),
-            key: None,
-            precondition: Precondition::None,
-        };
+        let envelope = Envelope::until(now.plus(COMMAND_PATIENCE));
         let entity = cluster_ref();
         let body = command.to_bytes();
         let reply = self.router.command(ShardId::META, &entity, &envelope, body).await?;

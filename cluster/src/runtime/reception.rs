@@ -24,7 +24,7 @@ use crate::runtime::postponed::explained;
 use crate::runtime::services::Services;
 use crate::runtime::shard_actor::{ShardMessage, Waiter};
 use crate::runtime::snapshotting::SNAPSHOT_DIR;
-use crate::shard::io::{Input, Reply};
+use crate::shard::io::{Command, Input, Reply};
 use crate::shard::question::{Answer, Question};
 use crate::time::Span;
 use crate::wire::Lane;
@@ -87,6 +87,12 @@ impl Reception {
         }
         match question {
             Question::Command { group, command } => {
+                self.wait_for_reply(services, group, asked, |waiter| {
+                    ShardMessage::Command(command, waiter)
+                });
+            }
+            Question::CommandOf { origin, group, command } => {
+                let command = Command { origin: Some(origin), ..command };
                 self.wait_for_reply(services, group, asked, |waiter| {
                     ShardMessage::Command(command, waiter)
                 });

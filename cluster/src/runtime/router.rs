@@ -127,6 +127,7 @@ impl Router {
                 key: envelope.key,
                 precondition: envelope.precondition,
                 body: body.clone(),
+                origin: envelope.origin.clone(),
             })
         };
         let refusals = match envelope.key {
@@ -295,7 +296,7 @@ impl Router {
     ) -> Reply {
         let Some(network) = self.services.network.get() else { return Reply::Unknown };
         let question = match request {
-            Request::Command(command) => Question::Command { group, command },
+            Request::Command(command) => Question::command(group, command),
             Request::Query(query) => Question::Query { group, query },
         };
         match network.ask(node, &question, until).await {

@@ -10,10 +10,10 @@ use crate::entity::DecodeError;
 use crate::ids::EntityRef;
 use crate::replication::members::GroupMembers;
 use crate::replication::recovery::CoveredBy;
-use crate::shard::entry::Entry;
+use crate::shard::entry::{Bytes, Entry, Item, Outcome, Verdict};
 use crate::shard::header::Header;
 use crate::shard::kind::Kinds;
-use crate::shard::record::{HEADER_KEY, Record, decode_ref, encode_ref};
+use crate::shard::record::{HEADER_KEY, Record, decode_ref, encode_ref, state_bytes};
 
 /// What bytes are meant to be.
 #[derive(Clone, Copy)]
@@ -50,6 +50,42 @@ pub fn rewritten(content: Content<'_>, bytes: &[u8]) -> Result<Vec<u8>, DecodeEr
         Content::Members => Ok(GroupMembers::decode(bytes)?.encode().into()),
         Content::Coverage => Ok(CoveredBy::decode(bytes)?.encode().into()),
     }
+}
+
+/// What happened to an entity.
+pub struct Happened {
+    pub entity: EntityRef,
+    /// As the entity encoded them.
+    pub events: Vec<Vec<u8>>,
+}
+
+/// What an entry says happened: to which entity, by what events. Nothing, where it was decided for
+/// another place in the log than it stands in; history does not know the term.
+pub fn happened(
+    payload: &[u8],
+    index: u64,
+    term: Option<u64>,
+) -> Result<Vec<Happened>, DecodeError> {
+    let entry = Entry::decode(payload)?;
+    if term.is_some_and(|term| entry.term != term) || !entry.follows(index) {
+        return Ok(Vec::new());
+    }
+    let events = |item| match item {
+        Item::Outcome(Outcome { entity, verdict: Verdict::Accepted { events, .. }, .. }) => {
+            let events = events.into_iter().map(|Bytes(event)| event).collect();
+            Some(Happened { entity, events })
+        }
+        Item::Outcome(_) | Item::TellsAcked { .. } | Item::CursorMoved { .. } => None,
+    };
+    Ok(entry.items.into_iter().filter_map(events).collect())
+}
+
+/// What a snapshot keeps under a key: of which entity, and its state; nothing for what is no entity's.
+pub fn state_of(key: &[u8], record: &[u8]) -> Result<Option<(EntityRef, Vec<u8>)>, DecodeError> {
+    if key == HEADER_KEY {
+        return Ok(None);
+    }
+    Ok(Some((decode_ref(key)?, state_bytes(record)?)))
 }
 
 fn too_large(what: &'static str) -> DecodeError {

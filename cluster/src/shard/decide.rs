@@ -270,13 +270,14 @@ impl ShardCore {
     /// to record or it may not be.
     fn accepted(
         &self,
-        resolved: Resolved,
+        mut resolved: Resolved,
         command: &Command,
         turn: &Turn,
         before: Option<u64>,
     ) -> Result<(Verdict, Reply), Reply> {
-        let Resolved { events, effects, reply } = resolved;
         let keyed = command.key.is_some();
+        self.testify(&mut resolved, command, turn, before.unwrap_or(0))?;
+        let Resolved { events, effects, reply } = resolved;
         if effects.iter().any(|effect| self.is_congested_for(effect)) {
             return Err(Reply::Busy { retry_after: Span::from_secs(1) });
         }

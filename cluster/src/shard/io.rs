@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use storage::log::{LogEntry, Record};
 
 use crate::entity::{Answer, Catalogue, NoCatalogue, Port};
-use crate::fabric::{OutcomeKey, Precondition};
+use crate::fabric::{Origin, OutcomeKey, Precondition};
 use crate::ids::{EntityRef, NodeId, ShardId};
 use crate::node::rest::{Rest, Standstill};
 use crate::replication::members::{GroupMembers, MemberChange};
@@ -144,6 +144,10 @@ pub struct Command {
     pub precondition: Precondition,
     #[serde(with = "crate::blob")]
     pub body: Vec<u8>,
+    /// Most commands have none, so that it travels beside the command:
+    /// [`Question::CommandOf`](crate::shard::question::Question).
+    #[serde(skip)]
+    pub origin: Option<Origin>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

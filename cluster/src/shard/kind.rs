@@ -12,11 +12,13 @@ use crate::entity::{
     Answer, Context, Decision, DecodeError, Effect, Entity, Home, Port, TimerName, Wire,
 };
 use crate::ids::EntityKind;
+use crate::shard::witness::Witness;
 
 /// Every kind of entity this program knows.
 #[derive(Clone, Default)]
 pub struct Kinds {
     by_number: BTreeMap<EntityKind, Arc<dyn Kind>>,
+    pub(crate) witness: Option<Witness>,
 }
 
 impl Kinds {
@@ -25,6 +27,13 @@ impl Kinds {
     pub fn with<E: Entity>(mut self) -> Self {
         let kind: Arc<dyn Kind> = Arc::new(KindOf::<E>(PhantomData));
         self.by_number.entry(E::KIND).or_insert(kind);
+        self
+    }
+
+    /// Whatever is accepted of a command with an origin is told to the entity that this names.
+    #[must_use]
+    pub fn witnessed_by(mut self, witness: Witness) -> Self {
+        self.witness = Some(witness);
         self
     }
 

@@ -8,6 +8,7 @@ use storage::codec;
 use storage::snapshot::SnapshotMeta;
 
 use crate::entity::DecodeError;
+use crate::fabric::Origin;
 use crate::ids::{EntityRef, ShardId};
 use crate::shard::io::{Command, Query, Reply};
 use crate::shard::outbox::Tell;
@@ -74,6 +75,12 @@ pub(crate) enum Question {
         to: u64,
         entity: EntityRef,
     },
+    /// As `Command`, of a command with an origin.
+    CommandOf {
+        origin: Origin,
+        group: ShardId,
+        command: Command,
+    },
 }
 
 /// Entries that happened one after the other, without any left out.
@@ -126,6 +133,7 @@ impl Question {
     pub(crate) fn lane(&self) -> Lane {
         match self {
             Self::Command { .. }
+            | Self::CommandOf { .. }
             | Self::Query { .. }
             | Self::Tell { .. }
             | Self::TellsAcked { .. }
@@ -135,6 +143,13 @@ impl Question {
             | Self::Part { .. }
             | Self::Report { .. } => Lane::Calls,
             Self::Piece { .. } | Self::History { .. } | Self::HistoryOf { .. } => Lane::Bulk,
+        }
+    }
+
+    pub(crate) fn command(group: ShardId, mut command: Command) -> Self {
+        match command.origin.take() {
+            None => Self::Command { group, command },
+            Some(origin) => Self::CommandOf { origin, group, command },
         }
     }
 
@@ -166,8 +181,11 @@ impl Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fabric::Precondition;
     use crate::ids::{EntityKey, EntityKind, NodeId};
+    use crate::shard::entry::CommandId;
     use crate::shard::report::NodeReport;
+    use crate::time::Timestamp;
     use proptest::prelude::*;
 
     #[test]
@@ -180,6 +198,26 @@ mod tests {
         let of_one = Question::HistoryOf { group: ShardId(3), after: 7, to: 90, entity };
         for question in [piece, history, of_one] {
             assert_eq!(question.lane(), Lane::Bulk);
+            let bytes = question.encode().expect("small");
+            assert_eq!(Question::decode(&bytes), Ok(question));
+        }
+        let command = Command {
+            entity: EntityRef { kind: EntityKind(2), key: EntityKey::Name("tea".into()) },
+            id: CommandId { router: 1, number: 2 },
+            settled_below: 1,
+            not_after: Timestamp::from_micros(9),
+            key: None,
+            precondition: Precondition::None,
+            body: vec![7],
+            origin: None,
+        };
+        let of_nobody = Question::command(ShardId(3), command.clone());
+        assert!(matches!(of_nobody, Question::Command { .. }), "as old nodes say it");
+        let origin = Some(Origin(vec![1, 2]));
+        let of_somebody = Question::command(ShardId(3), Command { origin, ..command });
+        assert!(matches!(of_somebody, Question::CommandOf { .. }));
+        for question in [of_nobody, of_somebody] {
+            assert_eq!(question.lane(), Lane::Calls);
             let bytes = question.encode().expect("small");
             assert_eq!(Question::decode(&bytes), Ok(question));
         }

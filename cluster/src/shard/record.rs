@@ -233,6 +233,11 @@ pub(crate) fn outline(bytes: &[u8]) -> Result<Outline, DecodeError> {
     })
 }
 
+/// The state in a stored record, as its entity wrote it.
+pub(crate) fn state_bytes(bytes: &[u8]) -> Result<Vec<u8>, DecodeError> {
+    Ok(Stored::decode(bytes)?.state.0)
+}
+
 /// The key of the shard's own record in the state index and in snapshots. No encoded address
 /// begins like it.
 pub(crate) const HEADER_KEY: &[u8] = b"header";

@@ -200,6 +200,7 @@ impl Open {
                     key,
                     precondition: Precondition::None,
                     body,
+                    origin: None,
                 };
                 Packet::Command { shard, token, command }
             }

@@ -211,6 +211,7 @@ impl Run {
             key: op_of(run, id).key,
             precondition: Precondition::None,
             body: command.to_bytes(),
+            origin: None,
         };
         let (first, again) = (command(self), command(self));
         let token = self.world.submit(first);

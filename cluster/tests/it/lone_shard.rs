@@ -18,6 +18,7 @@ use cluster::time::{Span, Timestamp};
 use storage::log::Record;
 
 use crate::tally::{Ask, Tally, TallyCommand, TallyView, key};
+use crate::witnessing::tell_account;
 
 const NODE: NodeId = NodeId(1);
 const FIRST: Incarnation = Incarnation(1);
@@ -75,7 +76,7 @@ impl LoneShard {
             node: NODE,
             incarnation: FIRST,
             shards: ShardMap::even(N_SHARDS).expect("a few shards"),
-            kinds: Kinds::default().with::<Tally>(),
+            kinds: Kinds::default().with::<Tally>().witnessed_by(tell_account),
             resident_bytes_max: 64 << 10,
             entry_bytes_max,
             log_cache_bytes_max: 1 << 20,
@@ -118,9 +119,8 @@ impl LoneShard {
         precondition: Precondition,
         command: &TallyCommand,
     ) -> Token {
-        self.last_token += 1;
-        let token = self.last_token;
-        let command = Command {
+        let token = self.last_token + 1;
+        self.submit_whole(Command {
             entity: entity(name),
             id: CommandId { router: 9, number: token },
             // Any may still be sent again: the shard takes them up in an order of its own.
@@ -129,7 +129,13 @@ impl LoneShard {
             key: None,
             precondition,
             body: command.to_bytes(),
-        };
+            origin: None,
+        })
+    }
+
+    pub(crate) fn submit_whole(&mut self, command: Command) -> Token {
+        self.last_token += 1;
+        let token = self.last_token;
         self.input(Input::Command { token, command });
         token
     }

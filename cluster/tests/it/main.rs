@@ -33,3 +33,4 @@ mod slower_clock;
 mod tally;
 mod unled_reads;
 mod waiting_tells;
+mod witnessing;

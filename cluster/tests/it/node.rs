@@ -42,7 +42,7 @@ pub(crate) fn in_ten_seconds() -> Timestamp {
 }
 
 pub(crate) fn envelope() -> Envelope {
-    Envelope { deadline: in_ten_seconds(), key: None, precondition: Precondition::None }
+    Envelope::until(in_ten_seconds())
 }
 
 fn keyed(scope: u8, request: u8) -> Envelope {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cluster::fabric::{CommandError, Envelope, Precondition};
+use cluster::fabric::{CommandError, Envelope};
 use cluster::ids::{NodeId, ShardId};
 use cluster::placement::cluster::{Command, Fewer, Rejection};
 use cluster::placement::member::Standing;
@@ -24,7 +24,7 @@ async fn survey(node: &Node) -> Survey {
 async fn change(node: &Node, command: Command) -> Result<(), CommandError<Rejection>> {
     let now = Timestamp::from_micros(clock::wall_micros());
     let deadline = now.plus(Span::from_secs(10));
-    let envelope = Envelope { deadline, key: None, precondition: Precondition::None };
+    let envelope = Envelope::until(deadline);
     node.operations().execute(&envelope, command).await.map(drop)
 }
 

@@ -162,6 +162,7 @@ impl Trio {
             key: None,
             precondition: Precondition::None,
             body: command.to_bytes(),
+            origin: None,
         };
         self.replicas[leader].inbox.push_back(Input::Command { token, command });
         self.settle();

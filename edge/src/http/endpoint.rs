@@ -49,6 +49,8 @@ pub(crate) enum Endpoint {
     ImportErrors,
     ImportCancel,
     Exports,
+    Audit,
+    AuditHeads,
     Events,
     History,
     StateAt,
@@ -141,6 +143,8 @@ impl Endpoint {
             Self::ImportErrors => "/admin/v1/imports/{id}/errors",
             Self::ImportCancel => "/admin/v1/imports/{id}/cancel",
             Self::Exports => "/admin/v1/exports",
+            Self::Audit => "/admin/v1/audit",
+            Self::AuditHeads => "/admin/v1/audit/heads",
             Self::Events => "/admin/v1/events",
             Self::History => "/admin/v1/{entity}/{id}/history",
             Self::StateAt => "/admin/v1/{entity}/{id}/at",
@@ -248,6 +252,8 @@ impl Endpoint {
             | Self::ImportErrors
             | Self::ImportCancel
             | Self::Exports
+            | Self::Audit
+            | Self::AuditHeads
             | Self::Events
             | Self::History
             | Self::StateAt
@@ -269,6 +275,13 @@ impl Endpoint {
             | Self::ShippingOption => Class::Stock,
         }
     }
+}
+
+/// Which operation a request asks for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) verb: Verb,
 }
 
 /// The method of a request, as far as metrics tell methods apart.
@@ -305,14 +318,6 @@ impl Verb {
             Self::Patch => "PATCH",
             Self::Delete => "DELETE",
             Self::Other => "other",
-        }
-    }
-
-    /// Whether such requests come with a body that is read.
-    pub(crate) const fn has_body(self) -> bool {
-        match self {
-            Self::Post | Self::Put | Self::Patch => true,
-            Self::Get | Self::Delete | Self::Other => false,
         }
     }
 

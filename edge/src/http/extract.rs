@@ -16,7 +16,7 @@ use axum::http::request::Parts;
 use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderMap, HeaderName, Method, Request};
 use bytes::Bytes;
-use cluster::fabric::{Envelope, OutcomeKey, Precondition};
+use cluster::fabric::{Envelope, Origin, OutcomeKey, Precondition};
 use cluster::ids::Position;
 use cluster::time::{Span, Timestamp};
 use storage::clock;
@@ -29,7 +29,8 @@ use super::crowd::AwaitedBody;
 use super::error::ApiError;
 use super::fields::{self, Document};
 use super::keys::{self, Credential, IdempotencyKey};
-use super::{Class, conditional, positions};
+use super::origin::origin;
+use super::{Asked, Class, conditional, positions};
 use crate::peer::Peer;
 
 use path::path_param;
@@ -146,6 +147,7 @@ pub(super) struct Terms {
     target: Option<PathAndQuery>,
     request_timeout: Span,
     window: OnceLock<Window>,
+    asked: Asked,
 }
 
 /// The time a change has.
@@ -177,8 +179,8 @@ impl FromRequestParts<App> for Terms {
         positions::wanted(&parts.headers, app.fabric.incarnation())?;
         let (method, target) = (parts.method.clone(), parts.uri.path_and_query().cloned());
         let request_timeout = app.settings.request_timeout;
-        let window = OnceLock::new();
-        Ok(Self { key, precondition, method, target, request_timeout, window })
+        let (window, asked) = (OnceLock::new(), Asked::of(parts)?);
+        Ok(Self { key, precondition, method, target, request_timeout, window, asked })
     }
 }
 
@@ -194,8 +196,16 @@ impl Terms {
 
     /// What the client's key means for this credential, method and path.
     pub(super) fn scope(&self, credential: Credential<'_>) -> Option<[u8; 16]> {
-        let path = self.target.as_ref().map_or("/", |target| target.path());
-        self.key.as_ref().map(|key| keys::scope(key, credential, &self.method, path))
+        self.key.as_ref().map(|key| keys::scope(key, credential, &self.method, self.path()))
+    }
+
+    fn path(&self) -> &str {
+        self.target.as_ref().map_or("/", |target| target.path())
+    }
+
+    /// Who answers for the change, where somebody does.
+    pub(super) fn origin(&self, credential: Credential<'_>) -> Option<Origin> {
+        origin(credential, self.asked, self.path())
     }
 
     /// As [`Self::scope`], of a request that must have a key.
@@ -225,6 +235,7 @@ impl Terms {
             deadline: self.deadline,
             key: self.outcome_key(credential, body),
             precondition: self.precondition,
+            origin: self.origin(credential),
         }
     }
 
@@ -237,7 +248,7 @@ impl Terms {
         deadline: Timestamp,
     ) -> Envelope {
         let key = self.outcome_key(credential, body).map(keys::answer_key);
-        Envelope { deadline, key, precondition: Precondition::None }
+        Envelope { key, ..Envelope::until(deadline) }
     }
 
     fn outcome_key(&self, credential: Credential<'_>, body: &[u8]) -> Option<OutcomeKey> {
@@ -311,7 +322,8 @@ fn check_length(headers: &HeaderMap) -> Result<(), ApiError> {
 }
 
 async fn whole(parts: &Parts, body: Body, app: &App) -> Result<Bytes, ApiError> {
-    let class = parts.extensions.get().copied().unwrap_or(Class::Browse);
+    let asked = parts.extensions.get::<Asked>();
+    let class = asked.map_or(Class::Browse, |asked| asked.endpoint.class(asked.verb));
     let awaited = AwaitedBody::begin(app, class)?;
     let read = tokio::time::timeout(app.settings.body_timeout, body::read(body)).await;
     let late = |_| ApiError::new(Code::REQUEST_TIMEOUT, "the body did not come in time");

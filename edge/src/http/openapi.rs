@@ -23,6 +23,7 @@ use axum::response::IntoResponse;
 use bytes::Bytes;
 
 use super::error::ApiError;
+use super::{Asked, Endpoint, Verb};
 
 const JSON: (HeaderName, HeaderValue) =
     (CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -56,9 +57,20 @@ pub(super) async fn page() -> Result<impl IntoResponse, ApiError> {
     Ok(([HTML, NO_REFERRER, (CONTENT_SECURITY_POLICY, policy.clone())], page.clone()))
 }
 
+/// What an operation is called; `unknown` where nobody described it.
+pub(super) fn operation_id(asked: Asked) -> &'static str {
+    static IDS: LazyLock<Vec<(Endpoint, Verb, &'static str)>> = LazyLock::new(|| {
+        operations::all().iter().map(|it| (it.endpoint, it.verb, it.id)).collect()
+    });
+    let is_it = |(endpoint, verb, _): &&(Endpoint, Verb, _)| {
+        (*endpoint, *verb) == (asked.endpoint, asked.verb)
+    };
+    IDS.iter().find(is_it).map_or("unknown", |(_, _, id)| id)
+}
+
 /// The methods and paths that are described.
 #[cfg(test)]
-pub(super) fn described() -> Vec<(super::Endpoint, super::Verb)> {
+pub(super) fn described() -> Vec<(Endpoint, Verb)> {
     operations::all().iter().map(|operation| (operation.endpoint, operation.verb)).collect()
 }
 

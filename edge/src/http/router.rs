@@ -11,8 +11,8 @@ use super::middleware::rim::RimLayer;
 use super::openapi;
 use super::routes::entries::{self, Resource};
 use super::routes::{
-    cart, cart_stream, checkout, codes, events, exports, history, imports, inventory, merge, nodes,
-    order_lists, orders, parcels, payment, products, seller_board, shards, store, system,
+    audit, cart, cart_stream, checkout, codes, events, exports, history, imports, inventory, merge,
+    nodes, order_lists, orders, parcels, payment, products, seller_board, shards, store, system,
 };
 
 type Routes = Vec<(E, MethodRouter<App>)>;
@@ -65,6 +65,8 @@ fn admin() -> Routes {
         (E::ImportErrors, get(imports::errors)),
         (E::ImportCancel, post(imports::cancel)),
         (E::Exports, post(exports::export)),
+        (E::Audit, get(audit::list)),
+        (E::AuditHeads, get(audit::list_heads)),
         (E::Events, get(events::list_events)),
         (E::History, get(history::list_changes)),
         (E::StateAt, get(history::show_state)),

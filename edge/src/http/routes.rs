@@ -1,5 +1,6 @@
 //! The handlers, one resource a file.
 
+pub(super) mod audit;
 pub(super) mod books;
 pub(super) mod cart;
 pub(super) mod cart_stream;
@@ -13,6 +14,7 @@ pub(super) mod exports;
 pub(super) mod history;
 pub(super) mod imports;
 pub(super) mod inventory;
+mod lengths;
 pub(super) mod merge;
 pub(super) mod nodes;
 pub(super) mod order_lists;

@@ -168,7 +168,7 @@ async fn what_an_entity_took_over_is_not_an_operators_to_end() {
     let holder = Holder::try_from(&order).unwrap();
     let take_over = Command::TakeOver { id: id.parse().unwrap(), holder };
     let precondition = Precondition::None;
-    let envelope = Envelope { deadline: Timestamp::MAX, key: None, precondition };
+    let envelope = Envelope { precondition, ..Envelope::until(Timestamp::MAX) };
     let sku: SkuCode = "tea".parse().unwrap();
     let taken = node.fabric().execute::<Sku>(sku.key(), envelope, take_over).await;
     assert!(taken.is_ok(), "{taken:?}");

@@ -6,6 +6,7 @@
     reason = "helpers of tests are tests: what is missing should fail them on the spot"
 )]
 
+mod audit;
 mod cart_stream;
 mod carts;
 mod catalogue;

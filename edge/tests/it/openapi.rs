@@ -70,6 +70,8 @@ fn every_example_fits_its_schema() {
 struct Walk {
     shop: Shop,
     tried: BTreeSet<&'static str>,
+    /// Changes by an operator that left an act.
+    audited: BTreeSet<&'static str>,
 }
 
 /// What a walk knows better than the document: ids in the path, and a token.
@@ -96,6 +98,7 @@ impl Walk {
             }
         }
         let uri = if query.is_empty() { path } else { format!("{path}?{}", query.join("&")) };
+        let is_change = method != Method::GET;
         let mut ask = Ask::new(method, uri);
         for (name, value) in headers {
             ask = ask.header(name, value);
@@ -114,7 +117,16 @@ impl Walk {
                 other => panic!("{other:?} is no body"),
             };
         }
-        self.shop.send(ask).await
+        let is_act = operation.get("security").is_some() && is_change;
+        let before = if is_act { n_acts(&mut self.shop).await } else { 0 };
+        let answer = self.shop.send(ask).await;
+        if is_act {
+            let is_done = answer.status < 300 && id != "exportProducts";
+            assert_eq!(n_acts(&mut self.shop).await - before, u64::from(is_done), "{id}");
+            let name = operation["operationId"].as_str().unwrap();
+            self.audited.extend(Some(name).filter(|_| is_done));
+        }
+        answer
     }
 
     /// What an operation answers when all is well.
@@ -150,7 +162,7 @@ impl Walk {
 async fn open() -> (Walk, TempDir) {
     let (providers, folder) = simulators(&["simulator"]);
     let shop = Shop::open_empty_with_payments(providers).await;
-    (Walk { shop, tried: BTreeSet::new() }, folder)
+    (Walk { shop, tried: BTreeSet::new(), audited: BTreeSet::new() }, folder)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -177,7 +189,30 @@ async fn every_example_is_taken() {
     let all: BTreeSet<_> =
         operations().iter().map(|(_, _, one)| one["operationId"].as_str().unwrap()).collect();
     assert_eq!(walk.tried, all);
+    every_change_left_an_act(&walk);
     walk.shop.close().await;
+}
+
+/// How many acts there are.
+async fn n_acts(shop: &mut Shop) -> u64 {
+    let heads = shop.send(Ask::get("/admin/v1/audit/heads").operator()).await.json();
+    heads["data"].as_array().unwrap().iter().map(|head| head["acts"].as_u64().unwrap()).sum()
+}
+
+/// Whoever adds a change that only operators make has to say here why it leaves no act.
+fn every_change_left_an_act(walk: &Walk) {
+    // Refused here, by a lone node and by a captured payment: see `topology` and `payments`.
+    let elsewhere = ["capturePayment", "voidPayment", "drainNode", "resumeNode", "removeNode"];
+    let elsewhere = elsewhere.into_iter().chain(["transferShard", "pinShard", "unpinShard"]);
+    let without: BTreeSet<_> = elsewhere.chain(["exportProducts"]).collect();
+    let is_change = |(_, method, one): &(_, Method, &Value)| {
+        *method != Method::GET && one.get("security").is_some()
+    };
+    let changes = operations().into_iter().filter(is_change);
+    let changes = changes.map(|(_, _, one)| one["operationId"].as_str().unwrap());
+    let expected: BTreeSet<_> = changes.filter(|id| !without.contains(id)).collect();
+    assert!(expected.len() > 40, "{expected:?}");
+    assert_eq!(walk.audited, expected);
 }
 
 async fn catalogue(walk: &mut Walk) {
@@ -266,6 +301,8 @@ async fn orders(walk: &mut Walk) {
     walk.does("streamCart", &bought).await;
     let events = walk.shop.send(Ask::get("/admin/v1/events").operator()).await.json();
     walk.does("listEvents", &[("after", events["next_cursor"].as_str().unwrap())]).await;
+    walk.does("listActs", &[]).await;
+    walk.does("listAuditHeads", &[]).await;
     let past = [("entity", "orders"), ("id", id), ("seq", "1"), ("after", "chg_0_0_0")];
     walk.does("listChanges", &past).await;
     walk.does("showStateAt", &past).await;

@@ -10,7 +10,7 @@ use actors::domain::payment::{
 use actors::{Currency, Money, OrderId, Payment, PaymentId, RefundId};
 use axum::body::Body;
 use axum::http::HeaderMap;
-use cluster::fabric::{Envelope, Precondition};
+use cluster::fabric::Envelope;
 use cluster::ids::Slot;
 use cluster::runtime::ports::InDoubt;
 use cluster::time::{Span, Timestamp};
@@ -209,11 +209,7 @@ async fn payment_in(shop: &Shop, slot: Slot, number: u8, token: &str) -> Payment
 
 async fn execute(shop: &Shop, id: PaymentId, command: Command) {
     let now = Timestamp::from_micros(clock::wall_micros());
-    let envelope = Envelope {
-        deadline: now.plus(Span::from_secs(10)),
-        key: None,
-        precondition: Precondition::None,
-    };
+    let envelope = Envelope::until(now.plus(Span::from_secs(10)));
     shop.fabric().execute::<Payment>(id.key(), envelope, command).await.unwrap();
 }
 
@@ -260,6 +256,9 @@ async fn an_operator_captures_in_parts_and_once_per_key() {
     assert_eq!(json["captures"].as_array().unwrap().len(), 2);
     let void = Ask::post(format!("{}/void", path(id))).operator().key("four");
     assert_eq!(shop.send(void).await.json()["code"], "payment_captured");
+    let acts = shop.acts(&format!("&entity=payment/{id}")).await;
+    let operations: Vec<_> = acts.iter().map(|act| &act["operation"]).collect();
+    assert_eq!(operations, ["capturePayment"; 2], "each that was accepted, once");
     shop.close().await;
 }
 
@@ -271,6 +270,8 @@ async fn what_is_in_doubt_is_asked_again_and_a_void_waits_for_it() {
     let asked = shop.send(void).await;
     assert_eq!(asked.status, 200, "{asked:?}");
     settled(&shop, late, "cancelled").await;
+    let acts = shop.acts(&format!("&entity=payment/{late}")).await;
+    assert_eq!((acts.len(), &acts[0]["operation"]), (1, &json!("voidPayment")));
     let lost = payment(&shop, 3, "tok_timeout").await;
     settled(&shop, lost, "authorised").await;
     let declined = payment(&shop, 4, "tok_insufficient_funds").await;

@@ -158,6 +158,14 @@ impl Shop {
         Basket { id: text(&json["cart"]["id"]), token: text(&json["token"]) }
     }
 
+    /// What operators did, newest first, as the query wants it.
+    pub(crate) async fn acts(&self, query: &str) -> Vec<Value> {
+        let path = format!("/admin/v1/audit?limit=100{query}");
+        let answer = self.send(Ask::get(path).operator()).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()["data"].as_array().unwrap().clone()
+    }
+
     /// States a stock.
     pub(crate) async fn stock(&self, sku: &str, on_hand: u32) {
         let set = Ask::post(format!("/admin/v1/inventory/{sku}/set")).operator();

@@ -5,13 +5,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actors::{Cart, Sku};
 use axum::Router;
 use cluster::placement::member::{Levels, NodeNumber};
 use cluster::runtime::joining::MeshSettings;
 use cluster::runtime::membership::PlacementRule;
 use cluster::runtime::node::{Node, NodeConfig};
-use cluster::shard::kind::Kinds;
 use edge::http::app::{App, OperatorToken, Settings, Signals};
 use edge::http::router::router;
 use edge::metrics::EdgeMetrics;
@@ -51,12 +49,11 @@ impl Member {
             placement: PlacementRule::default(),
             levels: Levels::OWN,
         };
-        let kinds = Kinds::default().with::<Cart>().with::<Sku>();
         let config = NodeConfig {
             n_shards: Some(4),
             segment_bytes: 4 << 20,
             mesh: Some(mesh),
-            ..NodeConfig::new(folder.path().to_owned(), kinds)
+            ..NodeConfig::new(folder.path().to_owned(), actors::all_kinds())
         };
         let mut registry = Registry::default();
         let node = Node::start(config, &mut registry).await.unwrap();
@@ -192,6 +189,22 @@ async fn what_is_no_node_no_shard_or_no_member_of_a_body_is_refused() {
     shop.close().await;
 }
 
+/// Whichever node they were asked of, and once where they were repeated under a key.
+async fn changes_are_audited(member: &Member) {
+    let acts = member.get("/admin/v1/audit?entity=cluster/cluster&limit=100").await;
+    let acts = list(&acts, "data");
+    assert!(acts.iter().all(|act| act["chain"] == "cluster"), "{acts:?}");
+    let n_acts = |path: &str| acts.iter().filter(|act| act["path"] == path).count();
+    for path in ["shards/2/pin", "shards/2/unpin", "shards/meta/transfer"] {
+        assert_eq!(n_acts(&format!("/system/v1/{path}")), 1, "{path}");
+    }
+    assert!((2..=3).contains(&n_acts("/system/v1/nodes/3/resume")), "{acts:?}");
+    let keyed = acts.iter().filter(|act| !act["key"].is_null());
+    assert_eq!(keyed.filter(|act| act["operation"] == "drainNode").count(), 1);
+    let refused = ["/system/v1/nodes/2/remove", "/system/v1/shards/0/transfer"];
+    assert_eq!(refused.map(n_acts), [0, 0]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn any_of_three_nodes_shows_and_changes_the_cluster() {
     let mut members = three().await;
@@ -250,6 +263,7 @@ async fn any_of_three_nodes_shows_and_changes_the_cluster() {
     let unpinned = operator.post("/system/v1/shards/2/unpin", &json!({})).await;
     assert_eq!(unpinned.json(), json!({"id": 2, "to": null}));
     operator.post("/system/v1/shards/meta/transfer", &json!({"to": 2})).await;
+    changes_are_audited(&members[0]).await;
     let is_meta = |shard: &&Value| shard["meta"] == true;
     let meta = |shards: &Value| list(shards, "data").iter().find(is_meta).unwrap().clone();
     members[0].until(SHARDS, |shards| meta(shards)["leader"] == 2).await;

@@ -4,6 +4,7 @@
 //! damage, because the next start cuts what was never acknowledged. The state index is passed over:
 //! it is rebuilt from the rest and never trusted.
 
+mod audit;
 mod groups;
 
 use std::collections::BTreeSet;
@@ -11,12 +12,14 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use cluster::placement::shard_map::ShardMap;
 use cluster::runtime::identity::{Identity, IdentityError};
 use storage::history::{Before, HistoryError, HistoryReader, Reach};
 use storage::log::{Finding, LogError, inspect};
 use storage::snapshot::{self, SnapshotError, SnapshotReader};
 use storage::vault::KeyCheckError;
 
+use self::audit::Audit;
 use self::groups::Groups;
 use super::{Output, Printer, chain};
 use crate::failure::{Exit, Failure};
@@ -40,13 +43,14 @@ pub enum Verdict {
 pub fn run(request: &Request, out: &mut dyn Write) -> Result<Verdict, Failure> {
     let folder = ReadOnlyFolder::open(&request.folder, request.key_file.as_deref(), InUse::Refuse)?;
     let printer = Printer::new(out, request.output);
-    let mut verifier =
-        Verifier { folder: &folder, printer, damages: 0, checked: Checked::default() };
+    let (checked, audit) = (Checked::default(), Audit::default());
+    let mut verifier = Verifier { folder: &folder, printer, damages: 0, checked, audit };
     let identity = verifier.identity()?;
     let groups = verifier.log()?;
     let all = verifier.groups(identity.as_ref(), &groups)?;
     verifier.snapshots(&groups)?;
     verifier.histories(&all)?;
+    verifier.acts(identity.as_ref())?;
     verifier.summary()
 }
 
@@ -56,6 +60,7 @@ struct Checked {
     segments: u64,
     snapshots: u64,
     history_entries: u64,
+    acts: u64,
 }
 
 struct Verifier<'a> {
@@ -63,6 +68,7 @@ struct Verifier<'a> {
     printer: Printer<'a>,
     damages: u64,
     checked: Checked,
+    audit: Audit,
 }
 
 impl Verifier<'_> {
@@ -120,10 +126,12 @@ impl Verifier<'_> {
         match finding {
             Finding::Record(report) => {
                 let at = Some(report.offset);
-                match report.record.map(|record| groups.take(&record)) {
-                    Some(Err(reason)) => self.damage(&report.file, at, &reason),
-                    Some(Ok(())) | None => Ok(()),
+                let Some(record) = report.record else { return Ok(()) };
+                if let Err(reason) = groups.take(&record) {
+                    self.damage(&report.file, at, &reason)?;
                 }
+                let taken = self.audit.log(&record, &(report.file.clone(), at));
+                taken.or_else(|error| self.damage(&report.file, at, &error.to_string()))
             }
             Finding::Segment(_) => Ok(()),
             Finding::TornTail(torn) => {
@@ -169,8 +177,11 @@ impl Verifier<'_> {
         for file in files {
             let read =
                 SnapshotReader::open(disk.as_ref(), &file.path, file.shard, self.folder.seal());
-            match read.and_then(SnapshotReader::verify) {
-                Ok(_) => self.checked.snapshots += 1,
+            match read.and_then(|reader| self.snapshot(&file.path, reader)) {
+                Ok(unread) => {
+                    self.checked.snapshots += 1;
+                    unread.iter().try_for_each(|why| self.damage(&file.path, None, why))?;
+                }
                 Err(error) => {
                     self.damage(&file.path, snapshot_offset(&error), &chain(&error))?;
                 }
@@ -181,6 +192,34 @@ impl Verifier<'_> {
                 let reason = format!("the log of shard {shard} goes on from it and it is missing");
                 self.damage(file, None, &reason)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Reads a snapshot to its end; says what in it is sound and makes no sense.
+    fn snapshot(
+        &mut self,
+        file: &str,
+        reader: SnapshotReader,
+    ) -> Result<Vec<String>, SnapshotError> {
+        let (place, mut unread) = ((file.to_owned(), None), Vec::new());
+        for item in reader {
+            let item = item?;
+            let Some(body) = item.body else { continue };
+            let taken = self.audit.stored(&item.key, &body, &place);
+            unread.extend(taken.err().map(|error| error.to_string()));
+        }
+        Ok(unread)
+    }
+
+    /// Holds every chain of acts against itself.
+    fn acts(&mut self, identity: Option<&Identity>) -> Result<(), Failure> {
+        let (n_acts, flaws) = std::mem::take(&mut self.audit).end();
+        self.checked.acts = n_acts;
+        let shards = identity.and_then(|identity| ShardMap::even(identity.n_shards).ok());
+        for (id, reason, (file, offset)) in flaws {
+            let name = shards.map_or_else(|| format!("{id:?}"), |shards| id.name(shards));
+            self.damage(&file, offset, &format!("{reason} in the chain of {name}"))?;
         }
         Ok(())
     }
@@ -217,7 +256,12 @@ impl Verifier<'_> {
         };
         for entry in scan {
             match entry {
-                Ok(_) => self.checked.history_entries += 1,
+                Ok(entry) => {
+                    self.checked.history_entries += 1;
+                    let place = (HISTORY_DIR.to_owned(), None);
+                    let taken = self.audit.history(&entry, &place);
+                    taken.or_else(|error| self.damage(&place.0, None, &error.to_string()))?;
+                }
                 Err(error) => self.history_damage(&error)?,
             }
         }
@@ -256,7 +300,7 @@ impl Verifier<'_> {
     }
 
     fn summary(mut self) -> Result<Verdict, Failure> {
-        let Checked { records, segments, snapshots, history_entries } = self.checked;
+        let Checked { records, segments, snapshots, history_entries, acts } = self.checked;
         let verdict = if self.damages == 0 { Verdict::Sound } else { Verdict::Damaged };
         let damages = self.damages;
         self.printer.line(
@@ -268,7 +312,7 @@ impl Verifier<'_> {
                 };
                 format!(
                     "{found} in {records} log records of {segments} segments, {snapshots} \
-                     snapshots and {history_entries} history entries"
+                     snapshots and {history_entries} history entries, {acts} acts among them"
                 )
             },
             || {
@@ -278,6 +322,7 @@ impl Verifier<'_> {
                     ("segments", segments.into()),
                     ("snapshots", snapshots.into()),
                     ("history_entries", history_entries.into()),
+                    ("acts", acts.into()),
                 ]
             },
         )?;

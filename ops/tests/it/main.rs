@@ -7,6 +7,7 @@
     reason = "helpers of tests may fail loudly, and say what they skip"
 )]
 
+mod audit;
 mod binary;
 mod carrier_simulator;
 mod certs;

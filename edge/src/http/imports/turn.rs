@@ -135,7 +135,8 @@ async fn write(
 ) -> Outcome {
     let Draft { page, variants, collides } = draft;
     while now() < deadline {
-        let envelope = Envelope { deadline, key: None, precondition: Precondition::Seq(seq) };
+        let envelope =
+            Envelope { precondition: Precondition::Seq(seq), ..Envelope::until(deadline) };
         let (key, page) = (page.slug.key(), Box::new(page.clone()));
         let command = Command::Put { page, variants: variants.clone() };
         let error = match fabric.execute::<ProductPage>(key, envelope, command).await {

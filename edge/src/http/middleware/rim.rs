@@ -24,7 +24,7 @@ use super::request_id::X_REQUEST_ID;
 use super::trace_parent;
 use crate::http::app::App;
 use crate::http::error::ApiError;
-use crate::http::{Class, Endpoint, Verb, crowd};
+use crate::http::{Asked, Class, Endpoint, Verb, crowd};
 use crate::metrics::{EdgeMetrics, EndpointMetrics};
 
 /// Puts a [`Rim`] around the handlers of one path.
@@ -78,8 +78,8 @@ where
         let class = passage.class();
         let admitted = crowd::admit(&self.edge.app, class, request.headers());
         let answer = admitted.map(|()| {
-            if passage.verb.has_body() {
-                request.extensions_mut().insert(class);
+            if passage.verb != Verb::Get {
+                request.extensions_mut().insert(passage.asked());
             }
             self.inner.call(request)
         });
@@ -113,6 +113,10 @@ impl Passage {
         let request_id = edge.app.request_ids.of(request.headers());
         let (verb, uri) = (Verb::of(request.method()), request.uri().clone());
         Self { edge, verb, uri, request_id, started: clock::monotonic() }
+    }
+
+    fn asked(&self) -> Asked {
+        Asked { endpoint: self.edge.endpoint, verb: self.verb }
     }
 
     fn class(&self) -> Class {

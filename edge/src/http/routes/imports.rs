@@ -19,10 +19,10 @@ use actors::{Import, ImportId};
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
-use cluster::fabric::{CommandError, Envelope, Executed, Precondition, Provenance, Viewed};
+use cluster::fabric::{CommandError, Envelope, Executed, Origin, Provenance, Viewed};
 use document::{CreateImport, ImportJson};
 pub(super) use document::{format, format_schema};
 use http_body_util::BodyExt;
@@ -37,9 +37,10 @@ use crate::http::error::ApiError;
 use crate::http::extract::{JsonBody, Operator, PathId, ReadTerms, Terms};
 use crate::http::imports::{PIECE_MAX, packed, part};
 use crate::http::keys::{self, Credential};
+use crate::http::origin::origin;
 use crate::http::reply::Reply;
 use crate::http::streaming::{BrokenOff, streamed};
-use crate::http::{Class, refusals};
+use crate::http::{Asked, Class, refusals};
 
 const PATH: &str = "/admin/v1/imports";
 
@@ -102,6 +103,8 @@ pub(in crate::http) async fn upload(
     State(app): State<App>,
     _: Operator,
     PathId(id): PathId<ImportId>,
+    asked: Asked,
+    uri: Uri,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Reply, ApiError> {
@@ -114,7 +117,8 @@ pub(in crate::http) async fn upload(
         return Err(refusals::of_import(Rejection::TooLarge { max }));
     }
     let (at, end, there) = (range.first, range.end(), view.received);
-    let mut upload = Upload { app: &app, id, at, end, there, told: None };
+    let origin = origin(Credential::Operator, asked, uri.path());
+    let mut upload = Upload { app: &app, id, at, end, there, told: None, origin };
     if upload.at > upload.there {
         return Err(refusals::of_import(Rejection::NotAtEnd { received: upload.there }));
     }
@@ -131,11 +135,6 @@ pub(in crate::http) async fn upload(
         None => newest(&app, id).await?,
     };
     Reply::resource(StatusCode::OK, &ImportJson::new(id, &view, provenance.seq), provenance)
-}
-
-fn envelope(app: &App) -> Envelope {
-    let deadline = now().plus(app.settings.request_timeout);
-    Envelope { deadline, key: None, precondition: Precondition::None }
 }
 
 /// What comes is data, whatever its type says; but it is not unpacked.
@@ -188,6 +187,8 @@ struct Upload<'a> {
     there: u64,
     /// What it said last, if anything was done and its answer came.
     told: Option<(View, Provenance)>,
+    /// Who answers for it: a request of however many pieces is one act, that of its first.
+    origin: Option<Origin>,
 }
 
 impl Upload<'_> {
@@ -244,9 +245,11 @@ impl Upload<'_> {
     }
 
     async fn execute(&mut self, command: Command) -> Result<(), ApiError> {
-        let key = self.id.key();
-        let executed = self.app.fabric.execute::<Import>(key, envelope(self.app), command).await;
+        let deadline = now().plus(self.app.settings.request_timeout);
+        let envelope = Envelope { origin: self.origin.clone(), ..Envelope::until(deadline) };
+        let executed = self.app.fabric.execute::<Import>(self.id.key(), envelope, command).await;
         let executed = executed.map_err(|error| refused_upload(error, self.id))?;
+        self.origin = None;
         let view = executed.reply.and_then(|Lookup(view)| view);
         self.told = view.map(|view| (view, executed.provenance));
         Ok(())

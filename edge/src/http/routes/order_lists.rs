@@ -7,7 +7,6 @@
 //! All orders are in so many books, each in its own order: the newest of what is left in each are merged
 //! by the time at which they were placed.
 
-mod cursor;
 mod query;
 
 use actors::domain::order_list::{
@@ -17,14 +16,22 @@ use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use tokio::task::JoinSet;
 
-use self::cursor::Cursor;
 use self::query::Wanted;
+use super::lengths::{Cursor, Sort, foreign_cursor};
 use crate::http::app::App;
 use crate::http::error::ApiError;
 use crate::http::extract::{Operator, ReadTerms};
 use crate::http::render::inventory::ListJson;
 use crate::http::render::order_list::ListedOrderJson;
 use crate::http::reply::Reply;
+
+/// What is merged here.
+struct Orders;
+
+impl Sort for Orders {
+    const PREFIX: &'static str = "ol_";
+    const LISTS_MAX: usize = ListId::BOOKS as usize;
+}
 
 /// Pages of lists that one request reads.
 const PAGES_READ_MAX: usize = 4 * ListId::BOOKS as usize;
@@ -86,9 +93,9 @@ impl<'a> Reading<'a> {
         let lists = wanted.lists();
         let mut lengths = lengths(app, terms, &lists).await?;
         if let Some(cursor) = &wanted.after {
-            let left = cursor.lengths(&lists).ok_or_else(query::foreign_cursor)?;
+            let left = cursor.lengths(lists.len()).ok_or_else(foreign_cursor)?;
             for (length, left) in lengths.iter_mut().zip(left) {
-                *length = left.min(*length);
+                *length = (*left).min(*length);
             }
         }
         let books = lists.into_iter().zip(lengths);
@@ -140,9 +147,8 @@ impl<'a> Reading<'a> {
     }
 
     /// Where to go on, if there is anything left.
-    fn rest(&self) -> Option<Cursor> {
-        let lengths: Vec<_> = self.books.iter().map(|book| book.n_left).collect();
-        lengths.iter().any(|n_left| *n_left > 0).then(|| Cursor::new(lengths))
+    fn rest(&self) -> Option<Cursor<Orders>> {
+        Cursor::new(self.books.iter().map(|book| book.n_left).collect())
     }
 }
 

@@ -6,7 +6,7 @@ use actors::domain::payment::ProviderName;
 use actors::{Order, OrderId};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use cluster::fabric::{CommandError, Envelope, Precondition};
+use cluster::fabric::{CommandError, Envelope};
 
 use super::orders::documents::{BookParcel, FulfilOrder};
 use super::orders::{execute, latest, path_of};
@@ -108,7 +108,7 @@ pub(in crate::http) async fn take_notice(
     let Notice { event, parcel, to } = notice;
     let (order, shipment) = (parcel.order, parcel.shipment);
     let deadline = now().plus(app.settings.request_timeout);
-    let envelope = Envelope { deadline, key: None, precondition: Precondition::None };
+    let envelope = Envelope::until(deadline);
     let notified = ParcelCommand::Notified { event, carrier: name, shipment, to };
     let executed = app.fabric.execute::<Order>(order.key(), envelope, Command::OfParcel(notified));
     match executed.await {

@@ -6,7 +6,7 @@ use actors::domain::payment::{Command, Lookup, ProviderName, Query, Rejection, V
 use actors::{CaptureId, Payment, PaymentId};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
-use cluster::fabric::{CommandError, Envelope, Precondition, Viewed};
+use cluster::fabric::{CommandError, Envelope, Viewed};
 
 use super::documents::{CapturePayment, Nothing};
 use crate::http::app::{App, now};
@@ -121,7 +121,7 @@ pub(in crate::http) async fn take_notice(
     };
     let Notice { event, payment, fact } = notice;
     let deadline = now().plus(app.settings.request_timeout);
-    let envelope = Envelope { deadline, key: None, precondition: Precondition::None };
+    let envelope = Envelope::until(deadline);
     let command = Command::Notified { event, fact };
     match app.fabric.execute::<Payment>(payment.key(), envelope, command).await {
         Ok(_) => {

@@ -165,13 +165,14 @@ pub(in crate::http) async fn bulk(
     body: JsonBody<Bulk>,
 ) -> Result<Reply, ApiError> {
     unbound(&terms)?;
-    let deadline = terms.deadline;
+    let origin = terms.origin(Credential::Operator);
+    let envelope = Envelope { origin, ..Envelope::until(terms.deadline) };
     let mut under_way = JoinSet::new();
     let products = body.document.products;
     let mut results: Vec<Option<OutcomeJson>> = products.iter().map(|_| None).collect();
     for (nth, product) in products.into_iter().enumerate() {
-        let app = app.clone();
-        under_way.spawn(async move { (nth, bulk_one(&app, product, deadline).await) });
+        let (app, envelope) = (app.clone(), envelope.clone());
+        under_way.spawn(async move { (nth, bulk_one(&app, product, envelope).await) });
     }
     while let Some(done) = under_way.join_next().await {
         let (nth, outcome) = done.map_err(|_| ApiError::internal())?;
@@ -186,13 +187,13 @@ pub(in crate::http) async fn bulk(
 async fn bulk_one(
     app: &App,
     product: Result<Product, ApiError>,
-    deadline: Timestamp,
+    envelope: Envelope,
 ) -> OutcomeJson {
     let (page, variants) = match product.and_then(Product::whole) {
         Ok(whole) => whole,
         Err(error) => return OutcomeJson::refused(None, &error),
     };
-    let envelope = Envelope { deadline, key: None, precondition: Precondition::None };
+    let deadline = envelope.deadline;
     let written = match put(app, envelope, &page, &variants).await {
         Ok(executed) => {
             let position = executed.provenance.position;

@@ -27,7 +27,7 @@ async fn node(folder: &tempfile::TempDir) -> Node {
 
 async fn send(fabric: &Fabric, import: ImportId, command: Command) {
     let deadline = now().plus(READ_MAX);
-    let envelope = Envelope { deadline, key: None, precondition: Precondition::None };
+    let envelope = Envelope::until(deadline);
     fabric.execute::<Import>(import.key(), envelope, command).await.unwrap();
 }
 

@@ -6,6 +6,7 @@ use super::super::operation::{Operation, Tag};
 use super::catalogue::paged;
 use crate::http::code::Code;
 use crate::http::render::inventory::ListJson;
+use crate::http::routes::audit::document::{ActJson, HeadsJson};
 use crate::http::routes::events::{EventsJson, cursor_schema};
 use crate::http::routes::history::{
     AnyId, ChangeJson, Family, StateJson, cursor_schema as change_cursor_schema,
@@ -29,8 +30,55 @@ const MISSING: [Code; 12] = [
     Code::TAX_RATE_NOT_FOUND,
 ];
 
-pub(super) fn all() -> [Operation; 3] {
-    [events(), changes(), state()]
+pub(super) fn all() -> [Operation; 5] {
+    [events(), changes(), state(), audit(), heads()]
+}
+
+fn audit() -> Operation {
+    let list = Operation::new(
+        E::Audit,
+        Verb::Get,
+        "listActs",
+        Tag::History,
+        "Lists what operators did, newest first",
+    )
+    .about(
+        "Every change by an operator that was accepted, in the very log entry that has the change: who, \
+         by which operation and to what, nothing of the body. Of what was refused, and of a repeat under \
+         a key, there is nothing; an import is an act when it is opened, fed or cancelled, its rows are \
+         none. The acts of a shard form a chain, and so do those of the catalogue and of the cluster: \
+         each hash seals all acts before it. A page may hold fewer acts than were asked for, though there \
+         are more: only a `next_cursor` of null is the end.",
+    )
+    .operator()
+    .reads();
+    let cursor = words::exact("^act_[0-9a-z]{1,7}([.][0-9a-z]{1,7}){0,4097}$", "act_0.0.0.0.0.0");
+    paged(list, cursor)
+        .query("actor", words::handle("operator"), "Only what this one did.")
+        .query(
+            "entity",
+            words::bounded(1, 129, "^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)?$", "sku/tea-oolong-100"),
+            "Only what was done to this one, or to all of a kind.",
+        )
+        .answers::<ListJson<ActJson>>(StatusCode::OK, &[])
+        .refuses(&[Code::HISTORY_UNREACHABLE])
+}
+
+fn heads() -> Operation {
+    Operation::new(
+        E::AuditHeads,
+        Verb::Get,
+        "listAuditHeads",
+        Tag::History,
+        "Shows what each chain of acts comes to",
+    )
+    .about(
+        "To be noted elsewhere: whoever rewrites a whole chain cannot give it the head that it had. \
+         `omnicart verify` computes every chain of a folder anew.",
+    )
+    .operator()
+    .reads()
+    .answers::<HeadsJson>(StatusCode::OK, &[])
 }
 
 fn events() -> Operation {

@@ -9,16 +9,15 @@ use axum::http::Uri;
 use cluster::ids::Slot;
 use cluster::time::Timestamp;
 
-use super::cursor::Cursor;
+use super::super::lengths::AFTER;
+use super::{Cursor, Orders};
 use crate::http::error::ApiError;
-use crate::http::fields::{Faults, flaw};
+use crate::http::fields::Faults;
 use crate::http::query::Values;
 use crate::http::render::order::{ORDER_STATUS, status};
 use crate::http::rfc3339::Rfc3339;
 
 use actors::PageLimit;
-
-const AFTER: &str = "must be a next_cursor of this list";
 
 /// Which orders an operator wants to see.
 pub(super) struct Wanted {
@@ -29,7 +28,7 @@ pub(super) struct Wanted {
     until: Option<Timestamp>,
     named: Option<Named>,
     pub(super) limit: PageLimit,
-    pub(super) after: Option<Cursor>,
+    pub(super) after: Option<Cursor<Orders>>,
 }
 
 /// How somebody calls one order.
@@ -96,16 +95,6 @@ impl Wanted {
             && self.status.is_none_or(|wanted| status(listed.status) == wanted)
             && self.from.is_none_or(|from| listed.placed_at >= from)
             && self.until.is_none_or(|until| listed.placed_at < until)
-    }
-}
-
-/// A cursor of a list of other orders.
-pub(super) fn foreign_cursor() -> ApiError {
-    let mut faults = Faults::default();
-    faults.add("after".to_owned(), flaw("invalid", AFTER));
-    match faults.into_result::<()>(None) {
-        Err(error) => error,
-        Ok(()) => ApiError::internal(),
     }
 }
 
