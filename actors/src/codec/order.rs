@@ -8,7 +8,7 @@ use super::{damaged, encode, encode_with_parts, latest, latest_with_parts};
 use crate::domain::ids::{CartAccess, CartId, PaymentId, RefundId};
 use crate::domain::order::{
     self, Cancellation, Existing, Funds, LineState, Listing, Note, Order, Parcel, Placed,
-    Redemption, RefundRecord, Return, Settlement, Shipment, Stage, Timeline, Use, UseState,
+    Redemption, RefundRecord, Return, Review, Settlement, Shipment, Stage, Timeline, Use, UseState,
 };
 use crate::domain::order_numbers::{self, OrderNumber, OrderNumbers};
 use crate::domain::pricing::{Discount, GivenCode, Totals};
@@ -37,6 +37,7 @@ enum Part {
     Credit(RefundId),
     Listing(Listing),
     Parcel(Parcel),
+    Review(Review),
 }
 
 /// The parts of one order, each sort together.
@@ -45,12 +46,13 @@ struct Parts {
     discounts: Vec<Discount>,
     /// Of views.
     codes: Vec<GivenCode>,
-    /// Of records, as what follows but for cancellations, credits and parcels.
+    /// Of records, as what follows but for cancellations, credits, parcels and reviews.
     uses: Vec<Use>,
     cancellations: Vec<Cancellation>,
     credits: Vec<RefundId>,
     listing: Option<Listing>,
     parcels: Vec<Parcel>,
+    review: Option<Review>,
 }
 
 impl Part {
@@ -64,6 +66,7 @@ impl Part {
             Self::Credit(_) => 4,
             Self::Listing(_) => 5,
             Self::Parcel(_) => 6,
+            Self::Review(_) => 7,
         }
     }
 }
@@ -78,10 +81,12 @@ impl Parts {
         let listing = self.listing.into_iter().map(Part::Listing);
         let bought = discounts.chain(codes).chain(uses);
         let parcels = self.parcels.into_iter().map(Part::Parcel);
-        bought.chain(cancellations).chain(credits).chain(listing).chain(parcels).collect()
+        let review = self.review.into_iter().map(Part::Review);
+        let after = cancellations.chain(credits).chain(listing).chain(parcels).chain(review);
+        bought.chain(after).collect()
     }
 
-    /// Each sort comes after the one before it, and there is one listing at most.
+    /// Each sort comes after the one before it, and there is one listing and one review at most.
     fn of(list: Vec<Part>) -> Option<Self> {
         let is_in_order = list.is_sorted_by_key(Part::place);
         let mut parts = Self::default();
@@ -95,6 +100,8 @@ impl Parts {
                 Part::Listing(it) if parts.listing.is_none() => parts.listing = Some(it),
                 Part::Listing(_) => return None,
                 Part::Parcel(it) => parts.parcels.push(it),
+                Part::Review(it) if parts.review.is_none() => parts.review = Some(it),
+                Part::Review(_) => return None,
             }
         }
         is_in_order.then_some(parts)
@@ -117,6 +124,7 @@ impl Wire for order::Lookup {
             cancellations: view.cancellations.clone(),
             credits: view.credits.clone(),
             parcels: view.parcels.clone(),
+            review: view.review.clone(),
             ..Parts::default()
         });
         encode_with_parts(self, &parts.into_list())
@@ -136,6 +144,7 @@ impl Wire for order::Lookup {
         view.cancellations = parts.cancellations;
         view.credits = parts.credits;
         view.parcels = parts.parcels;
+        view.review = parts.review;
         Ok(lookup)
     }
 }
@@ -191,6 +200,7 @@ pub(crate) fn to_record(order: &Order) -> Vec<u8> {
         credits: order.credits.clone(),
         listing: order.listing.clone(),
         parcels: order.parcels.clone(),
+        review: order.review.clone(),
         ..Parts::default()
     });
     encode_with_parts(&OrderRecordV1 { existing }, &parts.into_list())
@@ -231,6 +241,7 @@ fn existing_from(record: ExistingV1, parts: Vec<Part>) -> Result<Existing, Decod
         credits: parts.credits,
         listing: parts.listing,
         parcels: parts.parcels,
+        review: parts.review,
     };
     existing.check().map_err(|why| damaged(RECORD, why))?;
     Ok(existing)

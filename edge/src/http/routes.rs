@@ -20,6 +20,7 @@ pub(super) mod orders;
 pub(super) mod parcels;
 pub(super) mod payment;
 pub(in crate::http) mod products;
+pub(super) mod reviews;
 pub(super) mod shards;
 pub(super) mod store;
 pub(super) mod system;

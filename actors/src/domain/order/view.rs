@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::existing::{Asked, Ending, Settlement};
 use super::{
-    Cancellation, Existing, Failure, LineState, Moment, Parcel, Redemption, RefundState, Stage,
-    TimelineEntry,
+    Cancellation, Existing, Failure, LineState, Moment, Parcel, Redemption, RefundState, Review,
+    Stage, TimelineEntry,
 };
 use crate::domain::contact::Contact;
 use crate::domain::ids::{CartAccess, CartId, OrderId, PaymentId, RefundId, SkuCode};
@@ -64,6 +64,8 @@ pub struct View {
     /// Of shipments that a carrier was asked to bring, in order.
     #[serde(skip)]
     pub parcels: Vec<Parcel>,
+    #[serde(skip)]
+    pub review: Option<Review>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +81,8 @@ pub enum Status {
     Cancelling,
     Cancelled,
     Failed,
+    /// A person is to decide.
+    OnHold,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -179,6 +183,7 @@ impl Existing {
             cancellations: self.cancellations.clone(),
             credits: self.credits.clone(),
             parcels: self.parcels.clone(),
+            review: self.review.clone(),
         })
     }
 
@@ -194,7 +199,9 @@ impl Existing {
 
     pub(super) fn status(&self) -> Status {
         match &self.stage {
+            Stage::Reviewing if self.is_held() => Status::OnHold,
             Stage::Reserving
+            | Stage::Reviewing
             | Stage::Authorising
             | Stage::Capturing
             | Stage::Ending(Ending::Fails(_)) => Status::Pending,
