@@ -13,6 +13,10 @@ use crate::http::routes::documents::Nothing;
 use crate::http::schema::{integer, words};
 use crate::http::{Endpoint as E, Verb};
 
+/// In each of the books that all orders are in.
+const CURSOR: &str = "ol_5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.\
+    5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5";
+
 pub(super) fn all() -> [Operation; 3] {
     [list(), approve(), reject()]
 }
@@ -20,7 +24,7 @@ pub(super) fn all() -> [Operation; 3] {
 fn list() -> Operation {
     let summary = "Lists orders that wait for a decision";
     let limit = integer(1, i64::from(PageLimit::MAX), 20);
-    let after = words::exact("^ol_[0-9a-z]{1,7}([.][0-9a-z]{1,7}){0,63}$", "ol_5");
+    let after = words::exact("^ol_[0-9a-z]{1,7}([.][0-9a-z]{1,7}){63}$", CURSOR);
     Operation::new(E::FraudReviews, Verb::Get, "listReviews", Tag::Fulfilment, summary)
         .about(
             "Newest first, as they were placed. A page may hold fewer orders than were asked for, \
