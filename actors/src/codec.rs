@@ -34,6 +34,7 @@ pub(crate) mod cart;
 pub(crate) mod catalogue;
 pub(crate) mod code_uses;
 pub(crate) mod entry;
+pub(crate) mod fraud;
 #[cfg(test)]
 mod golden;
 pub(crate) mod import;

@@ -10,6 +10,7 @@ pub mod contact;
 mod crockford;
 pub mod discount_code;
 pub mod entry;
+pub mod fraud;
 mod heap;
 pub mod ids;
 pub mod import;

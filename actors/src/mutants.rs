@@ -63,6 +63,8 @@ mutants! {
     RefundedTooMuch,
     /// Pieces that were called off are not in stock again.
     CancelledPiecesLost,
+    /// What nobody decides about is held for ever.
+    HeldForEver,
     /// A parcel is wherever its carrier said last.
     ParcelGoesBack,
     /// What was captured for pieces that were called off is kept.

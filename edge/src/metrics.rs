@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
+use actors::domain::fraud::Verdict;
 use axum::http::StatusCode;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -230,6 +231,33 @@ impl ProviderMetrics {
             NoticeOutcome::Failed => "failed",
         };
         self.notices.get_or_create(&OutcomeLabels { outcome }).inc();
+    }
+}
+
+/// What is counted of decisions about fraud. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct VerdictMetrics {
+    verdicts: Family<OutcomeLabels, Counter>,
+}
+
+impl VerdictMetrics {
+    pub fn register(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        registry.register(
+            "omnicart_edge_fraud_verdicts",
+            "Orders that were looked at before their payment, by what was decided",
+            metrics.verdicts.clone(),
+        );
+        metrics
+    }
+
+    pub(crate) fn judged(&self, verdict: &Verdict) {
+        let outcome = match verdict {
+            Verdict::Allow => "allowed",
+            Verdict::Review { .. } => "held",
+            Verdict::Deny { .. } => "denied",
+        };
+        self.verdicts.get_or_create(&OutcomeLabels { outcome }).inc();
     }
 }
 

@@ -102,6 +102,10 @@ pub struct Config {
     pub carriers: BTreeMap<ProviderName, CarrierKind>,
     /// Where the carriers' secrets lie.
     pub carrier_secrets: Option<PathBuf>,
+    /// The file of the rules by which orders are held or refused.
+    pub fraud_rules: Option<PathBuf>,
+    /// How long an order is held for somebody to decide.
+    pub fraud_hold: Duration,
     /// When the money of an order is taken.
     pub capture: CaptureTime,
     /// How long a checkout waits for its end.
@@ -173,6 +177,8 @@ impl Config {
             payment_roots: raw.required(Setting::PaymentRoots, path)?,
             carriers: raw.optional(Setting::Carrier, carriers::carriers)?.unwrap_or_default(),
             carrier_secrets: raw.optional(Setting::CarrierSecrets, path)?,
+            fraud_rules: raw.optional(Setting::FraudRules, path)?,
+            fraud_hold: raw.required(Setting::FraudHold, quantities::duration)?,
             capture: raw.required(Setting::Capture, capture)?,
             checkout_wait: raw.required(Setting::CheckoutWait, quantities::duration)?,
             stops_with_stdin: false,

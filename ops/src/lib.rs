@@ -12,6 +12,7 @@ pub mod config;
 pub mod demo;
 pub mod failure;
 pub mod folder;
+pub mod fraud;
 pub mod metrics;
 pub mod payments;
 mod providers;

@@ -25,8 +25,9 @@ use edge::http::app::{App, OperatorToken, Settings, Signals};
 use edge::http::imports::Importer;
 use edge::http::router::router;
 use edge::http::starting;
-use edge::metrics::{EdgeMetrics, ProviderMetrics};
+use edge::metrics::{EdgeMetrics, ProviderMetrics, VerdictMetrics};
 use edge::providers::carrier::Carriers;
+use edge::providers::fraud::Fraud;
 use edge::providers::payment::Providers;
 use edge::publishing;
 use edge::server::{Connections, Limits};
@@ -38,7 +39,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::config::{Config, Products};
 use crate::failure::{Exit, Failure};
-use crate::{carriers, catalogue, demo, folder, metrics, payments, telemetry};
+use crate::{carriers, catalogue, demo, folder, fraud, metrics, payments, telemetry};
 
 /// How long threads of the runtime may take to end.
 const RUNTIME_END_MAX: Duration = Duration::from_secs(5);
@@ -83,6 +84,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let payments = payments::providers(config, ProviderMetrics::of_payments(&mut registry))?;
     let carriers =
         carriers::carriers(config, address, ProviderMetrics::of_carriers(&mut registry))?;
+    let fraud = fraud::rules(config, VerdictMetrics::register(&mut registry))?;
     let limits = Limits { grace: config.shutdown_grace, ..Limits::default() };
     let connections = Connections::new(starting::router(), &limits, edge_metrics.clone());
     let stopping = Arc::new(Notify::new());
@@ -92,8 +94,9 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     });
     let serving = tokio::spawn(serving);
     let importer = Importer::default();
-    let ports: Vec<Arc<dyn PortAdapter>> =
+    let mut ports: Vec<Arc<dyn PortAdapter>> =
         vec![Arc::new(payments.clone()), Arc::new(importer.clone()), Arc::new(carriers.clone())];
+    ports.extend(fraud.clone().map(|fraud| -> Arc<dyn PortAdapter> { Arc::new(fraud) }));
     let node = tokio::select! {
         started = start_node(config, ports, &mut registry) => started?,
         () = stop.asked() => return Ok(()),
@@ -105,7 +108,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
             () = stop.asked() => false,
         };
         if is_prepared {
-            let outside = Outside { payments, carriers };
+            let outside = Outside { payments, carriers, fraud };
             let app = app(&node, config, operator_token, outside, edge_metrics, registry);
             importer.attach(node.fabric());
             connections.replace(router(app));
@@ -132,6 +135,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
 struct Outside {
     payments: Providers,
     carriers: Carriers,
+    fraud: Option<Fraud>,
 }
 
 /// What the routes share, from the settings and the node they front.
@@ -156,6 +160,8 @@ fn app(
         import_rows_max: config.import_rows_max,
         payment_providers: Some(outside.payments),
         carriers: Some(outside.carriers),
+        fraud: outside.fraud,
+        hold_max: span(config.fraud_hold),
         payment_routing: config.payment_rules.clone(),
         capture: config.capture,
         checkout_wait: span(config.checkout_wait),

@@ -8,8 +8,8 @@ use super::{damaged, encode, encode_with_parts, latest, latest_with_parts};
 use crate::domain::ids::{CartAccess, CartId, PaymentId, RefundId};
 use crate::domain::order::{
     self, Cancellation, Existing, Funds, LineState, Listing, Note, Order, Parcel, Placed,
-    Redemption, RefundRecord, Return, SellerLines, Settlement, Shipment, Stage, Timeline, Use,
-    UseState,
+    Redemption, RefundRecord, Return, Review, SellerLines, Settlement, Shipment, Stage, Timeline,
+    Use, UseState,
 };
 use crate::domain::order_numbers::{self, OrderNumber, OrderNumbers};
 use crate::domain::pricing::{Discount, GivenCode, Totals};
@@ -38,6 +38,7 @@ enum Part {
     Credit(RefundId),
     Listing(Listing),
     Parcel(Parcel),
+    Review(Review),
     Seller(SellerLines),
 }
 
@@ -47,12 +48,13 @@ struct Parts {
     discounts: Vec<Discount>,
     /// Of views.
     codes: Vec<GivenCode>,
-    /// Of records, as what follows but for cancellations, credits and parcels.
+    /// Of records, as what follows but for cancellations, credits, parcels and reviews.
     uses: Vec<Use>,
     cancellations: Vec<Cancellation>,
     credits: Vec<RefundId>,
     listing: Option<Listing>,
     parcels: Vec<Parcel>,
+    review: Option<Review>,
     sellers: Vec<SellerLines>,
 }
 
@@ -67,7 +69,8 @@ impl Part {
             Self::Credit(_) => 4,
             Self::Listing(_) => 5,
             Self::Parcel(_) => 6,
-            Self::Seller(_) => 7,
+            Self::Review(_) => 7,
+            Self::Seller(_) => 8,
         }
     }
 }
@@ -83,11 +86,12 @@ impl Parts {
         let sellers = self.sellers.into_iter().map(Part::Seller);
         let bought = discounts.chain(codes).chain(uses);
         let parcels = self.parcels.into_iter().map(Part::Parcel);
-        let after = cancellations.chain(credits).chain(listing).chain(parcels).chain(sellers);
-        bought.chain(after).collect()
+        let review = self.review.into_iter().map(Part::Review);
+        let after = cancellations.chain(credits).chain(listing).chain(parcels).chain(review);
+        bought.chain(after).chain(sellers).collect()
     }
 
-    /// Each sort comes after the one before it, and there is one listing at most.
+    /// Each sort comes after the one before it, and there is one listing and one review at most.
     fn of(list: Vec<Part>) -> Option<Self> {
         let is_in_order = list.is_sorted_by_key(Part::place);
         let mut parts = Self::default();
@@ -101,6 +105,8 @@ impl Parts {
                 Part::Listing(it) if parts.listing.is_none() => parts.listing = Some(it),
                 Part::Listing(_) => return None,
                 Part::Parcel(it) => parts.parcels.push(it),
+                Part::Review(it) if parts.review.is_none() => parts.review = Some(it),
+                Part::Review(_) => return None,
                 Part::Seller(it) => parts.sellers.push(it),
             }
         }
@@ -124,6 +130,7 @@ impl Wire for order::Lookup {
             cancellations: view.cancellations.clone(),
             credits: view.credits.clone(),
             parcels: view.parcels.clone(),
+            review: view.review.clone(),
             sellers: view.sellers.clone(),
             ..Parts::default()
         });
@@ -144,6 +151,7 @@ impl Wire for order::Lookup {
         view.cancellations = parts.cancellations;
         view.credits = parts.credits;
         view.parcels = parts.parcels;
+        view.review = parts.review;
         view.sellers = parts.sellers;
         Ok(lookup)
     }
@@ -200,6 +208,7 @@ pub(crate) fn to_record(order: &Order) -> Vec<u8> {
         credits: order.credits.clone(),
         listing: order.listing.clone(),
         parcels: order.parcels.clone(),
+        review: order.review.clone(),
         sellers: order.sellers.clone(),
         ..Parts::default()
     });
@@ -241,6 +250,7 @@ fn existing_from(record: ExistingV1, parts: Vec<Part>) -> Result<Existing, Decod
         credits: parts.credits,
         listing: parts.listing,
         parcels: parts.parcels,
+        review: parts.review,
         sellers: parts.sellers,
     };
     existing.check().map_err(|why| damaged(RECORD, why))?;

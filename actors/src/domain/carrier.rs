@@ -1,7 +1,7 @@
 //! What is asked of a carrier, and what it says of parcels.
 //!
 //! **Invariants:** a parcel has one reference for the life of its order, so that it is booked once
-//! however often it is asked for; where a parcel is has an order, and whoever reads it goes forward only.
+//! however often it is asked for, and each asking has a number of its own; where a parcel is has an order, and whoever reads it goes forward only.
 
 use std::fmt;
 use std::str::FromStr;
@@ -50,6 +50,8 @@ impl FromStr for ParcelReference {
 pub struct BookingRequest {
     pub carrier: ProviderName,
     pub parcel: ParcelReference,
+    /// Counts from one; a carrier that refused is asked anew.
+    pub attempt: u16,
     /// What the shopper chose.
     pub option: Option<ShippingOptionId>,
     pub to: Address,
@@ -60,6 +62,7 @@ pub struct BookingRequest {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BookingAnswer {
     pub parcel: ParcelReference,
+    pub attempt: u16,
     pub outcome: BookingOutcome,
 }
 

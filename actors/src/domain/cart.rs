@@ -36,7 +36,7 @@ use std::collections::BTreeMap;
 
 use cluster::entity::{Answer, Context, Decision, DecodeError, Effect, Entity, Port, TimerName};
 use cluster::ids::{EntityKind, EntityRef};
-use cluster::time::Timestamp;
+use cluster::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::catalogue::ProductName;
@@ -157,6 +157,8 @@ pub enum Command {
 pub enum Means {
     /// Who it is, as far as limits go.
     Customer(CustomerKey),
+    /// Of the shop itself: the order is to be looked at, and held for so long at most.
+    Screening { held_for: Span },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -20,6 +20,9 @@ mod cancellations;
 mod course;
 mod existing;
 mod facts;
+mod fraud;
+#[cfg(test)]
+mod fraud_tests;
 mod listing;
 #[cfg(test)]
 mod listing_tests;
@@ -46,8 +49,10 @@ use cluster::ids::{EntityKind, EntityRef};
 use cluster::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::carrier;
 use super::code_uses::{Counted, UseNews};
 use super::discount_code::CodeName;
+use super::fraud as screening;
 use super::ids::{CartAccess, CartId, OrderId, PaymentId, RefundId, SkuCode};
 use super::money::{Currency, Money};
 use super::names::Label;
@@ -60,6 +65,7 @@ use crate::codec;
 use course::Course;
 pub use existing::Settlement;
 pub(crate) use existing::{Existing, Funds, LineState, Stage};
+pub use fraud::{Review, ReviewCommand, ReviewState, ReviewStep};
 pub(crate) use listing::Listing;
 pub use parcels::{Parcel, ParcelCommand, ParcelState, ParcelStep};
 pub use placed::{CaptureTime, Extra, InvalidOrder, Placed, Shortfall, Terms};
@@ -161,6 +167,7 @@ pub enum Command {
         place: Place,
     },
     OfParcel(ParcelCommand),
+    OfReview(ReviewCommand),
 }
 
 impl Command {
@@ -238,6 +245,13 @@ pub enum Failure {
     CodeUsedBefore {
         code: CodeName,
     },
+    FraudSuspected,
+    /// What the shopper of an order that is held is told; it may be bought all the same.
+    UnderReview,
+    /// Somebody of the shop decided so.
+    ReviewRejected,
+    /// Nobody decided in time.
+    ReviewExpired,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -422,6 +436,10 @@ pub enum Event {
         step: ParcelStep,
         at: Timestamp,
     },
+    Review {
+        step: ReviewStep,
+        at: Timestamp,
+    },
     /// Whose its lines are, beside `Placed`.
     SellersNamed {
         sellers: Vec<SellerLines>,
@@ -470,6 +488,7 @@ impl Event {
             | Self::PlacesAsked { at, .. }
             | Self::PlaceTaken { at, .. }
             | Self::Parcel { at, .. }
+            | Self::Review { at, .. }
             | Self::SellersNamed { at, .. } => *at,
         }
     }
@@ -516,6 +535,8 @@ pub enum Rejection {
     NotPaid,
     #[error("shipment {} of the order needs no carrier", .shipment.0)]
     WithCarrier { shipment: ShipmentNumber },
+    #[error("the order waits for nobody's decision")]
+    NotOnHold,
 }
 
 impl Entity for Order {
@@ -557,6 +578,7 @@ impl Entity for Order {
             Command::AddNote { text } => course.add_note(text)?,
             Command::TakePlace { list, place } => course.take_place(list, place),
             Command::OfParcel(command) => course.take_parcel_command(command)?,
+            Command::OfReview(command) => course.take_review_command(command)?,
         }
         course.tell_lists();
         course.tell_sellers();
@@ -603,12 +625,17 @@ impl Entity for Order {
         match name {
             Self::STOCK_SILENT => Some(Command::GiveUpStock),
             Self::PAYMENT_SILENT => Some(Command::GiveUpPayment),
+            Self::REVIEW => Some(Command::OfReview(ReviewCommand::Expire)),
             _ => None,
         }
     }
 
     fn on_answer(port: Port, answer: &Answer) -> Option<Command> {
-        parcels::on_answer(port, answer)
+        match port {
+            carrier::PORT => parcels::on_answer(answer),
+            screening::PORT => fraud::on_answer(answer),
+            _ => None,
+        }
     }
 }
 
@@ -621,6 +648,9 @@ impl Order {
     pub const ITEMS_MAX: usize = 400;
     const STOCK_SILENT: TimerName = TimerName(1);
     const PAYMENT_SILENT: TimerName = TimerName(2);
+    const REVIEW: TimerName = TimerName(3);
+    /// Whoever decides does so at once, or a person does.
+    const VERDICT_WITHIN: Span = Span::from_secs(30);
     /// Stocks answer within milliseconds, or their shard has no leader.
     const STOCK_ANSWERS_WITHIN: Span = Span::from_secs(30);
     const PAYMENT_ANSWERS_WITHIN: Span = Span::from_secs(15 * 60);

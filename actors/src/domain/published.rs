@@ -87,6 +87,10 @@ pub enum OrderFact {
         shipment: ShipmentNumber,
         news: ParcelNews,
     },
+    /// It may look like fraud: a person is to decide.
+    Held,
+    /// A person has nothing against it.
+    Approved,
 }
 
 /// What a carrier said of the parcel of a shipment.
@@ -180,6 +184,8 @@ impl Fact {
         "order.parcel_booked",
         "order.parcel_refused",
         "order.parcel_moved",
+        "order.held",
+        "order.approved",
         "payment.authorised",
         "payment.declined",
         "payment.captured",
@@ -213,6 +219,8 @@ impl Fact {
                 OrderFact::ReturnAsked { .. } => "order.return_asked",
                 OrderFact::Returned { .. } => "order.returned",
                 OrderFact::Refunded { .. } => "order.refunded",
+                OrderFact::Held => "order.held",
+                OrderFact::Approved => "order.approved",
                 OrderFact::Parcel { news, .. } => match news {
                     ParcelNews::Booked => "order.parcel_booked",
                     ParcelNews::Refused(_) => "order.parcel_refused",

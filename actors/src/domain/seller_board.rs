@@ -99,6 +99,7 @@ impl Consignment {
     const fn is_open(&self) -> bool {
         match self.status {
             Status::Pending
+            | Status::OnHold
             | Status::Confirmed
             | Status::Processing
             | Status::Shipped

@@ -7,11 +7,11 @@ use actors::domain::payment::Command;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use cluster::entity::Wire;
 use cluster::time::Timestamp;
-use edge::providers::Caller;
 use edge::providers::payment::paypal::{Credentials, PayPal, WebhookId};
 use edge::providers::payment::simulator::Simulator;
 use edge::providers::payment::stripe::{ApiKey, Stripe};
-use edge::providers::payment::{Notice, NoticeSecret, PaymentProvider};
+use edge::providers::payment::{Notice, PaymentProvider};
+use edge::providers::{Caller, NoticeSecret};
 
 use crate::allocation::bounded;
 use crate::world::{choosing, chosen};

@@ -134,7 +134,7 @@ impl Run {
         let cluster_options = ClusterOptions { n_nodes, n_clients: CLIENTS, world };
         let mut cluster = Cluster::new(seed, cluster_options).map_err(told)?;
         cluster.watch(watcher);
-        for provider in workloads.iter().filter_map(|load| load.provider()) {
+        for provider in workloads.iter().flat_map(|load| load.providers()) {
             cluster.port.add(provider);
         }
         let sleeps = workloads.iter().any(|load| load.has_long_timers());

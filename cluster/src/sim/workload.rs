@@ -32,8 +32,8 @@ pub trait Workload: Send {
     }
 
     /// Who answers what its entities ask of the world outside.
-    fn provider(&self) -> Option<Box<dyn Provider>> {
-        None
+    fn providers(&self) -> Vec<Box<dyn Provider>> {
+        Vec::new()
     }
 
     /// Whether a run ends before its entities' timers do, unless all machines sleep meanwhile.

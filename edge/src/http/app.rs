@@ -22,6 +22,7 @@ use super::rate_limit::RateLimit;
 use super::routes::cart_stream::STREAMS_MAX;
 use crate::metrics::EdgeMetrics;
 use crate::providers::carrier::Carriers;
+use crate::providers::fraud::Fraud;
 use crate::providers::payment::Providers;
 use crate::providers::payment::routing::Routing;
 
@@ -61,6 +62,10 @@ pub struct Settings {
     pub payment_providers: Option<Providers>,
     /// Who brings parcels; `None` where the shop says itself who does.
     pub carriers: Option<Carriers>,
+    /// Who decides which orders look like fraud; `None` allows all.
+    pub fraud: Option<Fraud>,
+    /// How long an order that may look like fraud is held for somebody to decide.
+    pub hold_max: Span,
     /// Who takes a payment whose shopper names nobody; `None` where somebody is always named.
     pub payment_routing: Option<Routing>,
 }
@@ -84,6 +89,8 @@ impl Settings {
             import_rows_max: 5_000_000,
             payment_providers: None,
             carriers: None,
+            fraud: None,
+            hold_max: Span::from_secs(48 * 60 * 60),
             payment_routing: None,
         }
     }

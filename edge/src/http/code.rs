@@ -224,6 +224,12 @@ impl Code {
         code("order_not_confirmed", Status::CONFLICT, "The order is not confirmed", Later);
     pub(crate) const ORDER_NOT_FOUND: Self =
         code("order_not_found", Status::NOT_FOUND, "There is no such order", Never);
+    pub(crate) const FRAUD_REVIEW: Self =
+        code("fraud_review", Status::CONFLICT, "The order is on hold", Never);
+    pub(crate) const ORDER_NOT_ON_HOLD: Self =
+        code("order_not_on_hold", Status::CONFLICT, "The order is not on hold", Never);
+    pub(crate) const ORDER_REFUSED: Self =
+        code("order_refused", Status::CONFLICT, "The order is not taken", Never);
     pub(crate) const ORDER_NOT_PAID: Self =
         code("order_not_paid", Status::CONFLICT, "The order is not paid", Never);
     pub(crate) const ORDER_OVER: Self =

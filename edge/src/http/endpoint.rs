@@ -27,6 +27,9 @@ pub(crate) enum Endpoint {
     AdminOrderRefunds,
     AdminOrderNotes,
     AdminOrderBookParcel,
+    FraudReviews,
+    FraudReviewApprove,
+    FraudReviewReject,
     Inventory,
     InventoryAdjust,
     InventorySet,
@@ -113,6 +116,9 @@ impl Endpoint {
             Self::AdminOrderCancel => "/admin/v1/orders/{id}/cancel",
             Self::AdminOrderFulfilments => "/admin/v1/orders/{id}/fulfilments",
             Self::AdminOrderBookParcel => "/admin/v1/orders/{id}/book_parcel",
+            Self::FraudReviews => "/admin/v1/fraud/reviews",
+            Self::FraudReviewApprove => "/admin/v1/fraud/reviews/{id}/approve",
+            Self::FraudReviewReject => "/admin/v1/fraud/reviews/{id}/reject",
             Self::AdminOrderDeliver => "/admin/v1/orders/{id}/deliver",
             Self::AdminOrderReceiveReturn => "/admin/v1/orders/{id}/receive_return",
             Self::AdminOrderRefunds => "/admin/v1/orders/{id}/refunds",
@@ -242,6 +248,9 @@ impl Endpoint {
             | Self::AdminOrderReceiveReturn
             | Self::AdminOrderRefunds
             | Self::AdminOrderNotes
+            | Self::FraudReviews
+            | Self::FraudReviewApprove
+            | Self::FraudReviewReject
             | Self::AdminOrderBookParcel
             | Self::AdminProducts
             | Self::AdminProduct

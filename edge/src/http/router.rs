@@ -12,7 +12,8 @@ use super::openapi;
 use super::routes::entries::{self, Resource};
 use super::routes::{
     audit, cart, cart_stream, checkout, codes, events, exports, history, imports, inventory, merge,
-    nodes, order_lists, orders, parcels, payment, products, seller_board, shards, store, system,
+    nodes, order_lists, orders, parcels, payment, products, reviews, seller_board, shards, store,
+    system,
 };
 
 type Routes = Vec<(E, MethodRouter<App>)>;
@@ -102,6 +103,9 @@ fn admin() -> Routes {
         (E::AdminOrderReceiveReturn, post(orders::receive_return)),
         (E::AdminOrderRefunds, post(orders::refund)),
         (E::AdminOrderNotes, post(orders::add_note)),
+        (E::FraudReviews, get(reviews::list)),
+        (E::FraudReviewApprove, post(reviews::approve)),
+        (E::FraudReviewReject, post(reviews::reject)),
         (E::Payments, get(payment::list)),
         (E::Payment, get(payment::show)),
         (E::PaymentCapture, post(payment::capture)),

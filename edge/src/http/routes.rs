@@ -22,6 +22,7 @@ pub(super) mod orders;
 pub(super) mod parcels;
 pub(super) mod payment;
 pub(in crate::http) mod products;
+pub(super) mod reviews;
 pub(super) mod seller_board;
 pub(super) mod shards;
 pub(super) mod store;

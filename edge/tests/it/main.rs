@@ -16,6 +16,7 @@ mod concurrency;
 mod contract;
 mod conventions;
 mod events;
+mod fraud;
 mod fuzz;
 mod history;
 mod idempotency;

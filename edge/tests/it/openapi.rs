@@ -310,6 +310,9 @@ async fn orders(walk: &mut Walk) {
     walk.refuses("voidPayment", &[("id", payment)], "payment_captured").await;
     walk.refuses("takeNotice", &[], "notice_not_signed").await;
     walk.refuses("takeCarrierNotice", &[], "not_found").await;
+    walk.does("listReviews", &[]).await;
+    walk.refuses("approveOrder", &known, "order_not_on_hold").await;
+    walk.refuses("rejectOrder", &known, "order_not_on_hold").await;
     walk.refuses("bookParcel", &known, "carrier_unknown").await;
     for cancel in ["cancelOwnOrder", "cancelOrder"] {
         let (basket, order) = walk.order().await;

@@ -33,7 +33,7 @@ struct Stable {
 impl Carrier for Mule {
     fn book(&self, key: String, request: BookingRequest) -> ProviderFuture<BookingAnswer> {
         let mut stable = self.0.lock().unwrap();
-        let parcel = request.parcel;
+        let (parcel, attempt) = (request.parcel, request.attempt);
         stable.asked.push((key, request));
         let outcome = match stable.moods.pop_front() {
             Some(None) => return Box::pin(async { Err(InDoubt("it says nothing".to_owned())) }),
@@ -44,7 +44,7 @@ impl Carrier for Mule {
                 BookingOutcome::Booked(Booking { tracking: text("M1"), label_url })
             }
         };
-        Box::pin(async move { Ok(BookingAnswer { parcel, outcome }) })
+        Box::pin(async move { Ok(BookingAnswer { parcel, attempt, outcome }) })
     }
 
     fn look_up(&self, _: BookingRequest) -> ProviderFuture<Option<BookingAnswer>> {

@@ -17,6 +17,7 @@ use edge::http::imports::Importer;
 use edge::http::router::router;
 use edge::metrics::EdgeMetrics;
 use edge::providers::carrier::Carriers;
+use edge::providers::fraud::Fraud;
 use edge::providers::payment::Providers;
 use http_body_util::BodyExt;
 use prometheus_client::registry::Registry;
@@ -65,6 +66,16 @@ impl Shop {
             config.ports.push(port);
         };
         Self::open_on(Some(providers), outfit, |settings| settings.carriers = Some(carriers)).await
+    }
+
+    /// The same, with somebody who decides which orders look like fraud.
+    pub(crate) async fn open_with_fraud(providers: Providers, fraud: Fraud) -> Self {
+        let port = Arc::new(fraud.clone());
+        let outfit = |config: &mut NodeConfig| {
+            config.catalogue = Some(catalogue());
+            config.ports.push(port);
+        };
+        Self::open_on(Some(providers), outfit, |settings| settings.fraud = Some(fraud)).await
     }
 
     /// The same, with rules for checkouts that name none of them.

@@ -43,6 +43,8 @@ pub enum Setting {
     PaymentRules,
     Carrier,
     CarrierSecrets,
+    FraudRules,
+    FraudHold,
     Capture,
     CheckoutWait,
 }
@@ -57,7 +59,7 @@ pub struct Description {
 }
 
 impl Setting {
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 34] = [
         Self::Listen,
         Self::Data,
         Self::Shards,
@@ -88,6 +90,8 @@ impl Setting {
         Self::PaymentRules,
         Self::Carrier,
         Self::CarrierSecrets,
+        Self::FraudRules,
+        Self::FraudHold,
         Self::Capture,
         Self::CheckoutWait,
     ];
@@ -124,12 +128,15 @@ impl Setting {
             Self::PaymentRules => ("payment-rules", "RULE[;…]", None),
             Self::Carrier => ("carrier", "NAME=KIND+URL[,…]", None),
             Self::CarrierSecrets => ("carrier-secrets", "FOLDER", None),
+            Self::FraudRules => ("fraud-rules", "FILE", None),
+            Self::FraudHold => ("fraud-hold", "TIME", Some("2880m")),
             Self::Capture => ("capture", "WHEN", Some("at-once")),
             Self::CheckoutWait => ("checkout-wait", "TIME", Some("5s")),
         };
         Description { name, value, default, help: self.help() }
     }
 
+    #[expect(clippy::too_many_lines, reason = "a table of all settings, one a line")]
     const fn help(self) -> &'static str {
         match self {
             Self::Listen => "Where HTTP is served; port 0 picks one",
@@ -189,6 +196,12 @@ impl Setting {
             }
             Self::CarrierSecrets => {
                 "Folder of the carriers' secrets: NAME.notices is what notices of NAME are known by"
+            }
+            Self::FraudRules => {
+                "Rules, one a line, such as 'currency=EUR amount=50000.. -> review': the first that fits an order before its payment says allow, review or deny"
+            }
+            Self::FraudHold => {
+                "How long an order that is held keeps its pieces until somebody decides (ms, s, m)"
             }
             Self::Capture => {
                 "When the money of an order is taken: at-once, or on-fulfilment with its first shipment"

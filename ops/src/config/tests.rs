@@ -92,7 +92,7 @@ fn every_setting_is_read_from_the_file() {
                 zone = 'east'\ncertificates = 'c2'\njoin = 'one.example:7701, 127.0.0.1:7703'\n\
                 payment_provider = 'sim=simulator+http://127.0.0.1:1'\npayment_secrets = 's'\n\
                 payment_roots = 'r'\npayment_rules = '-> sim'\ncapture = 'on-fulfilment'\ncheckout_wait = '2s'\n\
-                carrier = 'mule=built-in'\ncarrier_secrets = 'cs'";
+                carrier = 'mule=built-in'\ncarrier_secrets = 'cs'\nfraud_rules = 'fr'\nfraud_hold = '3m'";
     let given = GivenSettings { file: Some(file), ..GivenSettings::default() };
     let raw = given.raw().unwrap();
     for setting in Setting::ALL {
@@ -110,6 +110,8 @@ fn every_setting_is_read_from_the_file() {
     assert_eq!(config.payment_secrets, Some("s".into()));
     assert_eq!(config.payment_rules, "-> sim".parse().ok());
     assert_eq!((config.carriers.len(), config.carrier_secrets), (1, Some("cs".into())));
+    assert_eq!(config.fraud_rules, Some("fr".into()));
+    assert_eq!(config.fraud_hold, Duration::from_secs(180));
     assert_eq!(config.capture, CaptureTime::OnFulfilment);
     assert_eq!(config.checkout_wait, Duration::from_secs(2));
     let mesh = config.mesh.unwrap();

@@ -62,7 +62,8 @@ fn request() -> BookingRequest {
     };
     let order = OrderId::from_bytes([2; 16]);
     let parcel = ParcelReference { order, shipment: ShipmentNumber(1) };
-    BookingRequest { carrier: "mule".parse().expect("a name"), parcel, option: None, to, pieces: 1 }
+    let (carrier, option) = ("mule".parse().expect("a name"), None);
+    BookingRequest { carrier, parcel, attempt: 1, option, to, pieces: 1 }
 }
 
 /// One request, answered with 204; its body.

@@ -26,7 +26,7 @@ pub(super) fn parcel(step: ParcelStep) -> Event {
 }
 
 pub(super) fn parcel_asked() -> Event {
-    parcel(ParcelStep::Asked { carrier: carrier() })
+    parcel(ParcelStep::Asked { carrier: carrier(), attempt: 2 })
 }
 
 pub(super) fn parcel_booked() -> Event {
@@ -48,7 +48,7 @@ fn events() -> Vec<Event> {
 fn answers() -> [BookingAnswer; 2] {
     let refused = BookingOutcome::Refused(BookingRefusal::NotTaken);
     let outcomes = [BookingOutcome::Booked(booking()), refused];
-    outcomes.map(|outcome| BookingAnswer { parcel: reference(), outcome })
+    outcomes.map(|outcome| BookingAnswer { parcel: reference(), attempt: 2, outcome })
 }
 
 fn commands() -> Vec<Command> {
@@ -65,7 +65,7 @@ fn commands() -> Vec<Command> {
 
 fn request() -> BookingRequest {
     let (option, to) = (Some("parcel".parse().unwrap()), terms().contact.shipping);
-    BookingRequest { carrier: carrier(), parcel: reference(), option, to, pieces: 3 }
+    BookingRequest { carrier: carrier(), parcel: reference(), attempt: 2, option, to, pieces: 3 }
 }
 
 pub(super) fn samples() -> Vec<Vec<u8>> {
@@ -94,7 +94,7 @@ fn parcels_have_their_bytes() {
 }
 
 const EVENTS: &str = "
-    01002500000001000000000004000000000000006d756c650403020100000000
+    01002500000001000000000004000000000000006d756c6502000403020100000000
     01002500000001000100000002000000000000004d310a00000000000000687474703a2f2f6d2f310403020100000000
     010025000000010002000000000000000403020100000000
     010025000000010002000000010000000403020100000000
@@ -106,12 +106,12 @@ const EVENTS: &str = "
 const COMMANDS: &str = "
     010010000000000000000100010000000000000003000000000000007465610100000004000000000000006d756c65
     01001000000001000000010004000000000000006d756c65
-    01001000000002000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa01000000000002000000000000004d310a00000000000000687474703a2f2f6d2f31
+    01001000000002000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa010002000000000002000000000000004d310a00000000000000687474703a2f2f6d2f31
     01001000000003000000030000000000000065767404000000000000006d756c65010003000000
 ";
 const ANSWERS: &str = "
-    0100aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa01000000000002000000000000004d310a00000000000000687474703a2f2f6d2f31
-    0100aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa01000100000001000000
+    0100aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa010002000000000002000000000000004d310a00000000000000687474703a2f2f6d2f31
+    0100aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa010002000100000001000000
 ";
-const REQUEST: &str = "010004000000000000006d756c65aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa010001060000000000000070617263656c010000000000000041010000000000000031010100000000000000320100000000000000540001010000000000000031444503000000";
+const REQUEST: &str = "010004000000000000006d756c65aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa0100020001060000000000000070617263656c010000000000000041010000000000000031010100000000000000320100000000000000540001010000000000000031444503000000";
 const REJECTION: &str = "0100120000000100";

@@ -29,6 +29,8 @@ fn orders() -> Vec<OrderFact> {
         OrderFact::Returned { number: ReturnNumber(1) },
         OrderFact::Refunded { refund, amount: euro(3), refunded: euro(5) },
         OrderFact::Parcel { shipment: ShipmentNumber(1), news: ParcelNews::Booked },
+        OrderFact::Held,
+        OrderFact::Approved,
     ]
 }
 
@@ -93,7 +95,9 @@ fn topics_and_facts_keep_their_names() {
     assert_eq!(topics.map(|topic| topic.0), [1, 2, 3, 4]);
     let names = topics.map(|topic| topics::name(topic).unwrap());
     assert_eq!(names, ["orders", "payments", "carts", "stock"]);
-    let orders = orders().into_iter().chain(parcels()).map(Fact::Order);
+    let mut orders = orders();
+    let later = orders.split_off(10);
+    let orders = orders.into_iter().chain(parcels()).chain(later).map(Fact::Order);
     let payments = payments().into_iter().map(Fact::Payment);
     let carts = carts().into_iter().map(Fact::Cart);
     let names: Vec<_> = orders.chain(payments).chain(carts).map(|fact| fact.name()).collect();
@@ -111,6 +115,8 @@ const ORDERS: &str = "
     0100070000000100
     010008000000dddddddddddddddddddddddddddddddd03000000000000004555520500000000000000455552
     010009000000010000000000
+    01000a000000
+    01000b000000
 ";
 
 const PARCELS: &str = "

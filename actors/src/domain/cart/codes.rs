@@ -61,7 +61,10 @@ pub(super) fn redemptions(
     means: &[Means],
     book: &PriceBook,
 ) -> Result<Vec<Redemption>, Rejection> {
-    let customer = means.iter().map(|Means::Customer(key)| *key).next();
+    let customer = means.iter().find_map(|means| match means {
+        Means::Customer(key) => Some(*key),
+        Means::Screening { .. } => None,
+    });
     let mut redemptions = Vec::new();
     for given in codes {
         let gave = discounts.iter().any(|it| it.promotion == given.promotion && it.minor() > 0);

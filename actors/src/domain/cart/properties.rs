@@ -104,7 +104,7 @@ impl World {
 
     fn send(&mut self, number: u8, command: Command, prices: usize) {
         let at_cart = usize::from(number);
-        self.now = self.now.plus(cluster::time::Span::from_micros(1));
+        self.now = self.now.plus(Span::from_micros(1));
         let me = Cart::address(id(number));
         let catalogue = self.catalogues[prices].clone();
         let catalogue = catalogue.as_ref().ok_or(NoCatalogue::Absent);

@@ -25,7 +25,7 @@ impl Course {
         let order = self.found()?;
         match order.stage {
             Stage::Confirmed => Ok(order),
-            Stage::Reserving | Stage::Authorising | Stage::Capturing => {
+            Stage::Reserving | Stage::Reviewing | Stage::Authorising | Stage::Capturing => {
                 Err(Rejection::NotConfirmed)
             }
             Stage::Ending(_) | Stage::Failed(_) | Stage::Cancelled => Err(Rejection::Over),

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::records::{Cancellation, Note, Pieces, RefundRecord, RefundState, Return, Shipment};
 use super::timeline::Timeline;
 use super::{
-    Event, Failure, Listing, Parcel, Placed, ReturnNumber, SellerLines, ShipmentNumber, Shortage,
-    Use,
+    Event, Failure, Listing, Parcel, Placed, ReturnNumber, Review, SellerLines, ShipmentNumber,
+    Shortage, Use,
 };
 use crate::domain::ids::{CartAccess, CartId, PaymentId, RefundId, SkuCode};
 use crate::domain::money::{Currency, Money};
@@ -49,6 +49,8 @@ pub(crate) struct Existing {
     pub(crate) uses: Vec<Use>,
     /// Of shipments that a carrier was asked to bring, in order.
     pub(crate) parcels: Vec<Parcel>,
+    /// Of an order that somebody is to look at before it is paid.
+    pub(crate) review: Option<Review>,
     /// Whose the lines are; those of the shop itself are nobody's.
     pub(crate) sellers: Vec<SellerLines>,
 }
@@ -68,6 +70,8 @@ pub(crate) enum Stage {
     Ending(Ending),
     Failed(Failure),
     Cancelled,
+    /// Stocks have the pieces; somebody is asked whether it looks like fraud.
+    Reviewing,
 }
 
 /// How an order ends once its payment is undone.
@@ -190,6 +194,7 @@ impl Existing {
             discounts: Vec::new(),
             uses: Vec::new(),
             parcels: Vec::new(),
+            review: None,
             sellers: Vec::new(),
         }
     }
@@ -274,6 +279,7 @@ impl Existing {
             Event::PaymentVoidAsked { .. } | Event::PaymentUndoFailed { .. } => {
                 self.money.asked = Asked::Closing;
             }
+            Event::Review { step, at } => self.review_becomes(step, *at),
             Event::Parcel { shipment, step, at } => self.parcel_becomes(*shipment, step, *at),
         }
     }
@@ -355,7 +361,7 @@ impl Existing {
         }
     }
 
-    fn settle(&mut self, failure: Option<Failure>, at: Timestamp) {
+    pub(super) fn settle(&mut self, failure: Option<Failure>, at: Timestamp) {
         let shortages = self.short_lines().map(|(sku, shortage)| (sku.clone(), shortage));
         let shortages: Vec<_> = shortages.collect();
         let dropped = shortages.iter().map(|(sku, _)| sku.clone()).collect();

@@ -1,6 +1,6 @@
 //! What the world is told of an order.
 
-use super::{Event, Existing, ParcelStep};
+use super::{Event, Existing, ParcelStep, ReviewStep};
 use crate::domain::carrier::Whereabouts;
 use crate::domain::pricing::PricedLine;
 use crate::domain::published::{OrderFact, ParcelNews, SoldLine};
@@ -36,6 +36,8 @@ pub(super) fn fact_of(event: &Event, order: &Existing) -> Option<OrderFact> {
             let (shipment, news) = (*shipment, ParcelNews::of(step)?);
             OrderFact::Parcel { shipment, news }
         }
+        Event::Review { step: ReviewStep::Held { .. }, .. } => OrderFact::Held,
+        Event::Review { step: ReviewStep::Approved, .. } => OrderFact::Approved,
         // Steps on the way; of money the payment itself tells, of pieces the stock.
         Event::Numbered { .. }
         | Event::StockReserved { .. }
@@ -65,6 +67,7 @@ pub(super) fn fact_of(event: &Event, order: &Existing) -> Option<OrderFact> {
         | Event::CreditAsked { .. }
         | Event::PlacesAsked { .. }
         | Event::PlaceTaken { .. }
+        | Event::Review { .. }
         | Event::SellersNamed { .. } => return None,
     })
 }

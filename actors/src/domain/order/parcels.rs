@@ -4,7 +4,7 @@
 //! is open or done; where a parcel is never goes back, whatever order its carrier's notices come in;
 //! what its carrier handed over is delivered.
 
-use cluster::entity::{Answer, Effect, Port, Wire};
+use cluster::entity::{Answer, Effect, Wire};
 use cluster::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,8 @@ pub struct Parcel {
     pub shipment: ShipmentNumber,
     pub carrier: ProviderName,
     pub state: ParcelState,
+    /// How often a carrier was asked.
+    pub attempt: u16,
     /// Once it is booked. Notices may come before.
     pub label_url: Option<Label>,
     pub since: Timestamp,
@@ -57,7 +59,7 @@ pub enum ParcelCommand {
 /// What becomes of a parcel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ParcelStep {
-    Asked { carrier: ProviderName },
+    Asked { carrier: ProviderName, attempt: u16 },
     Booked(Booking),
     Refused(BookingRefusal),
     Moved(Whereabouts),
@@ -78,10 +80,10 @@ impl ParcelStep {
     }
 }
 
-pub(super) fn on_answer(port: Port, answer: &Answer) -> Option<Command> {
+pub(super) fn on_answer(answer: &Answer) -> Option<Command> {
     let (Answer::Done(bytes) | Answer::Refused(bytes)) = answer;
-    let answer = (port == PORT).then(|| BookingAnswer::from_bytes(bytes))?;
-    Some(Command::OfParcel(ParcelCommand::Answered(answer.ok()?)))
+    let answer = BookingAnswer::from_bytes(bytes).ok()?;
+    Some(Command::OfParcel(ParcelCommand::Answered(answer)))
 }
 
 impl Course {
@@ -91,8 +93,8 @@ impl Course {
                 self.fulfil_by(shipment, items, carrier)
             }
             ParcelCommand::Book { shipment, carrier } => self.book_again(shipment, carrier),
-            ParcelCommand::Answered(BookingAnswer { parcel, outcome }) => {
-                self.take_booking(parcel.shipment, outcome);
+            ParcelCommand::Answered(answer) => {
+                self.take_booking(answer);
                 Ok(())
             }
             ParcelCommand::Notified { event: _, carrier, shipment, to } => {
@@ -141,16 +143,20 @@ impl Course {
     }
 
     fn ask_carrier(&mut self, shipment: ShipmentNumber, carrier: ProviderName) {
-        let step = ParcelStep::Asked { carrier: carrier.clone() };
+        let before = self.order().and_then(|order| order.parcel(shipment));
+        let attempt = before.map_or(1, |parcel| parcel.attempt.saturating_add(1));
+        let step = ParcelStep::Asked { carrier: carrier.clone(), attempt };
         self.happen(Event::Parcel { shipment, step, at: self.now });
         let parcel = ParcelReference { order: self.me, shipment };
-        let request = self.order().and_then(|order| order.booking_request(carrier, parcel));
+        let request = self.order().and_then(|order| order.booking_request(parcel));
         let Some(request) = request else { return };
         self.does(Effect::Invoke { port: PORT, request: request.to_bytes() });
     }
 
-    fn take_booking(&mut self, shipment: ShipmentNumber, outcome: BookingOutcome) {
-        let Some(parcel) = self.order().and_then(|order| order.parcel(shipment)) else { return };
+    fn take_booking(&mut self, BookingAnswer { parcel, attempt, outcome }: BookingAnswer) {
+        let shipment = parcel.shipment;
+        let parcel = self.order().and_then(|order| order.parcel(shipment));
+        let Some(parcel) = parcel.filter(|parcel| parcel.attempt == attempt) else { return };
         let step = match (outcome, parcel.state) {
             (BookingOutcome::Booked(booking), _) if parcel.label_url.is_none() => {
                 ParcelStep::Booked(booking)
@@ -199,16 +205,14 @@ impl Existing {
         known.is_some_and(|known| known.delivered_at.is_some())
     }
 
-    fn booking_request(
-        &self,
-        carrier: ProviderName,
-        parcel: ParcelReference,
-    ) -> Option<BookingRequest> {
+    fn booking_request(&self, parcel: ParcelReference) -> Option<BookingRequest> {
+        let Parcel { carrier, attempt, .. } = self.parcel(parcel.shipment)?.clone();
         let shipment = self.shipments.iter().find(|known| known.number == parcel.shipment)?;
         let pieces = shipment.items.iter().map(|(_, quantity)| quantity.get());
         Some(BookingRequest {
             carrier,
             parcel,
+            attempt,
             option: self.placed.shipping().map(|shipping| shipping.option.clone()),
             to: self.placed.terms.contact.shipping.clone(),
             pieces: pieces.fold(0, u32::saturating_add),
@@ -223,12 +227,13 @@ impl Existing {
     ) {
         let shipment = self.shipments.iter_mut().find(|known| known.number == number);
         let known = self.parcels.iter().position(|parcel| parcel.shipment == number);
-        if let ParcelStep::Asked { carrier } = step {
+        if let ParcelStep::Asked { carrier, attempt } = step {
             let (carrier, state) = (carrier.clone(), ParcelState::Asked);
             if let Some(shipment) = shipment {
                 shipment.carrier = Label::of_what_fits(carrier.as_str());
             }
-            let parcel = Parcel { shipment: number, carrier, state, label_url: None, since: at };
+            let (attempt, label_url) = (*attempt, None);
+            let parcel = Parcel { shipment: number, carrier, state, attempt, label_url, since: at };
             match known.and_then(|known| self.parcels.get_mut(known)) {
                 Some(known) => *known = parcel,
                 None => self.parcels.push(parcel),

@@ -39,7 +39,11 @@ fn booking() -> Booking {
 }
 
 fn answered(outcome: BookingOutcome) -> Command {
-    Command::OfParcel(ParcelCommand::Answered(BookingAnswer { parcel: reference(), outcome }))
+    Command::OfParcel(ParcelCommand::Answered(BookingAnswer {
+        parcel: reference(),
+        attempt: 1,
+        outcome,
+    }))
 }
 
 fn is_booked() -> Command {
@@ -64,7 +68,11 @@ fn parcel(step: ParcelStep) -> Event {
 }
 
 fn asked_of(name: &str) -> Event {
-    parcel(ParcelStep::Asked { carrier: carrier(name) })
+    asked_again(name, 1)
+}
+
+fn asked_again(name: &str, attempt: u16) -> Event {
+    parcel(ParcelStep::Asked { carrier: carrier(name), attempt })
 }
 
 fn moved(to: Whereabouts) -> Event {
@@ -80,10 +88,10 @@ fn asking() -> Vec<Event> {
     [confirmed(), vec![sent(), asked_of("mule")]].concat()
 }
 
-fn to_carrier(name: &str) -> Effect {
+fn to_carrier(name: &str, attempt: u16) -> Effect {
     let to = properties::terms(Shortfall::FailAll, CaptureTime::AtOnce).contact.shipping;
     let (carrier, parcel) = (carrier(name), reference());
-    let request = BookingRequest { carrier, parcel, option: None, to, pieces: 3 };
+    let request = BookingRequest { carrier, parcel, attempt, option: None, to, pieces: 3 };
     Effect::Invoke { port: PORT, request: request.to_bytes() }
 }
 
@@ -98,7 +106,7 @@ fn state_of(given: &[Event]) -> ParcelState {
 #[test]
 fn a_carrier_is_asked_for_a_parcel_once() {
     let then = [sent(), asked_of("mule")];
-    check(&confirmed(), fulfil(1), Ok((&then, &[to_carrier("mule")])));
+    check(&confirmed(), fulfil(1), Ok((&then, &[to_carrier("mule", 1)])));
     check_nothing(&asking(), fulfil(1));
     check_nothing(&asking(), book("mule"));
     check(&asking(), book("ox"), Err(Rejection::WithCarrier { shipment: FIRST }));
@@ -134,9 +142,12 @@ fn a_refused_booking_is_asked_for_again_and_of_another_carrier() {
     let given = after(&asking(), &[refused]);
     assert_eq!(state_of(&given), ParcelState::Refused(BookingRefusal::NotServed));
     check_nothing(&given, said(Whereabouts::InTransit));
-    check(&given, book("mule"), Ok((&[asked_of("mule")], &[to_carrier("mule")])));
-    check(&given, book("ox"), Ok((&[asked_of("ox")], &[to_carrier("ox")])));
-    let given = after(&given, &[asked_of("ox")]);
+    check(&given, book("mule"), Ok((&[asked_again("mule", 2)], &[to_carrier("mule", 2)])));
+    check(&given, book("ox"), Ok((&[asked_again("ox", 2)], &[to_carrier("ox", 2)])));
+    let given = after(&given, &[asked_again("ox", 2)]);
+    // What was asked for before is answered.
+    check_nothing(&given, is_booked());
+    check_nothing(&given, is_refused());
     assert_eq!(view(&given).shipments[0].carrier, label("ox"));
     assert_eq!(state_of(&given), ParcelState::Asked);
     // Somebody else's word of it is worth nothing.

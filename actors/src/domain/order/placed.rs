@@ -2,7 +2,7 @@
 //!
 //! **Invariants:** at least one line and at most as many as a cart has, one a SKU, in order of SKU.
 
-use cluster::time::Timestamp;
+use cluster::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{Redemption, SellerLines};
@@ -64,6 +64,8 @@ pub enum Extra {
     Discount(Discount),
     /// A use of a discount code that it needs.
     Redemption(Redemption),
+    /// Somebody is to be asked whether it looks like fraud, and has so long to decide.
+    Screening { held_for: Span },
     /// Lines of one seller.
     Seller(SellerLines),
 }

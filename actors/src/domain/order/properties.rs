@@ -19,6 +19,7 @@ use crate::domain::catalogue::{Listing, PriceBook, ProductName};
 use crate::domain::code_uses::{CodeUses, CustomerKey};
 use crate::domain::contact::{Address, Contact};
 use crate::domain::discount_code::DiscountCode;
+use crate::domain::fraud::{Question, Verdict};
 use crate::domain::ids::CaptureId;
 use crate::domain::money::Currency;
 use crate::domain::order_list::{Listed, OrderList, OrderPage};
@@ -44,6 +45,16 @@ enum Step {
         nth: u8,
         shortfall: Shortfall,
         capture: CaptureTime,
+        is_screened: bool,
+    },
+    /// Somebody says what is to become of an order that is screened: allowed, held or denied.
+    Judge {
+        nth: prop::sample::Index,
+        verdict: Verdict,
+    },
+    /// A person decides.
+    Decide {
+        is_approved: bool,
     },
     /// The oldest Tell of one way arrives.
     Deliver {
@@ -189,6 +200,8 @@ struct World {
     /// What carriers were asked, with those that wait for an answer last.
     bookings: Vec<BookingRequest>,
     n_booked: usize,
+    /// Orders that somebody was asked about.
+    questions: Vec<OrderId>,
     whereabouts: BTreeMap<OrderId, Option<Whereabouts>>,
     settled: BTreeMap<OrderId, Settlement>,
     n_others: u8,
@@ -301,6 +314,7 @@ impl World {
             provider: Provider::default(),
             bookings: Vec::new(),
             n_booked: 0,
+            questions: Vec::new(),
             whereabouts: BTreeMap::new(),
             settled: BTreeMap::new(),
             n_others: 0,
@@ -377,6 +391,9 @@ impl World {
             Effect::Invoke { port: carrier::PORT, request } => {
                 self.bookings.push(BookingRequest::from_bytes(&request).unwrap());
             }
+            Effect::Invoke { port: screening::PORT, request } => {
+                self.questions.push(Question::from_bytes(&request).unwrap().order);
+            }
             Effect::Publish { .. } => {}
             Effect::Invoke { .. } => panic!("{effect:?}"),
         }
@@ -385,17 +402,22 @@ impl World {
     fn run(&mut self, step: Step) {
         self.now = self.now.plus(Span::from_millis(1));
         match step {
-            Step::CheckOut { nth, shortfall, capture } => {
+            Step::CheckOut { nth, shortfall, capture, is_screened } => {
                 let order = OrderId::in_slot(slot(), [nth; 14]);
                 let payment = PaymentId::in_slot(slot(), [nth; 14]);
                 let mut terms = Box::new(terms(shortfall, capture));
                 terms.contact.email = Some("someone@shop.example".to_owned().try_into().unwrap());
                 let (shipping, customer) = (None, CustomerKey::from_bytes([8; 16]));
-                let means = vec![cart::Means::Customer(customer)];
+                let screening =
+                    is_screened.then_some(cart::Means::Screening { held_for: Span::from_secs(60) });
+                let means =
+                    [cart::Means::Customer(customer)].into_iter().chain(screening).collect();
                 let command =
                     cart::Command::CheckOutWith { order, payment, terms, shipping, means };
                 self.send(&Cart::address(cart_id()), command.to_bytes());
             }
+            Step::Judge { nth, verdict } => self.judge(nth, verdict),
+            Step::Decide { is_approved } => self.decide(is_approved),
             Step::Deliver { nth } => self.deliver(nth),
             Step::Process { nth, is_refused } if !self.provider.asked.is_empty() => {
                 let nth = nth.index(self.provider.asked.len());
@@ -422,25 +444,11 @@ impl World {
                 carrier: label("Post"),
                 tracking: label("1Z"),
             }),
-            Step::Book => {
-                let (shipment, carrier) = (ShipmentNumber(1), mule());
-                let items = vec![(code(0), 1.try_into().unwrap())];
-                let fulfil = ParcelCommand::Fulfil { shipment, items, carrier: carrier.clone() };
-                self.tell_orders(&Command::OfParcel(fulfil));
-                let book = ParcelCommand::Book { shipment, carrier };
-                self.tell_orders(&Command::OfParcel(book));
-            }
+            Step::Book => self.book(),
             Step::AnswerBooking { nth, is_refused } => {
                 self.answer_booking(nth.index(64), is_refused);
             }
-            Step::Track { nth, to } if !self.bookings.is_empty() => {
-                let parcel = self.bookings[nth.index(self.bookings.len())].parcel;
-                let (event, shipment) = ("evt".parse().unwrap(), parcel.shipment);
-                let notice = ParcelCommand::Notified { event, carrier: mule(), shipment, to };
-                let command = Command::OfParcel(notice).to_bytes();
-                self.send(&Order::address(parcel.order), command);
-            }
-            Step::Track { .. } => {}
+            Step::Track { nth, to } => self.track(nth, to),
             Step::Refund { minor } => self.tell_orders(&Command::Refund {
                 refund: RefundId::from_bytes([u8::try_from(minor).unwrap(); 16]),
                 amount: euro(minor),
@@ -467,6 +475,38 @@ impl World {
         }
     }
 
+    fn judge(&mut self, nth: prop::sample::Index, verdict: Verdict) {
+        if self.questions.is_empty() {
+            return;
+        }
+        let order = self.questions[nth.index(self.questions.len())];
+        let answered = Command::OfReview(ReviewCommand::Answered(verdict));
+        self.send(&Order::address(order), answered.to_bytes());
+    }
+
+    fn decide(&mut self, is_approved: bool) {
+        let decision = if is_approved { ReviewCommand::Approve } else { ReviewCommand::Reject };
+        self.tell_orders(&Command::OfReview(decision));
+    }
+
+    fn book(&mut self) {
+        let (shipment, carrier) = (ShipmentNumber(1), mule());
+        let items = vec![(code(0), 1.try_into().unwrap())];
+        let fulfil = ParcelCommand::Fulfil { shipment, items, carrier: carrier.clone() };
+        self.tell_orders(&Command::OfParcel(fulfil));
+        self.tell_orders(&Command::OfParcel(ParcelCommand::Book { shipment, carrier }));
+    }
+
+    fn track(&mut self, nth: prop::sample::Index, to: Whereabouts) {
+        if self.bookings.is_empty() {
+            return;
+        }
+        let parcel = self.bookings[nth.index(self.bookings.len())].parcel;
+        let (event, shipment) = ("evt".parse().unwrap(), parcel.shipment);
+        let notice = ParcelCommand::Notified { event, carrier: mule(), shipment, to };
+        self.send(&Order::address(parcel.order), Command::OfParcel(notice).to_bytes());
+    }
+
     fn answer_booking(&mut self, nth: usize, is_refused: bool) {
         let n_waiting = self.bookings.len() - self.n_booked;
         if n_waiting == 0 {
@@ -474,7 +514,7 @@ impl World {
         }
         let at = self.n_booked + nth % n_waiting;
         self.bookings.swap(self.n_booked, at);
-        let parcel = self.bookings[self.n_booked].parcel;
+        let BookingRequest { parcel, attempt, .. } = self.bookings[self.n_booked];
         self.n_booked += 1;
         let booking = Booking { tracking: label("M1"), label_url: label("http://mule/M1") };
         let outcome = if is_refused {
@@ -482,7 +522,7 @@ impl World {
         } else {
             BookingOutcome::Booked(booking)
         };
-        let answered = ParcelCommand::Answered(BookingAnswer { parcel, outcome });
+        let answered = ParcelCommand::Answered(BookingAnswer { parcel, attempt, outcome });
         self.send(&Order::address(parcel.order), Command::OfParcel(answered).to_bytes());
     }
 
@@ -563,7 +603,7 @@ impl World {
         }
         let open = self.orders.values().filter_map(|order| order.live.existing.as_ref());
         let bought =
-            open.filter(|order| order.settlement.as_ref().is_some_and(|s| s.failure.is_none()));
+            open.filter(|order| matches!(order.stage, Stage::Confirmed | Stage::Cancelled));
         assert!(bought.count() <= 1, "one cart became two orders");
     }
 
@@ -702,7 +742,11 @@ impl World {
                 Stage::Failed(_) | Stage::Cancelled => {
                     assert_eq!((held, captured - refunded), (0, 0), "{id}: {:?}", order.stage);
                 }
-                Stage::Reserving | Stage::Authorising | Stage::Capturing | Stage::Ending(_) => {
+                Stage::Reserving
+                | Stage::Reviewing
+                | Stage::Authorising
+                | Stage::Capturing
+                | Stage::Ending(_) => {
                     panic!("{id} stays {:?}", order.stage);
                 }
             }
@@ -731,14 +775,27 @@ fn step() -> impl Strategy<Value = Step> {
     let index = any::<prop::sample::Index>;
     let shortfall = prop_oneof![Just(Shortfall::FailAll), Just(Shortfall::DropLines)];
     let capture = prop_oneof![Just(CaptureTime::AtOnce), Just(CaptureTime::OnFulfilment)];
+    let verdict = prop_oneof![
+        3 => Just(Verdict::Allow),
+        2 => Just(Verdict::Review { why: label("much") }),
+        1 => Just(Verdict::Deny { why: label("bad") }),
+    ];
     let whereabouts = prop_oneof![
         Just(Whereabouts::InTransit),
         Just(Whereabouts::NotHandedOver),
         Just(Whereabouts::Delivered),
     ];
     prop_oneof![
-        3 => (1_u8..4, shortfall, capture)
-            .prop_map(|(nth, shortfall, capture)| Step::CheckOut { nth, shortfall, capture }),
+        3 => (1_u8..4, shortfall, capture, prop::bool::weighted(0.3)).prop_map(
+            |(nth, shortfall, capture, is_screened)| Step::CheckOut {
+                nth,
+                shortfall,
+                capture,
+                is_screened,
+            },
+        ),
+        2 => (index(), verdict).prop_map(|(nth, verdict)| Step::Judge { nth, verdict }),
+        1 => any::<bool>().prop_map(|is_approved| Step::Decide { is_approved }),
         24 => index().prop_map(|nth| Step::Deliver { nth }),
         4 => (index(), prop::bool::weighted(0.2))
             .prop_map(|(nth, is_refused)| Step::Process { nth, is_refused }),

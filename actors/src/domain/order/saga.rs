@@ -10,7 +10,7 @@ use cluster::time::Span;
 use super::existing::{Asked, Ending};
 use super::{
     CaptureTime, Course, Event, Extra, Failure, LineState, Moment, Order, Placed, Rejection,
-    Shortage, Shortfall, Side, Stage, StockNews,
+    ReviewStep, Shortage, Shortfall, Side, Stage, StockNews,
 };
 use crate::domain::cart;
 use crate::domain::ids::{CaptureId, CartAccess, CartId, PaymentId, SkuCode};
@@ -52,6 +52,7 @@ impl Course {
             match extra {
                 Extra::Discount(discount) => discounts.push(discount),
                 Extra::Redemption(redemption) => redemptions.push(redemption),
+                Extra::Screening { held_for } => self.review(ReviewStep::Wanted { held_for }),
                 Extra::Seller(lines) => sellers.push(lines),
             }
         }
@@ -76,7 +77,9 @@ impl Course {
             return;
         }
         match self.order().map(|order| order.stage.clone()) {
-            None | Some(Stage::Reserving | Stage::Authorising | Stage::Capturing) => {}
+            None
+            | Some(Stage::Reserving | Stage::Reviewing | Stage::Authorising | Stage::Capturing) => {
+            }
             Some(Stage::Ending(Ending::Fails(_))) => {}
             Some(Stage::Failed(_)) => {
                 self.tell_cart(&cart::Command::ReopenAfter { order: self.me });
@@ -148,11 +151,11 @@ impl Course {
             return self.fail(why);
         }
         match (short.is_empty(), drops) {
-            (true, _) => self.ask_payment(),
+            (true, _) => self.screen(),
             (false, true) => match order.placed.totals_without(&short) {
                 Some(totals) => {
                     self.happen(Event::LinesDropped { skus: short, totals, at: self.now });
-                    self.ask_payment();
+                    self.screen();
                 }
                 // Less than a total that was no overflow is none.
                 None => self.fail(Failure::OutOfStock),
@@ -161,7 +164,7 @@ impl Course {
         }
     }
 
-    fn ask_payment(&mut self) {
+    pub(super) fn ask_payment(&mut self) {
         let Some(order) = self.order() else { return };
         let (amount, method) = (order.totals.grand, order.placed.terms.method.clone());
         // Nothing is due: nobody is asked for it.
@@ -282,13 +285,15 @@ impl Course {
         match order.stage.clone() {
             Stage::Ending(Ending::Fails(why)) => self.fail(why),
             Stage::Ending(Ending::IsCancelled) => self.happen(Event::Cancelled { at: self.now }),
-            Stage::Reserving | Stage::Authorising | Stage::Capturing => self.fail(otherwise),
+            Stage::Reserving | Stage::Reviewing | Stage::Authorising | Stage::Capturing => {
+                self.fail(otherwise);
+            }
             Stage::Confirmed | Stage::Failed(_) | Stage::Cancelled => {}
         }
     }
 
     /// Nothing is paid and nothing can be: the order ends here.
-    fn fail(&mut self, why: Failure) {
+    pub(super) fn fail(&mut self, why: Failure) {
         self.let_go_with(Event::Failed { why, at: self.now });
         if !Mutant::CartNotReopened.is_planted() {
             self.tell_cart(&cart::Command::ReopenAfter { order: self.me });
@@ -365,7 +370,11 @@ impl Course {
             {
                 self.happen(Event::PaymentInDoubt { at: self.now });
             }
-            Stage::Reserving | Stage::Confirmed | Stage::Failed(_) | Stage::Cancelled => {}
+            Stage::Reserving
+            | Stage::Reviewing
+            | Stage::Confirmed
+            | Stage::Failed(_)
+            | Stage::Cancelled => {}
         }
     }
 
@@ -396,7 +405,7 @@ impl Course {
             Stage::Ending(_) | Stage::Failed(_) | Stage::Cancelled => {
                 self.tell_payment(&payment::Command::Cancel);
             }
-            Stage::Reserving | Stage::Capturing => {}
+            Stage::Reserving | Stage::Reviewing | Stage::Capturing => {}
         }
     }
 
@@ -415,6 +424,7 @@ impl Course {
                 self.cancel_timer(Order::STOCK_SILENT);
                 self.fail(Failure::CancelledInTime);
             }
+            Stage::Reviewing => self.end_review(Failure::CancelledInTime),
             Stage::Authorising | Stage::Capturing => {
                 self.end_after_payment(Failure::CancelledInTime);
             }

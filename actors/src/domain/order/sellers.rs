@@ -74,6 +74,7 @@ impl Existing {
             Stage::Ending(Ending::IsCancelled) => Status::Cancelling,
             Stage::Cancelled => Status::Cancelled,
             Stage::Reserving
+            | Stage::Reviewing
             | Stage::Authorising
             | Stage::Capturing
             | Stage::Ending(Ending::Fails(_))

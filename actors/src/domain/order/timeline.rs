@@ -38,6 +38,8 @@ pub enum Moment {
     ParcelInTransit,
     ParcelOutForDelivery,
     ParcelNotHandedOver,
+    OnHold,
+    Approved,
 }
 
 impl Moment {
@@ -106,6 +108,10 @@ impl Timeline {
             Event::PaymentUndoFailed { .. } => Moment::PaymentUndoFailed,
             Event::PiecesCancelled { .. } => Moment::PiecesCancelled,
             Event::Parcel { step, .. } => match step.moment() {
+                Some(moment) => moment,
+                None => return,
+            },
+            Event::Review { step, .. } => match step.moment() {
                 Some(moment) => moment,
                 None => return,
             },

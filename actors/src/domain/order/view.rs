@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::existing::{Asked, Ending, Settlement};
 use super::{
-    Cancellation, Existing, Failure, LineState, Moment, Parcel, Redemption, RefundState,
+    Cancellation, Existing, Failure, LineState, Moment, Parcel, Redemption, RefundState, Review,
     SellerLines, Stage, TimelineEntry,
 };
 use crate::domain::contact::Contact;
@@ -64,6 +64,8 @@ pub struct View {
     /// Of shipments that a carrier was asked to bring, in order.
     #[serde(skip)]
     pub parcels: Vec<Parcel>,
+    #[serde(skip)]
+    pub review: Option<Review>,
     /// Whose the lines are; those of the shop itself are nobody's.
     #[serde(skip)]
     pub sellers: Vec<SellerLines>,
@@ -82,6 +84,8 @@ pub enum Status {
     Cancelling,
     Cancelled,
     Failed,
+    /// A person is to decide.
+    OnHold,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -182,6 +186,7 @@ impl Existing {
             cancellations: self.cancellations.clone(),
             credits: self.credits.clone(),
             parcels: self.parcels.clone(),
+            review: self.review.clone(),
             sellers: self.sellers.clone(),
         })
     }
@@ -198,7 +203,9 @@ impl Existing {
 
     pub(super) fn status(&self) -> Status {
         match &self.stage {
+            Stage::Reviewing if self.is_held() => Status::OnHold,
             Stage::Reserving
+            | Stage::Reviewing
             | Stage::Authorising
             | Stage::Capturing
             | Stage::Ending(Ending::Fails(_)) => Status::Pending,

@@ -8,6 +8,7 @@ mod inventory;
 mod orders;
 mod parcels;
 mod payments;
+mod reviews;
 mod store;
 mod system;
 
@@ -18,6 +19,7 @@ pub(super) fn all() -> Vec<Operation> {
     all.extend(carts::all());
     all.extend(orders::all());
     all.extend(parcels::all());
+    all.extend(reviews::all());
     all.extend(catalogue::all());
     all.extend(imports::all());
     all.extend(inventory::all());

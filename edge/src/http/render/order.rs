@@ -8,7 +8,8 @@ use actors::domain::carrier::{BookingRefusal, Whereabouts};
 use actors::domain::contact::Address;
 use actors::domain::order::{
     Cancellation, LineView, Moment, Parcel, ParcelState, PaymentStatus, RefundState, RefundView,
-    ReturnView, Settlement, ShipmentView, Side, Status, StockStatus, TimelineEntry, View,
+    ReturnView, Review, ReviewState, Settlement, ShipmentView, Side, Status, StockStatus,
+    TimelineEntry, View,
 };
 use actors::domain::pricing::{PricedShipping, Totals};
 use actors::{Money, OrderId, PaymentId, Quantity, RefundId, SkuCode};
@@ -38,8 +39,18 @@ pub(in crate::http) struct OrderJson<'a> {
     refunds: Vec<RefundJson<'a>>,
     placed_at: Text<Rfc3339>,
     updated_at: Text<Rfc3339>,
+    /// For the shop alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    review: Option<ReviewJson<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     seq: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct ReviewJson<'a> {
+    status: &'static str,
+    reason: Option<&'a str>,
+    since: Text<Rfc3339>,
 }
 
 #[derive(Serialize)]
@@ -173,8 +184,31 @@ impl<'a> OrderJson<'a> {
             refunds: view.refunds.iter().map(RefundJson::new).collect(),
             placed_at: Text(Rfc3339(view.placed_at)),
             updated_at: Text(Rfc3339(view.updated_at)),
+            review: None,
             seq: Some(seq),
         }
+    }
+
+    /// With what only the shop may know.
+    pub(in crate::http) fn for_shop(view: &'a View, seq: u64) -> Self {
+        let review = view.review.as_ref().map(|review| ReviewJson::new(review, view.status));
+        Self { review, ..Self::new(view, seq) }
+    }
+}
+
+impl<'a> ReviewJson<'a> {
+    fn new(review: &'a Review, order: Status) -> Self {
+        let status = match review.state {
+            ReviewState::Wanted | ReviewState::Asked => "pending",
+            ReviewState::Allowed => "allowed",
+            ReviewState::Denied => "denied",
+            ReviewState::Held if order == Status::OnHold => "held",
+            // It ended without being approved.
+            ReviewState::Held => "rejected",
+            ReviewState::Approved => "approved",
+        };
+        let reason = review.why.as_ref().map(|why| why.as_str());
+        Self { status, reason, since: Text(Rfc3339(review.since)) }
     }
 }
 
@@ -388,6 +422,7 @@ pub(in crate::http) const fn status(status: Status) -> &'static str {
         // Called off either way: what is left is the provider's.
         Status::Cancelling | Status::Cancelled => "cancelled",
         Status::Failed => "failed",
+        Status::OnHold => "on_hold",
     }
 }
 
@@ -444,5 +479,7 @@ const fn moment(moment: Moment) -> &'static str {
         Moment::ParcelInTransit => "parcel_in_transit",
         Moment::ParcelOutForDelivery => "parcel_out_for_delivery",
         Moment::ParcelNotHandedOver => "parcel_not_handed_over",
+        Moment::OnHold => "on_hold",
+        Moment::Approved => "approved",
     }
 }

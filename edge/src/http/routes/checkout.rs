@@ -60,7 +60,10 @@ pub(in crate::http) async fn check_out(
         return Err(ApiError::new(Code::PROVIDER_UNKNOWN, detail).about("payment"));
     }
     let capture = app.settings.capture;
-    let means = contact.email.iter().map(|email| Means::Customer(customer(&app, email))).collect();
+    let customer = contact.email.iter().map(|email| Means::Customer(customer(&app, email)));
+    let screening = app.settings.fraud.as_ref();
+    let screening = screening.map(|_| Means::Screening { held_for: app.settings.hold_max });
+    let means = customer.chain(screening).collect();
     let order_terms = Box::new(OrderTerms { contact, method, shortfall, capture });
     let command = Command::CheckOutWith { order, payment, terms: order_terms, shipping, means };
     let done = cart::execute(&app, &terms, cart.id, credential, &body.bytes, command).await;
@@ -245,6 +248,14 @@ fn failed(failure: &Failure, settlement: &Settlement, view: &order::View) -> Api
         Failure::StockSilent | Failure::PaymentSilent => {
             let detail = "part of the shop did not answer in time; nothing was bought";
             ApiError::new(Code::CHECKOUT_TIMED_OUT, detail)
+        }
+        // Why it is held, or not taken, is the shop's alone.
+        Failure::UnderReview => {
+            let detail = "the order is kept, and somebody looks at it before it is paid";
+            ApiError::new(Code::FRAUD_REVIEW, detail)
+        }
+        Failure::FraudSuspected | Failure::ReviewRejected | Failure::ReviewExpired => {
+            ApiError::new(Code::ORDER_REFUSED, "the shop does not take this order")
         }
         Failure::CaptureFailed => {
             ApiError::new(Code::PAYMENT_DECLINED, "the payment could not be captured")

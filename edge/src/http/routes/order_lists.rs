@@ -16,7 +16,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use tokio::task::JoinSet;
 
-use self::query::Wanted;
+pub(super) use self::query::Wanted;
 use super::lengths::{Cursor, Sort, foreign_cursor};
 use crate::http::app::App;
 use crate::http::error::ApiError;
@@ -43,8 +43,15 @@ pub(in crate::http) async fn list(
     uri: Uri,
     terms: ReadTerms,
 ) -> Result<Reply, ApiError> {
-    let wanted = Wanted::of(&uri)?;
-    let mut reading = Reading::begin(&app, &terms, &wanted).await?;
+    listed(&app, &terms, &Wanted::of(&uri)?).await
+}
+
+pub(super) async fn listed(
+    app: &App,
+    terms: &ReadTerms,
+    wanted: &Wanted,
+) -> Result<Reply, ApiError> {
+    let mut reading = Reading::begin(app, terms, wanted).await?;
     let mut data = Vec::new();
     while data.len() < wanted.limit.get()
         && let Some(listed) = reading.next().await?

@@ -29,7 +29,7 @@ pub(in crate::http) async fn show(
     terms: ReadTerms,
 ) -> Result<Reply, ApiError> {
     let (view, provenance) = own(&app, order, &token, &terms).await?;
-    shown(&view, provenance, &terms)
+    shown(OrderJson::new, &view, provenance, &terms)
 }
 
 /// `GET /store/v1/orders/{id}/timeline`
@@ -79,7 +79,7 @@ pub(in crate::http) async fn show_any(
     terms: ReadTerms,
 ) -> Result<Reply, ApiError> {
     let (view, provenance) = look_up(&app, order, &terms).await?;
-    shown(&view, provenance, &terms)
+    shown(OrderJson::for_shop, &view, provenance, &terms)
 }
 
 /// `POST /admin/v1/orders/{id}/cancel`
@@ -173,11 +173,16 @@ pub(super) fn path_of(order: OrderId) -> String {
     format!("/store/v1/orders/{order}")
 }
 
-fn shown(view: &View, provenance: Provenance, terms: &ReadTerms) -> Result<Reply, ApiError> {
+fn shown<'a>(
+    json: impl FnOnce(&'a View, u64) -> OrderJson<'a>,
+    view: &'a View,
+    provenance: Provenance,
+    terms: &ReadTerms,
+) -> Result<Reply, ApiError> {
     if terms.knows(provenance.seq) {
         return Ok(Reply::not_modified(provenance));
     }
-    Reply::resource(StatusCode::OK, &OrderJson::new(view, provenance.seq), provenance)
+    Reply::resource(StatusCode::OK, &json(view, provenance.seq), provenance)
 }
 
 /// The order, if the token is its cart's.
@@ -260,6 +265,9 @@ pub(super) async fn execute(
     let done = Done::of::<Order>(app, terms, order.key(), executed, Query::Order, Ok).await?;
     let Done { reply: Lookup(view), provenance, kept } = done;
     let view = view.ok_or_else(ApiError::order_not_found)?;
-    let json = OrderJson::new(&view, provenance.seq);
+    let json = match credential {
+        Credential::Operator => OrderJson::for_shop(&view, provenance.seq),
+        Credential::Cart(_) | Credential::Nobody => OrderJson::new(&view, provenance.seq),
+    };
     Ok(Reply::resource(StatusCode::OK, &json, provenance)?.kept(kept))
 }

@@ -12,6 +12,8 @@ use actors::domain::payment::ProviderName;
 use actors::domain::tax::CountryCode;
 use actors::{Currency, Money};
 
+use crate::providers::conditions::{range, words};
+
 const RULES_MAX: usize = 100;
 const PROVIDERS_MAX: usize = 10;
 const WEIGHT_MAX: u32 = 1_000;
@@ -133,21 +135,6 @@ fn choice(text: &str) -> Option<Choice> {
     let (provider, weight) = text.split_once('*').unwrap_or((text, "1"));
     let weight = weight.parse().ok().filter(|weight| (1..=WEIGHT_MAX).contains(weight))?;
     Some(Choice { provider: provider.parse().ok()?, weight })
-}
-
-fn words<T: FromStr>(text: &str) -> Option<Vec<T>> {
-    text.split(',').map(|word| word.parse().ok()).collect()
-}
-
-/// `100..50000`, with either end or both.
-fn range(text: &str) -> Option<(i64, i64)> {
-    let (least, most) = text.split_once("..")?;
-    let end = |text: &str, open: i64| match text {
-        "" => Some(open),
-        text => text.parse().ok().filter(|minor| *minor >= 0),
-    };
-    let (least, most) = (end(least, 0)?, end(most, i64::MAX)?);
-    (least <= most).then_some((least, most))
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod judge;
 mod lists;
 mod names;
 mod orders;
+mod outside;
 mod payments;
 mod provider;
 mod shoppers;
@@ -40,7 +41,8 @@ use self::carts::Carts;
 use self::codes::Codes;
 pub(super) use self::counts::Counts;
 use self::lists::Lists;
-use self::orders::Orders;
+use self::orders::{Deed as OrderDeed, Orders};
+use self::outside::{SharedParcels, Verdicts};
 use self::payments::Payments;
 use self::provider::SharedBooks;
 use self::shoppers::{Next, Shoppers};
@@ -68,6 +70,7 @@ pub(super) struct Checkouts {
     lists: Lists,
     boards: Boards,
     books: SharedBooks,
+    parcels: SharedParcels,
     counts: SharedCounts,
 }
 
@@ -101,8 +104,9 @@ impl Workload for Checkouts {
         range::catalogue()
     }
 
-    fn provider(&self) -> Option<Box<dyn Provider>> {
-        Some(Box::new(self.books.clone()))
+    fn providers(&self) -> Vec<Box<dyn Provider>> {
+        let (books, parcels) = (self.books.clone(), self.parcels.clone());
+        vec![Box::new(books), Box::new(parcels), Box::new(Verdicts::default())]
     }
 
     /// Orders wait for their payment for a quarter of an hour.
@@ -121,6 +125,13 @@ impl Workload for Checkouts {
             && let Some(notice) = self.books.open().draw_notice(now, random)
         {
             return self.payments.notify(op, &notice);
+        }
+        if random.one_in(NOTICE_ONE_IN)
+            && let Some((parcel, to)) = self.parcels.draw_notice(random)
+            && let Some(order) = self.orders.named(parcel.order)
+        {
+            let deed = OrderDeed::Track { number: parcel.shipment.0, to };
+            return self.orders.ask(op, order, deed, None, random);
         }
         if random.one_in(REPEAT_ONE_IN)
             && let Some(repeat) = self.draw_repeat(op, now, random)

@@ -175,6 +175,8 @@ fn check_out() -> Operation {
         .refuses(&[
             Code::CART_EMPTY,
             Code::CHECKOUT_TIMED_OUT,
+            Code::FRAUD_REVIEW,
+            Code::ORDER_REFUSED,
             Code::DISCOUNT_CODE_EXHAUSTED,
             Code::DISCOUNT_CODE_USED,
             Code::EMAIL_REQUIRED,

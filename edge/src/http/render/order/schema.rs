@@ -41,6 +41,7 @@ pub(in crate::http) const ORDER_STATUS: &[&str] = &[
     "returned",
     "cancelled",
     "failed",
+    "on_hold",
 ];
 
 impl Described for OrderJson<'_> {
@@ -67,9 +68,19 @@ impl Described for OrderJson<'_> {
             required("refunds", list(refund())),
             required("placed_at", words::instant()),
             required("updated_at", words::instant()),
+            maybe("review", review()).about("Where the shop has orders looked at, for it alone."),
             maybe("seq", count(9)).about("Not in the answer to a checkout."),
         ])
     }
+}
+
+fn review() -> Schema {
+    let status = word(&["held", "pending", "allowed", "denied", "rejected", "approved"]);
+    object([
+        required("status", status),
+        required("reason", nullable(words::line("amount=50000.. -> review"))),
+        required("since", words::instant()),
+    ])
 }
 
 fn item() -> Schema {
@@ -226,4 +237,6 @@ const MOMENTS: &[&str] = &[
     "parcel_in_transit",
     "parcel_out_for_delivery",
     "parcel_not_handed_over",
+    "on_hold",
+    "approved",
 ];

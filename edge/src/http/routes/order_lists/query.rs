@@ -4,6 +4,7 @@
 
 use actors::OrderId;
 use actors::domain::contact::Email;
+use actors::domain::order::Status;
 use actors::domain::order_list::{ListId, Listed};
 use axum::http::Uri;
 use cluster::ids::Slot;
@@ -20,7 +21,7 @@ use crate::http::rfc3339::Rfc3339;
 use actors::PageLimit;
 
 /// Which orders an operator wants to see.
-pub(super) struct Wanted {
+pub(in crate::http::routes) struct Wanted {
     /// As it is shown.
     status: Option<&'static str>,
     customer: Option<Email>,
@@ -73,6 +74,20 @@ impl Wanted {
         let limit = values.limit(&mut faults);
         let after = values.parsed("after", AFTER, &mut faults);
         let wanted = limit.map(|limit| Self { status, customer, from, until, named, limit, after });
+        faults.into_result(wanted)
+    }
+
+    /// Those that wait for a person's decision.
+    pub(in crate::http::routes) fn on_hold(uri: &Uri) -> Result<Self, ApiError> {
+        let mut faults = Faults::default();
+        let values = Values::of(uri, &["limit", "after"], &mut faults);
+        let limit = values.limit(&mut faults);
+        let after = values.parsed("after", AFTER, &mut faults);
+        let status = Some(status(Status::OnHold));
+        let wanted = limit.map(|limit| {
+            let (customer, from, until, named) = (None, None, None, None);
+            Self { status, customer, from, until, named, limit, after }
+        });
         faults.into_result(wanted)
     }
 

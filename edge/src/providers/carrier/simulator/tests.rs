@@ -35,7 +35,8 @@ fn request(number: u16, country: &str) -> BookingRequest {
     };
     let order = OrderId::from_bytes([7; 16]);
     let parcel = ParcelReference { order, shipment: ShipmentNumber(number) };
-    BookingRequest { carrier: "mule".parse().unwrap(), parcel, option: None, to, pieces: 2 }
+    let (carrier, option) = ("mule".parse().unwrap(), None);
+    BookingRequest { carrier, parcel, attempt: 1, option, to, pieces: 2 }
 }
 
 fn parcel(number: u16, country: &str) -> Parcel {

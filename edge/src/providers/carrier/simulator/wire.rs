@@ -14,6 +14,7 @@ use crate::providers::journal::Line;
 #[serde(deny_unknown_fields)]
 pub(crate) struct Parcel {
     pub(crate) parcel: Reference,
+    pub(crate) attempt: u16,
     pub(crate) option: Option<String>,
     pub(crate) pieces: u32,
     pub(crate) to: Recipient,
@@ -110,7 +111,7 @@ impl From<Reference> for String {
 
 impl From<&BookingRequest> for Parcel {
     fn from(request: &BookingRequest) -> Self {
-        let BookingRequest { carrier: _, parcel, option, to, pieces } = request;
+        let BookingRequest { carrier: _, parcel, attempt, option, to, pieces } = request;
         let text = |label: &Label| label.as_str().to_owned();
         let to = Recipient {
             name: text(&to.name),
@@ -122,7 +123,7 @@ impl From<&BookingRequest> for Parcel {
             country: to.country.as_str().to_owned(),
         };
         let option = option.as_ref().map(|option| option.as_str().to_owned());
-        Self { parcel: Reference(*parcel), option, pieces: *pieces, to }
+        Self { parcel: Reference(*parcel), attempt: *attempt, option, pieces: *pieces, to }
     }
 }
 
@@ -147,7 +148,8 @@ impl Entry {
                 BookingOutcome::Refused(BookingRefusal::NotTaken)
             }
         };
-        Some(BookingAnswer { parcel: self.parcel.parcel.0, outcome })
+        let Parcel { parcel: Reference(parcel), attempt, .. } = self.parcel;
+        Some(BookingAnswer { parcel, attempt, outcome })
     }
 }
 

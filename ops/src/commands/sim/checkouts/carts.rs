@@ -13,6 +13,7 @@ use cluster::fabric::OutcomeKey;
 use cluster::shard::io::Freshness;
 use cluster::sim::client::Finished;
 use cluster::sim::workload::Operation;
+use cluster::time::Span;
 use storage::sim_disk::SplitMix64;
 
 use super::super::journal::{Asked, Fate, Journal, Read, adds_up};
@@ -20,6 +21,10 @@ use super::super::range;
 use super::{codes, names};
 
 const PIECES_MAX: u64 = 3;
+
+/// One order in so many is looked at before it is paid, and held for so long.
+const SCREENED_ONE_IN: u64 = 3;
+const HELD_FOR: Span = Span::from_secs(10 * 60);
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Deed {
@@ -221,8 +226,13 @@ fn operation(asked: &Asked<Deed>) -> Operation {
         Deed::CheckOut { order } => {
             let terms = terms(order, cart);
             let terms = terms.unwrap_or_else(|| unreachable!("every word is a short one"));
-            let (order, payment) = (names::order(order, cart), names::payment(order, cart));
-            let (terms, means) = (Box::new(terms), vec![Means::Customer(codes::customer(cart))]);
+            let (number, payment) = (order, names::payment(order, cart));
+            let order = names::order(order, cart);
+            let mut means = vec![Means::Customer(codes::customer(cart))];
+            if number.is_multiple_of(SCREENED_ONE_IN) {
+                means.push(Means::Screening { held_for: HELD_FOR });
+            }
+            let terms = Box::new(terms);
             Command::CheckOutWith { order, payment, terms, shipping: None, means }
         }
         Deed::Look => return Operation { entity, wish: asked.wish(Query::Cart.to_bytes()) },

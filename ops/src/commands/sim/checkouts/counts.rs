@@ -42,6 +42,13 @@ counts! {
     shipments as "orders_shipments",
     /// Orders that were shipped in part and called off for the rest.
     called_off as "orders_called_off",
+    parcels as "orders_parcels",
+    parcels_moved as "orders_parcels_moved",
+    parcels_refused as "orders_parcels_refused",
+    /// Held, and bought once somebody had looked at them.
+    approved as "orders_approved",
+    held_for_nothing as "orders_held_for_nothing",
+    denied as "orders_denied",
     returns as "orders_returns",
     refunds as "orders_refunds",
     refunds_failed as "orders_refunds_failed",

@@ -6,8 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use actors::domain::carrier::Whereabouts;
 use actors::domain::cart::Status as CartStatus;
-use actors::domain::order::{CaptureTime, Failure, Moment, RefundState, Status, StockStatus, View};
+use actors::domain::order::{
+    CaptureTime, Failure, Moment, Parcel, ParcelState, RefundState, Status, StockStatus, View,
+};
 use actors::{Cart, Order, Sku};
 
 use super::super::journal::{Fate, count};
@@ -198,10 +201,13 @@ enum Part {
 
 fn part_of(deed: Deed) -> Option<Part> {
     match deed {
-        Deed::Look => None,
+        Deed::Look | Deed::BookAgain { .. } | Deed::Approve | Deed::Reject => None,
         Deed::Cancel => Some(Part::Cancellation),
         Deed::Fulfil { number, .. } => Some(Part::Shipment(number)),
-        Deed::Deliver { number } => Some(Part::Delivery(number)),
+        Deed::Deliver { number } | Deed::Track { number, to: Whereabouts::Delivered } => {
+            Some(Part::Delivery(number))
+        }
+        Deed::Track { .. } => None,
         Deed::AskReturn { number, .. } => Some(Part::Return(number)),
         Deed::Receive { number } => Some(Part::Receipt(number)),
         Deed::Refund { number, .. } => Some(Part::Refund(number)),
@@ -231,7 +237,15 @@ fn keeps_what_is_due(view: &View) -> bool {
 
 /// Whether its checkout ended well, whatever became of it since.
 fn is_bought(view: &View) -> bool {
-    view.settlement.as_ref().is_some_and(|settlement| settlement.failure.is_none())
+    let failure = view.settlement.as_ref().map(|settlement| &settlement.failure);
+    match failure {
+        Some(None) => true,
+        // It was held, and bought all the same if somebody said so.
+        Some(Some(Failure::UnderReview)) => {
+            is_still_bought(view) || view.status == Status::Cancelled
+        }
+        Some(Some(_)) | None => false,
+    }
 }
 
 fn is_still_bought(view: &View) -> bool {
@@ -241,7 +255,11 @@ fn is_still_bought(view: &View) -> bool {
         | Status::Shipped
         | Status::Delivered
         | Status::Returned => true,
-        Status::Pending | Status::Cancelling | Status::Cancelled | Status::Failed => false,
+        Status::Pending
+        | Status::OnHold
+        | Status::Cancelling
+        | Status::Cancelled
+        | Status::Failed => false,
     }
 }
 
@@ -267,7 +285,14 @@ fn ended(order: u64, view: &View) -> Result<Counts, String> {
     let is_over = is_still_bought(view) || is_cancelled || view.status == Status::Failed;
     let is_asked = view.refunds.iter().any(|refund| refund.state == RefundState::Asked);
     let is_told = is_bought(view) == (is_still_bought(view) || is_cancelled);
-    if !is_over || !is_told || is_asked || !view.lines.iter().all(|line| stock(line.stock)) {
+    // A carrier that is well answers.
+    let is_open = view.parcels.iter().any(|parcel| parcel.state == ParcelState::Asked);
+    if is_open
+        || !is_over
+        || !is_told
+        || is_asked
+        || !view.lines.iter().all(|line| stock(line.stock))
+    {
         return Err(format!("order {order} stays {view:?}"));
     }
     let mut counts = Counts::default();
@@ -281,6 +306,11 @@ fn ended(order: u64, view: &View) -> Result<Counts, String> {
         }
         Some(Failure::StockSilent) => &mut counts.stock_silent,
         Some(Failure::Declined { .. }) => &mut counts.declined,
+        Some(Failure::UnderReview) if is_bought(view) => &mut counts.approved,
+        Some(Failure::UnderReview) => &mut counts.held_for_nothing,
+        Some(Failure::FraudSuspected | Failure::ReviewRejected | Failure::ReviewExpired) => {
+            &mut counts.denied
+        }
         Some(Failure::PaymentSilent) => &mut counts.payment_silent,
         Some(Failure::CaptureFailed) => &mut counts.capture_failed,
         Some(Failure::CancelledInTime) => &mut counts.cancelled_in_time,
@@ -290,6 +320,11 @@ fn ended(order: u64, view: &View) -> Result<Counts, String> {
     counts.code_used = u64::from(is_still_bought(view) && !view.codes.is_empty());
     counts.shipments = count(view.shipments.iter());
     counts.called_off = count(view.cancellations.iter());
+    counts.parcels = count(view.parcels.iter());
+    let moved = |it: &&Parcel| matches!(it.state, ParcelState::Moved(_));
+    counts.parcels_moved = count(view.parcels.iter().filter(moved));
+    let refused = |it: &&Parcel| matches!(it.state, ParcelState::Refused(_)) || it.attempt > 1;
+    counts.parcels_refused = count(view.parcels.iter().filter(refused));
     counts.returns = count(view.returns.iter().filter(|known| known.received_at.is_some()));
     let refunds = |state| count(view.refunds.iter().filter(|known| known.state == state));
     counts.refunds = refunds(RefundState::Done);

@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use actors::domain::carrier::Whereabouts;
 use actors::domain::names::Label;
 use actors::domain::order::{
-    Command, Lookup, Query, RefundState, Rejection, ReturnNumber, Settlement, ShipmentNumber, Side,
-    StockStatus, View,
+    Command, Lookup, ParcelCommand, ParcelState, Query, RefundState, Rejection, ReturnNumber,
+    ReviewCommand, Settlement, ShipmentNumber, Side, StockStatus, View,
 };
+use actors::domain::payment::ProviderName;
 use actors::domain::pricing::Discount;
-use actors::{Currency, Money, Order, Quantity, RefundId, SkuCode};
+use actors::{Currency, Money, Order, OrderId, Quantity, RefundId, SkuCode};
 use cluster::entity::Wire;
 use cluster::fabric::OutcomeKey;
 use cluster::shard::io::Freshness;
@@ -47,6 +49,18 @@ pub(super) enum Deed {
         number: u16,
         minor: i64,
     },
+    /// A carrier that refused is asked again.
+    BookAgain {
+        number: u16,
+    },
+    /// The carrier's.
+    Track {
+        number: u16,
+        to: Whereabouts,
+    },
+    /// Somebody looked at it.
+    Approve,
+    Reject,
 }
 
 #[derive(Default)]
@@ -82,6 +96,10 @@ impl Orders {
         u64::try_from(self.carts.len() - 1).unwrap_or(u64::MAX)
     }
 
+    pub(super) fn named(&self, id: OrderId) -> Option<u64> {
+        self.all().find(|(order, cart)| names::order(*order, *cart) == id).map(|(order, _)| order)
+    }
+
     pub(super) fn all(&self) -> impl Iterator<Item = (u64, u64)> {
         (0..).zip(self.carts.iter().copied())
     }
@@ -104,6 +122,10 @@ impl Orders {
         };
         let number = next(view.shipments.len());
         let awaited = view.returns.iter().find(|known| known.received_at.is_none());
+        let refused = view.parcels.iter().find(|it| matches!(it.state, ParcelState::Refused(_)));
+        if let Some(parcel) = refused.filter(|_| random.one_in(3)) {
+            return Deed::BookAgain { number: parcel.shipment.0 };
+        }
         match (random.below(12), awaited) {
             (0..3, _) => Deed::Fulfil { number, product: piece(number) },
             (3, _) => Deed::Deliver { number: number - 1 },
@@ -177,6 +199,9 @@ impl Orders {
         if let Some(view) = &view {
             self.check_view(order, view).map_err(wrong)?;
         }
+        if let Some(view) = &view {
+            self.check_places(order, seq, view).map_err(wrong)?;
+        }
         match self.seen.get(&(order, seq)) {
             Some(before) if *before != view => {
                 return Err(wrong(format!("saw {view:?} at {seq} instead of {before:?}")));
@@ -190,6 +215,21 @@ impl Orders {
             self.latest.insert(order, (seq, view));
         }
         Ok(())
+    }
+
+    /// A parcel never goes back.
+    fn check_places(&self, order: u64, seq: u64, view: &View) -> Result<(), String> {
+        let Some((known, before)) = self.latest.get(&order) else { return Ok(()) };
+        let (earlier, later) = if *known <= seq { (&**before, view) } else { (view, &**before) };
+        let place = |view: &View, shipment| {
+            let parcel = view.parcels.iter().find(|parcel| parcel.shipment == shipment)?;
+            if let ParcelState::Moved(place) = parcel.state { Some(place) } else { None }
+        };
+        let mut parcels = earlier.parcels.iter().map(|parcel| parcel.shipment);
+        if parcels.all(|shipment| place(earlier, shipment) <= place(later, shipment)) {
+            return Ok(());
+        }
+        Err(format!("a parcel of order {order} went from {earlier:?} to {later:?}"))
     }
 
     /// Prices are those of the range, parts no more than wholes, and what was told stays so.
@@ -266,10 +306,31 @@ fn operation(cart: u64, asked: &Asked<Deed>) -> Operation {
         Deed::Look => return Operation { entity, wish: asked.wish(Query::Order.to_bytes()) },
         Deed::Cancel => Command::Cancel { by: Side::Shopper, reason: label("changed mind") },
         Deed::Fulfil { number, product } => {
-            let (carrier, tracking) = (label("Post"), label("1Z"));
             let (shipment, items) = (ShipmentNumber(number), one(product));
+            let (carrier, tracking) = (label("Post"), label("1Z"));
+            // Whoever asks for a shipment asks for the same.
+            if number.is_multiple_of(2) {
+                let carrier = mule();
+                let fulfil = ParcelCommand::Fulfil { shipment, items, carrier };
+                return Operation {
+                    entity,
+                    wish: asked.wish(Command::OfParcel(fulfil).to_bytes()),
+                };
+            }
             Command::Fulfil { shipment, items, carrier, tracking }
         }
+        Deed::BookAgain { number } => {
+            let (shipment, carrier) = (ShipmentNumber(number), mule());
+            Command::OfParcel(ParcelCommand::Book { shipment, carrier })
+        }
+        Deed::Track { number, to } => {
+            let (shipment, carrier) = (ShipmentNumber(number), mule());
+            let event = format!("evt-{number}-{to:?}").parse();
+            let event = event.unwrap_or_else(|_| unreachable!("a plain word"));
+            Command::OfParcel(ParcelCommand::Notified { event, carrier, shipment, to })
+        }
+        Deed::Approve => Command::OfReview(ReviewCommand::Approve),
+        Deed::Reject => Command::OfReview(ReviewCommand::Reject),
         Deed::Deliver { number } => Command::Deliver { shipment: ShipmentNumber(number) },
         Deed::AskReturn { number, product } => {
             let (number, items) = (ReturnNumber(number), one(product));
@@ -285,22 +346,30 @@ fn operation(cart: u64, asked: &Asked<Deed>) -> Operation {
     Operation { entity, wish: asked.wish(command.to_bytes()) }
 }
 
+fn mule() -> ProviderName {
+    let name = "mule".parse();
+    name.unwrap_or_else(|_| unreachable!("a plain word"))
+}
+
 /// Whether there is a reason for which an order refuses such a deed.
 fn may_be_refused(deed: Deed, why: &Rejection) -> bool {
     use Rejection as R;
     match why {
-        R::NotFound | R::Over => true,
+        R::NotFound | R::Over => !matches!(deed, Deed::Track { .. }),
+        R::WithCarrier { .. } => matches!(deed, Deed::BookAgain { .. }),
+        R::NotOnHold => matches!(deed, Deed::Approve | Deed::Reject),
         R::AlreadyShipped => deed == Deed::Cancel,
         R::NotConfirmed => deed != Deed::Cancel,
         R::TooMany { .. } | R::NumberOutOfOrder { .. } => {
             matches!(deed, Deed::Fulfil { .. } | Deed::AskReturn { .. })
         }
         R::NotPaid => matches!(deed, Deed::Fulfil { .. }),
-        R::ShipmentNotFound { .. } => matches!(deed, Deed::Deliver { .. }),
+        R::ShipmentNotFound { .. } => {
+            matches!(deed, Deed::Deliver { .. } | Deed::BookAgain { .. })
+        }
         R::ReturnNotFound { .. } => matches!(deed, Deed::Receive { .. }),
         R::RefundTooLarge { .. } | R::NotPositive => matches!(deed, Deed::Refund { .. }),
         R::AlreadyExists
-        | R::WithCarrier { .. }
         | R::LineNotFound { .. }
         | R::NothingNamed
         | R::NumberDiffers { .. }

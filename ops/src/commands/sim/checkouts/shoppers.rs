@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use actors::domain::order::View;
+use actors::domain::order::{Status, View};
 use storage::sim_disk::SplitMix64;
 
 use super::carts::{Carts, Deed as CartDeed};
@@ -75,6 +75,11 @@ impl Shoppers {
         let is_over = |view: &View| {
             view.settlement.as_ref().is_some_and(|settlement| settlement.failure.is_some())
         };
+        // Of some nobody takes notice.
+        if seen.is_some_and(|view| view.status == Status::OnHold) && random.one_in(6) {
+            let deed = if random.one_in(3) { OrderDeed::Reject } else { OrderDeed::Approve };
+            return Next::Order { order, deed };
+        }
         match (seen, random.below(24)) {
             // Perhaps it is not there: its checkout has had no answer.
             (None, 0..3) => again,

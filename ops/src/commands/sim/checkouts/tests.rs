@@ -2,11 +2,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use actors::domain::payment::{
-    Action, Command as PaymentCommand, OperationReference, ProviderAnswer, ProviderRequest,
-};
+use actors::domain::payment::{Action, OperationReference, ProviderRequest};
 use actors::{Currency, Money, OrderId, PaymentId};
-use cluster::entity::{Context, Decision, Effect, Entity, TimerName, Wire};
+use cluster::entity::{Answer, Context, Decision, Effect, Entity, Port, TimerName, Wire};
 use cluster::ids::{EntityKey, EntityRef};
 use cluster::shard::io::Reply;
 use cluster::sim::client::Wish;
@@ -40,7 +38,6 @@ struct Hands {
     fault: Fault,
     random: SplitMix64,
     catalogue: Catalogue,
-    books: SharedBooks,
     carts: States<Cart>,
     skus: States<Sku>,
     orders: States<Order>,
@@ -53,7 +50,8 @@ struct Hands {
     tells: VecDeque<(EntityRef, Vec<u8>)>,
     timers: BTreeMap<(EntityRef, TimerName), Timestamp>,
     /// Asked of the provider, and not answered.
-    asked: Vec<(EntityRef, Vec<u8>)>,
+    asked: Vec<(EntityRef, Port, Vec<u8>)>,
+    outside: Vec<Box<dyn Provider>>,
     kept: BTreeMap<[u8; 16], Reply>,
     index: u64,
     now: Timestamp,
@@ -120,12 +118,12 @@ fn look<E: Entity>(
 }
 
 impl Hands {
-    fn new(fault: Fault, seed: u64, books: SharedBooks) -> Self {
+    fn new(fault: Fault, seed: u64, outside: Vec<Box<dyn Provider>>) -> Self {
         Self {
             fault,
             random: SplitMix64::new(seed),
             catalogue: range::catalogue().unwrap(),
-            books,
+            outside,
             carts: States::new(),
             skus: States::new(),
             orders: States::new(),
@@ -185,7 +183,9 @@ impl Hands {
                     self.timers.insert((entity.clone(), name), at);
                 }
                 Effect::CancelTimer { name } => drop(self.timers.remove(&(entity.clone(), name))),
-                Effect::Invoke { request, .. } => self.asked.push((entity.clone(), request)),
+                Effect::Invoke { port, request } => {
+                    self.asked.push((entity.clone(), port, request));
+                }
                 Effect::Publish { .. } => {}
             }
         }
@@ -204,15 +204,20 @@ impl Hands {
                 self.tell(&to, &command);
             }
         }
-        for (payment, request) in std::mem::take(&mut self.asked) {
+        for (asking, port, request) in std::mem::take(&mut self.asked) {
             let (now, random) = (self.now, &mut self.random);
-            let said = self.books.attempt(&request, Line::Heard, now, random)?;
+            let provider = self.outside.iter_mut().find(|provider| provider.port() == port);
+            let said = provider.unwrap().attempt(&request, Line::Heard, now, random)?;
             if said.is_empty() {
-                self.asked.push((payment.clone(), request));
+                self.asked.push((asking.clone(), port, request));
             }
-            for answer in said {
-                let answer = ProviderAnswer::from_bytes(&answer).unwrap();
-                self.tell(&payment, &PaymentCommand::Answered(answer).to_bytes());
+            for answer in said.into_iter().map(Answer::Done) {
+                let command = match asking.kind {
+                    Payment::KIND => Payment::on_answer(port, &answer).unwrap().to_bytes(),
+                    Order::KIND => Order::on_answer(port, &answer).unwrap().to_bytes(),
+                    other => panic!("{other:?} asks nobody"),
+                };
+                self.tell(&asking, &command);
             }
         }
         let due = self.timers.iter().find(|(_, at)| **at <= self.now).map(|(key, _)| key.clone());
@@ -238,7 +243,7 @@ impl Hands {
 /// What the judge says of checkouts with such hands.
 fn outcome(fault: Fault, seed: u64) -> Result<Counts, String> {
     let mut checkouts = Checkouts::default();
-    let mut hands = Hands::new(fault, seed, checkouts.books.clone());
+    let mut hands = Hands::new(fault, seed, checkouts.providers());
     let mut random = SplitMix64::new(seed);
     let finish = |checkouts: &mut Checkouts, op: u64, at, reply| {
         let (reply, retried) = (Some(reply), false);
@@ -261,7 +266,7 @@ fn outcome(fault: Fault, seed: u64) -> Result<Counts, String> {
             break;
         }
         if round == 2_000 {
-            checkouts.books.heal();
+            hands.outside.iter_mut().for_each(|provider| provider.heal());
         }
         hands.now = hands.now.plus(Span::from_secs(2));
         hands.work(usize::MAX)?;
