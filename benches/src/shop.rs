@@ -14,7 +14,7 @@ use actors::{
 };
 use anyhow::Context as _;
 use cluster::entity::Catalogue;
-use cluster::fabric::{CommandError, Envelope, Fabric, Precondition, Unavailable};
+use cluster::fabric::{CommandError, Envelope, Fabric, Unavailable};
 use cluster::ids::Slot;
 use cluster::runtime::node::{Node, NodeConfig};
 use cluster::shard::kind::Kinds;

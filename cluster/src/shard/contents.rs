@@ -52,20 +52,28 @@ pub fn rewritten(content: Content<'_>, bytes: &[u8]) -> Result<Vec<u8>, DecodeEr
     }
 }
 
+/// What happened to an entity.
+pub struct Happened {
+    pub entity: EntityRef,
+    /// As the entity encoded them.
+    pub events: Vec<Vec<u8>>,
+}
+
 /// What an entry says happened: to which entity, by what events. Nothing, where it was decided for
 /// another place in the log than it stands in; history does not know the term.
 pub fn happened(
     payload: &[u8],
     index: u64,
     term: Option<u64>,
-) -> Result<Vec<(EntityRef, Vec<Vec<u8>>)>, DecodeError> {
+) -> Result<Vec<Happened>, DecodeError> {
     let entry = Entry::decode(payload)?;
     if term.is_some_and(|term| entry.term != term) || !entry.follows(index) {
         return Ok(Vec::new());
     }
     let events = |item| match item {
         Item::Outcome(Outcome { entity, verdict: Verdict::Accepted { events, .. }, .. }) => {
-            Some((entity, events.into_iter().map(|Bytes(event)| event).collect()))
+            let events = events.into_iter().map(|Bytes(event)| event).collect();
+            Some(Happened { entity, events })
         }
         Item::Outcome(_) | Item::TellsAcked { .. } | Item::CursorMoved { .. } => None,
     };

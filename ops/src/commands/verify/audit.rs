@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use actors::domain::audit::{ChainId, Evidence, Link, link_of_event, links_of_state};
 use cluster::entity::DecodeError;
-use cluster::shard::contents;
+use cluster::shard::contents::{self, Happened};
 use storage::history::HistoryEntry;
 use storage::log::{EntryKind, LogEntry, Record};
 
@@ -35,7 +35,7 @@ impl Audit {
             {
                 drop(logged.split_off(index));
                 let happened = contents::happened(payload, *index, Some(*term));
-                for (entity, events) in happened.unwrap_or_default() {
+                for Happened { entity, events } in happened.unwrap_or_default() {
                     for event in events {
                         let link = link_of_event(&entity, &event)?;
                         let link = link.map(|(id, nth, link)| (id, nth, link, place.clone()));
@@ -80,7 +80,7 @@ impl Audit {
         place: &Place,
     ) -> Result<(), DecodeError> {
         let happened = contents::happened(&entry.payload, entry.index, None);
-        for (entity, events) in happened.unwrap_or_default() {
+        for Happened { entity, events } in happened.unwrap_or_default() {
             for event in events {
                 if let Some((id, nth, link)) = link_of_event(&entity, &event)? {
                     self.chains.entry(id).or_default().add(nth, link, place.clone());
