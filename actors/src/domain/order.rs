@@ -145,6 +145,14 @@ pub enum StockNews {
     Sold,
     Released,
     Restocked,
+    /// These pieces are to come; the others are reserved.
+    Promised {
+        waiting: Quantity,
+    },
+    /// Pieces that were promised are reserved; so many are still to come.
+    Arrived {
+        waiting: Units,
+    },
 }
 
 /// Why a stock gives no pieces.
@@ -297,6 +305,18 @@ pub enum Event {
         text: Label,
         at: Timestamp,
     },
+    /// These pieces are to come; the others are reserved.
+    StockPromised {
+        sku: SkuCode,
+        waiting: Quantity,
+        at: Timestamp,
+    },
+    /// Pieces that were promised are there; so many are still to come.
+    StockArrived {
+        sku: SkuCode,
+        waiting: Units,
+        at: Timestamp,
+    },
 }
 
 impl Event {
@@ -328,7 +348,9 @@ impl Event {
             | Self::RefundAsked { at, .. }
             | Self::Refunded { at, .. }
             | Self::RefundFailed { at, .. }
-            | Self::NoteAdded { at, .. } => *at,
+            | Self::NoteAdded { at, .. }
+            | Self::StockPromised { at, .. }
+            | Self::StockArrived { at, .. } => *at,
         }
     }
 }
@@ -372,6 +394,8 @@ pub enum Rejection {
     NotPositive,
     #[error("the payment of the order was given up")]
     NotPaid,
+    #[error("of sku {sku} {waiting} pieces are on backorder")]
+    OnBackorder { sku: SkuCode, waiting: Quantity },
 }
 
 impl Entity for Order {

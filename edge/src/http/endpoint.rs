@@ -25,6 +25,8 @@ pub(crate) enum Endpoint {
     Inventory,
     InventoryAdjust,
     InventorySet,
+    InventoryPolicy,
+    InventoryLowStock,
     InventoryReservations,
     InventoryReservationConfirm,
     InventoryReservationRelease,
@@ -96,6 +98,8 @@ impl Endpoint {
             Self::Inventory => "/admin/v1/inventory/{sku}",
             Self::InventoryAdjust => "/admin/v1/inventory/{sku}/adjust",
             Self::InventorySet => "/admin/v1/inventory/{sku}/set",
+            Self::InventoryPolicy => "/admin/v1/inventory/{sku}/policy",
+            Self::InventoryLowStock => "/admin/v1/inventory/{sku}/low_stock",
             Self::InventoryReservations => "/admin/v1/inventory/{sku}/reservations",
             Self::InventoryReservationConfirm => {
                 "/admin/v1/inventory/{sku}/reservations/{reservation}/confirm"
@@ -180,6 +184,8 @@ impl Endpoint {
             | Self::Inventory
             | Self::InventoryAdjust
             | Self::InventorySet
+            | Self::InventoryPolicy
+            | Self::InventoryLowStock
             | Self::InventoryReservations
             | Self::InventoryReservationConfirm
             | Self::InventoryReservationRelease

@@ -77,6 +77,9 @@ pub(super) fn of_order(refusal: order::Rejection) -> ApiError {
             ApiError::new(Code::LINE_NOT_FOUND, detail).about("items")
         }
         Rejection::TooMany { .. } => ApiError::new(Code::TOO_MANY_PIECES, detail).about("items"),
+        Rejection::OnBackorder { .. } => {
+            ApiError::new(Code::PIECES_ON_BACKORDER, detail).about("items")
+        }
         Rejection::NothingNamed | Rejection::NotPositive | Rejection::OtherCurrency { .. } => {
             ApiError::new(Code::VALIDATION_FAILED, detail)
         }

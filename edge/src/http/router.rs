@@ -74,6 +74,8 @@ fn admin() -> Routes {
         (E::Inventory, get(inventory::show)),
         (E::InventoryAdjust, post(inventory::adjust)),
         (E::InventorySet, post(inventory::set)),
+        (E::InventoryPolicy, put(inventory::set_policy)),
+        (E::InventoryLowStock, put(inventory::set_low_stock)),
         (E::InventoryReservations, get(inventory::list_reservations).post(inventory::reserve)),
         (E::InventoryReservationConfirm, post(inventory::confirm)),
         (E::InventoryReservationRelease, post(inventory::release)),

@@ -13,7 +13,7 @@ use crate::shop::{Answer, Ask, Basket, Shop, send};
 
 pub(crate) const KEY: &str = "8e03978e-40d5-43e8-bc93-6894a57f9324";
 
-async fn open() -> (Shop, TempDir) {
+pub(crate) async fn open() -> (Shop, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let simulator = InProcess::new(folder.path().join("simulator"), Behaviour::default());
     let simulator: Arc<dyn PaymentProvider> = Arc::new(simulator);
@@ -75,7 +75,7 @@ pub(crate) async fn expect_stock(shop: &Shop, sku: &str, expected: (u64, u64)) {
     assert_eq!(stock(shop, sku).await, expected, "of {sku}");
 }
 
-async fn order_of(shop: &Shop, basket: &Basket, created: &Answer) -> Value {
+pub(crate) async fn order_of(shop: &Shop, basket: &Basket, created: &Answer) -> Value {
     let at = created.header("location").unwrap();
     let answer = shop.send(Ask::get(at).token(&basket.token)).await;
     assert_eq!(answer.status, 200, "{answer:?}");

@@ -272,3 +272,49 @@ async fn card_numbers_are_not_stored() {
     assert!(!problem.to_string().contains("4111"));
     shop.close().await;
 }
+
+#[tokio::test]
+async fn a_policy_and_a_threshold_are_set_and_shown() {
+    let shop = Shop::open().await;
+    let put = |path: &str, body: &Value| {
+        Ask::new(Method::PUT, format!("/admin/v1/inventory/tea/{path}")).operator().json(body)
+    };
+    let backorder = json!({"kind": "backorder", "limit": 3});
+    shop.send(put("policy", &backorder)).await.problem(428, "precondition_required");
+    let any = |ask: Ask| ask.header("if-match", "*");
+    shop.send(any(put("policy", &backorder))).await.problem(412, "precondition_failed");
+    shop.stock("tea", 2).await;
+    let set = shop.send(any(put("policy", &backorder))).await;
+    let expected = json!({
+        "sku": "tea", "on_hand": 2, "reserved": 0, "available": 2, "backordered": 0,
+        "policy": {"kind": "backorder", "limit": 3}, "seq": 2,
+    });
+    assert_eq!((set.status, set.json()), (200, expected));
+    assert_eq!(shop.send(get("")).await.json(), set.json());
+    let stale = put("policy", &backorder).header("if-match", r#""1""#);
+    shop.send(stale).await.problem(412, "precondition_failed");
+    let out = json!({"kind": "preorder", "available_from": "2030-01-01T00:00:00Z"});
+    let set = shop.send(any(put("policy", &out))).await.json();
+    let expected = json!({
+        "kind": "preorder", "limit": null, "available_from": "2030-01-01T00:00:00.000000Z",
+    });
+    assert_eq!(set["policy"], expected);
+    for bad in [
+        json!({"kind": "never"}),
+        json!({"kind": "deny", "limit": 1}),
+        json!({"kind": "backorder", "available_from": "2030-01-01T00:00:00Z"}),
+        json!({"kind": "backorder", "limit": -1}),
+        json!({"limit": 1}),
+    ] {
+        shop.send(any(put("policy", &bad))).await.problem(422, "validation_failed");
+    }
+    let low = shop.send(any(put("low_stock", &json!({"threshold": 2})))).await.json();
+    assert_eq!(low["low_stock"], json!({"threshold": 2, "is_low": true}));
+    shop.stock("tea", 3).await;
+    assert_eq!(shop.send(get("")).await.json()["low_stock"]["is_low"], false);
+    let never = shop.send(any(put("low_stock", &json!({"threshold": null})))).await.json();
+    assert!(never.get("low_stock").is_none(), "{never}");
+    let deny = shop.send(any(put("policy", &json!({"kind": "deny"})))).await.json();
+    assert!(deny.get("policy").is_none() && deny.get("backordered").is_none(), "{deny}");
+    shop.close().await;
+}

@@ -6,6 +6,7 @@
     reason = "helpers of tests are tests: what is missing should fail them on the spot"
 )]
 
+mod backorders;
 mod carts;
 mod catalogue;
 mod checkout;

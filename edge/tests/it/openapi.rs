@@ -208,6 +208,8 @@ async fn stock(walk: &mut Walk) {
     walk.does("setStock", &[]).await;
     walk.does("adjustStock", &[]).await;
     walk.does("showStock", &[]).await;
+    walk.does("setStockPolicy", &[]).await;
+    walk.does("setLowStock", &[]).await;
     walk.does("reserve", &[]).await;
     walk.does("listReservations", &[]).await;
     walk.does("confirmReservation", &[]).await;

@@ -147,6 +147,8 @@ fn events() -> Vec<Event> {
         Event::Refunded { refund, amount: euro(3), refunded: euro(4), at },
         Event::RefundFailed { refund, at },
         Event::NoteAdded { text: label("called"), at },
+        Event::StockPromised { sku: tea(), waiting: 3.try_into().unwrap(), at },
+        Event::StockArrived { sku: tea(), waiting: 1.try_into().unwrap(), at },
     ]
 }
 
@@ -202,6 +204,8 @@ fn rejections() -> Vec<Rejection> {
         Rejection::OtherCurrency { currency: Currency::EURO },
         Rejection::TooManyEntries,
         Rejection::NotPositive,
+        Rejection::NotPaid,
+        Rejection::OnBackorder { sku: tea(), waiting: 3.try_into().unwrap() },
     ]
 }
 
@@ -245,7 +249,10 @@ fn order_rejections_have_their_bytes() {
 fn news_of_stocks_have_their_bytes() {
     let refused = [StockNews::Refused(shortage()), StockNews::Refused(Shortage::Crowded)];
     let others = [StockNews::Sold, StockNews::Released, StockNews::Restocked];
-    let news: Vec<_> = refused.into_iter().chain(others).map(stock_news).collect();
+    let promised = StockNews::Promised { waiting: 3.try_into().unwrap() };
+    let promises = [promised, StockNews::Arrived { waiting: 1.try_into().unwrap() }];
+    let news = refused.into_iter().chain(others).chain(promises);
+    let news: Vec<_> = news.map(stock_news).collect();
     check_each(&news, STOCK_NEWS);
 }
 
@@ -311,6 +318,8 @@ const EVENTS: &str = "
     010018000000dddddddddddddddddddddddddddddddd030000000000000045555204000000000000004555520403020100000000
     010019000000dddddddddddddddddddddddddddddddd0403020100000000
     01001a000000060000000000000063616c6c65640403020100000000
+    01001b0000000300000000000000746561030000000403020100000000
+    01001c0000000300000000000000746561010000000403020100000000
 ";
 const COMMANDS: &str = "
     010000000000ccccccccccccccccccccccccccccccccacacacacacacacacacacacacacacacacacacacacacacacacacacacacacacacacbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb01000000000000000300000000000000746561030000000000000074656102000000fa00000000000000455552f401000000000000455552000000000000000045555200000000000000004555520000f401000000000000455552000000000000000045555200000000000000004555520000000000000000455552f401000000000000455552010b000000000000006140622e6578616d706c65010000000000000041010000000000000031010100000000000000320100000000000000540001010000000000000031444500030000000000000073696d0300000000000000746f6b010000000000000007000000000000000403020100000000
@@ -345,6 +354,8 @@ const REJECTIONS: &str = "
     01000e000000455552
     01000f000000
     010010000000
+    010011000000
+    010012000000030000000000000074656103000000
 ";
 const STOCK_NEWS: &str = "
     0100020000000300000000000000746561010000000000000001000000
@@ -352,6 +363,8 @@ const STOCK_NEWS: &str = "
     010002000000030000000000000074656102000000
     010002000000030000000000000074656103000000
     010002000000030000000000000074656104000000
+    01000200000003000000000000007465610500000003000000
+    01000200000003000000000000007465610600000001000000
 ";
 const FAILURES: &str = "
     01000b000000010000000403020100000000

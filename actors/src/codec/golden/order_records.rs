@@ -5,7 +5,7 @@ use super::order::{
 use super::*;
 use crate::domain::ids::RefundId;
 use crate::domain::order::{
-    Event, Existing, Failure, Order, ReturnNumber, ShipmentNumber, Shortage, Side,
+    Event, Existing, Failure, LineState, Order, ReturnNumber, ShipmentNumber, Shortage, Side,
 };
 
 fn state(events: &[Event]) -> Order {
@@ -111,6 +111,25 @@ fn order_records_have_their_bytes() {
     }
 }
 
+/// Of the two lines of an order, one after the number of a state and what goes with it.
+#[test]
+fn lines_on_backorder_have_their_bytes() {
+    let promised = |sku: &str| {
+        let (sku, waiting) = (sku.parse().unwrap(), 1.try_into().unwrap());
+        Event::StockPromised { sku, waiting, at: AT }
+    };
+    let waiting = [asked(), vec![promised("pot"), promised("tea")]].concat();
+    let line = |state: &str| format!("{state}01000000");
+    let lines = |state: &str| format!("0200000000000000{}{}", line(state), line(state));
+    let contains = |events: &[Event], part: &str| {
+        let record = state(events).to_record();
+        assert_eq!(hex(&record).matches(part).count(), 1, "{part} in {}", hex(&record));
+        assert_eq!(Order::from_record(&record), Ok(state(events)));
+    };
+    contains(&waiting, &lines("08000000"));
+    contains(&[waiting, paid(1_000)].concat(), &lines("09000000"));
+}
+
 #[test]
 fn an_order_that_could_not_be_is_refused() {
     let changed = |change: fn(&mut Existing)| {
@@ -130,6 +149,10 @@ fn an_order_that_could_not_be_is_refused() {
     let yen = |order: &mut Existing| order.money.refunded.currency = "JPY".parse().unwrap();
     check_refused(changed(yen), "than was captured");
     check_refused(changed(|order| order.shipments[0].items = pieces(3)), "shipped than was bought");
+    let awaited = |order: &mut Existing| {
+        order.lines[1] = LineState::PartlySold { waiting: 1.try_into().unwrap() };
+    };
+    check_refused(changed(awaited), "shipped that are on backorder");
     check_refused(
         changed(|order| order.returns[0].items = pieces(3)),
         "comes back than was shipped",

@@ -4,7 +4,8 @@ use super::*;
 use crate::domain::ids::OrderId;
 use crate::domain::quantity::{Delta, Quantity, Units};
 use crate::domain::sku::{
-    Command, Event, Holder, IfUnknown, Level, OrderStep, Reason, Rejection, Reply, ReservationView,
+    Command, Event, Holder, IfUnknown, Kept, Level, OrderStep, Policy, Reason, Rejection, Reply,
+    ReservationView, StockFact, View,
 };
 
 fn units(count: u32) -> Units {
@@ -50,7 +51,26 @@ fn events() -> Vec<Event> {
         Event::ReleasedEarly { id: reservation(0xBB), at: AT },
         Event::TakenOver { id: reservation(0xAA), holder: holder(), at: AT },
         Event::Expired { ids: vec![reservation(0xAA)], reserved: units(0), at: AT },
+        Event::PolicySet { policy: Policy::Backorder { limit: Some(units(5)) }, at: AT },
+        Event::LowStockSet { threshold: Some(units(2)), at: AT },
+        promised(),
+        Event::PromisesKept {
+            kept: vec![Kept { order: order(), held: quantity(2), waiting: units(1) }],
+            reserved: units(5),
+            backordered: units(1),
+            at: AT,
+        },
+        Event::PromiseWithdrawn { order: order(), backordered: units(0), at: AT },
     ]
+}
+
+fn order() -> OrderId {
+    OrderId::from_bytes([0xCC; 16])
+}
+
+fn promised() -> Event {
+    let (asked, waiting, backordered) = (quantity(5), quantity(3), units(3));
+    Event::Promised { order: order(), asked, waiting, backordered, at: AT }
 }
 
 fn commands() -> Vec<Command> {
@@ -64,11 +84,13 @@ fn commands() -> Vec<Command> {
         Command::TakeOver { id, holder: holder() },
         Command::ExpireDue,
         for_order(OrderStep::Reserve { quantity: quantity(3) }),
+        Command::SetPolicy { policy: Policy::Preorder { available_from: Some(AT), limit: None } },
+        Command::SetLowStock { threshold: None },
     ]
 }
 
 fn for_order(step: OrderStep) -> Command {
-    Command::ForOrder { order: OrderId::from_bytes([0xCC; 16]), step }
+    Command::ForOrder { order: order(), step }
 }
 
 fn rejections() -> Vec<Rejection> {
@@ -88,7 +110,7 @@ fn rejections() -> Vec<Rejection> {
 
 /// A stock with a sale, an expiring reservation, one taken over, and one of every other end.
 fn stock() -> Sku {
-    let [stated, reserved, confirmed, _, early, _, _] = events().try_into().unwrap();
+    let [stated, reserved, confirmed, _, early, ..] = &events()[..] else { panic!() };
     let again = |byte: u8, sum: u32| Event::Reserved {
         id: reservation(byte),
         quantity: quantity(3),
@@ -100,9 +122,18 @@ fn stock() -> Sku {
     let taken_over = Event::TakenOver { id: reservation(0xA0), holder: holder(), at: AT };
     let expired = Event::Expired { ids: vec![reservation(0xA1)], reserved: units(3), at: AT };
     let released = Event::Released { id: reservation(0xA2), reserved: units(3), at: AT };
-    let ended = [stated, reserved, confirmed, early];
+    let ended = [stated, reserved, confirmed, early].map(Clone::clone);
     let open = [again(0xA0, 3), taken_over, again(0xA1, 6), expired];
     state(&[&ended[..], &open[..], &[again(0xA2, 6), released, again(0xEE, 6)]].concat())
+}
+
+/// The same stock with all that most do not have.
+fn promising() -> Sku {
+    let mut sku = stock();
+    for event in [&events()[7], &events()[8], &promised()] {
+        sku.apply(event);
+    }
+    sku
 }
 
 fn state(events: &[Event]) -> Sku {
@@ -116,7 +147,7 @@ fn state(events: &[Event]) -> Sku {
 pub(super) fn samples() -> Vec<Vec<u8>> {
     let events = events().into_iter().map(|event| event.to_bytes());
     let commands = commands().into_iter().map(|command| command.to_bytes());
-    events.chain(commands).chain([stock().to_record()]).collect()
+    events.chain(commands).chain([stock().to_record(), promising().to_record()]).collect()
 }
 
 #[test]
@@ -132,7 +163,8 @@ fn sku_commands_have_their_bytes() {
 #[test]
 fn steps_of_orders_have_their_bytes() {
     let restock = OrderStep::Restock { quantity: quantity(3) };
-    let steps = [OrderStep::Confirm, OrderStep::Release, restock];
+    let take_back = OrderStep::TakeBack { quantity: quantity(3) };
+    let steps = [OrderStep::Confirm, OrderStep::Release, restock, take_back];
     check_each(&steps.map(for_order), STEPS);
 }
 
@@ -143,24 +175,71 @@ fn sku_rejections_have_their_bytes() {
 
 #[test]
 fn sku_replies_have_their_bytes() {
-    let level = Level { exists: true, on_hand: units(9), reserved: units(3), available: units(6) };
+    let level = Level {
+        exists: true,
+        on_hand: units(9),
+        reserved: units(3),
+        available: units(6),
+        backordered: units(0),
+        policy: Policy::Deny,
+        low_stock_at: None,
+    };
     let (id, quantity, holder) = (reservation(0xAA), quantity(3), Some(holder()));
     let held = ReservationView { id, quantity, holder, expires_at: Some(AT) };
-    let replies = [
-        (Reply { level, reservation: None }, REPLY),
-        (Reply { level, reservation: Some(held) }, REPLY_RESERVED),
+    let plain = Reply { level, reservation: None };
+    check_whole(&plain, REPLY);
+    let promising = Level {
+        backordered: units(2),
+        policy: Policy::Backorder { limit: None },
+        low_stock_at: Some(units(4)),
+        ..level
+    };
+    check_whole(&Reply { level: promising, reservation: None }, REPLY_PROMISING);
+    let older = [
+        (Reply { level, reservation: None }, REPLY_V1),
+        (Reply { level, reservation: Some(held) }, REPLY_RESERVED_V1),
     ];
-    for (reply, golden) in replies {
+    for (reply, golden) in older {
         let golden: String = golden.split_whitespace().collect();
-        assert_eq!(hex(&reply.to_bytes()), golden);
-        assert_eq!(Reply::from_bytes(&unhex(&golden)), Ok(reply));
+        check_read(&[reply], &golden);
     }
+    check_read(&[View::Level(level), View::Reservation(plain)], VIEWS_V1);
+    check_read(&[View::Ledger(vec![])], "0100030000000000000000000000");
+}
+
+#[test]
+fn facts_of_stocks_have_their_bytes() {
+    let low = StockFact::RanLow { available: units(1), threshold: units(2) };
+    check(&[low], "0100000000000100000002000000");
 }
 
 #[test]
 fn sku_records_have_their_bytes() {
-    check_record(&Sku::default(), UNKNOWN);
-    check_record(&stock(), STOCK);
+    let body = |golden: &str| golden.split_whitespace().collect::<String>()[4..].to_owned();
+    let with = |body: &str, extras: &str| format!("0200{body}{extras}");
+    check_record_read(&Sku::default(), UNKNOWN_V1);
+    check_record_read(&stock(), STOCK_V1);
+    check_record(&Sku::default(), &with(&body(UNKNOWN_V1), NO_EXTRAS));
+    check_record(&stock(), &with(&body(STOCK_V1), NO_EXTRAS));
+    check_record(&promising(), &with(&body(STOCK_V1), EXTRAS));
+}
+
+#[test]
+fn a_promise_that_could_not_be_is_refused() {
+    let promising = hex(&promising().to_record());
+    assert!(Sku::from_record(&unhex(&promising)).is_ok());
+    let changed = |old: &str, new: &str| Sku::from_record(&unhex(&promising.replace(old, new)));
+    let order = "cc".repeat(16);
+    let promise = format!("{order}0500000003000000");
+    check_refused(changed(&promise, &format!("{order}0200000003000000")), "than it asked for");
+    let twice = changed(
+        &format!("020000000100000000000000{promise}"),
+        &format!("020000000200000000000000{promise}{promise}"),
+    );
+    check_refused(twice, "to an order twice");
+    check_refused(changed(&order, &"bb".repeat(16)), "is open and has ended");
+    let policy = "00000000010000000105000000";
+    check_refused(changed(&format!("{policy}0100000002000000"), &policy.repeat(2)), "not in order");
 }
 
 #[test]
@@ -190,6 +269,11 @@ const EVENTS: &str = "
     010004000000bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb0403020100000000
     010005000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa01dddddddddddddddddddddddddddddddd0403020100000000
     0100060000000100000000000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa000000000403020100000000
+    0100070000000100000001050000000403020100000000
+    01000800000001020000000403020100000000
+    010009000000cccccccccccccccccccccccccccccccc0500000003000000030000000403020100000000
+    01000a0000000100000000000000cccccccccccccccccccccccccccccccc020000000100000005000000010000000403020100000000
+    01000b000000cccccccccccccccccccccccccccccccc000000000403020100000000
 ";
 const COMMANDS: &str = "
     010000000000feffffffffffffff0500000000000000636f756e74
@@ -200,11 +284,14 @@ const COMMANDS: &str = "
     010005000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa01dddddddddddddddddddddddddddddddd
     010006000000
     010007000000cccccccccccccccccccccccccccccccc0000000003000000
+    0100080000000200000001040302010000000000
+    01000900000000
 ";
 const STEPS: &str = "
     010007000000cccccccccccccccccccccccccccccccc01000000
     010007000000cccccccccccccccccccccccccccccccc02000000
     010007000000cccccccccccccccccccccccccccccccc0300000003000000
+    010007000000cccccccccccccccccccccccccccccccc0400000003000000
 ";
 const REJECTIONS: &str = "
     01000000000003000000
@@ -218,13 +305,19 @@ const REJECTIONS: &str = "
     010008000000
     010009000000
 ";
-const REPLY: &str = "01000109000000030000000600000000";
-const REPLY_RESERVED: &str = "
+const REPLY: &str = "02000109000000030000000600000000000000000000000000";
+const REPLY_PROMISING: &str = "020001090000000300000006000000020000000100000000010400000000";
+const REPLY_V1: &str = "01000109000000030000000600000000";
+const VIEWS_V1: &str = "
+    01000000000001090000000300000006000000
+    0100010000000109000000030000000600000000
+";
+const REPLY_RESERVED_V1: &str = "
     01000109000000030000000600000001aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa030000000101dddddddddddd
     dddddddddddddddddddd010403020100000000
 ";
-const UNKNOWN: &str = "010000000000000000000000000000000000000000000000000000";
-const STOCK: &str = "
+const UNKNOWN_V1: &str = "010000000000000000000000000000000000000000000000000000";
+const STOCK_V1: &str = "
     010001060000000200000000000000a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0030000000101dddddddddddddd
     dddddddddddddddddd00eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee030000000001040302010000000004000000
     00000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa000000000403020100000000bbbbbbbbbbbbbbbbbbbbbbbb
@@ -232,4 +325,9 @@ const STOCK: &str = "
     a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a201000000040302010000000002000000000000000403020100000000
     feffffffffffffff09000000000000000500000000000000636f756e740403020100000000fdffffffffffff
     ff0600000001000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
+";
+const NO_EXTRAS: &str = "0000000000000000";
+const EXTRAS: &str = "
+    0300000000000000000000000100000001050000000100000002000000020000000100000000000000cccccccc
+    cccccccccccccccccccccccc0500000003000000
 ";

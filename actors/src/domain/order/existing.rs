@@ -10,6 +10,7 @@ use crate::domain::ids::{CartAccess, CartId, PaymentId, RefundId, SkuCode};
 use crate::domain::money::{Currency, Money};
 use crate::domain::order_numbers::OrderNumber;
 use crate::domain::pricing::{PricedLine, Totals};
+use crate::domain::quantity::{Quantity, Units};
 use crate::mutants::Mutant;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,6 +92,31 @@ pub(crate) enum LineState {
     Released,
     /// What was sold is told to the stock to be there again.
     Returning,
+    /// These pieces are to come, and the others are reserved.
+    Promised {
+        waiting: Quantity,
+    },
+    /// These pieces are to come, and the stock is told to let the others go.
+    PartlySold {
+        waiting: Quantity,
+    },
+}
+
+impl LineState {
+    /// Pieces that are still to come.
+    pub(crate) const fn waiting(self) -> Option<Quantity> {
+        match self {
+            Self::Promised { waiting } | Self::PartlySold { waiting } => Some(waiting),
+            Self::Asked
+            | Self::Reserved
+            | Self::Refused(_)
+            | Self::Selling
+            | Self::Sold
+            | Self::Releasing
+            | Self::Released
+            | Self::Returning => None,
+        }
+    }
 }
 
 /// What the payment said of money.
@@ -170,6 +196,10 @@ impl Existing {
             Event::Placed { .. } | Event::CaptureFailed { .. } => {}
             Event::Numbered { number, .. } => self.number = Some(*number),
             Event::StockReserved { sku, .. } => self.set(sku, LineState::Reserved),
+            Event::StockPromised { sku, waiting, .. } => {
+                self.set(sku, LineState::Promised { waiting: *waiting });
+            }
+            Event::StockArrived { sku, waiting, .. } => self.arrive(sku, *waiting),
             Event::StockRefused { sku, shortage, .. } => {
                 self.set(sku, LineState::Refused(*shortage));
             }
@@ -268,9 +298,42 @@ impl Existing {
     /// What is reserved leaves the stock.
     fn sell(&mut self) {
         for line in &mut self.lines {
-            if *line == LineState::Reserved {
-                *line = LineState::Selling;
-            }
+            *line = match *line {
+                LineState::Reserved => LineState::Selling,
+                LineState::Promised { waiting } => LineState::PartlySold { waiting },
+                other @ (LineState::Asked
+                | LineState::Refused(_)
+                | LineState::Selling
+                | LineState::Sold
+                | LineState::Releasing
+                | LineState::Released
+                | LineState::Returning
+                | LineState::PartlySold { .. }) => other,
+            };
+        }
+    }
+
+    /// What was promised is there, or some of it.
+    fn arrive(&mut self, sku: &SkuCode, waiting: Units) {
+        let waiting = Quantity::try_from(waiting.get()).ok();
+        let (promised, sold) = match waiting {
+            Some(waiting) => (LineState::Promised { waiting }, LineState::PartlySold { waiting }),
+            None => (LineState::Reserved, LineState::Selling),
+        };
+        match self.state_of(sku) {
+            Some(LineState::Promised { .. }) => self.set(sku, promised),
+            Some(LineState::PartlySold { .. }) => self.set(sku, sold),
+            Some(
+                LineState::Asked
+                | LineState::Reserved
+                | LineState::Refused(_)
+                | LineState::Selling
+                | LineState::Sold
+                | LineState::Releasing
+                | LineState::Released
+                | LineState::Returning,
+            )
+            | None => {}
         }
     }
 
@@ -278,8 +341,12 @@ impl Existing {
     fn let_go(&mut self) {
         for line in &mut self.lines {
             *line = match *line {
-                LineState::Asked | LineState::Reserved => LineState::Releasing,
-                LineState::Selling | LineState::Sold => LineState::Returning,
+                LineState::Asked | LineState::Reserved | LineState::Promised { .. } => {
+                    LineState::Releasing
+                }
+                LineState::Selling | LineState::Sold | LineState::PartlySold { .. } => {
+                    LineState::Returning
+                }
                 ended @ (LineState::Refused(_)
                 | LineState::Releasing
                 | LineState::Released
@@ -331,8 +398,15 @@ impl Existing {
             | LineState::Sold
             | LineState::Releasing
             | LineState::Released
-            | LineState::Returning => None,
+            | LineState::Returning
+            | LineState::Promised { .. }
+            | LineState::PartlySold { .. } => None,
         })
+    }
+
+    /// Pieces of a line that are still to come.
+    pub(super) fn waiting_for(&self, sku: &SkuCode) -> Option<Quantity> {
+        self.state_of(sku).and_then(LineState::waiting)
     }
 
     /// Pieces of each line that were shipped.

@@ -25,6 +25,9 @@ use crate::domain::sku::{self, Sku};
 pub(super) const NOON: Timestamp = Timestamp::from_micros(43_200_000_000);
 const SKUS: [&str; 3] = ["cup", "pot", "tea"];
 const STOCK: u32 = 5;
+/// How many pieces of a third thing may be promised beyond what is there.
+const PROMISED_MAX: u32 = 4;
+const BACKORDERED: usize = 2;
 pub(super) const PRICE: i64 = 450;
 
 #[derive(Clone, Debug)]
@@ -67,6 +70,10 @@ enum Step {
     /// Somebody else buys.
     Sell {
         sku: usize,
+        pieces: u32,
+    },
+    /// More has come.
+    Arrive {
         pieces: u32,
     },
 }
@@ -153,6 +160,7 @@ struct World {
     payments: BTreeMap<PaymentId, Actor<Payment>>,
     stocks: Vec<Actor<Sku>>,
     sold_elsewhere: [u32; 3],
+    arrived: u32,
     /// Tells under way, in order between two of them.
     ways: BTreeMap<(EntityRef, EntityRef), VecDeque<Vec<u8>>>,
     timers: BTreeMap<(EntityRef, TimerName), Timestamp>,
@@ -217,6 +225,7 @@ impl World {
             payments: BTreeMap::new(),
             stocks: (0..3).map(|_| Actor::default()).collect(),
             sold_elsewhere: [0; 3],
+            arrived: 0,
             ways: BTreeMap::new(),
             timers: BTreeMap::new(),
             provider: Provider::default(),
@@ -234,6 +243,9 @@ impl World {
             let state = sku::Command::SetOnHand { on_hand, reason };
             world.send(&Sku::address(&code(nth)), state.to_bytes());
         }
+        let policy = sku::Policy::Backorder { limit: PROMISED_MAX.try_into().ok() };
+        let promise = sku::Command::SetPolicy { policy };
+        world.send(&Sku::address(&code(BACKORDERED)), promise.to_bytes());
         world
     }
 
@@ -312,7 +324,7 @@ impl World {
             }
             Step::Fulfil => self.tell_orders(&Command::Fulfil {
                 shipment: ShipmentNumber(1),
-                items: vec![(code(0), 1.try_into().unwrap())],
+                items: vec![(code(0), 1.try_into().unwrap()), (code(2), 3.try_into().unwrap())],
                 carrier: label("Post"),
                 tracking: label("1Z"),
             }),
@@ -327,6 +339,13 @@ impl World {
             }),
             Step::VoidByHand => self.tell_payments(&payment::Command::VoidByHand),
             Step::Sell { sku, pieces } => self.sell_elsewhere(sku, pieces),
+            Step::Arrive { pieces } => {
+                self.arrived += pieces;
+                let delta = i64::from(pieces).try_into().unwrap();
+                let reason = "came".to_owned().try_into().unwrap();
+                let command = sku::Command::Adjust { delta, reason };
+                self.send(&Sku::address(&code(BACKORDERED)), command.to_bytes());
+            }
         }
     }
 
@@ -413,6 +432,7 @@ impl World {
         let bought =
             open.filter(|order| order.settlement.as_ref().is_some_and(|s| s.failure.is_none()));
         assert!(bought.count() <= 1, "one cart became two orders");
+        assert!(self.stocks[BACKORDERED].live.backordered.get() <= PROMISED_MAX);
     }
 
     /// Lets everything come to its end.
@@ -444,7 +464,7 @@ impl World {
 
     /// What holds once nothing is under way.
     fn check_end(&self) {
-        let mut sold = [0_u32; 3];
+        let (mut sold, mut waited_for) = ([0_u32; 3], 0);
         for (id, actor) in &self.orders {
             let order = actor.live.existing.as_ref().expect("it was told to be placed");
             let settlement = order.settlement.as_ref().expect("a checkout ends");
@@ -465,7 +485,9 @@ impl World {
                     assert_eq!(order.money.refunded.minor, refunded);
                     for line in order.bought() {
                         let nth = (0..3).find(|nth| code(*nth) == line.sku).unwrap();
-                        sold[nth] += line.quantity.get();
+                        let waiting = order.waiting_for(&line.sku).map_or(0, Quantity::get);
+                        sold[nth] += line.quantity.get() - waiting;
+                        waited_for += waiting;
                     }
                 }
                 Stage::Failed(_) | Stage::Cancelled => {
@@ -478,9 +500,11 @@ impl World {
         }
         for (nth, stock) in self.stocks.iter().enumerate() {
             assert_eq!(stock.live.reserved.get(), 0, "{} holds pieces for nobody", SKUS[nth]);
-            let gone = STOCK - stock.live.on_hand.unwrap().get();
+            let arrived = if nth == BACKORDERED { self.arrived } else { 0 };
+            let gone = STOCK + arrived - stock.live.on_hand.unwrap().get();
             assert_eq!(gone, sold[nth] + self.sold_elsewhere[nth], "of {}", SKUS[nth]);
         }
+        assert_eq!(self.stocks[BACKORDERED].live.backordered.get(), waited_for);
     }
 }
 
@@ -499,6 +523,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => index().prop_map(|nth| Step::Fire { nth }),
         1 => Just(Step::Cancel),
         1 => Just(Step::Fulfil),
+        2 => (1_u32..4).prop_map(|pieces| Step::Arrive { pieces }),
+        2 => (1_u32..5).prop_map(|pieces| Step::Sell { sku: BACKORDERED, pieces }),
         1 => (1_i64..200).prop_map(|minor| Step::Refund { minor }),
         1 => (1_i64..200).prop_map(|minor| Step::CaptureByHand { minor }),
         1 => Just(Step::VoidByHand),

@@ -2,6 +2,7 @@
 
 use super::records::{Pieces, RefundState};
 use super::{Existing, Order};
+use crate::domain::quantity::Quantity;
 
 impl Existing {
     /// The error says why it could not.
@@ -22,6 +23,13 @@ impl Existing {
         let bought = self.bought().map(|line| (&line.sku, line.quantity.get()));
         if !shipped.are_within(&Pieces::counted(bought)) {
             return Err("more of an order is shipped than was bought");
+        }
+        let there = self.bought().map(|line| {
+            let waiting = self.waiting_for(&line.sku).map_or(0, Quantity::get);
+            (&line.sku, line.quantity.get().saturating_sub(waiting))
+        });
+        if !shipped.are_within(&Pieces::counted(there)) {
+            return Err("pieces of an order are shipped that are on backorder");
         }
         if !returned.are_within(&shipped) {
             return Err("more of an order comes back than was shipped");

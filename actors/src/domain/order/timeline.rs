@@ -28,6 +28,8 @@ pub enum Moment {
     Refunded,
     RefundFailed,
     NoteAdded,
+    /// Pieces that were on backorder are there.
+    StockArrived,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,6 +79,7 @@ impl Timeline {
             Event::Refunded { .. } => Moment::Refunded,
             Event::RefundFailed { .. } => Moment::RefundFailed,
             Event::NoteAdded { .. } => Moment::NoteAdded,
+            Event::StockArrived { .. } => Moment::StockArrived,
             // The fabric's own steps, and the one that makes the timeline.
             Event::Placed { .. }
             | Event::Numbered { .. }
@@ -88,6 +91,7 @@ impl Timeline {
             | Event::StockSold { .. }
             | Event::StockReleased { .. }
             | Event::StockReturned { .. }
+            | Event::StockPromised { .. }
             | Event::PaymentUndone { .. } => return,
         };
         self.push(moment, event.at());

@@ -1,8 +1,9 @@
 //! A stock at one instant, and how a statement about the whole of it is judged.
 
+use cluster::entity::Effect;
 use cluster::time::Timestamp;
 
-use super::{Event, Level, Reason, Rejection, Sku};
+use super::{Event, Level, Policy, Reason, Rejection, Sku};
 use crate::domain::ids::ReservationId;
 use crate::domain::quantity::{Delta, Units};
 
@@ -12,13 +13,17 @@ pub(super) struct Standing {
     pub(super) exists: bool,
     pub(super) on_hand: Units,
     pub(super) reserved: Units,
+    pub(super) backordered: Units,
     pub(super) due: Vec<ReservationId>,
+    policy: Policy,
+    low_stock_at: Option<Units>,
 }
 
 impl Standing {
     pub(super) fn level(&self) -> Level {
-        let Self { exists, on_hand, reserved, .. } = *self;
-        Level { exists, on_hand, reserved, available: self.available() }
+        let Self { exists, on_hand, reserved, backordered, policy, low_stock_at, .. } = *self;
+        let available = self.available();
+        Level { exists, on_hand, reserved, available, backordered, policy, low_stock_at }
     }
 
     pub(super) fn available(&self) -> Units {
@@ -59,6 +64,15 @@ impl Standing {
         let delta = Delta::between(self.on_hand, on_hand);
         Ok(Some(Event::OnHandSet { on_hand, delta, reason, at: self.now }))
     }
+
+    pub(super) fn set_policy(&self, policy: Policy) -> Option<Event> {
+        (policy != self.policy).then_some(Event::PolicySet { policy, at: self.now })
+    }
+
+    pub(super) fn set_low_stock(&self, threshold: Option<Units>) -> Option<Event> {
+        let changes = threshold != self.low_stock_at;
+        changes.then_some(Event::LowStockSet { threshold, at: self.now })
+    }
 }
 
 impl Sku {
@@ -69,7 +83,66 @@ impl Sku {
             exists: self.on_hand.is_some(),
             on_hand: self.on_hand.unwrap_or_default(),
             reserved: less(self.reserved, lapsed),
+            backordered: self.backordered,
             due,
+            policy: self.policy,
+            low_stock_at: self.low_stock_at,
+        }
+    }
+
+    /// The level at one instant, with what has expired handed on to those who wait.
+    pub(super) fn level_at(&self, now: Timestamp) -> Level {
+        self.settled(now).0.standing(now).level()
+    }
+
+    /// The level as the last command left it.
+    pub(super) fn recorded(&self) -> Level {
+        let on_hand = self.on_hand.unwrap_or_default();
+        Level {
+            exists: self.on_hand.is_some(),
+            on_hand,
+            reserved: self.reserved,
+            available: less(on_hand, self.reserved),
+            backordered: self.backordered,
+            policy: self.policy,
+            low_stock_at: self.low_stock_at,
+        }
+    }
+
+    /// Moves the one timer when the earliest expiry moves.
+    pub(super) fn timer_effect(
+        &self,
+        standing: &Standing,
+        event: Option<&Event>,
+        timer_is_spent: bool,
+    ) -> Option<Effect> {
+        let (ended, added) = match event {
+            Some(Event::Reserved { expires_at, .. }) => (None, *expires_at),
+            Some(
+                Event::Confirmed { id, .. }
+                | Event::Released { id, .. }
+                | Event::TakenOver { id, .. },
+            ) => (Some(*id), None),
+            Some(
+                Event::OnHandSet { .. }
+                | Event::ReleasedEarly { .. }
+                | Event::Expired { .. }
+                | Event::PolicySet { .. }
+                | Event::LowStockSet { .. }
+                | Event::Promised { .. }
+                | Event::PromisesKept { .. }
+                | Event::PromiseWithdrawn { .. },
+            )
+            | None => (None, None),
+        };
+        let armed = if timer_is_spent { None } else { self.reservations.first_expiry() };
+        let remaining = self.reservations.first_expiry_after(standing.now, ended);
+        let wanted = remaining.into_iter().chain(added).min();
+        let name = Self::EXPIRY;
+        match wanted {
+            same if same == armed => None,
+            Some(at) => Some(Effect::SetTimer { name, at }),
+            None => Some(Effect::CancelTimer { name }),
         }
     }
 }

@@ -1,4 +1,4 @@
-use cluster::entity::NoCatalogue;
+use cluster::entity::{Effect, NoCatalogue};
 use cluster::time::Span;
 
 use super::*;
@@ -106,7 +106,7 @@ pub(super) fn taken_over(number: u8) -> Event {
     Event::TakenOver { id: id(number), holder: holder(1), at: NOON }
 }
 
-fn out_of_stock(requested: u32, available: u32) -> Rejection {
+pub(super) fn out_of_stock(requested: u32, available: u32) -> Rejection {
     Rejection::OutOfStock { requested: quantity(requested), available: units(available) }
 }
 
@@ -214,7 +214,10 @@ fn an_expired_reservation_counts_for_nothing() {
     check(&[stocked(5, 5)], reserve(1, 1, Some(NOON)), Err(Rejection::Expired));
     let level = at(NOON, |ctx| sku(&given).view(Query::Level, ctx));
     let (on_hand, reserved, available) = (units(5), units(1), units(4));
-    assert_eq!(level, View::Level(Level { exists: true, on_hand, reserved, available }));
+    let (backordered, policy, low_stock_at) = (units(0), Policy::Deny, None);
+    let expected =
+        Level { exists: true, on_hand, reserved, available, backordered, policy, low_stock_at };
+    assert_eq!(level, View::Level(expected));
 }
 
 #[test]

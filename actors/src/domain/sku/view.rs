@@ -3,7 +3,7 @@
 use cluster::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Event, Holder, LedgerEntry, Sku, less};
+use super::{Event, Holder, LedgerEntry, Policy, Sku, less};
 use crate::domain::ids::ReservationId;
 use crate::domain::quantity::{PageLimit, Quantity, Units};
 
@@ -50,21 +50,36 @@ pub struct Level {
     pub on_hand: Units,
     pub reserved: Units,
     pub available: Units,
+    /// What orders were promised beyond what there is.
+    pub backordered: Units,
+    pub policy: Policy,
+    /// The stock is low with no more than this available.
+    pub low_stock_at: Option<Units>,
 }
 
 impl Level {
-    pub(super) fn after(self, event: Option<&Event>) -> Self {
-        let (exists, on_hand, reserved) = match event {
-            Some(Event::OnHandSet { on_hand, .. }) => (true, *on_hand, self.reserved),
-            Some(Event::Confirmed { on_hand, reserved, .. }) => (true, *on_hand, *reserved),
-            Some(
-                Event::Reserved { reserved, .. }
-                | Event::Released { reserved, .. }
-                | Event::Expired { reserved, .. },
-            ) => (self.exists, self.on_hand, *reserved),
-            Some(Event::ReleasedEarly { .. } | Event::TakenOver { .. }) | None => return self,
-        };
-        Self { exists, on_hand, reserved, available: less(on_hand, reserved) }
+    pub(super) fn after(self, event: &Event) -> Self {
+        let mut after = self;
+        match event {
+            Event::OnHandSet { on_hand, .. } => (after.exists, after.on_hand) = (true, *on_hand),
+            Event::Confirmed { on_hand, reserved, .. } => {
+                (after.exists, after.on_hand, after.reserved) = (true, *on_hand, *reserved);
+            }
+            Event::Reserved { reserved, .. }
+            | Event::Released { reserved, .. }
+            | Event::Expired { reserved, .. } => after.reserved = *reserved,
+            Event::PromisesKept { reserved, backordered, .. } => {
+                (after.reserved, after.backordered) = (*reserved, *backordered);
+            }
+            Event::Promised { backordered, .. } | Event::PromiseWithdrawn { backordered, .. } => {
+                after.backordered = *backordered;
+            }
+            Event::PolicySet { policy, .. } => after.policy = *policy,
+            Event::LowStockSet { threshold, .. } => after.low_stock_at = *threshold,
+            Event::ReleasedEarly { .. } | Event::TakenOver { .. } => {}
+        }
+        after.available = less(after.on_hand, after.reserved);
+        after
     }
 }
 

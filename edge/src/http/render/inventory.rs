@@ -1,13 +1,16 @@
 //! A stock, its reservations and its ledger in JSON.
 
+mod selling;
+
 use std::fmt;
 use std::str::FromStr;
 
-use actors::domain::sku::{Cause, LedgerEntry, Level, ReservationView};
+use actors::domain::sku::{Cause, LedgerEntry, Level, Policy, ReservationView};
 use actors::{Delta, PageLimit, ReservationId, SkuCode};
 use cluster::ids::EntityRef;
 use cluster::time::Timestamp;
 
+use self::selling::{LowStockJson, PolicyJson};
 use super::Text;
 use crate::http::rfc3339::Rfc3339;
 use crate::http::schema::{
@@ -20,16 +23,26 @@ pub(in crate::http) struct InventoryJson<'a> {
     on_hand: u32,
     reserved: u32,
     available: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backordered: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy: Option<PolicyJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    low_stock: Option<LowStockJson>,
     seq: u64,
 }
 
 impl<'a> InventoryJson<'a> {
     pub(in crate::http) fn new(sku: &'a SkuCode, level: Level, seq: u64) -> Self {
+        let (promises, backordered) = (level.policy != Policy::Deny, level.backordered.get());
         Self {
             sku: sku.as_str(),
             on_hand: level.on_hand.get(),
             reserved: level.reserved.get(),
             available: level.available.get(),
+            backordered: (promises || backordered > 0).then_some(backordered),
+            policy: PolicyJson::new(level.policy),
+            low_stock: LowStockJson::new(&level),
             seq,
         }
     }
@@ -167,6 +180,10 @@ impl Described for InventoryJson<'_> {
             required("on_hand", words::units(40)),
             required("reserved", words::units(3)),
             required("available", words::units(37)),
+            maybe("backordered", words::units(2))
+                .about("What orders were promised beyond what there is, where any may be."),
+            maybe("policy", PolicyJson::schema()).about("Where orders get more than there is."),
+            maybe("low_stock", LowStockJson::schema()),
             required("seq", schema::count(7)),
         ])
     }

@@ -46,6 +46,8 @@ struct ItemJson<'a> {
     discount: MoneyJson,
     tax: MoneyJson,
     stock: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backordered: Option<u32>,
     shipped: u32,
     returned: u32,
 }
@@ -155,7 +157,9 @@ pub(in crate::http) fn settled<'a>(view: &'a View, settlement: &Settlement) -> O
     let line = |line: &'a LineView| {
         let is_dropped = settlement.dropped.contains(&line.line.sku);
         let stock = if is_dropped { StockStatus::Refused } else { StockStatus::Sold };
-        ItemJson { stock: stock_status(stock), shipped: 0, returned: 0, ..ItemJson::new(line) }
+        let (shipped, returned, backordered) = (0, 0, None);
+        let stock = stock_status(stock);
+        ItemJson { stock, shipped, returned, backordered, ..ItemJson::new(line) }
     };
     OrderJson {
         number: settlement.number.map(|number| number.to_string()),
@@ -206,6 +210,14 @@ impl<'a> ItemJson<'a> {
             discount: MoneyJson(line.discount),
             tax: MoneyJson(line.tax),
             stock: stock_status(*stock),
+            backordered: match stock {
+                StockStatus::Backordered { pieces } => Some(pieces.get()),
+                StockStatus::Asked
+                | StockStatus::Reserved
+                | StockStatus::Refused
+                | StockStatus::Sold
+                | StockStatus::Released => None,
+            },
             shipped: *shipped,
             returned: *returned,
         }
@@ -337,6 +349,7 @@ const fn stock_status(status: StockStatus) -> &'static str {
         StockStatus::Refused => "refused",
         StockStatus::Sold => "sold",
         StockStatus::Released => "released",
+        StockStatus::Backordered { .. } => "backordered",
     }
 }
 
@@ -359,5 +372,6 @@ const fn moment(moment: Moment) -> &'static str {
         Moment::Refunded => "refunded",
         Moment::RefundFailed => "refund_failed",
         Moment::NoteAdded => "note_added",
+        Moment::StockArrived => "stock_arrived",
     }
 }

@@ -1,5 +1,7 @@
 //! Stock, for operators.
 
+pub(in crate::http) mod documents;
+
 use actors::domain::sku::{self, Command, IfUnknown, Query, View};
 use actors::{PageLimit, ReservationId, Sku, SkuCode};
 use axum::extract::State;
@@ -7,8 +9,10 @@ use axum::http::{StatusCode, Uri};
 use cluster::fabric::Viewed;
 use cluster::time::Span;
 
+use self::documents::{SetLowStock, SetPolicy};
 use super::documents::{AdjustStock, Nothing, ReserveStock, SetStock};
 use super::done::Done;
+use super::entries::bound;
 use crate::http::app::App;
 use crate::http::code::Code;
 use crate::http::error::ApiError;
@@ -102,6 +106,32 @@ pub(in crate::http) async fn set(
 ) -> Result<Reply, ApiError> {
     let SetStock { on_hand, reason } = body.document;
     change(&app, &terms, &sku, &body.bytes, Command::SetOnHand { on_hand, reason }).await
+}
+
+/// `PUT /admin/v1/inventory/{sku}/policy`
+pub(in crate::http) async fn set_policy(
+    State(app): State<App>,
+    _: Operator,
+    PathId(sku): PathId<SkuCode>,
+    terms: Terms,
+    body: JsonBody<SetPolicy>,
+) -> Result<Reply, ApiError> {
+    bound(&terms)?;
+    let SetPolicy { policy } = body.document;
+    change(&app, &terms, &sku, &body.bytes, Command::SetPolicy { policy }).await
+}
+
+/// `PUT /admin/v1/inventory/{sku}/low_stock`
+pub(in crate::http) async fn set_low_stock(
+    State(app): State<App>,
+    _: Operator,
+    PathId(sku): PathId<SkuCode>,
+    terms: Terms,
+    body: JsonBody<SetLowStock>,
+) -> Result<Reply, ApiError> {
+    bound(&terms)?;
+    let SetLowStock { threshold } = body.document;
+    change(&app, &terms, &sku, &body.bytes, Command::SetLowStock { threshold }).await
 }
 
 /// `POST /admin/v1/inventory/{sku}/reservations`

@@ -11,6 +11,7 @@ use crate::http::render::inventory::{
     InventoryJson, LedgerEntryJson, ListJson, ReservationJson, ReservedJson, ledger_cursor,
 };
 use crate::http::routes::documents::{AdjustStock, Nothing, ReserveStock, SetStock};
+use crate::http::routes::inventory::documents::{SetLowStock, SetPolicy};
 use crate::http::schema::words;
 use crate::http::{Endpoint as E, Verb};
 
@@ -23,8 +24,11 @@ const ENDED: [Code; 5] = [
     Code::RESERVATION_RELEASED,
 ];
 
-pub(super) fn all() -> [Operation; 8] {
-    [show(), adjust(), set(), reservations(), reserve(), confirm(), release(), ledger()]
+pub(super) fn all() -> [Operation; 10] {
+    let [policy, low_stock] = [policy(), low_stock()];
+    let [reservations, reserve, confirm, release] =
+        [reservations(), reserve(), confirm(), release()];
+    [show(), adjust(), set(), policy, low_stock, reservations, reserve, confirm, release, ledger()]
 }
 
 fn stock(endpoint: E, verb: Verb, id: &'static str, summary: &'static str) -> Operation {
@@ -56,6 +60,26 @@ fn set() -> Operation {
         .free_text()
         .answers::<InventoryJson<'_>>(StatusCode::OK, &CHANGED)
         .refuses(&[Code::BELOW_RESERVED, Code::ON_HAND_TOO_LARGE])
+}
+
+fn policy() -> Operation {
+    let summary = "States whether orders get more than there is";
+    stock(E::InventoryPolicy, Verb::Put, "setStockPolicy", summary)
+        .about("What was promised under another policy stays promised.")
+        .changes(Key::Optional)
+        .bound()
+        .body::<SetPolicy>()
+        .answers::<InventoryJson<'_>>(StatusCode::OK, &CHANGED)
+}
+
+fn low_stock() -> Operation {
+    let summary = "States from which number down a stock is low";
+    stock(E::InventoryLowStock, Verb::Put, "setLowStock", summary)
+        .about("One event is published each time that a stock becomes low.")
+        .changes(Key::Optional)
+        .bound()
+        .body::<SetLowStock>()
+        .answers::<InventoryJson<'_>>(StatusCode::OK, &CHANGED)
 }
 
 fn reservations() -> Operation {

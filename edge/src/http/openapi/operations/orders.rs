@@ -101,6 +101,7 @@ fn fulfil() -> Operation {
         Code::IDEMPOTENCY_KEY_REQUIRED,
         Code::ORDER_FULL,
         Code::ORDER_NOT_PAID,
+        Code::PIECES_ON_BACKORDER,
     ])
 }
 

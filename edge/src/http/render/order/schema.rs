@@ -19,6 +19,8 @@ const PAYMENT_STATUS: &[&str] = &[
     "cancelled",
 ];
 
+const STOCK: &[&str] = &["sold", "asked", "reserved", "refused", "released", "backordered"];
+
 impl Described for OrderJson<'_> {
     fn name() -> String {
         "Order".to_owned()
@@ -65,7 +67,9 @@ fn item() -> Schema {
         required("line_total", of::<Money>()),
         required("discount", of::<Money>()),
         required("tax", of::<Money>()),
-        required("stock", word(&["sold", "asked", "reserved", "refused", "released"])),
+        required("stock", word(STOCK)),
+        maybe("backordered", words::quantity())
+            .about("Pieces that are still to come; not in the answer to a checkout."),
         required("shipped", count(2)),
         required("returned", count(1)),
     ])
@@ -176,4 +180,5 @@ const MOMENTS: &[&str] = &[
     "refunded",
     "refund_failed",
     "note_added",
+    "stock_arrived",
 ];

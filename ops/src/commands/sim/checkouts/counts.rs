@@ -36,6 +36,10 @@ counts! {
     capture_failed as "orders_capture_failed",
     cancelled_in_time as "orders_cancelled_in_time",
     cancelled as "orders_cancelled",
+    /// Lines that still wait for pieces in the end.
+    waiting as "orders_waiting",
+    /// Times that pieces came for a line that waited.
+    arrivals as "orders_arrivals",
     shipments as "orders_shipments",
     returns as "orders_returns",
     refunds as "orders_refunds",

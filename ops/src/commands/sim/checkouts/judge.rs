@@ -7,7 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use actors::domain::cart::Status as CartStatus;
-use actors::domain::order::{CaptureTime, Failure, RefundState, Status, StockStatus, View};
+use actors::domain::order::{
+    CaptureTime, Failure, LineView, Moment, RefundState, Status, StockStatus, TimelineEntry, View,
+};
 use actors::{Cart, Order, Sku};
 
 use super::super::journal::{Fate, count};
@@ -36,7 +38,7 @@ impl Checkouts {
         }
         self.check_accounts(&orders, &books)?;
         self.check_deeds(&orders)?;
-        self.stocks.check(&taken(&orders))?;
+        self.stocks.check(&taken(&orders), &awaited(&orders))?;
         let carts: Vec<_> = orders.keys().map(|order| self.orders.cart_of(*order)).collect();
         let once: BTreeSet<_> = carts.iter().collect();
         counts.second_tries = count(carts.iter()) - count(once.iter());
@@ -228,7 +230,7 @@ fn ended(order: u64, view: &View) -> Result<Counts, String> {
         return Err(format!("order {order} does not end: {view:?}"));
     };
     let stock = |line: StockStatus| match line {
-        StockStatus::Sold => is_still_bought(view),
+        StockStatus::Sold | StockStatus::Backordered { .. } => is_still_bought(view),
         StockStatus::Released => !is_still_bought(view),
         StockStatus::Refused => true,
         StockStatus::Asked | StockStatus::Reserved => false,
@@ -254,6 +256,9 @@ fn ended(order: u64, view: &View) -> Result<Counts, String> {
     };
     *happened += 1;
     counts.shortened = u64::from(settlement.failure.is_none() && !settlement.dropped.is_empty());
+    counts.waiting = count(view.lines.iter().filter(|line| waiting(line) > 0));
+    let arrived = |entry: &&TimelineEntry| entry.moment == Moment::StockArrived;
+    counts.arrivals = count(view.timeline.iter().filter(arrived));
     counts.shipments = count(view.shipments.iter());
     counts.returns = count(view.returns.iter().filter(|known| known.received_at.is_some()));
     let refunds = |state| count(view.refunds.iter().filter(|known| known.state == state));
@@ -266,9 +271,13 @@ fn ended(order: u64, view: &View) -> Result<Counts, String> {
 fn taken(orders: &Finals) -> BTreeMap<u64, i64> {
     let mut taken = BTreeMap::new();
     for view in orders.values().filter(|view| is_still_bought(view)) {
-        for line in view.lines.iter().filter(|line| line.stock == StockStatus::Sold) {
+        let is_sold = |line: &&LineView| {
+            matches!(line.stock, StockStatus::Sold | StockStatus::Backordered { .. })
+        };
+        for line in view.lines.iter().filter(is_sold) {
             let product = range::number(&line.line.sku).unwrap_or(0);
-            *taken.entry(product).or_insert(0) += i64::from(line.line.quantity.get());
+            let pieces = i64::from(line.line.quantity.get()) - waiting(line);
+            *taken.entry(product).or_insert(0) += pieces;
         }
         for (sku, quantity) in
             view.returns.iter().filter(|it| it.received_at.is_some()).flat_map(|it| &it.items)
@@ -278,4 +287,28 @@ fn taken(orders: &Finals) -> BTreeMap<u64, i64> {
         }
     }
     taken
+}
+
+/// Pieces of each product that orders still wait for in the end.
+fn awaited(orders: &Finals) -> BTreeMap<u64, i64> {
+    let mut awaited = BTreeMap::new();
+    for view in orders.values() {
+        for line in &view.lines {
+            let product = range::number(&line.line.sku).unwrap_or(0);
+            *awaited.entry(product).or_insert(0) += waiting(line);
+        }
+    }
+    awaited
+}
+
+/// Pieces of a line that are still to come.
+pub(super) fn waiting(line: &LineView) -> i64 {
+    match line.stock {
+        StockStatus::Backordered { pieces } => i64::from(pieces.get()),
+        StockStatus::Asked
+        | StockStatus::Reserved
+        | StockStatus::Refused
+        | StockStatus::Sold
+        | StockStatus::Released => 0,
+    }
 }

@@ -18,6 +18,7 @@ use storage::sim_disk::SplitMix64;
 
 use super::super::journal::{Asked, Journal, Read};
 use super::super::range;
+use super::judge::waiting;
 use super::names;
 
 /// Shipments, returns and refunds of an order that anybody asks for.
@@ -203,7 +204,7 @@ impl Orders {
             let total = price.unwrap_or(0) * i64::from(line.line.quantity.get());
             right &= price == Some(line.line.unit_price.minor)
                 && line.line.line_total.minor == total
-                && line.shipped <= line.line.quantity.get()
+                && i64::from(line.shipped) <= i64::from(line.line.quantity.get()) - waiting(line)
                 && line.returned <= line.shipped;
             all += total;
             bought += if line.stock == StockStatus::Refused { 0 } else { total };
@@ -285,7 +286,7 @@ fn may_be_refused(deed: Deed, why: &Rejection) -> bool {
         R::TooMany { .. } | R::NumberOutOfOrder { .. } => {
             matches!(deed, Deed::Fulfil { .. } | Deed::AskReturn { .. })
         }
-        R::NotPaid => matches!(deed, Deed::Fulfil { .. }),
+        R::NotPaid | R::OnBackorder { .. } => matches!(deed, Deed::Fulfil { .. }),
         R::ShipmentNotFound { .. } => matches!(deed, Deed::Deliver { .. }),
         R::ReturnNotFound { .. } => matches!(deed, Deed::Receive { .. }),
         R::RefundTooLarge { .. } | R::NotPositive => matches!(deed, Deed::Refund { .. }),

@@ -190,7 +190,7 @@ impl Skus {
 
     /// No more is reserved than there is, and what is on hand changes with the sequence alone.
     fn show(&mut self, product: u64, seq: u64, level: Level) -> Result<(), String> {
-        let Level { exists, on_hand, reserved, available } = level;
+        let Level { exists, on_hand, reserved, available, .. } = level;
         let is_oversold = reserved > on_hand || on_hand.minus(reserved) != Some(available);
         if is_oversold || (!exists && on_hand > Units::ZERO) {
             return Err(format!("the stock of product {product} is {level:?}"));

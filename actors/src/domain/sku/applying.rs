@@ -1,0 +1,84 @@
+//! What events make of a stock.
+
+use super::orders::reservation_of;
+use super::{Cause, End, Event, Holder, Kept, LedgerEntry, Promise, Reservation, Sku};
+use crate::domain::ids::ReservationId;
+use crate::domain::order::Order;
+use crate::mutants::Mutant;
+use cluster::time::Timestamp;
+
+impl Sku {
+    pub(super) fn apply_event(&mut self, event: &Event) {
+        match event {
+            Event::OnHandSet { on_hand, delta, reason, at } => {
+                self.on_hand = Some(*on_hand);
+                let cause = Cause::Stated(reason.clone());
+                self.ledger.push(LedgerEntry { at: *at, delta: *delta, on_hand: *on_hand, cause });
+            }
+            Event::Reserved { id, quantity, holder, expires_at, reserved, at } => {
+                let (quantity, holder, expires_at) = (*quantity, *holder, *expires_at);
+                // Else an id that begins anew long after its end would be open and ended at once.
+                self.ended.forget_before(*at);
+                self.reservations.insert(*id, Reservation { quantity, holder, expires_at });
+                self.reserved = *reserved;
+            }
+            Event::Confirmed { id, on_hand, delta, reserved, at } => {
+                if self.is_promised(*id) {
+                    self.reservations.remove(*id);
+                } else {
+                    self.end(*id, End::Sold, *at);
+                }
+                self.on_hand = Some(*on_hand);
+                self.reserved = *reserved;
+                let cause = Cause::Sold(*id);
+                self.ledger.push(LedgerEntry { at: *at, delta: *delta, on_hand: *on_hand, cause });
+            }
+            Event::Released { id, reserved, at } => {
+                self.end(*id, End::Released, *at);
+                self.reserved = *reserved;
+            }
+            Event::ReleasedEarly { id, at } => self.end(*id, End::ReleasedBefore, *at),
+            Event::TakenOver { id, holder, at: _ } => self.reservations.take_over(*id, *holder),
+            Event::Expired { ids, reserved, at } => {
+                for id in ids {
+                    self.end(*id, End::Expired, *at);
+                }
+                if !Mutant::ExpiryKeepsStock.is_planted() {
+                    self.reserved = *reserved;
+                }
+            }
+            Event::PolicySet { policy, at: _ } => self.policy = *policy,
+            Event::LowStockSet { threshold, at: _ } => self.low_stock_at = *threshold,
+            Event::Promised { order, asked, waiting, backordered, at } => {
+                self.ended.forget_before(*at);
+                let (order, asked, waiting) = (*order, *asked, *waiting);
+                self.promises.push(Promise { order, asked, waiting });
+                self.backordered = *backordered;
+            }
+            Event::PromisesKept { kept, reserved, backordered, at: _ } => {
+                for Kept { order, held, waiting } in kept {
+                    self.promises.wait_for(*order, *waiting);
+                    let holder = Holder::try_from(&Order::address(*order)).ok();
+                    let held = Reservation { quantity: *held, holder, expires_at: None };
+                    self.reservations.insert(reservation_of(*order), held);
+                }
+                self.reserved = *reserved;
+                self.backordered = *backordered;
+            }
+            Event::PromiseWithdrawn { order, backordered, at } => {
+                self.promises.remove(*order);
+                self.backordered = *backordered;
+                let id = reservation_of(*order);
+                // Where pieces are reserved as well, the end of those is the end of it all.
+                if self.reservations.get(id).is_none() {
+                    self.ended.remember(id, End::Released, *at);
+                }
+            }
+        }
+    }
+
+    fn end(&mut self, id: ReservationId, end: End, at: Timestamp) {
+        self.reservations.remove(id);
+        self.ended.remember(id, end, at);
+    }
+}

@@ -1,0 +1,268 @@
+//! Any sequence of what orders and others ask of a stock that promises, beside an account that knows
+//! each order's pieces.
+
+use std::collections::BTreeMap;
+
+use cluster::entity::{Effect, NoCatalogue, Wire};
+use cluster::time::Span;
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::order;
+
+const START: Timestamp = Timestamp::from_micros(1_000_000);
+
+#[derive(Clone, Debug)]
+enum Step {
+    Send(Command),
+    Wait(Span),
+}
+
+/// The pieces of one order, each in one place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Pieces {
+    asked: i64,
+    waiting: i64,
+    held: i64,
+    sold: i64,
+}
+
+struct World {
+    sku: Sku,
+    replica: Sku,
+    orders: BTreeMap<OrderId, Pieces>,
+    /// What each order was told last of what it waits for.
+    told: BTreeMap<OrderId, i64>,
+    promised: Vec<OrderId>,
+    now: Timestamp,
+    me: EntityRef,
+}
+
+impl World {
+    fn new() -> Self {
+        Self {
+            sku: Sku::default(),
+            replica: Sku::default(),
+            orders: BTreeMap::new(),
+            told: BTreeMap::new(),
+            promised: Vec::new(),
+            now: START,
+            me: Sku::address(&"tea".parse().unwrap()),
+        }
+    }
+
+    fn run(&mut self, step: Step) {
+        let command = match step {
+            Step::Send(command) => command,
+            Step::Wait(span) => {
+                self.now = self.now.plus(span);
+                Command::ExpireDue
+            }
+        };
+        if let Command::ForOrder { order, step: OrderStep::TakeBack { quantity } } = command {
+            // No order takes back what it did not ask for, or gave back before.
+            let asked = self.orders.get(&order).map_or(0, |pieces| pieces.asked);
+            if asked != i64::from(quantity.get()) {
+                return;
+            }
+        }
+        let catalogue = Err(NoCatalogue::Absent);
+        let ctx = Context { now: self.now, me: &self.me, entropy: [0; 32], catalogue };
+        let before = self.sku.recorded();
+        let Ok(decision) = self.sku.decide(command.clone(), &ctx) else { return };
+        for event in &decision.events {
+            self.account(event);
+            self.sku.apply(event);
+            self.replica.apply(&Event::from_bytes(&event.to_bytes()).unwrap());
+            assert!(self.sku.reserved <= self.sku.on_hand.unwrap_or_default(), "between events");
+        }
+        let became_low = !before.is_low() && self.sku.recorded().is_low();
+        let mut n_words = 0;
+        for effect in decision.effects {
+            match effect {
+                Effect::Tell { to, command } => self.tell(&to, &command),
+                Effect::Publish { .. } => n_words += 1,
+                Effect::SetTimer { .. } | Effect::CancelTimer { .. } => {}
+                Effect::Invoke { .. } => panic!("{effect:?}"),
+            }
+        }
+        assert_eq!(n_words, usize::from(became_low));
+        if let Command::ForOrder { order, step: OrderStep::TakeBack { .. } } = command {
+            assert_eq!(self.orders.remove(&order).unwrap_or_default(), Pieces::default());
+        }
+        self.check(decision.reply.level);
+    }
+
+    /// Each event moves the pieces of orders from one place to the next.
+    fn account(&mut self, event: &Event) {
+        let by_id = |id: &ReservationId| OrderId::from_bytes(*id.as_bytes());
+        match event {
+            Event::Reserved { id, quantity, .. } => {
+                let pieces = self.orders.entry(by_id(id)).or_default();
+                pieces.held += i64::from(quantity.get());
+                pieces.asked += i64::from(quantity.get());
+            }
+            Event::Promised { order, asked, waiting, backordered, at } => {
+                assert!(*backordered <= self.sku.policy.promised_max(*at), "past the limit");
+                let pieces = self.orders.entry(*order).or_default();
+                pieces.waiting += i64::from(waiting.get());
+                pieces.asked += i64::from(waiting.get());
+                assert_eq!(pieces.asked, i64::from(asked.get()));
+                self.promised.push(*order);
+            }
+            Event::PromisesKept { kept, .. } => {
+                let oldest: Vec<_> = self.promised.iter().take(kept.len()).copied().collect();
+                assert_eq!(kept.iter().map(|it| it.order).collect::<Vec<_>>(), oldest);
+                for Kept { order, held, waiting } in kept {
+                    let pieces = self.orders.get_mut(order).unwrap();
+                    let come = i64::from(held.get()) - pieces.held;
+                    assert!(come > 0);
+                    pieces.held += come;
+                    pieces.waiting -= come;
+                    assert_eq!(pieces.waiting, i64::from(waiting.get()));
+                }
+                self.promised.retain(|it| self.orders[it].waiting > 0);
+            }
+            Event::PromiseWithdrawn { order, .. } => {
+                let pieces = self.orders.get_mut(order).unwrap();
+                pieces.asked -= std::mem::take(&mut pieces.waiting);
+                self.promised.retain(|it| it != order);
+            }
+            Event::Confirmed { id, delta, .. } => {
+                let pieces = self.orders.get_mut(&by_id(id)).unwrap();
+                assert_eq!(-delta.get(), pieces.held);
+                pieces.sold += std::mem::take(&mut pieces.held);
+            }
+            Event::Released { id, .. } => {
+                let pieces = self.orders.get_mut(&by_id(id)).unwrap();
+                pieces.asked -= std::mem::take(&mut pieces.held);
+            }
+            Event::Expired { ids, .. } => {
+                for id in ids {
+                    self.orders.remove(&by_id(id));
+                }
+            }
+            Event::OnHandSet { delta, reason, .. } => {
+                for (order, pieces) in &mut self.orders {
+                    if reason.as_str() == format!("returned from {order}") {
+                        pieces.sold -= delta.get();
+                        pieces.asked -= delta.get();
+                    }
+                }
+            }
+            Event::ReleasedEarly { .. }
+            | Event::TakenOver { .. }
+            | Event::PolicySet { .. }
+            | Event::LowStockSet { .. } => {}
+        }
+    }
+
+    fn tell(&mut self, to: &EntityRef, command: &[u8]) {
+        let order = OrderId::try_from(&to.key).unwrap();
+        let Ok(order::Command::TakeStockNews { news, .. }) = order::Command::from_bytes(command)
+        else {
+            panic!("{command:?}");
+        };
+        match news {
+            StockNews::Promised { waiting } => {
+                self.told.insert(order, i64::from(waiting.get()));
+            }
+            StockNews::Arrived { waiting } => {
+                self.told.insert(order, i64::from(waiting.get()));
+            }
+            StockNews::Reserved | StockNews::Released | StockNews::Restocked => {
+                self.told.remove(&order);
+            }
+            StockNews::Refused(_) | StockNews::Sold => {}
+        }
+    }
+
+    fn check(&self, level: Level) {
+        assert_eq!(level, self.sku.recorded());
+        assert!(level.reserved <= level.on_hand);
+        assert_eq!(self.sku.reservations.pieces(), Some(self.sku.reserved));
+        assert_eq!(self.sku.promises.pieces(), Some(self.sku.backordered));
+        let is_waited_for = self.sku.promises.iter().len() > 0;
+        assert!(!is_waited_for || level.available == Units::ZERO, "kept from those who wait");
+        for promise in self.sku.promises.iter() {
+            let pieces = self.orders[&promise.order];
+            assert_eq!(pieces.waiting, i64::from(promise.waiting.get()));
+            assert_eq!(pieces.asked, i64::from(promise.asked.get()));
+            assert_eq!(self.told[&promise.order], pieces.waiting, "the order knows");
+        }
+        for pieces in self.orders.values() {
+            assert_eq!(pieces.asked, pieces.waiting + pieces.held + pieces.sold);
+        }
+        assert_eq!(self.replica, self.sku);
+        let record = self.sku.to_record();
+        let read = Sku::from_record(&record).unwrap();
+        assert_eq!((&read, read.to_record()), (&self.sku, record));
+    }
+}
+
+/// Each order asks for as many pieces as its number says, whenever it asks.
+fn orders() -> impl Strategy<Value = Command> {
+    (1..6_u8, 0..8_u8).prop_map(|(number, what)| {
+        let quantity = Quantity::try_from(u32::from(number)).unwrap();
+        let step = match what {
+            0..4 => OrderStep::Reserve { quantity },
+            4 | 5 => OrderStep::Confirm,
+            6 => OrderStep::Release,
+            _ => OrderStep::TakeBack { quantity },
+        };
+        Command::ForOrder { order: OrderId::from_bytes([number; 16]), step }
+    })
+}
+
+fn others() -> impl Strategy<Value = Command> {
+    let policies = prop_oneof![
+        1 => Just(Policy::Deny),
+        4 => prop::option::of(0..9_u32).prop_map(|limit| {
+            Policy::Backorder { limit: limit.map(|limit| limit.try_into().unwrap()) }
+        }),
+        2 => (0..400_u64, prop::option::of(0..9_u32)).prop_map(|(after, limit)| {
+            let available_from = Some(START.plus(Span::from_micros(after)));
+            let limit = limit.map(|limit| limit.try_into().unwrap());
+            Policy::Preorder { available_from, limit }
+        }),
+    ];
+    prop_oneof![
+        4 => (-4..7_i64).prop_map(|change| Command::Adjust {
+            delta: change.try_into().unwrap(),
+            reason: "counted".to_owned().try_into().unwrap(),
+        }),
+        3 => (20..26_u8, 1..4_u32, 1..80_u64).prop_map(|(number, count, after)| Command::Reserve {
+            id: ReservationId::from_bytes([number; 16]),
+            quantity: count.try_into().unwrap(),
+            holder: None,
+            expires_at: Some(START.plus(Span::from_micros(after))),
+        }),
+        2 => policies.prop_map(|policy| Command::SetPolicy { policy }),
+        1 => prop::option::of(0..5_u32).prop_map(|threshold| Command::SetLowStock {
+            threshold: threshold.map(|it| it.try_into().unwrap()),
+        }),
+    ]
+}
+
+fn steps() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        12 => orders().prop_map(Step::Send),
+        7 => others().prop_map(Step::Send),
+        2 => (1..20_u64).prop_map(|micros| Step::Wait(Span::from_micros(micros))),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn every_piece_of_an_order_is_promised_reserved_sold_or_let_go(
+        steps in prop::collection::vec(steps(), 1..60),
+    ) {
+        let mut world = World::new();
+        world.run(Step::Send(Command::SetPolicy { policy: Policy::Backorder { limit: None } }));
+        for step in steps {
+            world.run(step);
+        }
+    }
+}
