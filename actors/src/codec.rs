@@ -37,6 +37,7 @@ pub(crate) mod import;
 pub(crate) mod order;
 pub(crate) mod page;
 pub(crate) mod payment;
+pub(crate) mod published;
 pub(crate) mod sku;
 
 use cluster::entity::DecodeError;
@@ -79,6 +80,29 @@ where
         V2 => codec::decode(body).map_err(unreadable),
         unknown => Err(damaged(what, format!("version {unknown} is not known"))),
     }
+}
+
+/// A type that got more parts since it shipped: the first shape as long as there are none of them, so
+/// that the version before them understands whatever it could have written.
+fn encode_with_parts<T: Serialize, P: Serialize>(first: &T, parts: &[P]) -> Vec<u8> {
+    if parts.is_empty() { encode(first) } else { encode_second(&(first, parts)) }
+}
+
+/// What [`encode_with_parts`] wrote.
+fn latest_with_parts<T, P>(what: &'static str, bytes: &[u8]) -> Result<(T, Vec<P>), DecodeError>
+where
+    T: DeserializeOwned,
+    P: DeserializeOwned,
+{
+    let unreadable = |error: codec::CodecError| DecodeError { what, why: error.to_string() };
+    let (version, body) = codec::split_version(bytes).map_err(unreadable)?;
+    let (first, parts): (T, Vec<P>) = match version {
+        V1 => return codec::decode(body).map(|first| (first, Vec::new())).map_err(unreadable),
+        V2 => codec::decode(body).map_err(unreadable)?,
+        unknown => return Err(damaged(what, format!("version {unknown} is not known"))),
+    };
+    // Equal values have equal bytes.
+    if parts.is_empty() { Err(damaged(what, "there are no parts")) } else { Ok((first, parts)) }
 }
 
 fn damaged(what: &'static str, why: impl Into<String>) -> DecodeError {

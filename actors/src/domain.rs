@@ -19,6 +19,8 @@ pub mod price_list;
 pub mod prices;
 pub mod pricing;
 pub mod product;
+pub mod promotion;
+pub mod published;
 pub mod quantity;
 pub mod seller;
 pub mod shipping;

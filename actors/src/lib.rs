@@ -24,6 +24,7 @@ pub use domain::page::ProductPage;
 pub use domain::payment::Payment;
 pub use domain::price_list::PriceList;
 pub use domain::product::Product;
+pub use domain::promotion::Promotion;
 pub use domain::quantity::{Delta, PageLimit, Quantity, Units};
 pub use domain::seller::Seller;
 pub use domain::shipping::ShippingOption;
@@ -50,4 +51,5 @@ pub fn with_catalogue(kinds: Kinds) -> Kinds {
         .with::<Entry<PriceList>>()
         .with::<Entry<ShippingOption>>()
         .with::<Entry<Seller>>()
+        .with::<Entry<Promotion>>()
 }

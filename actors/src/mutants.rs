@@ -63,6 +63,8 @@ mutants! {
     EndToldOtherwise,
     /// More is shipped than was bought.
     ShippedTooMuch,
+    /// What is paid with the first shipment is shipped unpaid.
+    ShippedUnpaid,
     /// A return that is received again is in stock again.
     ReturnReceivedTwice,
     /// Refunds that are under way or done count for nothing.

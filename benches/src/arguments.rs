@@ -67,13 +67,15 @@ pub(crate) enum Scenario {
     ///   errors               answers other than 200, or none; 0 is expected
     #[command(verbatim_doc_comment)]
     CartWrite(CartWrite),
-    /// Reservations on one SKU: in process, and over HTTP.
+    /// Reservations on one SKU: in process, over HTTP, and by whole checkouts.
     ///
     /// Every reservation is followed by its confirmation, as at most 5,000 may be open.
     ///
     ///   per_second           reservations confirmed a second, through the fabric
     ///   per_second_http      the same over HTTP
     ///   latency, latency_http  of the reservation alone
+    ///   checkouts_per_second, latency_checkout  orders of one piece of it, from the request to check
+    ///                        out to its 201
     ///   sell_out             a small stock sold to the last piece: stock, sold, refused
     ///   oversold             pieces acknowledged beyond the stock, or missing in it; must be 0
     ///   errors               answers that should not have come; 0 is expected

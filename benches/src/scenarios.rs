@@ -1,5 +1,6 @@
 //! What is measured, one scenario a file.
 
+mod buyer;
 pub(crate) mod cart_write;
 pub(crate) mod chaos;
 pub(crate) mod checkout;

@@ -4,7 +4,7 @@ use cluster::entity::{DecodeError, Wire};
 use cluster::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{damaged, encode, latest};
+use super::{damaged, encode, encode_with_parts, latest, latest_with_parts};
 use crate::domain::cart::{
     Cart, Command, Event, Existing, Line, Lines, Lookup, Offer, OfferNumber, OfferState, Offers,
     Query, Rejection, Status,
@@ -12,6 +12,7 @@ use crate::domain::cart::{
 use crate::domain::catalogue::ProductName;
 use crate::domain::ids::{CartAccess, CartId, SkuCode};
 use crate::domain::money::{Currency, Money};
+use crate::domain::pricing::Discount;
 use crate::domain::quantity::Quantity;
 
 const RECORD: &str = "a cart's record";
@@ -21,7 +22,34 @@ wire! {
     Event: "a cart's event",
     Rejection: "a cart's rejection",
     Query: "a cart's query",
-    Lookup: "a cart's view",
+}
+
+/// What a cart has besides its first shape. New ones come last.
+#[derive(Serialize, Deserialize)]
+enum Part {
+    Discount(Discount),
+}
+
+impl Wire for Lookup {
+    fn to_bytes(&self) -> Vec<u8> {
+        let discounts = self.0.iter().flat_map(|view| view.discounts.iter().cloned());
+        encode_with_parts(self, &discounts.map(Part::Discount).collect::<Vec<_>>())
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
+        const WHAT: &str = "a cart's view";
+        let (mut lookup, parts): (Self, _) = latest_with_parts(WHAT, bytes)?;
+        match &mut lookup.0 {
+            Some(view) => view.discounts = discounts_of(parts),
+            None if parts.is_empty() => {}
+            None => return Err(damaged(WHAT, "no cart has parts")),
+        }
+        Ok(lookup)
+    }
+}
+
+fn discounts_of(parts: Vec<Part>) -> Vec<Discount> {
+    parts.into_iter().map(|Part::Discount(discount)| discount).collect()
 }
 
 #[derive(Serialize, Deserialize)]
@@ -77,15 +105,20 @@ pub(crate) fn to_record(cart: &Cart) -> Vec<u8> {
         offers: cart.offers.iter().map(offer).collect(),
         updated_at: cart.updated_at,
     });
-    encode(&CartRecordV1 { existing })
+    let discounts = cart.existing.iter().flat_map(|cart| cart.discounts.iter().cloned());
+    let parts: Vec<_> = discounts.map(Part::Discount).collect();
+    encode_with_parts(&CartRecordV1 { existing }, &parts)
 }
 
 pub(crate) fn from_record(bytes: &[u8]) -> Result<Cart, DecodeError> {
-    let CartRecordV1 { existing } = latest(RECORD, bytes)?;
-    Ok(Cart { existing: existing.map(existing_from).transpose()? })
+    let (CartRecordV1 { existing }, parts) = latest_with_parts(RECORD, bytes)?;
+    if existing.is_none() && !parts.is_empty() {
+        return Err(damaged(RECORD, "no cart has parts"));
+    }
+    Ok(Cart { existing: existing.map(|record| existing_from(record, parts)).transpose()? })
 }
 
-fn existing_from(record: ExistingV1) -> Result<Existing, DecodeError> {
+fn existing_from(record: ExistingV1, parts: Vec<Part>) -> Result<Existing, DecodeError> {
     let currency = record.currency;
     let line = |line: LineV1| Line {
         sku: line.sku,
@@ -98,6 +131,10 @@ fn existing_from(record: ExistingV1) -> Result<Existing, DecodeError> {
     let ended = matches!(record.status, Status::MergedAway { .. } | Status::Deleted);
     if ended && lines.iter().next().is_some() {
         return Err(damaged(RECORD, "a cart that has ended has lines"));
+    }
+    let discounts = discounts_of(parts);
+    if !lines.bear(&discounts) {
+        return Err(damaged(RECORD, "more is taken off a line of a cart than it comes to"));
     }
     if record.merged_from.len() > Cart::MERGED_FROM_MAX {
         return Err(damaged(RECORD, "a cart remembers too many merged carts"));
@@ -112,6 +149,7 @@ fn existing_from(record: ExistingV1) -> Result<Existing, DecodeError> {
         lines,
         merged_from: record.merged_from,
         offers,
+        discounts: discounts.into_boxed_slice(),
         updated_at: record.updated_at,
     })
 }

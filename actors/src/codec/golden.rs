@@ -7,6 +7,8 @@ mod imports;
 mod order;
 mod order_records;
 mod payment;
+mod promotions;
+mod published;
 mod sku;
 
 use std::fmt::Debug;
@@ -103,6 +105,8 @@ fn decodes_to_itself(bytes: &[u8]) {
     order::decodes_to_itself(bytes);
     imports::decodes_to_itself(bytes);
     entries::decodes_to_itself(bytes);
+    promotions::decodes_to_itself(bytes);
+    published::decodes_to_itself(bytes);
     if let Ok(event) = cart_domain::Event::from_bytes(bytes) {
         assert_eq!(event.to_bytes(), bytes);
     }
@@ -127,7 +131,8 @@ fn decodes_to_itself(bytes: &[u8]) {
 fn all_samples() -> Vec<Vec<u8>> {
     let shop = [cart::samples(), sku::samples(), catalogue::samples(), entries::samples()];
     let sold = [payment::samples(), order::samples(), order_records::samples()];
-    [shop.concat(), sold.concat(), imports::samples()].concat()
+    let rest = [imports::samples(), promotions::samples(), published::samples()];
+    [shop.concat(), sold.concat(), rest.concat()].concat()
 }
 
 proptest! {

@@ -4,14 +4,14 @@ use cluster::entity::{DecodeError, Wire};
 use cluster::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{damaged, encode, latest};
+use super::{damaged, encode, encode_with_parts, latest, latest_with_parts};
 use crate::domain::ids::{CartAccess, CartId, PaymentId};
 use crate::domain::order::{
-    self, Existing, Funds, LineState, Note, Order, Placed, RefundRecord, Return, Settlement,
+    self, Existing, Extra, Funds, LineState, Note, Order, Placed, RefundRecord, Return, Settlement,
     Shipment, Stage, Timeline,
 };
 use crate::domain::order_numbers::{self, OrderNumber, OrderNumbers};
-use crate::domain::pricing::Totals;
+use crate::domain::pricing::{Discount, Totals};
 
 const RECORD: &str = "an order's record";
 
@@ -20,12 +20,33 @@ wire! {
     order::Event: "an order's event",
     order::Rejection: "an order's rejection",
     order::Query: "an order's query",
-    order::Lookup: "an order's view",
     order_numbers::Command: "a command to order numbers",
     order_numbers::Event: "an event of order numbers",
     order_numbers::Rejection: "a rejection of order numbers",
     order_numbers::Query: "a query of order numbers",
     order_numbers::View: "a view of order numbers",
+}
+
+impl Wire for order::Lookup {
+    fn to_bytes(&self) -> Vec<u8> {
+        let discounts = self.0.iter().flat_map(|view| view.discounts.iter().cloned());
+        encode_with_parts(self, &discounts.map(Extra::Discount).collect::<Vec<_>>())
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
+        const WHAT: &str = "an order's view";
+        let (mut lookup, parts): (Self, _) = latest_with_parts(WHAT, bytes)?;
+        match &mut lookup.0 {
+            Some(view) => view.discounts = discounts_of(parts),
+            None if parts.is_empty() => {}
+            None => return Err(damaged(WHAT, "no order has parts")),
+        }
+        Ok(lookup)
+    }
+}
+
+fn discounts_of(parts: Vec<Extra>) -> Vec<Discount> {
+    parts.into_iter().map(|Extra::Discount(discount)| discount).collect()
 }
 
 #[derive(Serialize, Deserialize)]
@@ -72,15 +93,21 @@ pub(crate) fn to_record(order: &Order) -> Vec<u8> {
         timeline: order.timeline,
         updated_at: order.updated_at,
     });
-    encode(&OrderRecordV1 { existing })
+    let discounts = order.existing.iter().flat_map(|order| order.discounts.iter().cloned());
+    let parts: Vec<_> = discounts.map(Extra::Discount).collect();
+    encode_with_parts(&OrderRecordV1 { existing }, &parts)
 }
 
 pub(crate) fn from_record(bytes: &[u8]) -> Result<Order, DecodeError> {
-    let OrderRecordV1 { existing } = latest(RECORD, bytes)?;
-    Ok(Order { existing: existing.map(existing_from).transpose()?.map(Box::new) })
+    let (OrderRecordV1 { existing }, parts) = latest_with_parts(RECORD, bytes)?;
+    if existing.is_none() && !parts.is_empty() {
+        return Err(damaged(RECORD, "no order has parts"));
+    }
+    let existing = existing.map(|record| existing_from(record, parts)).transpose()?;
+    Ok(Order { existing: existing.map(Box::new) })
 }
 
-fn existing_from(record: ExistingV1) -> Result<Existing, DecodeError> {
+fn existing_from(record: ExistingV1, parts: Vec<Extra>) -> Result<Existing, DecodeError> {
     let existing = Existing {
         cart: record.cart,
         access: record.access,
@@ -98,6 +125,7 @@ fn existing_from(record: ExistingV1) -> Result<Existing, DecodeError> {
         settlement: record.settlement,
         timeline: record.timeline,
         updated_at: record.updated_at,
+        discounts: discounts_of(parts),
     };
     existing.check().map_err(|why| damaged(RECORD, why))?;
     Ok(existing)

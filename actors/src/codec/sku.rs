@@ -11,7 +11,7 @@ use crate::domain::ids::ReservationId;
 use crate::domain::quantity::{Quantity, Units};
 use crate::domain::sku::{
     Command, End, Ended, EndedReservation, Event, Holder, Ledger, LedgerEntry, Policy, Promise,
-    Promises, Query, Rejection, Reply, Reservation, Reservations, Sku, StockFact, View,
+    Promises, Query, Rejection, Reply, Reservation, Reservations, Sku, View,
 };
 
 const RECORD: &str = "a sku's record";
@@ -19,7 +19,6 @@ const RECORD: &str = "a sku's record";
 wire! {
     Command: "a sku's command",
     Event: "a sku's event",
-    StockFact: "a fact of a stock",
     Rejection: "a sku's rejection",
     Query: "a sku's query",
 }

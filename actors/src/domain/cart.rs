@@ -3,7 +3,8 @@
 //! **Invariants**, true in every reachable state:
 //! - at most [`Cart::LINES_MAX`] lines, one a SKU, each of at least one piece;
 //! - every price came from the catalogue and is in the cart's currency;
-//! - the total is between zero and [`Cart::TOTAL_MAX`];
+//! - the total is between zero and [`Cart::TOTAL_MAX`], and what is taken off no line is more than it
+//!   comes to;
 //! - only an open cart changes; one that merged away or was deleted holds no lines;
 //! - at most one order at a time is made of it, and it becomes one order at most.
 //!
@@ -12,7 +13,11 @@
 mod checkout;
 #[cfg(test)]
 mod checkout_tests;
+mod discounts;
+#[cfg(test)]
+mod discounts_tests;
 mod existing;
+mod facts;
 mod lines;
 mod merge;
 #[cfg(test)]
@@ -37,7 +42,7 @@ use super::ids::{CartAccess, CartId, OrderId, PaymentId, SkuCode};
 use super::money::{Currency, Money};
 use super::names::ShippingOptionId;
 use super::order::Terms;
-use super::pricing::NotPriced;
+use super::pricing::{Discount, NotPriced};
 use super::quantity::Quantity;
 use crate::codec;
 pub(crate) use existing::Existing;
@@ -195,6 +200,12 @@ pub enum Event {
         order: OrderId,
         at: Timestamp,
     },
+    /// What promotions take off what is in the cart by now.
+    DiscountsSet {
+        discounts: Vec<Discount>,
+        catalogue_index: u64,
+        at: Timestamp,
+    },
 }
 
 /// Which rule a command broke.
@@ -288,7 +299,7 @@ impl Entity for Cart {
                 return Ok(Decision { events: vec![], effects: vec![], reply });
             }
         };
-        Ok(self.decided(me, events, effects))
+        Ok(self.decided(me, events, effects, ctx))
     }
 
     fn is_momentary(rejection: &Rejection) -> bool {
@@ -358,11 +369,24 @@ impl Cart {
         EntityRef { kind: Self::KIND, key: id.key() }
     }
 
-    fn decided(&self, me: CartId, events: Vec<Event>, effects: Vec<Effect>) -> Decision<Self> {
+    fn decided(
+        &self,
+        me: CartId,
+        mut events: Vec<Event>,
+        mut effects: Vec<Effect>,
+        ctx: &Context<'_>,
+    ) -> Decision<Self> {
         let mut after = self.clone();
         for event in &events {
             after.apply(event);
         }
+        if let Some(event) = after.rediscounted(&events, ctx) {
+            after.apply(&event);
+            events.push(event);
+        }
+        let before = self.existing.as_ref();
+        let fact = after.existing.as_ref().and_then(|after| facts::fact_of(before, &events, after));
+        effects.extend(fact.map(Effect::from));
         let reply = Lookup(after.existing.map(|cart| cart.view(me)));
         Decision { events, effects, reply }
     }

@@ -25,6 +25,7 @@ use super::money::Currency;
 use super::names::{PriceListId, SellerId, ShippingOptionId, Slug};
 use super::page::{self, Page};
 use super::price_list::PriceList;
+use super::promotion::{Promotion, Promotions};
 use super::seller::{Seller, Standing};
 use super::shipping::ShippingOption;
 use super::tax::{TaxRate, TaxRates};
@@ -72,6 +73,7 @@ pub struct PriceBook {
     tax_rates: Arc<TaxRates>,
     price_lists: Arc<BTreeMap<PriceListId, Arc<PriceList>>>,
     shipping_options: Arc<BTreeMap<ShippingOptionId, Arc<ShippingOption>>>,
+    promotions: Arc<Promotions>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -118,6 +120,7 @@ impl PriceBook {
             tax_rates: Arc::default(),
             price_lists: Arc::default(),
             shipping_options: Arc::default(),
+            promotions: Arc::default(),
         }
     }
 
@@ -146,6 +149,13 @@ impl PriceBook {
     pub fn with_categories(self, categories: impl IntoIterator<Item = Category>) -> Self {
         let categories = categories.into_iter().map(Arc::new).collect();
         Self { categories: Arc::new(categories), ..self }
+    }
+
+    /// The same listings under other promotions; the later of two of one id counts.
+    #[must_use]
+    pub fn with_promotions(self, promotions: impl IntoIterator<Item = Promotion>) -> Self {
+        let promotions = promotions.into_iter().map(Arc::new).collect();
+        Self { promotions: Arc::new(promotions), ..self }
     }
 
     /// The same listings on other pages; the later of two of one slug counts.
@@ -246,6 +256,10 @@ impl PriceBook {
 
     pub fn shipping_option(&self, id: &ShippingOptionId) -> Option<&ShippingOption> {
         self.shipping_options.get(id).map(AsRef::as_ref)
+    }
+
+    pub fn promotions(&self) -> &Promotions {
+        &self.promotions
     }
 
     /// In order of id.

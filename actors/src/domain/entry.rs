@@ -1,6 +1,6 @@
 //! An entry of the catalogue: one thing that the merchant writes down, replaces and removes.
 //!
-//! Categories, tax rates, price lists, shipping options and sellers are entries; each lives in the
+//! Categories, tax rates, price lists, promotions, shipping options and sellers are entries; each lives in the
 //! `catalogue` group under its own key, so that every node has all of them at hand.
 //!
 //! **Invariants:** an entry holds the content of its own key or none; writing what is written
@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::catalogue::PriceBook;
 use super::names::CategoryId;
+use super::promotion::Promotion;
 use crate::codec;
 
 /// What entries of one kind hold.
@@ -73,6 +74,8 @@ pub enum Rejection {
     BelowItself,
     #[error("the category has others below it, such as {child}")]
     HasChildren { child: CategoryId },
+    #[error("a shop has at most {} promotions that need no code", Promotion::AUTOMATIC_MAX)]
+    TooManyAutomatic,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -131,7 +134,8 @@ impl<T: Content> Entity for Entry<T> {
             Rejection::OtherKey
             | Rejection::UnknownParent { .. }
             | Rejection::BelowItself
-            | Rejection::HasChildren { .. } => false,
+            | Rejection::HasChildren { .. }
+            | Rejection::TooManyAutomatic => false,
         }
     }
 

@@ -77,6 +77,9 @@ handles! {
         "a category id is 1 to 64 of the characters A-Z a-z 0-9 . _ -";
     /// Who offers something on a marketplace.
     SellerId, InvalidSellerId, "a seller id is 1 to 64 of the characters A-Z a-z 0-9 . _ -";
+    /// Something that takes a part off what shoppers pay.
+    PromotionId, InvalidPromotionId,
+        "a promotion id is 1 to 64 of the characters A-Z a-z 0-9 . _ -";
     /// A product's page, in its address.
     Slug, InvalidSlug, "a slug is 1 to 64 of the characters A-Z a-z 0-9 . _ -";
 }

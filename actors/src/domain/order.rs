@@ -15,6 +15,7 @@ mod after_sale;
 mod after_sale_tests;
 mod course;
 mod existing;
+mod facts;
 mod placed;
 #[cfg(test)]
 mod properties;
@@ -36,13 +37,13 @@ use super::money::{Currency, Money};
 use super::names::Label;
 use super::order_numbers::OrderNumber;
 use super::payment::{News, Refusal};
-use super::pricing::Totals;
+use super::pricing::{Discount, Totals};
 use super::quantity::{Quantity, Units};
 use crate::codec;
 use course::Course;
 pub use existing::Settlement;
 pub(crate) use existing::{Existing, Funds, LineState, Stage};
-pub use placed::{CaptureTime, InvalidOrder, Placed, Shortfall, Terms};
+pub use placed::{CaptureTime, Extra, InvalidOrder, Placed, Shortfall, Terms};
 pub use records::RefundState;
 pub(crate) use records::{Note, RefundRecord, Return, Shipment};
 pub(crate) use timeline::Timeline;
@@ -119,6 +120,30 @@ pub enum Command {
     AddNote {
         text: Label,
     },
+    /// [`Command::Place`] of a cart with more than lines.
+    PlaceWith {
+        cart: CartId,
+        access: CartAccess,
+        payment: PaymentId,
+        placed: Box<Placed>,
+        extras: Vec<Extra>,
+    },
+}
+
+impl Command {
+    /// Without extras it is what the version before them understands.
+    pub(crate) fn placing(
+        (cart, access): (CartId, CartAccess),
+        payment: PaymentId,
+        placed: Box<Placed>,
+        extras: Vec<Extra>,
+    ) -> Self {
+        if extras.is_empty() {
+            Self::Place { cart, access, payment, placed }
+        } else {
+            Self::PlaceWith { cart, access, payment, placed, extras }
+        }
+    }
 }
 
 /// Who wants something.
@@ -305,6 +330,11 @@ pub enum Event {
         text: Label,
         at: Timestamp,
     },
+    /// What promotions took off, beside `Placed`.
+    Discounted {
+        discounts: Vec<Discount>,
+        at: Timestamp,
+    },
     /// These pieces are to come; the others are reserved.
     StockPromised {
         sku: SkuCode,
@@ -349,6 +379,7 @@ impl Event {
             | Self::Refunded { at, .. }
             | Self::RefundFailed { at, .. }
             | Self::NoteAdded { at, .. }
+            | Self::Discounted { at, .. }
             | Self::StockPromised { at, .. }
             | Self::StockArrived { at, .. } => *at,
         }
@@ -413,7 +444,10 @@ impl Entity for Order {
         let mut course = Course::new(me, self.clone(), ctx.now);
         match command {
             Command::Place { cart, access, payment, placed } => {
-                course.place(cart, access, payment, placed)?;
+                course.place(cart, access, payment, placed, vec![])?;
+            }
+            Command::PlaceWith { cart, access, payment, placed, extras } => {
+                course.place(cart, access, payment, placed, extras)?;
             }
             Command::TakeNumber { number } => course.take_number(number),
             Command::TakeStockNews { sku, news } => course.take_stock_news(&sku, news),

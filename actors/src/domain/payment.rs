@@ -13,6 +13,7 @@
 //! Captures and refunds that wait are bounded by how many a payment may have at all.
 
 mod deciding;
+mod facts;
 mod intent;
 mod method;
 mod news;
@@ -259,8 +260,7 @@ impl Entity for Payment {
             Command::Notified { event: _, fact } => deciding.notice(fact),
         }
         deciding.advance();
-        let Deciding { intent, events, effects, .. } = deciding;
-        Ok(Decision { events, effects, reply: Lookup(Some(intent.view(me))) })
+        Ok(deciding.decision())
     }
 
     fn is_momentary(_: &Rejection) -> bool {

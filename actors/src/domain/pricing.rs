@@ -1,20 +1,27 @@
 //! What a shopper pays: lines, shipping, taxes and their sums.
 //!
 //! **Invariants:**
-//! - the sums are exactly the sums of their parts, in one currency; nothing is rounded but each tax,
-//!   once, with [`round_half_up`](super::tax::round_half_up);
+//! - the sums are exactly the sums of their parts, in one currency; nothing is rounded but each tax
+//!   and each discount, once, with [`round_half_up`](super::tax::round_half_up);
 //! - a result depends on the book, the terms and the lines alone, so every node prices alike;
 //! - no sum is past [`Totals::MAX`], and what decodes was checked again in whole.
 //!
-//! Discounts are zero until something grants them; taxes are taken of what is left after them.
+//! Discounts are promotions' to grant, see [`discounting`]; taxes are taken of what is left after them.
 
+pub(crate) mod discount;
+mod discounting;
+#[cfg(test)]
+pub(crate) mod discounting_tests;
 mod priced;
 #[cfg(test)]
 mod properties;
+mod split;
 #[cfg(test)]
 mod tests;
 
 use cluster::time::Timestamp;
+pub use discount::{Discount, Granted, Share, Shares};
+pub use discounting::Bought;
 pub use priced::{Priced, PricedLine, PricedShipping, Totals};
 use serde::{Deserialize, Serialize};
 
@@ -59,21 +66,50 @@ pub enum NotPriced {
     TotalTooLarge,
 }
 
+/// What was priced, and what promotions took off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quote {
+    pub priced: Priced,
+    /// In the order in which they were granted.
+    pub discounts: Vec<Discount>,
+}
+
 impl PriceBook {
-    /// Prices lines as they are given, each for itself.
-    pub fn price(
+    /// Prices lines as they are given, each for itself, and takes off what promotions grant.
+    pub fn quote(
         &self,
         terms: &PricingTerms<'_>,
         lines: &[(SkuCode, Quantity)],
-    ) -> Result<Priced, NotPriced> {
+    ) -> Result<Quote, NotPriced> {
         let line = |(sku, quantity): &(SkuCode, Quantity)| self.priced_line(terms, sku, *quantity);
-        let lines = lines.iter().map(line).collect::<Result<Vec<_>, _>>()?;
+        let mut lines = lines.iter().map(line).collect::<Result<Vec<_>, _>>()?;
         let too_large = NotPriced::TotalTooLarge;
+        let mut discounts = self.granted_to(terms, &mut lines).ok_or(too_large.clone())?;
         let items = Totals::of(terms.currency, &lines, None).ok_or(too_large.clone())?;
         let worth = items.items.minus(items.discount).map_err(|_| too_large.clone())?;
-        let shipping =
-            terms.shipping.map(|option| self.priced_shipping(terms, option, worth)).transpose()?;
-        Priced::of(terms.currency, lines, shipping).ok_or(too_large)
+        let shipping = terms.shipping.map(|option| {
+            let saved = discounts.iter_mut().find_map(Discount::of_shipping);
+            self.priced_shipping(terms, option, worth, saved)
+        });
+        let priced = Priced::of(terms.currency, lines, shipping.transpose()?).ok_or(too_large)?;
+        Ok(Quote { priced, discounts })
+    }
+
+    /// What promotions grant, taken off the lines; `None` when a tax is out of bounds.
+    fn granted_to(
+        &self,
+        terms: &PricingTerms<'_>,
+        lines: &mut [PricedLine],
+    ) -> Option<Vec<Discount>> {
+        let bought: Vec<_> = lines.iter().map(Bought::of).collect();
+        let discounts = self.discounts(terms, &bought);
+        let taken = discount::by_line(&discounts, lines.len())?;
+        for (line, minor) in lines.iter_mut().zip(taken) {
+            if minor > 0 {
+                line.take_off(minor)?;
+            }
+        }
+        Some(discounts)
     }
 
     /// The price of one piece: of the price lists in force, or else the listing's own.
@@ -123,6 +159,7 @@ impl PriceBook {
         terms: &PricingTerms<'_>,
         wanted: &ShippingOptionId,
         worth: Money,
+        saved: Option<&mut i64>,
     ) -> Result<PricedShipping, NotPriced> {
         let Some(option) = self.shipping_option(wanted) else {
             return Err(NotPriced::UnknownShipping { option: wanted.clone() });
@@ -131,10 +168,13 @@ impl PriceBook {
         if let Some(country) = country.filter(|country| !option.countries.include(*country)) {
             return Err(NotPriced::NotShippedTo { option: wanted.clone(), country });
         }
-        let Some(price) = option.price_for(worth) else {
+        let Some(mut price) = option.price_for(worth) else {
             let currency = terms.currency;
             return Err(NotPriced::ShippingNotPriced { option: wanted.clone(), currency });
         };
+        if let Some(saved) = saved {
+            *saved = std::mem::take(&mut price.minor);
+        }
         PricedShipping::of(option, price, self.applied_rate(terms, &option.tax_class))
             .ok_or(NotPriced::TotalTooLarge)
     }

@@ -48,7 +48,6 @@ use crate::codec;
 pub(crate) use ended::{End, Ended, EndedReservation};
 pub(crate) use ledger::Ledger;
 pub use ledger::{Cause, InvalidReason, LedgerEntry, Reason};
-pub use low_stock::StockFact;
 pub use orders::OrderStep;
 pub use policy::Policy;
 pub use promises::Kept;
@@ -277,8 +276,8 @@ impl Entity for Sku {
         events.extend(standing.into_event().into_iter().chain(decided).chain(kept));
         let told = told.and_then(|(order, news)| Self::tell_order(&ctx.me.key, order, news));
         let arrivals = Self::tell_of_arrivals(&ctx.me.key, &events);
-        let news = self.low_stock_news(&level);
-        let effects = timer.into_iter().chain(told).chain(arrivals).chain(news).collect();
+        let fact = self.low_stock_fact(&level);
+        let effects = timer.into_iter().chain(told).chain(arrivals).chain(fact).collect();
         Ok(Decision { events, effects, reply: Reply { level, reservation } })
     }
 

@@ -16,17 +16,17 @@ use serde::Serialize;
 use crate::arguments::{self, Common};
 use crate::figures;
 use crate::load::client::{Answer, Caller};
-use crate::load::{Measured, User, Window, closed};
+use crate::load::{Measured, User as _, Window, closed};
 use crate::machine::Machine;
 use crate::peers::folder::Folder;
-use crate::peers::omnicart::{self, CartHandle, Omnicart};
+use crate::peers::omnicart::{self, Omnicart};
 use crate::peers::payment_simulator::PaymentSimulator;
 use crate::report::{Report, progress};
+use crate::scenarios::buyer::{Basket, Buyer};
 use crate::shop::PRODUCTS;
 
 /// Pieces in stock: they do not run out.
 const PLENTY: u32 = 1_000_000_000;
-const LINES_MAX: usize = 4;
 /// Checkouts whose commits are counted.
 const COUNTED: usize = 50;
 
@@ -92,7 +92,7 @@ async fn measure(
     machine: &Machine,
 ) -> anyhow::Result<Figures> {
     let next = Arc::new(AtomicU64::new(u64::from(clients) << 32));
-    let buyer = |_| Buyer { caller: Caller::new(address), next: Arc::clone(&next), cart: None };
+    let buyer = |_| Buyer::new(address, &next, Basket::OneToFour);
     let buyers: Vec<_> = (0..clients).map(buyer).collect();
     let before = omnicart::log_counters(address).await?;
     let first = next.load(Ordering::Relaxed);
@@ -117,8 +117,7 @@ async fn measure(
 /// Entries of the order's own shard from the first one to the one that the answer waits for, and one
 /// for the stocks, which are asked between them.
 async fn serial_commits(address: SocketAddr) -> anyhow::Result<u64> {
-    let next = Arc::new(AtomicU64::new(0));
-    let mut buyer = Buyer { caller: Caller::new(address), next, cart: None };
+    let mut buyer = Buyer::new(address, &Arc::default(), Basket::OneToFour);
     let mut least = u64::MAX;
     for _ in 0..COUNTED {
         buyer.prepare().await?;
@@ -137,36 +136,4 @@ fn places(answer: &Answer) -> anyhow::Result<u64> {
     let indexes = indexes.collect::<anyhow::Result<Vec<u64>>>()?;
     let ends = indexes.iter().min().zip(indexes.iter().max());
     ends.map(|(first, last)| last - first + 1).context("an answer without its places")
-}
-
-struct Buyer {
-    caller: Caller,
-    /// Numbers checkouts of all buyers.
-    next: Arc<AtomicU64>,
-    cart: Option<(CartHandle, u64)>,
-}
-
-impl Buyer {
-    async fn check_out(&mut self) -> anyhow::Result<Answer> {
-        let (cart, nth) = self.cart.take().context("there is a cart before each checkout")?;
-        let call = omnicart::keyed(cart.check_out()?, &format!("checkout-{nth}"))?;
-        self.caller.send(&call).await?.expect(StatusCode::CREATED)
-    }
-}
-
-impl User for Buyer {
-    async fn prepare(&mut self) -> anyhow::Result<()> {
-        let nth = self.next.fetch_add(1, Ordering::Relaxed);
-        let created = self.caller.send(&omnicart::create_cart()).await?;
-        let cart = CartHandle::from_answer(created)?;
-        let lines = usize::try_from(nth)? % LINES_MAX + 1;
-        let skus = PRODUCTS.iter().take(lines).map(|(sku, ..)| *sku);
-        self.caller.send(&cart.add_all(skus)?).await?.expect(StatusCode::OK)?;
-        self.cart = Some((cart, nth));
-        Ok(())
-    }
-
-    async fn exchange(&mut self) -> anyhow::Result<()> {
-        self.check_out().await.map(drop)
-    }
 }

@@ -1,8 +1,9 @@
-//! Reservations on one SKU, each followed by its confirmation.
+//! Reservations on one SKU, each followed by its confirmation, and whole checkouts of it.
 //!
 //! **Invariants:** what was acknowledged and what the SKU says at the end are compared piece by
 //! piece, after every part.
 
+mod checkout;
 mod fabric;
 mod http;
 
@@ -83,19 +84,24 @@ pub(crate) async fn run(
     let clients = asked.clients.get();
     let (within, sell_out) = fabric::run(&folder.join("in-process"), clients, window).await?;
     let over_http = http::run(common, folder, clients, window).await?;
+    let bought =
+        checkout::run(common, &Folder::create(Some(folder.path()))?, clients, window).await?;
     report.add("per_second", within.measured.per_second())?;
     report.add("per_second_http", over_http.measured.per_second())?;
-    let oversold = within.oversold + over_http.oversold + sell_out.oversold;
+    report.add("checkouts_per_second", bought.measured.per_second())?;
+    let parts = within.oversold + over_http.oversold + bought.oversold;
+    let oversold = parts + sell_out.oversold;
     report.add("oversold", oversold)?;
     report.broken_if(oversold > 0);
-    let errors = within.measured.failed + over_http.measured.failed;
+    let errors = within.measured.failed + over_http.measured.failed + bought.measured.failed;
     report.add("errors", errors)?;
     // A client that failed asks no more, so the rates would be those of another load.
     report.broken_if(errors > 0);
     let first = within.measured.first_failure.or(over_http.measured.first_failure);
-    report.add("first_error", first)?;
+    report.add("first_error", first.or(bought.measured.first_failure))?;
     report.add("latency", within.measured.latencies.percentiles())?;
     report.add("latency_http", over_http.measured.latencies.percentiles())?;
+    report.add("latency_checkout", bought.measured.latencies.percentiles())?;
     report.add("sell_out", &sell_out)?;
     report.add("clients", clients)
 }

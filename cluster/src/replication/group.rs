@@ -186,6 +186,9 @@ impl Group {
 
     pub(crate) fn tick(&mut self) {
         self.ticks += 1;
+        if !self.may_stand() {
+            self.node.raft.election_elapsed = 0;
+        }
         self.node.tick();
         self.forget_silent_leader();
         self.settle_patience();
@@ -196,9 +199,18 @@ impl Group {
 
     /// Stands for election at once, as a group's only voter may.
     pub(crate) fn campaign(&mut self) {
-        // Refused only while an election is pending: then there is nothing to hurry.
-        self.node.campaign().ok();
-        self.settle_patience();
+        if self.may_stand() {
+            // Refused only while an election is pending: then there is nothing to hurry.
+            self.node.campaign().ok();
+            self.settle_patience();
+        }
+    }
+
+    /// Who stands looks through everything that is committed and not applied for changes of members.
+    /// Until a snapshot that is being installed is durable it counts as not applied, and no log holds
+    /// what it covers.
+    fn may_stand(&self) -> bool {
+        self.installing.is_none()
     }
 
     pub(crate) fn is_only_voter(&self) -> bool {
@@ -250,7 +262,8 @@ impl Group {
     pub(crate) fn step(&mut self, message: Message) -> Result<(), String> {
         let kind = message.get_msg_type();
         let is_moot = kind == MessageType::MsgReadIndex && !self.answers(NodeId(message.from));
-        if !is_for_peers(kind) || message.to != self.me.0 || is_moot {
+        let is_untimely = kind == MessageType::MsgTimeoutNow && !self.may_stand();
+        if !is_for_peers(kind) || message.to != self.me.0 || is_moot || is_untimely {
             return Ok(());
         }
         let stepped = catch_unwind(AssertUnwindSafe(|| {

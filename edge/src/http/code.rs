@@ -320,6 +320,8 @@ impl Code {
         code("price_list_not_found", Status::NOT_FOUND, "There is no such price list", Never);
     pub(crate) const PRODUCT_NOT_FOUND: Self =
         code("product_not_found", Status::NOT_FOUND, "There is no such product", Never);
+    pub(crate) const PROMOTION_NOT_FOUND: Self =
+        code("promotion_not_found", Status::NOT_FOUND, "There is no such promotion", Never);
     pub(crate) const SELLER_NOT_FOUND: Self =
         code("seller_not_found", Status::NOT_FOUND, "There is no such seller", Never);
     pub(crate) const SHIPPING_OPTION_NOT_FOUND: Self = code(
@@ -330,6 +332,12 @@ impl Code {
     );
     pub(crate) const SKU_ON_ANOTHER_PAGE: Self =
         code("sku_on_another_product", Status::CONFLICT, "The SKU is of another product", Never);
+    pub(crate) const TOO_MANY_AUTOMATIC: Self = code(
+        "too_many_automatic_promotions",
+        Status::CONFLICT,
+        "Too many promotions need no code",
+        Never,
+    );
     pub(crate) const TAX_RATE_NOT_FOUND: Self =
         code("tax_rate_not_found", Status::NOT_FOUND, "There is no such tax rate", Never);
 }

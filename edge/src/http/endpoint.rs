@@ -50,6 +50,8 @@ pub(crate) enum Endpoint {
     PriceList,
     TaxRates,
     TaxRate,
+    Promotions,
+    Promotion,
     Sellers,
     Seller,
     ShippingOptions,
@@ -76,6 +78,7 @@ pub(crate) enum Endpoint {
 
 impl Endpoint {
     /// As axum's router reads it, and as the label of metrics.
+    #[expect(clippy::too_many_lines, reason = "a table of all routes, one a line")]
     pub(crate) const fn path(self) -> &'static str {
         match self {
             Self::Carts => "/store/v1/carts",
@@ -127,6 +130,8 @@ impl Endpoint {
             Self::PriceList => "/admin/v1/price_lists/{id}",
             Self::TaxRates => "/admin/v1/tax_rates",
             Self::TaxRate => "/admin/v1/tax_rates/{id}",
+            Self::Promotions => "/admin/v1/promotions",
+            Self::Promotion => "/admin/v1/promotions/{id}",
             Self::Sellers => "/admin/v1/sellers",
             Self::Seller => "/admin/v1/sellers/{id}",
             Self::ShippingOptions => "/admin/v1/shipping_options",
@@ -215,6 +220,8 @@ impl Endpoint {
             | Self::PriceList
             | Self::TaxRates
             | Self::TaxRate
+            | Self::Promotions
+            | Self::Promotion
             | Self::Sellers
             | Self::Seller
             | Self::ShippingOptions

@@ -162,6 +162,9 @@ pub(super) fn of_entry(refusal: entry::Rejection) -> ApiError {
             ApiError::new(Code::CATEGORY_BELOW_ITSELF, detail).about("parent")
         }
         Rejection::HasChildren { .. } => ApiError::new(Code::CATEGORY_NOT_EMPTY, detail),
+        Rejection::TooManyAutomatic => {
+            ApiError::new(Code::TOO_MANY_AUTOMATIC, detail).about("requires_code")
+        }
         Rejection::OtherKey => {
             tracing::error!(%refusal, "an entry was sent to another");
             ApiError::internal()

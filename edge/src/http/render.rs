@@ -1,6 +1,7 @@
 //! What the domain's answers look like in JSON. The contract is `serde` attributes and names here.
 
 pub(super) mod cart;
+mod discount;
 pub(super) mod inventory;
 pub(super) mod order;
 pub(super) mod payment;

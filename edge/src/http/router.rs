@@ -1,6 +1,6 @@
 //! Every route on one screen.
 
-use actors::{Category, PriceList, Seller, ShippingOption, TaxRate};
+use actors::{Category, PriceList, Promotion, Seller, ShippingOption, TaxRate};
 use axum::Router;
 use axum::handler::Handler;
 use axum::routing::{MethodRouter, any_service, get, post, put};
@@ -67,6 +67,8 @@ fn admin() -> Routes {
         (E::PriceList, one::<PriceList>()),
         (E::TaxRates, all::<TaxRate>()),
         (E::TaxRate, one::<TaxRate>()),
+        (E::Promotions, all::<Promotion>()),
+        (E::Promotion, one::<Promotion>()),
         (E::Sellers, all::<Seller>()),
         (E::Seller, one::<Seller>()),
         (E::ShippingOptions, all::<ShippingOption>()),

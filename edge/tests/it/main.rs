@@ -22,6 +22,7 @@ mod merchants;
 mod openapi;
 mod overload;
 mod payments;
+mod promotions;
 mod races;
 mod server;
 mod shop;

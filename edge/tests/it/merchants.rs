@@ -51,7 +51,7 @@ fn tea(slug: &str, sku: &str, minor: i64, status: &str) -> Value {
 }
 
 /// Of each kind: its path, an entry, a change to it, and the code of one that is not there.
-fn entries() -> [(&'static str, &'static str, Value, Value, &'static str); 5] {
+fn entries() -> [(&'static str, &'static str, Value, Value, &'static str); 6] {
     let seller = json!({"id": "ann", "name": "Ann", "status": "active"});
     let category =
         json!({"id": "tea", "name": "Tea", "parent": null, "position": 0, "translations": []});
@@ -64,7 +64,15 @@ fn entries() -> [(&'static str, &'static str, Value, Value, &'static str); 5] {
     let parcel = json!({"id": "parcel", "name": "Parcel", "carrier": "Post",
         "prices": [{"amount": 490, "currency": "EUR"}], "free_from": [],
         "countries": ["AT", "DE"], "tax_class": "standard"});
+    let promotion = json!({"id": "spring", "name": "Spring sale",
+        "benefit": {"type": "buy_get", "buy": 2, "get": 1, "from": {"categories": ["tea"]},
+            "rate_millionths": 500_000},
+        "scope": {"skus": ["a", "b"]}, "minimum": [{"amount": 1_000, "currency": "EUR"}],
+        "customer_group": null, "valid_from": null, "valid_until": "2026-01-31T23:59:59.000000Z",
+        "requires_code": false, "priority": 7, "exclusive": true});
+    let free = json!({"benefit": {"type": "free_shipping"}, "scope": null});
     [
+        ("/admin/v1/promotions", "spring", promotion, free, "promotion_not_found"),
         ("/admin/v1/sellers", "ann", seller, json!({"status": "suspended"}), "seller_not_found"),
         ("/admin/v1/categories", "tea", category, json!({"position": 3}), "category_not_found"),
         ("/admin/v1/tax_rates", "DE.food", rate, json!({"included": false}), "tax_rate_not_found"),

@@ -79,7 +79,7 @@ fn priced() -> Priced {
         .unwrap()
         .with_tax_rates([rate("DE", Inclusion::Inclusive), rate("US", Inclusion::Exclusive)])
         .with_shipping_options([parcel]);
-    book.price(&terms, &[("tea".parse().unwrap(), 3.try_into().unwrap())]).unwrap()
+    book.quote(&terms, &[("tea".parse().unwrap(), 3.try_into().unwrap())]).unwrap().priced
 }
 
 fn not_priced() -> Vec<NotPriced> {

@@ -137,7 +137,7 @@ pub(super) fn decodes_to_itself(bytes: &[u8]) {
     }
 }
 
-fn entry_decodes_to_itself<T: Content>(bytes: &[u8]) {
+pub(super) fn entry_decodes_to_itself<T: Content>(bytes: &[u8]) {
     if let Ok(event) = Event::<T>::from_bytes(bytes) {
         assert_eq!(event.to_bytes(), bytes);
     }
@@ -148,7 +148,7 @@ fn entry_decodes_to_itself<T: Content>(bytes: &[u8]) {
 
 /// Checks everything of an entry that holds something: event, command, view and record.
 #[track_caller]
-fn check_entry<T: Content>(content: &T, golden: [&str; 4]) {
+pub(super) fn check_entry<T: Content>(content: &T, golden: [&str; 4]) {
     let [events, commands, view, record] = golden;
     let (again, more) = (content.clone(), content.clone());
     check(&[Event::Written { content: again, at: AT }, Event::Removed { at: AT }], events);
@@ -302,6 +302,7 @@ fn the_bytes_of_each_choice_are_as_they_were() {
         Rejection::UnknownParent { parent: id() },
         Rejection::BelowItself,
         Rejection::HasChildren { child: id() },
+        Rejection::TooManyAutomatic,
     ];
     check(
         &rejections,
@@ -309,7 +310,8 @@ fn the_bytes_of_each_choice_are_as_they_were() {
          010001000000 \
          0100020000000300000000000000746561 \
          010003000000 \
-         0100040000000300000000000000746561",
+         0100040000000300000000000000746561 \
+         010005000000",
     );
 }
 

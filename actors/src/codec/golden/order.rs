@@ -80,7 +80,7 @@ pub(super) fn priced(codes: &[&str]) -> Priced {
     };
     let lines: Vec<_> =
         codes.iter().map(|code| (code.parse().unwrap(), 2.try_into().unwrap())).collect();
-    book.price(&pricing, &lines).unwrap()
+    book.quote(&pricing, &lines).unwrap().priced
 }
 
 pub(super) fn placed(codes: &[&str]) -> Event {
@@ -147,8 +147,6 @@ fn events() -> Vec<Event> {
         Event::Refunded { refund, amount: euro(3), refunded: euro(4), at },
         Event::RefundFailed { refund, at },
         Event::NoteAdded { text: label("called"), at },
-        Event::StockPromised { sku: tea(), waiting: 3.try_into().unwrap(), at },
-        Event::StockArrived { sku: tea(), waiting: 1.try_into().unwrap(), at },
     ]
 }
 
@@ -257,6 +255,13 @@ fn news_of_stocks_have_their_bytes() {
 }
 
 #[test]
+fn backorders_of_orders_have_their_bytes() {
+    let promised = Event::StockPromised { sku: tea(), waiting: 3.try_into().unwrap(), at: AT };
+    let arrived = Event::StockArrived { sku: tea(), waiting: 1.try_into().unwrap(), at: AT };
+    check_each(&[promised, arrived], BACKORDERS);
+}
+
+#[test]
 fn failures_of_orders_have_their_bytes() {
     let failures = [
         Failure::StockSilent,
@@ -318,8 +323,6 @@ const EVENTS: &str = "
     010018000000dddddddddddddddddddddddddddddddd030000000000000045555204000000000000004555520403020100000000
     010019000000dddddddddddddddddddddddddddddddd0403020100000000
     01001a000000060000000000000063616c6c65640403020100000000
-    01001b0000000300000000000000746561030000000403020100000000
-    01001c0000000300000000000000746561010000000403020100000000
 ";
 const COMMANDS: &str = "
     010000000000ccccccccccccccccccccccccccccccccacacacacacacacacacacacacacacacacacacacacacacacacacacacacacacacacbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb01000000000000000300000000000000746561030000000000000074656102000000fa00000000000000455552f401000000000000455552000000000000000045555200000000000000004555520000f401000000000000455552000000000000000045555200000000000000004555520000000000000000455552f401000000000000455552010b000000000000006140622e6578616d706c65010000000000000041010000000000000031010100000000000000320100000000000000540001010000000000000031444500030000000000000073696d0300000000000000746f6b010000000000000007000000000000000403020100000000
@@ -365,6 +368,10 @@ const STOCK_NEWS: &str = "
     010002000000030000000000000074656104000000
     01000200000003000000000000007465610500000003000000
     01000200000003000000000000007465610600000001000000
+";
+const BACKORDERS: &str = "
+    01001c0000000300000000000000746561030000000403020100000000
+    01001d0000000300000000000000746561010000000403020100000000
 ";
 const FAILURES: &str = "
     01000b000000010000000403020100000000

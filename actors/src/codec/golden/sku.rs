@@ -5,7 +5,7 @@ use crate::domain::ids::OrderId;
 use crate::domain::quantity::{Delta, Quantity, Units};
 use crate::domain::sku::{
     Command, Event, Holder, IfUnknown, Kept, Level, OrderStep, Policy, Reason, Rejection, Reply,
-    ReservationView, StockFact, View,
+    ReservationView, View,
 };
 
 fn units(count: u32) -> Units {
@@ -205,12 +205,6 @@ fn sku_replies_have_their_bytes() {
     }
     check_read(&[View::Level(level), View::Reservation(plain)], VIEWS_V1);
     check_read(&[View::Ledger(vec![])], "0100030000000000000000000000");
-}
-
-#[test]
-fn facts_of_stocks_have_their_bytes() {
-    let low = StockFact::RanLow { available: units(1), threshold: units(2) };
-    check(&[low], "0100000000000100000002000000");
 }
 
 #[test]

@@ -12,8 +12,8 @@ use super::pricing::book_of;
 use super::{Cart, Event, Existing, Rejection, Status};
 use crate::domain::ids::{CartId, OrderId, PaymentId};
 use crate::domain::names::ShippingOptionId;
-use crate::domain::order::{self, Order, Placed, Terms};
-use crate::domain::pricing::{Destination, PricingTerms};
+use crate::domain::order::{self, Extra, Order, Placed, Terms};
+use crate::domain::pricing::{Destination, Discount, PricingTerms, Quote};
 use crate::mutants::Mutant;
 
 impl Cart {
@@ -62,11 +62,18 @@ impl Cart {
         };
         let lines: Vec<_> =
             cart.lines.iter().map(|line| (line.sku.clone(), line.quantity)).collect();
-        let priced = book.price(&pricing, &lines).map_err(Rejection::NotPricedForOrder)?;
+        let Quote { priced, discounts } =
+            book.quote(&pricing, &lines).map_err(Rejection::NotPricedForOrder)?;
+        // Like another price: the shopper has not seen it.
+        let seen = discounts.iter().cloned().map(Discount::before_shipping).collect();
+        if let Some(event) = cart.discounts_become(seen, catalogue.index, ctx.now) {
+            return Ok((vec![event], vec![]));
+        }
         let placed = Placed::new(priced, terms, catalogue.index, ctx.now);
         let placed = placed.unwrap_or_else(|_| unreachable!("a cart's lines are in order"));
         let (access, placed) = (cart.access, Box::new(placed));
-        let place = order::Command::Place { cart: me, access, payment, placed };
+        let extras = discounts.into_iter().map(Extra::Discount).collect();
+        let place = order::Command::placing((me, access), payment, placed, extras);
         let tell = Effect::Tell { to: Order::address(order), command: place.to_bytes() };
         Ok((vec![Event::CheckoutBegun { order, at: ctx.now }], vec![tell]))
     }

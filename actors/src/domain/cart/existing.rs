@@ -7,6 +7,7 @@ use super::{Event, Line, Lines, Status};
 use crate::domain::heap;
 use crate::domain::ids::{CartAccess, CartId};
 use crate::domain::money::Currency;
+use crate::domain::pricing::Discount;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Existing {
@@ -17,6 +18,8 @@ pub(crate) struct Existing {
     /// The last carts whose lines were taken, so that an offer that comes twice is taken once.
     pub(crate) merged_from: Vec<CartId>,
     pub(crate) offers: Offers,
+    /// What promotions take off, in the order in which they were granted.
+    pub(crate) discounts: Box<[Discount]>,
     pub(crate) updated_at: Timestamp,
 }
 
@@ -29,6 +32,7 @@ impl Existing {
             lines: Lines::default(),
             merged_from: vec![],
             offers: Offers::default(),
+            discounts: Box::default(),
             updated_at: at,
         }
     }
@@ -84,6 +88,10 @@ impl Existing {
                 self.status = Status::Open;
                 self.updated_at = *at;
             }
+            Event::DiscountsSet { discounts, at, catalogue_index: _ } => {
+                self.discounts = discounts.clone().into_boxed_slice();
+                self.updated_at = *at;
+            }
         }
     }
 
@@ -91,6 +99,7 @@ impl Existing {
     fn end(&mut self, status: Status, at: Timestamp) {
         self.status = status;
         self.lines = Lines::default();
+        self.discounts = Box::default();
         self.updated_at = at;
     }
 
@@ -98,5 +107,7 @@ impl Existing {
         self.lines.heap_bytes()
             + heap::allocation(self.merged_from.capacity() * size_of::<CartId>())
             + self.offers.heap_bytes()
+            + heap::allocation(size_of_val(&*self.discounts))
+            + self.discounts.iter().map(Discount::heap_bytes).sum::<usize>()
     }
 }

@@ -9,6 +9,8 @@ use crate::domain::catalogue::{Listing, ProductName};
 use crate::domain::heap;
 use crate::domain::ids::SkuCode;
 use crate::domain::money::{Currency, Money, MoneyError};
+use crate::domain::pricing::Discount;
+use crate::domain::pricing::discount::by_line;
 use crate::domain::quantity::Quantity;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,6 +98,13 @@ impl Lines {
 
     pub(super) fn total(&self, currency: Currency) -> Result<Money, MoneyError> {
         self.0.iter().try_fold(Money::zero(currency), |sum, line| sum.plus(line.total()?))
+    }
+
+    /// Whether no more is taken off a line than it comes to.
+    pub(crate) fn bear(&self, discounts: &[Discount]) -> bool {
+        let Some(taken) = by_line(discounts, self.0.len()) else { return false };
+        let fits = |(line, minor): (&Line, i64)| line.total().is_ok_and(|it| it.minor >= minor);
+        self.0.iter().zip(taken).all(fits)
     }
 
     pub(super) fn heap_bytes(&self) -> usize {

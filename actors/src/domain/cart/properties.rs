@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, VecDeque};
 use cluster::entity::{Catalogue, NoCatalogue, Wire};
 use proptest::prelude::*;
 
-use super::tests::{catalogue, currency, id, listing, quantity};
+use super::tests::{currency, id, listing, promoting, quantity};
 use super::*;
 use crate::domain::catalogue::Listing;
+use crate::domain::pricing::discounting_tests::percent;
 
 const CARTS: u8 = 3;
 const SKUS: u32 = 120;
@@ -70,7 +71,11 @@ impl World {
             under_way: vec![VecDeque::new(); usize::from(CARTS)],
             timers: vec![None; usize::from(CARTS)],
             taken: BTreeMap::new(),
-            catalogues: [None, Some(catalogue(1, priced(1))), Some(catalogue(2, priced(3)))],
+            catalogues: [
+                None,
+                Some(promoting(1, priced(1), vec![percent("a", 10)])),
+                Some(promoting(2, priced(3), vec![percent("a", 33), percent("b", 99)])),
+            ],
             now: Timestamp::from_micros(1),
         }
     }
@@ -117,10 +122,10 @@ impl World {
                 }
                 Effect::SetTimer { name: Cart::UNANSWERED, at } => self.timers[at_cart] = Some(at),
                 Effect::CancelTimer { name: Cart::UNANSWERED } => self.timers[at_cart] = None,
+                Effect::Publish { .. } => {}
                 other @ (Effect::SetTimer { .. }
                 | Effect::CancelTimer { .. }
-                | Effect::Invoke { .. }
-                | Effect::Publish { .. }) => panic!("{other:?}"),
+                | Effect::Invoke { .. }) => panic!("{other:?}"),
             }
         }
         self.keep_account(id(number), &decision.events);
@@ -162,7 +167,8 @@ impl World {
                 | Event::Cleared { .. }
                 | Event::Deleted { .. }
                 | Event::LinesOffered { .. }
-                | Event::OfferRepeated { .. } => {}
+                | Event::OfferRepeated { .. }
+                | Event::DiscountsSet { .. } => {}
                 // `order` has its own.
                 Event::CheckoutBegun { .. } | Event::Ordered { .. } | Event::Reopened { .. } => {
                     panic!("nobody checked out")
@@ -201,7 +207,9 @@ fn check_invariants(cart: &Cart, ctx: &Context<'_>) {
         assert_eq!(i128::from(line.line_total.minor), total);
         sum += total;
     }
-    assert_eq!(i128::from(view.totals.grand.minor), sum);
+    let off: i64 = view.discounts.iter().map(Discount::minor).sum();
+    assert_eq!(i128::from(view.totals.grand.minor), sum - i128::from(off));
+    assert!(view.totals.grand.minor >= 0);
     assert!((0..=(1 << 53) - 1).contains(&sum));
     let ended = matches!(view.status, Status::MergedAway { .. } | Status::Deleted);
     assert!(!ended || view.lines.is_empty());

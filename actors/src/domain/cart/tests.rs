@@ -5,6 +5,7 @@ use cluster::ids::Slot;
 
 use super::*;
 use crate::domain::catalogue::{Listing, PriceBook};
+use crate::domain::promotion::Promotion;
 
 pub(super) const INDEX: u64 = 7;
 pub(super) const NOON: Timestamp = Timestamp::from_micros(43_200_000_000);
@@ -33,7 +34,15 @@ pub(super) fn listing(code: &str, prices: &[(i64, &str)]) -> Listing {
 }
 
 pub(super) fn catalogue(index: u64, listings: Vec<Listing>) -> Catalogue {
-    let book = PriceBook::new(currency("EUR"), listings).unwrap();
+    promoting(index, listings, vec![])
+}
+
+pub(super) fn promoting(
+    index: u64,
+    listings: Vec<Listing>,
+    promotions: Vec<Promotion>,
+) -> Catalogue {
+    let book = PriceBook::new(currency("EUR"), listings).unwrap().with_promotions(promotions);
     Catalogue { index, content: Arc::new(book) }
 }
 

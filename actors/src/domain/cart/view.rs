@@ -7,6 +7,7 @@ use super::{Existing, Line, MergeRefused, Offer, OfferNumber, OfferOutcome, Offe
 use crate::domain::catalogue::ProductName;
 use crate::domain::ids::{CartAccess, CartId, OrderId, SkuCode};
 use crate::domain::money::{Currency, Money};
+use crate::domain::pricing::{Discount, Granted};
 use crate::domain::quantity::Quantity;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +37,10 @@ pub struct View {
     /// The offer that was asked for, else the last one; the last 16 are known.
     pub offer: Option<OfferView>,
     pub updated_at: Timestamp,
+    /// What promotions take off, in the order in which they were granted. In bytes these come after
+    /// the rest, see `codec::cart`.
+    #[serde(skip)]
+    pub discounts: Vec<Discount>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,6 +80,13 @@ pub struct Totals {
     pub grand: Money,
 }
 
+impl Totals {
+    /// What is taken off.
+    pub fn discount(&self) -> Money {
+        Money { minor: self.items.minor.saturating_sub(self.grand.minor), ..self.items }
+    }
+}
+
 impl Existing {
     pub(super) fn view(&self, id: CartId) -> View {
         let items = self.lines.total(self.currency);
@@ -93,11 +105,18 @@ impl Existing {
             currency: self.currency,
             access: self.access,
             lines: self.lines.iter().map(Line::view).collect(),
-            totals: Totals { items, grand: items },
+            totals: Totals { items, grand: self.grand(items) },
             merge_refused,
             offer,
             updated_at: self.updated_at,
+            discounts: self.discounts.to_vec(),
         }
+    }
+
+    fn grand(&self, items: Money) -> Money {
+        let off = self.discounts.iter().filter(|it| matches!(it.granted, Granted::OfItems(_)));
+        let minor = off.fold(items.minor, |left, it| left.saturating_sub(it.minor()));
+        Money { minor, ..items }
     }
 }
 

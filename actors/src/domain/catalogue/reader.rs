@@ -4,7 +4,7 @@
 //! entities that prices do not come from are passed over.
 //!
 //! What a change costs: of listings and pages, what [`super::shelf`] says; a change of a category, a
-//! rate, a price list, a shipping option or a seller copies the pointers of all of its kind.
+//! rate, a price list, a promotion, a shipping option or a seller copies the pointers of all of its kind.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -22,6 +22,7 @@ use crate::domain::money::Currency;
 use crate::domain::page::{Page, ProductPage};
 use crate::domain::price_list::PriceList;
 use crate::domain::product::Product;
+use crate::domain::promotion::Promotion;
 use crate::domain::seller::Seller;
 use crate::domain::shipping::ShippingOption;
 use crate::domain::shop::Shop;
@@ -60,6 +61,7 @@ struct Changes<'a> {
     tax_rates: BTreeMap<&'a str, Option<Arc<TaxRate>>>,
     price_lists: BTreeMap<&'a str, Option<Arc<PriceList>>>,
     shipping_options: BTreeMap<&'a str, Option<Arc<ShippingOption>>>,
+    promotions: BTreeMap<&'a str, Option<Arc<Promotion>>>,
 }
 
 impl<'a> Changes<'a> {
@@ -82,6 +84,7 @@ impl<'a> Changes<'a> {
             TaxRate::KIND => drop(self.tax_rates.insert(name, content(state)?)),
             PriceList::KIND => drop(self.price_lists.insert(name, content(state)?)),
             ShippingOption::KIND => drop(self.shipping_options.insert(name, content(state)?)),
+            Promotion::KIND => drop(self.promotions.insert(name, content(state)?)),
             // The fabric keeps the kinds of this program only, and these have no prices.
             _ => {}
         }
@@ -100,6 +103,12 @@ impl<'a> Changes<'a> {
             let mut by_id: BTreeMap<_, _> = ids.collect();
             replace(&mut by_id, self.categories, |category| category.id.clone());
             book.categories = Arc::new(by_id.into_values().collect());
+        }
+        if !self.promotions.is_empty() {
+            let ids = book.promotions.iter().map(|it| (it.id.clone(), Arc::clone(it)));
+            let mut by_id: BTreeMap<_, _> = ids.collect();
+            replace(&mut by_id, self.promotions, |promotion| promotion.id.clone());
+            book.promotions = Arc::new(by_id.into_values().collect());
         }
         if !self.tax_rates.is_empty() {
             let rates = Arc::make_mut(&mut book.tax_rates);

@@ -3,7 +3,7 @@
 use cluster::entity::{Decision, Effect, TimerName, Wire};
 use cluster::time::{Span, Timestamp};
 
-use super::{Event, Existing, Lookup, Order, Rejection};
+use super::{Event, Existing, Lookup, Order, Rejection, facts};
 use crate::domain::cart::{self, Cart};
 use crate::domain::ids::{OrderId, SkuCode};
 use crate::domain::payment::{self, Payment};
@@ -17,11 +17,14 @@ pub(super) struct Course {
     after: Order,
     events: Vec<Event>,
     effects: Vec<Effect>,
+    /// What the world is told, after everybody who has a part in it.
+    published: Vec<Effect>,
 }
 
 impl Course {
     pub(super) fn new(me: OrderId, before: Order, now: Timestamp) -> Self {
-        Self { me, now, after: before, events: Vec::new(), effects: Vec::new() }
+        let (events, effects, published) = (Vec::new(), Vec::new(), Vec::new());
+        Self { me, now, after: before, events, effects, published }
     }
 
     pub(super) fn order(&self) -> Option<&Existing> {
@@ -34,6 +37,8 @@ impl Course {
 
     pub(super) fn happen(&mut self, event: Event) {
         self.after.apply(&event);
+        let fact = self.order().and_then(|order| facts::fact_of(&event, order));
+        self.published.extend(fact.map(Effect::from));
         self.events.push(event);
     }
 
@@ -68,6 +73,7 @@ impl Course {
 
     pub(super) fn decision(self) -> Decision<Order> {
         let reply = Lookup(self.after.existing.as_ref().map(|order| order.view(self.me)));
-        Decision { events: self.events, effects: self.effects, reply }
+        let effects = self.effects.into_iter().chain(self.published).collect();
+        Decision { events: self.events, effects, reply }
     }
 }

@@ -9,7 +9,7 @@ use super::{Event, Failure, Placed, ReturnNumber, ShipmentNumber, Shortage};
 use crate::domain::ids::{CartAccess, CartId, PaymentId, RefundId, SkuCode};
 use crate::domain::money::{Currency, Money};
 use crate::domain::order_numbers::OrderNumber;
-use crate::domain::pricing::{PricedLine, Totals};
+use crate::domain::pricing::{Discount, PricedLine, Totals};
 use crate::domain::quantity::{Quantity, Units};
 use crate::mutants::Mutant;
 
@@ -35,6 +35,8 @@ pub(crate) struct Existing {
     pub(crate) settlement: Option<Settlement>,
     pub(crate) timeline: Timeline,
     pub(crate) updated_at: Timestamp,
+    /// What promotions took off the lines that were not dropped.
+    pub(crate) discounts: Vec<Discount>,
 }
 
 /// Where an order is.
@@ -186,6 +188,7 @@ impl Existing {
             settlement: None,
             timeline,
             updated_at: at,
+            discounts: Vec::new(),
         }
     }
 
@@ -208,7 +211,10 @@ impl Existing {
                 self.set(sku, LineState::Released);
             }
             Event::LinesDropped { .. } if Mutant::DroppedLinesPaid.is_planted() => {}
-            Event::LinesDropped { totals, .. } => self.totals = *totals,
+            Event::LinesDropped { skus, totals, .. } => {
+                self.totals = *totals;
+                self.drop_discounts(skus);
+            }
             Event::PaymentAsked { .. } => {
                 self.money.asked = Asked::Open;
                 self.stage = Stage::Authorising;
@@ -256,9 +262,17 @@ impl Existing {
                 self.end_refund(*refund, RefundState::Done);
             }
             Event::RefundFailed { refund, .. } => self.end_refund(*refund, RefundState::Failed),
+            Event::Discounted { discounts, .. } => self.discounts.clone_from(discounts),
             Event::NoteAdded { text, at } => {
                 self.notes.push(Note { text: text.clone(), at: *at });
             }
+        }
+    }
+
+    fn drop_discounts(&mut self, skus: &[SkuCode]) {
+        let dropped: Vec<_> = skus.iter().filter_map(|sku| self.placed.place_of(sku)).collect();
+        for discount in &mut self.discounts {
+            *discount = discount.without(&dropped);
         }
     }
 
@@ -437,6 +451,7 @@ impl Existing {
             + entries * ENTRY_BYTES
             + (self.n_items() + settled) * ITEM_BYTES
             + self.timeline.heap_bytes()
+            + self.discounts.iter().map(Discount::heap_bytes).sum::<usize>()
     }
 
     /// Lines of all shipments and returns.

@@ -10,7 +10,7 @@ use crate::domain::contact::Contact;
 use crate::domain::ids::SkuCode;
 use crate::domain::money::Currency;
 use crate::domain::payment::PaymentMethod;
-use crate::domain::pricing::{Priced, PricedLine, PricedShipping, Totals};
+use crate::domain::pricing::{Discount, Priced, PricedLine, PricedShipping, Totals};
 
 /// What to do about lines that are out of stock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +54,13 @@ struct RawPlaced {
     terms: Terms,
     catalogue_index: u64,
     at: Timestamp,
+}
+
+/// What an order has besides its lines and terms. New ones come last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Extra {
+    /// What a promotion took off.
+    Discount(Discount),
 }
 
 /// Lines that make no order.

@@ -8,8 +8,8 @@ use cluster::entity::{Effect, Wire};
 
 use super::existing::{Asked, Ending};
 use super::{
-    CaptureTime, Course, Event, Failure, LineState, Order, Placed, Rejection, Shortage, Shortfall,
-    Side, Stage, StockNews,
+    CaptureTime, Course, Event, Extra, Failure, LineState, Order, Placed, Rejection, Shortage,
+    Shortfall, Side, Stage, StockNews,
 };
 use crate::domain::cart;
 use crate::domain::ids::{CaptureId, CartAccess, CartId, PaymentId, SkuCode};
@@ -28,6 +28,7 @@ impl Course {
         access: CartAccess,
         payment: PaymentId,
         placed: Box<Placed>,
+        extras: Vec<Extra>,
     ) -> Result<(), Rejection> {
         if let Some(order) = self.order() {
             if (order.cart, order.payment) != (cart, payment) {
@@ -40,6 +41,10 @@ impl Course {
             self.tell_stock(&line.sku, OrderStep::Reserve { quantity: line.quantity });
         }
         self.happen(Event::Placed { cart, access, payment, placed });
+        let discounts: Vec<_> = extras.into_iter().map(|Extra::Discount(it)| it).collect();
+        if !discounts.is_empty() {
+            self.happen(Event::Discounted { discounts, at: self.now });
+        }
         let to = OrderNumbers::address(self.me.key().slot());
         let command = order_numbers::Command::Give { to: self.me }.to_bytes();
         self.does(Effect::Tell { to, command });

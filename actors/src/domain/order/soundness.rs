@@ -1,7 +1,8 @@
 //! Whether an order could have come about: what is read from disk is as sound as what was decided.
 
 use super::records::{Pieces, RefundState};
-use super::{Existing, Order};
+use super::{Existing, LineState, Order};
+use crate::domain::pricing::discount::by_line;
 use crate::domain::quantity::Quantity;
 
 impl Existing {
@@ -34,6 +35,7 @@ impl Existing {
         if !returned.are_within(&shipped) {
             return Err("more of an order comes back than was shipped");
         }
+        self.check_discounts()?;
         let mut left = self.money.captured.minor - self.money.refunded.minor;
         for refund in self.refunds.iter().filter(|refund| refund.state == RefundState::Asked) {
             left = left.saturating_sub(refund.amount.minor);
@@ -46,5 +48,22 @@ impl Existing {
             return Err("more of an order is to be refunded than was captured");
         }
         Ok(())
+    }
+
+    /// What is itemised is what is taken off each line that is paid.
+    fn check_discounts(&self) -> Result<(), &'static str> {
+        let shares = by_line(&self.discounts, self.lines.len());
+        let shares = shares.ok_or("an order has discounts of no line of it")?;
+        let is_dropped = self.totals != self.placed.totals();
+        let mut lines = self.placed.lines().iter().zip(&self.lines).zip(shares);
+        let is_itemised = lines.all(|((line, state), share)| {
+            let was_dropped = is_dropped && matches!(state, LineState::Refused(_));
+            share == if was_dropped { 0 } else { line.discount.minor }
+        });
+        if is_itemised {
+            Ok(())
+        } else {
+            Err("the discounts of an order are not those of its lines")
+        }
     }
 }

@@ -92,7 +92,8 @@ impl Timeline {
             | Event::StockReleased { .. }
             | Event::StockReturned { .. }
             | Event::StockPromised { .. }
-            | Event::PaymentUndone { .. } => return,
+            | Event::PaymentUndone { .. }
+            | Event::Discounted { .. } => return,
         };
         self.push(moment, event.at());
     }

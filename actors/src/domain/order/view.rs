@@ -10,7 +10,7 @@ use crate::domain::ids::{CartAccess, CartId, OrderId, PaymentId, RefundId, SkuCo
 use crate::domain::money::Money;
 use crate::domain::names::Label;
 use crate::domain::order_numbers::OrderNumber;
-use crate::domain::pricing::{PricedLine, PricedShipping, Totals};
+use crate::domain::pricing::{Discount, PricedLine, PricedShipping, Totals};
 use crate::domain::quantity::Quantity;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +46,9 @@ pub struct View {
     pub timeline: Vec<TimelineEntry>,
     pub placed_at: Timestamp,
     pub updated_at: Timestamp,
+    /// What promotions took off. In bytes these come after the rest, see `codec::order`.
+    #[serde(skip)]
+    pub discounts: Vec<Discount>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -156,6 +159,7 @@ impl Existing {
             timeline: self.timeline.entries().to_vec(),
             placed_at: self.placed.at,
             updated_at: self.updated_at,
+            discounts: self.discounts.clone(),
         })
     }
 

@@ -4,14 +4,15 @@
 //! state alone, so that whoever settles one operation starts the following one; a payment ends only
 //! when nothing is under way.
 
-use cluster::entity::{Context, Effect, Wire};
+use cluster::entity::{Context, Decision, Effect, Wire};
 use cluster::time::Timestamp;
 
+use super::facts::fact_of;
 use super::intent::{Authorisation, Cancellation, Intent};
 use super::method::ProviderReference;
 use super::news::{News, Reason};
 use super::port::{OperationNumber, OperationReference, Outcome, PORT, ProviderRequest, Refusal};
-use super::{Doing, Event, Operation, Payment, Rejection};
+use super::{Doing, Event, Lookup, Operation, Payment, Rejection};
 use crate::codec;
 use crate::domain::ids::{CaptureId, PaymentId, RefundId};
 use crate::domain::money::Money;
@@ -23,8 +24,10 @@ pub(super) struct Deciding {
     now: Timestamp,
     /// As it is after the events.
     pub(super) intent: Intent,
-    pub(super) events: Vec<Event>,
-    pub(super) effects: Vec<Effect>,
+    events: Vec<Event>,
+    effects: Vec<Effect>,
+    /// What the world is told, after everybody who has a part in it.
+    published: Vec<Effect>,
     entropy: [u8; 32],
 }
 
@@ -39,11 +42,19 @@ enum Next {
 impl Deciding {
     pub(super) fn new(me: PaymentId, intent: Intent, ctx: &Context<'_>) -> Self {
         let (now, entropy) = (ctx.now, ctx.entropy);
-        Self { me, now, intent, events: Vec::new(), effects: Vec::new(), entropy }
+        let (events, effects, published) = (Vec::new(), Vec::new(), Vec::new());
+        Self { me, now, intent, events, effects, published, entropy }
+    }
+
+    pub(super) fn decision(self) -> Decision<Payment> {
+        let effects = self.effects.into_iter().chain(self.published).collect();
+        Decision { events: self.events, effects, reply: Lookup(Some(self.intent.view(self.me))) }
     }
 
     fn record(&mut self, event: Event) {
         let news = self.news_of(&event);
+        let fact = fact_of(&event, self.intent.order, self.intent.amount);
+        self.published.extend(fact.map(Effect::from));
         self.intent.apply(&event);
         self.events.push(event);
         if let Some(news) = news {

@@ -136,11 +136,10 @@ impl World {
                 Effect::Invoke { port: PORT, request } => {
                     self.provider.ask(ProviderRequest::from_bytes(&request).unwrap());
                 }
-                Effect::Tell { .. } => {}
+                Effect::Tell { .. } | Effect::Publish { .. } => {}
                 other @ (Effect::Invoke { .. }
                 | Effect::SetTimer { .. }
-                | Effect::CancelTimer { .. }
-                | Effect::Publish { .. }) => panic!("{other:?}"),
+                | Effect::CancelTimer { .. }) => panic!("{other:?}"),
             }
         }
         let ended = decision.events.iter().any(|event| matches!(event, Event::Cancelled { .. }));

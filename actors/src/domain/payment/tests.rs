@@ -54,7 +54,7 @@ fn authorised() -> Event {
     Event::Authorised { reference: reference("auth"), at: NOON }
 }
 
-fn held() -> Vec<Event> {
+pub(super) fn held() -> Vec<Event> {
     vec![opened(), asked(1, Doing::Authorise), authorised()]
 }
 
@@ -89,7 +89,7 @@ fn cancelled() -> Event {
     Event::Cancelled { at: NOON }
 }
 
-fn yes(count: u32, text: &str) -> Command {
+pub(super) fn yes(count: u32, text: &str) -> Command {
     let outcome = Outcome::Done { reference: reference(text) };
     Command::Answered(ProviderAnswer { operation: number(count), outcome })
 }
@@ -112,7 +112,7 @@ fn refund(id: u8, minor: i64) -> Command {
     Command::Refund { refund: back(id), amount: euro(minor) }
 }
 
-fn decide(given: &[Event], when: Command) -> Result<Decision<Payment>, Rejection> {
+pub(super) fn decide(given: &[Event], when: Command) -> Result<Decision<Payment>, Rejection> {
     let mut payment = Payment::default();
     for event in given {
         payment.apply(event);
@@ -139,10 +139,8 @@ fn check_told(given: &[Event], when: Command, then: &[News]) {
             assert_eq!(to, EntityRef { kind: EntityKind(5), key: order().key() });
             Some(command)
         }
-        Effect::Invoke { .. } => None,
-        other @ (Effect::SetTimer { .. } | Effect::CancelTimer { .. } | Effect::Publish { .. }) => {
-            panic!("{other:?}")
-        }
+        Effect::Invoke { .. } | Effect::Publish { .. } => None,
+        other @ (Effect::SetTimer { .. } | Effect::CancelTimer { .. }) => panic!("{other:?}"),
     };
     let told: Vec<_> = decide(given, when).unwrap().effects.into_iter().filter_map(told).collect();
     let news: Vec<_> = then.iter().map(|news| codec::payment::news_for_order(me(), news)).collect();

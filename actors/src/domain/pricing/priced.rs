@@ -119,6 +119,13 @@ impl PricedLine {
         Some(Self { sku, name, quantity, unit_price, line_total, discount, tax, tax_rate })
     }
 
+    /// Takes a part of the line total off before its tax; `None` when the tax is out of bounds.
+    pub(super) fn take_off(&mut self, minor: i64) -> Option<()> {
+        self.discount = Money { minor, ..self.line_total };
+        self.tax = tax_on(self.tax_rate, self.line_total.minus(self.discount).ok()?)?;
+        Some(())
+    }
+
     fn is_sound(&self) -> bool {
         let Ok(line_total) = self.unit_price.times(self.quantity) else { return false };
         let Ok(left) = line_total.minus(self.discount) else { return false };

@@ -93,7 +93,7 @@ impl Shop {
             .with_shipping_options(shipping)
     }
 
-    fn price(&self) -> Priced {
+    fn quote(&self) -> Quote {
         let (destination, parcel) = (to("DE"), "parcel".parse().unwrap());
         let terms = PricingTerms {
             currency: self.money(0).currency,
@@ -106,7 +106,7 @@ impl Shop {
             (format!("sku-{at}").parse().unwrap(), Quantity::try_from(*count).unwrap())
         };
         let lines: Vec<_> = self.lines.iter().map(line).collect();
-        self.book().price(&terms, &lines).unwrap()
+        self.book().quote(&terms, &lines).unwrap()
     }
 
     /// The tax of an amount of a class by exact arithmetic, and what of it comes on top.
@@ -134,7 +134,7 @@ fn minor(money: Money) -> i128 {
 proptest! {
     #[test]
     fn sums_are_those_of_exact_arithmetic(shop in shops()) {
-        let priced = shop.price();
+        let priced = shop.quote().priced;
         let (mut items, mut tax, mut on_top) = (0, 0, 0);
         for ((at, count), line) in shop.lines.iter().zip(&priced.lines) {
             let line_total = i128::from(shop.prices[*at]) * i128::from(*count);
@@ -166,7 +166,7 @@ proptest! {
     #[test]
     fn what_was_priced_is_read_back_as_it_was(shop in shops(), of in 0..4_usize, by in 1..9_i64) {
         use cluster::entity::Wire;
-        let priced = shop.price();
+        let priced = shop.quote().priced;
         let read = Priced::from_bytes(&priced.to_bytes());
         prop_assert_eq!(read.as_ref(), Ok(&priced));
         let mut spoilt = priced;

@@ -110,7 +110,7 @@ fn price(when: &Terms, lines: &[(&str, u32)]) -> Result<Priced, NotPriced> {
     };
     let line =
         |(sku, count): &(&str, u32)| (sku.parse().unwrap(), Quantity::try_from(*count).unwrap());
-    book().price(&terms, &lines.iter().map(line).collect::<Vec<_>>())
+    book().quote(&terms, &lines.iter().map(line).collect::<Vec<_>>()).map(|quote| quote.priced)
 }
 
 /// `then`: items, shipping, tax, grand.

@@ -6,6 +6,7 @@ use cluster::time::Span;
 use super::tests::*;
 use super::*;
 use crate::domain::order::{self, Order, Shortage};
+use crate::domain::published::{Fact, StockFact, told_apart};
 
 fn order(number: u8) -> OrderId {
     OrderId::from_bytes([number; 16])
@@ -257,16 +258,10 @@ fn a_policy_and_a_threshold_are_set_once() {
 #[track_caller]
 fn check_word(given: &[Event], when: Command, available: Option<u32>) {
     let decision = at(NOON, |ctx| sku(given).decide(when, ctx)).unwrap();
-    let published: Vec<_> = decision
-        .effects
-        .into_iter()
-        .filter_map(|effect| match effect {
-            Effect::Publish { topic: Sku::TOPIC, event } => Some(StockFact::from_bytes(&event)),
-            _ => None,
-        })
-        .collect();
+    let (published, _) = told_apart(decision.effects);
     let fact = |available| StockFact::RanLow { available: units(available), threshold: units(2) };
-    assert_eq!(published, available.map(|it| Ok(fact(it))).into_iter().collect::<Vec<_>>());
+    let expected: Vec<_> = available.map(|it| Fact::Stock(fact(it))).into_iter().collect();
+    assert_eq!(published, expected);
 }
 
 #[test]
@@ -289,5 +284,5 @@ fn word_of_a_low_stock_is_given_once_each_time_it_becomes_low() {
     // What expired was there to be taken again.
     let lapsed = [stocked(4, 4), mark(), reserved(1, 3, Some(NOON), 3)];
     check_word(&lapsed, reserve(2, 1, None), None);
-    assert_eq!(sku(&given).low_stock_news(&sku(&given).recorded()), None);
+    assert_eq!(sku(&given).low_stock_fact(&sku(&given).recorded()), None);
 }

@@ -136,6 +136,7 @@ impl Group {
 
 #[cfg(test)]
 mod tests {
+    use raft::StateRole;
     use storage::log::EntryKind;
     use storage::snapshot::SnapshotMeta;
 
@@ -147,16 +148,21 @@ mod tests {
 
     const SHARD: ShardId = ShardId(3);
 
-    #[test]
-    fn what_goes_on_beyond_a_snapshot_and_is_not_of_its_log_is_void() {
-        let nodes = [1, 2, 3].map(NodeId);
+    fn nodes() -> [NodeId; 3] {
+        [1, 2, 3].map(NodeId)
+    }
+
+    /// A replica that has up to nine entries, two of them applied, and takes a snapshot that starts
+    /// at the fifth.
+    fn offered(last: u64) -> Group {
+        let nodes = nodes();
         let entry = |index| {
             let (kind, payload) = (EntryKind::Normal, "tea".into());
             LogEntry { group: group_of(SHARD), term: 2, index, kind, payload }
         };
         let mut terms = TermRuns::default();
-        (1..=9).for_each(|index| terms.push(index, 2));
-        let (applied, entries) = ((2, 2), (3..=9).map(entry).collect());
+        (1..=last).for_each(|index| terms.push(index, 2));
+        let (applied, entries) = ((2, 2), (3..=last).map(entry).collect());
         let blank = GroupState::new(&nodes);
         let state = GroupState { term: 2, commit: 2, applied, entries, terms, ..blank };
         let config = GroupConfig { node: nodes[0], shard: SHARD, seed: 1, log_cache_bytes_max: 0 };
@@ -171,6 +177,12 @@ mod tests {
         message.set_msg_type(MessageType::MsgSnapshot);
         message.set_snapshot(offer.to_raft());
         group.take_fetched(message, offer, "snapshots/5".to_owned()).expect("taken");
+        group
+    }
+
+    #[test]
+    fn what_goes_on_beyond_a_snapshot_and_is_not_of_its_log_is_void() {
+        let mut group = offered(9);
         let mut records = Vec::new();
         while let Some(polled) = group.poll() {
             records.extend(polled.append.into_iter().flat_map(|(_, records)| records));
@@ -178,5 +190,29 @@ mod tests {
         let void = records.iter().position(|r| matches!(r, Record::Truncate { from: 6, .. }));
         let pointer = records.iter().position(|r| matches!(r, Record::SnapshotPointer { .. }));
         assert!(pointer.is_some() && void > pointer, "{records:?}");
+    }
+
+    #[test]
+    fn who_installs_a_snapshot_stands_for_election_once_it_is_durable() {
+        let mut group = offered(2);
+        let mut appends = Vec::new();
+        let mut drain = |group: &mut Group| {
+            while let Some(polled) = group.poll() {
+                appends.extend(polled.append.into_iter().map(|(number, _)| number));
+            }
+            appends.last().copied()
+        };
+        let stands = |group: &Group| group.node.raft.state != StateRole::Follower;
+        let number = drain(&mut group).expect("the snapshot is logged");
+        let mut timeout = Message { from: 2, to: 1, term: 3, ..Message::default() };
+        timeout.set_msg_type(MessageType::MsgTimeoutNow);
+        group.step(timeout.clone()).expect("too early, and no fault");
+        group.campaign();
+        (0..100).for_each(|_| group.tick());
+        drain(&mut group);
+        assert!(!stands(&group));
+        group.persisted(number);
+        group.step(timeout).expect("taken");
+        assert!(stands(&group));
     }
 }

@@ -7,11 +7,10 @@ use actors::domain::cart::{LineView, MergeRefused, Status, View};
 use actors::{CartId, Money};
 use serde::ser::{Serialize, Serializer};
 
+use super::discount::{DiscountJson, discount_schema};
 use super::{MoneyJson, Text, TotalsJson};
 use crate::http::rfc3339::Rfc3339;
-use crate::http::schema::{
-    self, Described, Schema, list, object, of, required, short_list, word, words,
-};
+use crate::http::schema::{self, Described, Schema, list, object, of, required, word, words};
 
 #[derive(serde::Serialize)]
 pub(in crate::http) struct CartJson<'a> {
@@ -19,7 +18,7 @@ pub(in crate::http) struct CartJson<'a> {
     status: &'static str,
     currency: &'a str,
     items: Items<'a>,
-    discounts: [(); 0],
+    discounts: Vec<DiscountJson<'a>>,
     totals: TotalsJson,
     messages: Messages<'a>,
     seq: u64,
@@ -30,15 +29,16 @@ impl<'a> CartJson<'a> {
     pub(in crate::http) fn new(view: &'a View, seq: u64) -> Self {
         let zero = MoneyJson(Money::zero(view.currency));
         let none = || MoneyJson(zero.0);
+        let discounts = view.discounts.iter();
         Self {
             id: Text(view.id),
             status: status(view.status),
             currency: view.currency.as_str(),
             items: Items(&view.lines),
-            discounts: [],
+            discounts: discounts.map(|it| DiscountJson::new(it, view.currency)).collect(),
             totals: TotalsJson {
                 items: MoneyJson(view.totals.items),
-                discount: none(),
+                discount: MoneyJson(view.totals.discount()),
                 shipping: none(),
                 tax: none(),
                 grand: MoneyJson(view.totals.grand),
@@ -128,7 +128,7 @@ impl Described for CartJson<'_> {
             required("status", status),
             required("currency", words::currency()),
             required("items", list(item_schema())),
-            required("discounts", short_list(Schema::Anything, 0, 0)),
+            required("discounts", list(discount_schema())),
             required("totals", totals_schema()),
             required("messages", list(message_schema())),
             required("seq", schema::count(2)),

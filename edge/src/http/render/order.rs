@@ -11,6 +11,7 @@ use actors::domain::pricing::{PricedShipping, Totals};
 use actors::{Money, OrderId, PaymentId, Quantity, RefundId, SkuCode};
 use serde::Serialize;
 
+use super::discount::DiscountJson;
 use super::{MoneyJson, Text, TotalsJson};
 use crate::http::rfc3339::Rfc3339;
 
@@ -22,6 +23,7 @@ pub(in crate::http) struct OrderJson<'a> {
     payment_status: &'static str,
     items: Vec<ItemJson<'a>>,
     shipping: Option<ShippingJson<'a>>,
+    discounts: Vec<DiscountJson<'a>>,
     totals: TotalsJson,
     email: Option<&'a str>,
     addresses: AddressesJson<'a>,
@@ -125,6 +127,7 @@ impl<'a> OrderJson<'a> {
         let shipping = &view.contact.shipping;
         let billing = view.contact.billing.as_ref().unwrap_or(shipping);
         let payment_status = payment_status(view.payment_status);
+        let (discounts, currency) = (view.discounts.iter(), view.totals.grand.currency);
         Self {
             id: Text(view.id),
             number: view.number.map(|number| number.to_string()),
@@ -132,6 +135,7 @@ impl<'a> OrderJson<'a> {
             payment_status,
             items: view.lines.iter().map(ItemJson::new).collect(),
             shipping: view.shipping.as_ref().map(ShippingJson::new),
+            discounts: discounts.map(|it| DiscountJson::new(it, currency)).collect(),
             totals: TotalsJson::new(view.totals),
             email: view.contact.email.as_ref().map(|email| email.as_str()),
             addresses: AddressesJson {

@@ -1,5 +1,5 @@
-//! Entries of the catalogue, for merchants: categories, price lists, tax rates, shipping options and
-//! sellers. One set of handlers serves all of them.
+//! Entries of the catalogue, for merchants: categories, price lists, tax rates, promotions, shipping
+//! options and sellers. One set of handlers serves all of them.
 //!
 //! **Invariants:** a replacement or a change is bound to a state that its client has seen; what a
 //! list shows comes from this node's own book, what a single entry shows from the group itself.

@@ -1,7 +1,7 @@
 //! Looking for the bugs that are planted on purpose: a simulator that misses one proves little.
 //!
 //! **Invariants:** each bug meets the same seeds, in their order, until one of them fails; a run in
-//! which nothing happened does not count as found.
+//! which nothing happened does not count as found, nor does a seed that fails without the bug.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -77,10 +77,11 @@ mod finding {
         let all = Planted::all();
         let planted = |nth: u64| usize::try_from(nth).ok().and_then(|nth| all.get(nth)).copied();
         let jobs = 0..u64::try_from(all.len()).unwrap_or(0);
-        let look = |nth| Ok(planted(nth).and_then(|planted| after_seeds(request, planted)));
+        let look = |nth| planted(nth).map_or(Ok(None), |planted| after_seeds(request, planted));
         let looked = run_all(jobs, request.threads, look, &mut |nth, after: Result<_, Failed>| {
             let name = planted(nth).map_or(String::new(), |planted| planted.to_string());
-            let after = after.unwrap_or(None);
+            let after =
+                after.map_err(|why| Failure::new(Exit::Failed, anyhow::anyhow!("{why}")))?;
             let told = after.as_ref().map_or_else(
                 || format!("{name}: not found"),
                 |(n, why): &(u64, String)| format!("{name}: found after {n} seeds: {why}"),
@@ -108,17 +109,23 @@ mod finding {
     }
 
     /// After how many seeds a bug is found, and by what.
-    fn after_seeds(request: &Request, planted: Planted) -> Option<(u64, String)> {
-        (1..).zip(request.seeds.clone()).find_map(|(n, seed)| {
-            plant(Some(planted));
-            let ended =
-                contained(|| run(seed, request.options, workloads(&Happened::default()), None));
-            plant(None);
-            match ended {
-                Err(Failed::Violation(why)) => Some((n, first_line(&why))),
-                Err(Failed::Idle(_)) | Ok(_) => None,
+    fn after_seeds(request: &Request, planted: Planted) -> Result<Option<(u64, String)>, Failed> {
+        for (n, seed) in (1..).zip(request.seeds.clone()) {
+            let Err(Failed::Violation(why)) = with(Some(planted), request, seed) else { continue };
+            match with(None, request, seed) {
+                Ok(()) => return Ok(Some((n, first_line(&why)))),
+                Err(Failed::Idle(_)) => {}
+                Err(by_itself @ Failed::Violation(_)) => return Err(by_itself),
             }
-        })
+        }
+        Ok(None)
+    }
+
+    fn with(planted: Option<Planted>, request: &Request, seed: u64) -> Result<(), Failed> {
+        plant(planted);
+        let ended = contained(|| run(seed, request.options, workloads(&Happened::default()), None));
+        plant(None);
+        ended.map(drop)
     }
 
     fn first_line(why: &str) -> String {

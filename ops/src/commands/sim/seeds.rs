@@ -8,7 +8,7 @@ use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
@@ -18,7 +18,7 @@ use storage::clock;
 use crate::failure::Failure;
 
 /// Results on their way.
-const AHEAD_MAX: usize = 1_024;
+const AHEAD_MAX: u64 = 256;
 
 /// What became of a seed.
 pub(super) type Ended = Result<Report, Failed>;
@@ -31,15 +31,13 @@ pub(super) fn run_all<T: Send>(
     take: &mut dyn FnMut(u64, Result<T, Failed>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let n_threads = threads.or_else(|| thread::available_parallelism().ok());
-    let mut next = jobs.start;
-    let waiting = Mutex::new(jobs);
+    let turns = Turns::new(jobs);
     thread::scope(|scope| {
-        let (done_tx, done) = mpsc::sync_channel(AHEAD_MAX);
+        let (done_tx, done) = mpsc::channel();
         for _ in 0..n_threads.map_or(1, NonZeroUsize::get) {
-            let (done_tx, waiting, run_one) = (done_tx.clone(), &waiting, &run_one);
+            let (done_tx, turns, run_one) = (done_tx.clone(), &turns, &run_one);
             scope.spawn(move || {
-                let draw = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
-                while let Some(job) = draw() {
+                while let Some(job) = turns.draw() {
                     let ended = contained(|| run_one(job));
                     // Nobody wants more once a result could not be told.
                     if done_tx.send((job, ended)).is_err() {
@@ -52,13 +50,63 @@ pub(super) fn run_all<T: Send>(
         let mut early = BTreeMap::new();
         for (job, ended) in done {
             early.insert(job, ended);
-            while let Some(ended) = early.remove(&next) {
-                take(next, ended)?;
-                next += 1;
+            while let Some(ended) = early.remove(&turns.next()) {
+                take(turns.next(), ended).inspect_err(|_| turns.end())?;
+                turns.advance();
             }
         }
         Ok(())
     })
+}
+
+/// Who runs what, and how far the results were handed out.
+struct Turns {
+    waiting: Mutex<Waiting>,
+    advanced: Condvar,
+}
+
+struct Waiting {
+    jobs: Range<u64>,
+    /// The first job whose result was not handed out.
+    next: u64,
+}
+
+impl Waiting {
+    fn is_far_ahead(&self) -> bool {
+        self.jobs.start >= self.next + AHEAD_MAX && !self.jobs.is_empty()
+    }
+}
+
+impl Turns {
+    fn new(jobs: Range<u64>) -> Self {
+        let waiting = Mutex::new(Waiting { next: jobs.start, jobs });
+        Self { waiting, advanced: Condvar::new() }
+    }
+
+    /// The next job, once no more than so many results wait for an earlier one.
+    fn draw(&self) -> Option<u64> {
+        let waiting = self.advanced.wait_while(self.lock(), |waiting| waiting.is_far_ahead());
+        waiting.unwrap_or_else(PoisonError::into_inner).jobs.next()
+    }
+
+    fn next(&self) -> u64 {
+        self.lock().next
+    }
+
+    fn advance(&self) {
+        self.lock().next += 1;
+        self.advanced.notify_all();
+    }
+
+    /// There is nothing more to be drawn.
+    fn end(&self) {
+        self.lock().jobs = 0..0;
+        self.advanced.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Runs a seed. A panic is what raft-rs does when its own invariants break.
@@ -101,5 +149,36 @@ impl Spent {
             [user, system] => (user + system) * MS_PER_TICK,
             _ => self.wall_ms(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_come_in_the_order_of_their_jobs() {
+        let mut taken = Vec::new();
+        let mut take = |job, ended: Result<u64, Failed>| {
+            taken.push((job, ended.unwrap()));
+            Ok(())
+        };
+        run_all(7..2_000, NonZeroUsize::new(3), |job| Ok(2 * job), &mut take).unwrap();
+        assert!(taken.into_iter().eq((7..2_000).map(|job| (job, 2 * job))));
+    }
+
+    #[test]
+    fn a_slow_job_holds_up_those_that_are_far_ahead_of_it() {
+        let turns = Turns::new(3..2_000);
+        for job in 0..AHEAD_MAX {
+            assert!(!turns.lock().is_far_ahead());
+            assert_eq!(turns.draw(), Some(3 + job));
+        }
+        assert!(turns.lock().is_far_ahead());
+        turns.advance();
+        assert_eq!(turns.draw(), Some(3 + AHEAD_MAX));
+        assert!(turns.lock().is_far_ahead());
+        turns.end();
+        assert_eq!(turns.draw(), None);
     }
 }

@@ -1,7 +1,7 @@
 //! What merchants write.
 
 use actors::domain::names::Slug;
-use actors::{Category, PageLimit, PriceList, Seller, ShippingOption, TaxRate};
+use actors::{Category, PageLimit, PriceList, Promotion, Seller, ShippingOption, TaxRate};
 use axum::http::StatusCode;
 
 use super::super::headers::{CHANGED, Header};
@@ -41,6 +41,13 @@ pub(super) fn all() -> Vec<Operation> {
         ["replaceTaxRate", "changeTaxRate", "removeTaxRate"],
         ["tax rates", "a tax rate"],
     );
+    let promotions = entries::<Promotion>(
+        [E::Promotions, E::Promotion],
+        ["listPromotions", "createPromotion", "showPromotion"],
+        ["replacePromotion", "changePromotion", "removePromotion"],
+        ["promotions", "a promotion"],
+    );
+    let promotions = promotions.map(|operation| operation.refuses(&[Code::TOO_MANY_AUTOMATIC]));
     let sellers = entries::<Seller>(
         [E::Sellers, E::Seller],
         ["listSellers", "createSeller", "showSeller"],
@@ -53,7 +60,7 @@ pub(super) fn all() -> Vec<Operation> {
         ["replaceShippingOption", "changeShippingOption", "removeShippingOption"],
         ["shipping options", "a shipping option"],
     );
-    let entries = [categories, price_lists, tax_rates, sellers, shipping_options];
+    let entries = [categories, price_lists, tax_rates, promotions, sellers, shipping_options];
     products().into_iter().chain(entries.into_iter().flatten()).collect()
 }
 

@@ -4,6 +4,7 @@ use actors::Money;
 
 use super::{OrderJson, TimelineJson};
 use crate::http::render::cart::totals_schema;
+use crate::http::render::discount::discount_schema;
 use crate::http::schema::{
     Described, Schema, count, integer, list, maybe, nullable, object, of, required, short_list,
     word, words,
@@ -44,6 +45,7 @@ impl Described for OrderJson<'_> {
             required("payment_status", word(PAYMENT_STATUS)),
             required("items", list(item())),
             required("shipping", nullable(shipping())),
+            required("discounts", list(discount_schema())),
             required("totals", totals_schema()),
             required("email", nullable(words::email())),
             required("addresses", addresses()),

@@ -1,10 +1,13 @@
 //! What each kind of entry looks like in JSON, both ways: what is shown is what may be sent.
 
 mod price_list;
+mod promotion;
 mod schema;
 
 use actors::domain::category::Category;
-use actors::domain::names::{CategoryId, PriceListId, SellerId, ShippingOptionId, TaxClass};
+use actors::domain::names::{
+    CategoryId, PriceListId, PromotionId, SellerId, ShippingOptionId, TaxClass,
+};
 use actors::domain::prices::Prices;
 use actors::domain::seller::{Seller, Standing};
 use actors::domain::shipping::{Countries, ShippingOption};
@@ -23,6 +26,7 @@ use crate::http::schema::{Schema, object, optional, required, short_list, word, 
 in_path! {
     CategoryId: "id", CATEGORY_NOT_FOUND, "this cannot be a category", words::handle("oolong");
     PriceListId: "id", PRICE_LIST_NOT_FOUND, "this cannot be a price list", words::handle("summer");
+    PromotionId: "id", PROMOTION_NOT_FOUND, "this cannot be a promotion", words::handle("spring");
     SellerId: "id", SELLER_NOT_FOUND, "this cannot be a seller", words::handle("ann");
     ShippingOptionId: "id", SHIPPING_OPTION_NOT_FOUND, "this cannot be a shipping option",
         words::handle("parcel");

@@ -15,7 +15,7 @@ use cluster::sim::client::Finished;
 use cluster::sim::workload::Operation;
 use storage::sim_disk::SplitMix64;
 
-use super::super::journal::{Asked, Fate, Journal, Read};
+use super::super::journal::{Asked, Fate, Journal, Read, adds_up};
 use super::super::range;
 use super::names;
 
@@ -125,6 +125,36 @@ impl Carts {
             }
         }
         Ok(finals)
+    }
+
+    /// What was acknowledged is there: every cart, and every piece that was put into it.
+    pub(super) fn check_lines(&self, finals: &BTreeMap<u64, View>) -> Result<(), String> {
+        if let Some(lost) = self.created.iter().find(|cart| !finals.contains_key(*cart)) {
+            return Err(format!("cart {lost} was created and is not there"));
+        }
+        let fates = self.journal.fates();
+        for (cart, view) in finals {
+            for (nth, product) in range::ORDERED.enumerate() {
+                let (mut sure, mut maybe) = (0, Vec::new());
+                for (op, asked) in self.journal.iter().filter(|(_, asked)| asked.entity == *cart) {
+                    let Deed::Fill { pieces } = asked.deed else { continue };
+                    let pieces = pieces.get(nth).copied().map_or(0, i64::from);
+                    match fates.get(&op) {
+                        Some(Fate::Done) => sure += pieces,
+                        Some(Fate::Unknown) => maybe.push(pieces),
+                        Some(Fate::Refused) | None => {}
+                    }
+                }
+                let sku = range::code(product);
+                let line = view.lines.iter().find(|line| line.sku == sku);
+                let held = line.map_or(0, |line| i64::from(line.quantity.get()));
+                if !adds_up(held - sure, &maybe) {
+                    let asked = format!("{sure} and some of {maybe:?}");
+                    return Err(format!("cart {cart} was given {asked} of {sku} and is {view:?}"));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The best that is known of the checkouts that were to be each order.

@@ -80,9 +80,11 @@ impl Checkouts {
         Err(format!("{} orders have {} numbers", orders.len(), numbers.len()))
     }
 
-    /// A cart is what its orders made of it.
+    /// A cart is what its shopper put into it and what its orders made of it.
     fn check_carts(&self, orders: &Finals) -> Result<(), String> {
-        for (cart, view) in self.carts.finals()? {
+        let finals = self.carts.finals()?;
+        self.carts.check_lines(&finals)?;
+        for (cart, view) in finals {
             let of_cart = orders.iter().filter(|(order, _)| self.orders.cart_of(**order) == cart);
             let bought: Vec<_> = of_cart.filter(|(_, order)| is_bought(order)).collect();
             let right = match (bought.as_slice(), view.status) {
@@ -117,7 +119,9 @@ impl Checkouts {
             }
             CaptureTime::OnFulfilment if is_still_bought(view) => {
                 let is_due = !view.shipments.is_empty();
-                account.held + account.captured == grand && (is_due || account.captured == 0)
+                let taken = if is_due && !is_capture_refused(view) { grand } else { 0 };
+                account.held + account.captured == grand
+                    && (account.captured == taken || is_due && account.captured == grand)
             }
             CaptureTime::AtOnce | CaptureTime::OnFulfilment => {
                 account.held == 0 && account.captured == account.refunded
@@ -222,6 +226,13 @@ fn is_still_bought(view: &View) -> bool {
         | Status::Returned => true,
         Status::Pending | Status::Cancelling | Status::Cancelled | Status::Failed => false,
     }
+}
+
+/// Whether the provider refused the money when it was asked for last.
+fn is_capture_refused(view: &View) -> bool {
+    let of_captures = |moment| matches!(moment, Moment::Captured | Moment::CaptureFailed);
+    let last = view.timeline.iter().rev().find(|entry| of_captures(entry.moment));
+    last.is_some_and(|entry| entry.moment == Moment::CaptureFailed)
 }
 
 /// An order at its end, and what came about in it.

@@ -3,6 +3,7 @@
 use actors::Money;
 
 use super::price_list::PriceListJson;
+use super::promotion::{PromotionJson, benefit_schema, scope_schema};
 use super::{CategoryJson, SellerJson, ShippingOptionJson, TaxRateJson, TranslationJson};
 use crate::http::schema::{
     Described, Member, Schema, count, list, maybe, nullable, object, of, required, word, words,
@@ -112,6 +113,29 @@ impl Described for PriceListJson<'_> {
             required("valid_from", nullable(words::instant())),
             required("valid_until", nullable(words::instant())),
             required("prices", list(price)),
+            seq(),
+        ])
+    }
+}
+
+impl Described for PromotionJson<'_> {
+    fn name() -> String {
+        "Promotion".to_owned()
+    }
+
+    fn schema() -> Schema {
+        object([
+            required("id", words::handle("spring")),
+            required("name", words::line("Spring sale")),
+            required("benefit", benefit_schema()),
+            required("scope", nullable(scope_schema())),
+            required("minimum", list(of::<Money>())),
+            required("customer_group", nullable(words::handle("staff"))),
+            required("valid_from", nullable(words::instant())),
+            required("valid_until", nullable(words::instant())),
+            required("requires_code", Schema::Boolean),
+            required("priority", count(10)),
+            required("exclusive", Schema::Boolean),
             seq(),
         ])
     }

@@ -1,0 +1,41 @@
+//! What promotions took off a cart or an order, in JSON.
+
+use actors::domain::pricing::{Discount, Granted};
+use actors::{Currency, Money};
+
+use super::MoneyJson;
+use crate::http::schema::{Schema, object, of, required, word, words};
+
+#[derive(serde::Serialize)]
+pub(super) struct DiscountJson<'a> {
+    promotion: &'a str,
+    name: &'a str,
+    target: &'static str,
+    amount: MoneyJson,
+}
+
+impl<'a> DiscountJson<'a> {
+    pub(super) fn new(discount: &'a Discount, currency: Currency) -> Self {
+        let target = match discount.granted {
+            Granted::OfItems(_) => "items",
+            Granted::OfShipping { .. } => "shipping",
+        };
+        Self {
+            promotion: discount.promotion.as_str(),
+            name: discount.name.as_str(),
+            target,
+            amount: MoneyJson(Money { minor: discount.minor(), currency }),
+        }
+    }
+}
+
+/// `totals.discount` is the sum of those of items; `totals.shipping` is what is left of shipping.
+pub(super) fn discount_schema() -> Schema {
+    object([
+        required("promotion", words::handle("spring")),
+        required("name", words::line("Spring sale")),
+        required("target", word(&["items", "shipping"])),
+        required("amount", of::<Money>())
+            .about("Of shipping it is known once it was chosen how to ship."),
+    ])
+}
