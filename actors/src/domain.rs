@@ -9,6 +9,7 @@ pub mod entry;
 mod heap;
 pub mod ids;
 pub mod import;
+pub mod location;
 pub mod money;
 pub mod names;
 pub mod order;

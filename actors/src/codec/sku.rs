@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{damaged, encode, encode_second, latest, latest_of_two};
 use crate::domain::ids::ReservationId;
+use crate::domain::names::LocationId;
 use crate::domain::quantity::{Quantity, Units};
 use crate::domain::sku::{
-    Command, End, Ended, EndedReservation, Event, Holder, Ledger, LedgerEntry, Policy, Promise,
-    Promises, Query, Rejection, Reply, Reservation, Reservations, Sku, View,
+    Command, End, Ended, EndedReservation, Event, Holder, Ledger, LedgerEntry, Places, Policy,
+    Promise, Promises, Query, Rejection, Reply, Reservation, Reservations, Sku, View,
 };
 
 const RECORD: &str = "a sku's record";
@@ -58,6 +59,7 @@ enum Extra {
     Policy(Policy),
     LowStock(Units),
     Promises(Vec<Promise>),
+    Places(Vec<(LocationId, Units)>),
 }
 
 impl Extra {
@@ -66,6 +68,7 @@ impl Extra {
             Self::Policy(_) => 0,
             Self::LowStock(_) => 1,
             Self::Promises(_) => 2,
+            Self::Places(_) => 3,
         }
     }
 }
@@ -99,12 +102,14 @@ pub(crate) fn to_record(sku: &Sku) -> Vec<u8> {
     let low_stock = sku.low_stock_at.map(Extra::LowStock);
     let promises: Vec<_> = sku.promises.iter().copied().collect();
     let promises = (!promises.is_empty()).then_some(Extra::Promises(promises));
+    let places: Vec<_> = sku.places.iter().cloned().collect();
+    let places = (!places.is_empty()).then_some(Extra::Places(places));
     encode_second(&SkuRecordV2 {
         on_hand: sku.on_hand,
         reservations: sku.reservations.iter().map(reservation).collect(),
         ended: sku.ended.iter().map(ended).collect(),
         ledger: sku.ledger.iter().cloned().collect(),
-        extras: policy.into_iter().chain(low_stock).chain(promises).collect(),
+        extras: policy.into_iter().chain(low_stock).chain(promises).chain(places).collect(),
     })
 }
 
@@ -151,6 +156,10 @@ fn with_extras(mut sku: Sku, extras: Vec<Extra>) -> Result<Sku, DecodeError> {
                 sku.backordered =
                     pieces.ok_or_else(|| damaged(RECORD, "a sku has promised more than can be"))?;
                 sku.promises = promises;
+            }
+            Extra::Places(places) => {
+                let places = Places::restore(places, sku.on_hand.unwrap_or_default());
+                sku.places = places.map_err(|why| damaged(RECORD, why))?;
             }
         }
     }

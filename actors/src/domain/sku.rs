@@ -22,6 +22,9 @@ mod low_stock;
 mod orders;
 #[cfg(test)]
 mod orders_tests;
+mod places;
+#[cfg(test)]
+mod places_tests;
 mod policy;
 mod promises;
 #[cfg(test)]
@@ -42,6 +45,7 @@ use cluster::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::ids::{OrderId, ReservationId, SkuCode};
+use super::names::LocationId;
 use super::order::StockNews;
 use super::quantity::{Delta, Quantity, Units};
 use crate::codec;
@@ -49,6 +53,8 @@ pub(crate) use ended::{End, Ended, EndedReservation};
 pub(crate) use ledger::Ledger;
 pub use ledger::{Cause, InvalidReason, LedgerEntry, Reason};
 pub use orders::OrderStep;
+pub(crate) use places::Places;
+pub use places::{Change, Taken};
 pub use policy::Policy;
 pub use promises::Kept;
 pub(crate) use promises::{Promise, Promises};
@@ -70,6 +76,7 @@ pub struct Sku {
     pub(crate) backordered: Units,
     pub(crate) promises: Promises,
     pub(crate) low_stock_at: Option<Units>,
+    pub(crate) places: Places,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,6 +128,19 @@ pub enum Command {
     /// From which number of available pieces down the stock is low; without one it never is.
     SetLowStock {
         threshold: Option<Units>,
+    },
+    /// Adjusts or states what is at one location.
+    StockAt {
+        location: LocationId,
+        change: Change,
+        reason: Reason,
+    },
+    /// From one location to another; none is the default one.
+    Transfer {
+        from: Option<LocationId>,
+        to: Option<LocationId>,
+        pieces: Units,
+        reason: Reason,
     },
 }
 
@@ -206,6 +226,32 @@ pub enum Event {
         backordered: Units,
         at: Timestamp,
     },
+    StockedAt {
+        location: LocationId,
+        there: Units,
+        on_hand: Units,
+        delta: Delta,
+        reason: Reason,
+        at: Timestamp,
+    },
+    Transferred {
+        from: Option<LocationId>,
+        left: Units,
+        to: Option<LocationId>,
+        come: Units,
+        pieces: Units,
+        reason: Reason,
+        at: Timestamp,
+    },
+    /// As `Confirmed`, of a stock that lies at locations of its own.
+    SoldFrom {
+        id: ReservationId,
+        taken: Vec<Taken>,
+        on_hand: Units,
+        delta: Delta,
+        reserved: Units,
+        at: Timestamp,
+    },
 }
 
 /// Which rule a command broke.
@@ -233,6 +279,10 @@ pub enum Rejection {
     AlreadyConfirmed,
     #[error("the reservation is held by another")]
     HeldByAnother,
+    #[error("only {there} pieces are there")]
+    TooFewThere { there: Units },
+    #[error("the pieces of a sku lie at {} locations at most", Places::LEN_MAX)]
+    TooManyLocations,
 }
 
 impl Command {
@@ -247,7 +297,9 @@ impl Command {
             | Self::ExpireDue
             | Self::ForOrder { .. }
             | Self::SetPolicy { .. }
-            | Self::SetLowStock { .. } => None,
+            | Self::SetLowStock { .. }
+            | Self::StockAt { .. }
+            | Self::Transfer { .. } => None,
         }
     }
 }
@@ -268,6 +320,8 @@ impl Entity for Sku {
         let (sku, mut events) = self.settled(ctx.now);
         let standing = sku.standing(ctx.now);
         let (decided, told) = sku.answer(&standing, command)?;
+        let sold = |event| sku.sold_from(event, ctx);
+        let decided: Vec<_> = decided.into_iter().map(sold).collect();
         let mut level = decided.iter().fold(standing.level(), Level::after);
         let kept = sku.keep_promises(&level, &decided, ctx.now);
         level = kept.iter().fold(level, Level::after);
@@ -301,6 +355,7 @@ impl Entity for Sku {
                 View::Reservations(self.reservations.page(after, limit, ctx.now))
             }
             Query::Ledger { limit } => View::Ledger(self.ledger.newest(limit)),
+            Query::Places => View::Places(self.whereabouts()),
         }
     }
 
@@ -321,6 +376,7 @@ impl Entity for Sku {
             + self.ended.heap_bytes()
             + self.ledger.heap_bytes()
             + self.promises.heap_bytes()
+            + self.places.heap_bytes()
     }
 
     fn on_timer(name: TimerName) -> Option<Command> {
@@ -347,8 +403,18 @@ impl Sku {
         command: Command,
     ) -> Result<(Vec<Event>, Option<(OrderId, StockNews)>), Rejection> {
         let event = match command {
-            Command::Adjust { delta, reason } => standing.adjust(delta, reason)?,
-            Command::SetOnHand { on_hand, reason } => standing.set_on_hand(on_hand, reason)?,
+            Command::Adjust { delta, reason } => {
+                standing.adjust(delta, reason, self.elsewhere())?
+            }
+            Command::SetOnHand { on_hand, reason } => {
+                standing.set_elsewhere(on_hand, reason, self.elsewhere())?
+            }
+            Command::StockAt { location, change, reason } => {
+                self.stock_at(standing, location, change, reason)?
+            }
+            Command::Transfer { from, to, pieces, reason } => {
+                self.transfer(standing, from, to, pieces, reason)?
+            }
             Command::Reserve { id, .. } if self.is_promised(id) => {
                 return Err(Rejection::HeldByAnother);
             }

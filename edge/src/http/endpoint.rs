@@ -25,6 +25,8 @@ pub(crate) enum Endpoint {
     Inventory,
     InventoryAdjust,
     InventorySet,
+    InventoryTransfer,
+    InventoryLocations,
     InventoryPolicy,
     InventoryLowStock,
     InventoryReservations,
@@ -56,6 +58,8 @@ pub(crate) enum Endpoint {
     Seller,
     ShippingOptions,
     ShippingOption,
+    StockLocations,
+    StockLocation,
     StoreProducts,
     StoreProduct,
     StoreCategories,
@@ -101,6 +105,8 @@ impl Endpoint {
             Self::Inventory => "/admin/v1/inventory/{sku}",
             Self::InventoryAdjust => "/admin/v1/inventory/{sku}/adjust",
             Self::InventorySet => "/admin/v1/inventory/{sku}/set",
+            Self::InventoryTransfer => "/admin/v1/inventory/{sku}/transfer",
+            Self::InventoryLocations => "/admin/v1/inventory/{sku}/locations",
             Self::InventoryPolicy => "/admin/v1/inventory/{sku}/policy",
             Self::InventoryLowStock => "/admin/v1/inventory/{sku}/low_stock",
             Self::InventoryReservations => "/admin/v1/inventory/{sku}/reservations",
@@ -135,6 +141,8 @@ impl Endpoint {
             Self::Sellers => "/admin/v1/sellers",
             Self::Seller => "/admin/v1/sellers/{id}",
             Self::ShippingOptions => "/admin/v1/shipping_options",
+            Self::StockLocations => "/admin/v1/stock_locations",
+            Self::StockLocation => "/admin/v1/stock_locations/{id}",
             Self::ShippingOption => "/admin/v1/shipping_options/{id}",
             Self::StoreProducts => "/store/v1/products",
             Self::StoreProduct => "/store/v1/products/{id}",
@@ -189,6 +197,8 @@ impl Endpoint {
             | Self::Inventory
             | Self::InventoryAdjust
             | Self::InventorySet
+            | Self::InventoryTransfer
+            | Self::InventoryLocations
             | Self::InventoryPolicy
             | Self::InventoryLowStock
             | Self::InventoryReservations
@@ -225,7 +235,9 @@ impl Endpoint {
             | Self::Sellers
             | Self::Seller
             | Self::ShippingOptions
-            | Self::ShippingOption => Class::Stock,
+            | Self::ShippingOption
+            | Self::StockLocations
+            | Self::StockLocation => Class::Stock,
         };
         match (class, verb) {
             (Class::Vital, _) => Class::Vital,

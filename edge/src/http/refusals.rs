@@ -127,6 +127,8 @@ pub(super) fn of_stock(refusal: sku::Rejection, sku: &SkuCode) -> ApiError {
         Rejection::Expired => ApiError::new(Code::RESERVATION_EXPIRED, detail),
         Rejection::AlreadyConfirmed => ApiError::new(Code::RESERVATION_CONFIRMED, detail),
         Rejection::HeldByAnother => ApiError::new(Code::RESERVATION_HELD_BY_ANOTHER, detail),
+        Rejection::TooFewThere { .. } => ApiError::new(Code::TOO_FEW_AT_LOCATION, detail),
+        Rejection::TooManyLocations => ApiError::new(Code::TOO_MANY_LOCATIONS, detail),
     }
 }
 

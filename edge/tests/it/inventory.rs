@@ -318,3 +318,44 @@ async fn a_policy_and_a_threshold_are_set_and_shown() {
     assert!(deny.get("policy").is_none() && deny.get("backordered").is_none(), "{deny}");
     shop.close().await;
 }
+
+#[tokio::test]
+async fn pieces_lie_at_locations_and_go_from_one_to_another() {
+    let shop = Shop::open().await;
+    shop.stock("tea", 5).await;
+    let berlin = json!({"id": "berlin", "name": "Berlin", "priority": 1});
+    let stock_at = |path: &str, body: Value| post(path, &body);
+    let set = json!({"on_hand": 4, "reason": "counted", "location": "berlin"});
+    shop.send(stock_at("/set", set.clone())).await.problem(422, "stock_location_unknown");
+    let created = Ask::post("/admin/v1/stock_locations").operator().json(&berlin);
+    assert_eq!(shop.send(created).await.status, 201);
+    assert_eq!(shop.send(stock_at("/set", set)).await.json()["on_hand"], 9);
+    let adjust = json!({"delta": -5, "reason": "lost", "location": "berlin"});
+    shop.send(stock_at("/adjust", adjust)).await.problem(409, "too_few_at_location");
+    let transfer = |quantity: u32| {
+        let reason = "the shop runs out";
+        stock_at("/transfer", json!({"to": "berlin", "quantity": quantity, "reason": reason}))
+    };
+    shop.send(transfer(6)).await.problem(409, "too_few_at_location");
+    shop.send(transfer(0)).await.problem(422, "validation_failed");
+    let nowhere = json!({"from": null, "to": null, "quantity": 1, "reason": "x"});
+    shop.send(stock_at("/transfer", nowhere)).await.problem(422, "validation_failed");
+    let moved = shop.send(transfer(3)).await;
+    assert_eq!((moved.status, &moved.json()["on_hand"]), (200, &json!(9)));
+    let lies = |here: u32, berlin: u32| json!([{"location": null, "on_hand": here}, {"location": "berlin", "on_hand": berlin}]);
+    assert_eq!(shop.send(get("/locations")).await.json()["data"], lies(2, 7));
+    // What is sold leaves the default location first.
+    let id = "res_00000000000000000000000007";
+    let reserve = post("/reservations", &json!({"id": id, "quantity": 3}));
+    assert_eq!(shop.send(reserve).await.status, 201);
+    let confirm = post(&format!("/reservations/{id}/confirm"), &json!({}));
+    assert_eq!(shop.send(confirm).await.json()["on_hand"], 6);
+    let rows = shop.send(get("/ledger")).await.json()["data"].clone();
+    let row = |nth: usize| (rows[nth]["delta"].clone(), rows[nth].get("location").cloned());
+    assert_eq!(row(0), (json!(-1), Some(json!("berlin"))));
+    assert_eq!(row(1), (json!(-2), None));
+    let transfer = json!({"from": null, "to": "berlin", "quantity": 3});
+    assert_eq!((&rows[2]["transfer"], &rows[2]["delta"]), (&transfer, &json!(0)));
+    assert_eq!(row(3), (json!(4), Some(json!("berlin"))));
+    shop.close().await;
+}

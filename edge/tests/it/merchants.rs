@@ -90,6 +90,13 @@ fn entries() -> [(&'static str, &'static str, Value, Value, &'static str); 6] {
             json!({"countries": []}),
             "shipping_option_not_found",
         ),
+        (
+            "/admin/v1/stock_locations",
+            "berlin",
+            json!({"id": "berlin", "name": "Berlin", "priority": 10}),
+            json!({"priority": 3}),
+            "stock_location_not_found",
+        ),
     ]
 }
 

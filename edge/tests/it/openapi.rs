@@ -169,7 +169,15 @@ async fn every_example_is_taken() {
     orders(&mut walk).await;
     imports(&mut walk).await;
     service(&mut walk).await;
-    let kinds = ["Seller", "Category", "TaxRate", "Promotion", "ShippingOption", "PriceList"];
+    let kinds = [
+        "Seller",
+        "Category",
+        "TaxRate",
+        "Promotion",
+        "ShippingOption",
+        "StockLocation",
+        "PriceList",
+    ];
     for kind in kinds.into_iter().chain(["Product"]) {
         walk.does(&format!("remove{kind}"), &[]).await;
     }
@@ -189,6 +197,7 @@ async fn catalogue(walk: &mut Walk) {
         ("TaxRate", "listTaxRates"),
         ("Promotion", "listPromotions"),
         ("ShippingOption", "listShippingOptions"),
+        ("StockLocation", "listStockLocations"),
         ("PriceList", "listPriceLists"),
         ("Product", "listProducts"),
     ];
@@ -210,6 +219,9 @@ async fn stock(walk: &mut Walk) {
     walk.does("setStock", &[]).await;
     walk.does("adjustStock", &[]).await;
     walk.does("showStock", &[]).await;
+    let body = json!({"from": "berlin", "quantity": 4, "reason": "the shop runs out"});
+    assert_eq!(walk.ask("transferStock", &[], Some(body)).await.status, 200);
+    walk.does("listStockAtLocations", &[]).await;
     walk.does("setStockPolicy", &[]).await;
     walk.does("setLowStock", &[]).await;
     walk.does("reserve", &[]).await;

@@ -2,10 +2,11 @@ use cluster::ids::{EntityKind, EntityRef};
 
 use super::*;
 use crate::domain::ids::OrderId;
+use crate::domain::names::LocationId;
 use crate::domain::quantity::{Delta, Quantity, Units};
 use crate::domain::sku::{
-    Command, Event, Holder, IfUnknown, Kept, Level, OrderStep, Policy, Reason, Rejection, Reply,
-    ReservationView, View,
+    Change, Command, Event, Holder, IfUnknown, Kept, Level, OrderStep, Policy, Reason, Rejection,
+    Reply, ReservationView, Taken, View,
 };
 
 fn units(count: u32) -> Units {
@@ -61,11 +62,49 @@ fn events() -> Vec<Event> {
             at: AT,
         },
         Event::PromiseWithdrawn { order: order(), backordered: units(0), at: AT },
+        there(),
+        Event::Transferred {
+            from: Some(north()),
+            left: units(1),
+            to: None,
+            come: units(5),
+            pieces: units(2),
+            reason: reason(),
+            at: AT,
+        },
+        Event::SoldFrom {
+            id: reservation(0xAA),
+            taken: vec![Taken {
+                location: Some(north()),
+                pieces: units(3),
+                left: units(0),
+                on_hand: units(6),
+            }],
+            on_hand: units(6),
+            delta: delta(-3),
+            reserved: units(0),
+            at: AT,
+        },
     ]
 }
 
 fn order() -> OrderId {
     OrderId::from_bytes([0xCC; 16])
+}
+
+fn north() -> LocationId {
+    "north".parse().unwrap()
+}
+
+fn there() -> Event {
+    Event::StockedAt {
+        location: north(),
+        there: units(3),
+        on_hand: units(9),
+        delta: delta(3),
+        reason: reason(),
+        at: AT,
+    }
 }
 
 fn promised() -> Event {
@@ -86,6 +125,8 @@ fn commands() -> Vec<Command> {
         for_order(OrderStep::Reserve { quantity: quantity(3) }),
         Command::SetPolicy { policy: Policy::Preorder { available_from: Some(AT), limit: None } },
         Command::SetLowStock { threshold: None },
+        Command::StockAt { location: north(), change: Change::To(units(3)), reason: reason() },
+        Command::Transfer { from: None, to: Some(north()), pieces: units(2), reason: reason() },
     ]
 }
 
@@ -105,6 +146,8 @@ fn rejections() -> Vec<Rejection> {
         Rejection::Expired,
         Rejection::AlreadyConfirmed,
         Rejection::HeldByAnother,
+        Rejection::TooFewThere { there: units(1) },
+        Rejection::TooManyLocations,
     ]
 }
 
@@ -134,6 +177,21 @@ fn promising() -> Sku {
         sku.apply(event);
     }
     sku
+}
+
+/// A stock with a row of each kind that locations bring.
+fn scattered() -> Sku {
+    let [transferred, sold] = [events()[13].clone(), events()[14].clone()];
+    let reserved = events()[1].clone();
+    let gone = Event::StockedAt {
+        location: north(),
+        there: units(0),
+        on_hand: units(6),
+        delta: delta(-1),
+        reason: reason(),
+        at: AT,
+    };
+    state(&[there(), transferred, gone, there(), reserved, sold, there()])
 }
 
 fn state(events: &[Event]) -> Sku {
@@ -216,6 +274,7 @@ fn sku_records_have_their_bytes() {
     check_record(&Sku::default(), &with(&body(UNKNOWN_V1), NO_EXTRAS));
     check_record(&stock(), &with(&body(STOCK_V1), NO_EXTRAS));
     check_record(&promising(), &with(&body(STOCK_V1), EXTRAS));
+    check_record(&scattered(), SCATTERED);
 }
 
 #[test]
@@ -268,6 +327,9 @@ const EVENTS: &str = "
     010009000000cccccccccccccccccccccccccccccccc0500000003000000030000000403020100000000
     01000a0000000100000000000000cccccccccccccccccccccccccccccccc020000000100000005000000010000000403020100000000
     01000b000000cccccccccccccccccccccccccccccccc000000000403020100000000
+    01000c00000005000000000000006e6f727468030000000900000003000000000000000500000000000000636f756e740403020100000000
+    01000d0000000105000000000000006e6f727468010000000005000000020000000500000000000000636f756e740403020100000000
+    01000e000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa01000000000000000105000000000000006e6f72746803000000000000000600000006000000fdffffffffffffff000000000403020100000000
 ";
 const COMMANDS: &str = "
     010000000000feffffffffffffff0500000000000000636f756e74
@@ -280,6 +342,8 @@ const COMMANDS: &str = "
     010007000000cccccccccccccccccccccccccccccccc0000000003000000
     0100080000000200000001040302010000000000
     01000900000000
+    01000a00000005000000000000006e6f72746801000000030000000500000000000000636f756e74
+    01000b000000000105000000000000006e6f727468020000000500000000000000636f756e74
 ";
 const STEPS: &str = "
     010007000000cccccccccccccccccccccccccccccccc01000000
@@ -298,6 +362,8 @@ const REJECTIONS: &str = "
     010007000000
     010008000000
     010009000000
+    01000a00000001000000
+    01000b000000
 ";
 const REPLY: &str = "02000109000000030000000600000000000000000000000000";
 const REPLY_PROMISING: &str = "020001090000000300000006000000020000000100000000010400000000";
@@ -319,6 +385,18 @@ const STOCK_V1: &str = "
     a2a2a2a2a2a2a2a2a2a2a2a2a2a2a2a201000000040302010000000002000000000000000403020100000000
     feffffffffffffff09000000000000000500000000000000636f756e740403020100000000fdffffffffffff
     ff0600000001000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
+";
+const SCATTERED: &str = "
+    0200010900000000000000000000000100000000000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa0000000004
+    0302010000000006000000000000000403020100000000030000000000000009000000020000000500000000
+    0000006e6f7274680500000000000000636f756e740403020100000000000000000000000009000000040000
+    000105000000000000006e6f72746800020000000500000000000000636f756e740403020100000000ffffff
+    ffffffffff060000000200000005000000000000006e6f7274680500000000000000636f756e740403020100
+    0000000300000000000000090000000200000005000000000000006e6f7274680500000000000000636f756e
+    740403020100000000fdffffffffffffff0600000003000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa010500
+    0000000000006e6f72746804030201000000000300000000000000090000000200000005000000000000006e
+    6f7274680500000000000000636f756e74010000000000000003000000010000000000000005000000000000
+    006e6f72746803000000
 ";
 const NO_EXTRAS: &str = "0000000000000000";
 const EXTRAS: &str = "

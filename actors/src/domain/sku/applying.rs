@@ -1,9 +1,10 @@
 //! What events make of a stock.
 
 use super::orders::reservation_of;
-use super::{Cause, End, Event, Holder, Kept, LedgerEntry, Promise, Reservation, Sku};
+use super::{Cause, End, Event, Holder, Kept, LedgerEntry, Promise, Reservation, Sku, Taken};
 use crate::domain::ids::ReservationId;
 use crate::domain::order::Order;
+use crate::domain::quantity::{Delta, Units};
 use crate::mutants::Mutant;
 use cluster::time::Timestamp;
 
@@ -23,11 +24,7 @@ impl Sku {
                 self.reserved = *reserved;
             }
             Event::Confirmed { id, on_hand, delta, reserved, at } => {
-                if self.is_promised(*id) {
-                    self.reservations.remove(*id);
-                } else {
-                    self.end(*id, End::Sold, *at);
-                }
+                self.sell(*id, *at);
                 self.on_hand = Some(*on_hand);
                 self.reserved = *reserved;
                 let cause = Cause::Sold(*id);
@@ -46,6 +43,37 @@ impl Sku {
                 if !Mutant::ExpiryKeepsStock.is_planted() {
                     self.reserved = *reserved;
                 }
+            }
+            Event::StockedAt { location, there, on_hand, delta, reason, at } => {
+                self.places.set(location, *there);
+                self.on_hand = Some(*on_hand);
+                let cause = Cause::StatedAt(location.clone(), reason.clone());
+                self.ledger.push(LedgerEntry { at: *at, delta: *delta, on_hand: *on_hand, cause });
+            }
+            Event::Transferred { from, left, to, come, pieces, reason, at } => {
+                for (location, there) in [(from, left), (to, come)] {
+                    if let Some(location) = location {
+                        self.places.set(location, *there);
+                    }
+                }
+                let (from, to, reason) = (from.clone(), to.clone(), reason.clone());
+                let cause = Cause::Transferred { from, to, pieces: *pieces, reason };
+                let on_hand = self.on_hand.unwrap_or_default();
+                let delta = Delta::between(on_hand, on_hand);
+                self.ledger.push(LedgerEntry { at: *at, delta, on_hand, cause });
+            }
+            Event::SoldFrom { id, taken, on_hand, delta: _, reserved, at } => {
+                self.sell(*id, *at);
+                for Taken { location, pieces, left, on_hand } in taken {
+                    if let Some(location) = location {
+                        self.places.set(location, *left);
+                    }
+                    let delta = Delta::between(*pieces, Units::ZERO);
+                    let cause = Cause::SoldFrom(*id, location.clone());
+                    self.ledger.push(LedgerEntry { at: *at, delta, on_hand: *on_hand, cause });
+                }
+                self.on_hand = Some(*on_hand);
+                self.reserved = *reserved;
             }
             Event::PolicySet { policy, at: _ } => self.policy = *policy,
             Event::LowStockSet { threshold, at: _ } => self.low_stock_at = *threshold,
@@ -74,6 +102,15 @@ impl Sku {
                     self.ended.remember(id, End::Released, *at);
                 }
             }
+        }
+    }
+
+    /// What an order still waits for keeps its name open.
+    fn sell(&mut self, id: ReservationId, at: Timestamp) {
+        if self.is_promised(id) {
+            self.reservations.remove(id);
+        } else {
+            self.end(id, End::Sold, at);
         }
     }
 

@@ -89,7 +89,10 @@ impl Sku {
             | Event::PolicySet { .. }
             | Event::LowStockSet { .. }
             | Event::PromisesKept { .. }
-            | Event::PromiseWithdrawn { .. } => None,
+            | Event::PromiseWithdrawn { .. }
+            | Event::StockedAt { .. }
+            | Event::Transferred { .. }
+            | Event::SoldFrom { .. } => None,
         };
         events.iter().find_map(promised).or(before)
     }
@@ -176,7 +179,9 @@ fn shortage(why: &Rejection, standing: &Standing) -> Shortage {
         | Rejection::NotReserved
         | Rejection::Expired
         | Rejection::AlreadyConfirmed
-        | Rejection::HeldByAnother => Shortage::OutOfStock { available: standing.available() },
+        | Rejection::HeldByAnother
+        | Rejection::TooFewThere { .. }
+        | Rejection::TooManyLocations => Shortage::OutOfStock { available: standing.available() },
     }
 }
 

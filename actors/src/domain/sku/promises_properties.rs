@@ -128,7 +128,7 @@ impl World {
                 pieces.asked -= std::mem::take(&mut pieces.waiting);
                 self.promised.retain(|it| it != order);
             }
-            Event::Confirmed { id, delta, .. } => {
+            Event::Confirmed { id, delta, .. } | Event::SoldFrom { id, delta, .. } => {
                 let pieces = self.orders.get_mut(&by_id(id)).unwrap();
                 assert_eq!(-delta.get(), pieces.held);
                 pieces.sold += std::mem::take(&mut pieces.held);
@@ -153,7 +153,9 @@ impl World {
             Event::ReleasedEarly { .. }
             | Event::TakenOver { .. }
             | Event::PolicySet { .. }
-            | Event::LowStockSet { .. } => {}
+            | Event::LowStockSet { .. }
+            | Event::StockedAt { .. }
+            | Event::Transferred { .. } => {}
         }
     }
 
@@ -182,6 +184,9 @@ impl World {
         assert!(level.reserved <= level.on_hand);
         assert_eq!(self.sku.reservations.pieces(), Some(self.sku.reserved));
         assert_eq!(self.sku.promises.pieces(), Some(self.sku.backordered));
+        let whereabouts = self.sku.whereabouts();
+        let lying: u32 = whereabouts.iter().map(|(_, there)| there.get()).sum();
+        assert_eq!(lying, level.on_hand.get(), "{whereabouts:?}");
         let is_waited_for = self.sku.promises.iter().len() > 0;
         assert!(!is_waited_for || level.available == Units::ZERO, "kept from those who wait");
         for promise in self.sku.promises.iter() {
@@ -214,6 +219,11 @@ fn orders() -> impl Strategy<Value = Command> {
     })
 }
 
+fn location() -> impl Strategy<Value = Option<LocationId>> {
+    prop::option::of(prop::sample::select(vec!["north", "south"]))
+        .prop_map(|name| name.map(|name| name.parse().unwrap()))
+}
+
 fn others() -> impl Strategy<Value = Command> {
     let policies = prop_oneof![
         1 => Just(Policy::Deny),
@@ -236,6 +246,20 @@ fn others() -> impl Strategy<Value = Command> {
             quantity: count.try_into().unwrap(),
             holder: None,
             expires_at: Some(START.plus(Span::from_micros(after))),
+        }),
+        3 => (location(), -3..6_i64).prop_map(|(location, change)| Command::StockAt {
+            location: location.unwrap_or_else(|| "north".parse().unwrap()),
+            change: match Units::try_from(u32::try_from(change).unwrap_or(u32::MAX)) {
+                Ok(there) if there.get() % 2 == 0 => Change::To(there),
+                _ => Change::By(change.try_into().unwrap()),
+            },
+            reason: "counted".to_owned().try_into().unwrap(),
+        }),
+        2 => (location(), location(), 0..5_u32).prop_map(|(from, to, pieces)| Command::Transfer {
+            from,
+            to,
+            pieces: pieces.try_into().unwrap(),
+            reason: "moved".to_owned().try_into().unwrap(),
         }),
         2 => policies.prop_map(|policy| Command::SetPolicy { policy }),
         1 => prop::option::of(0..5_u32).prop_map(|threshold| Command::SetLowStock {

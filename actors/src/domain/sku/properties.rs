@@ -84,7 +84,10 @@ impl Account {
                 assert!(is_free || held.holder == Some(*holder), "taken over from another");
                 (held.holder, held.expires_at) = (Some(*holder), None);
             }
-            Command::SetPolicy { .. } | Command::SetLowStock { .. } => {
+            Command::SetPolicy { .. }
+            | Command::SetLowStock { .. }
+            | Command::StockAt { .. }
+            | Command::Transfer { .. } => {
                 panic!("promises have properties of their own")
             }
             Command::ExpireDue => {}

@@ -36,7 +36,13 @@ impl Standing {
         (!ids.is_empty()).then_some(Event::Expired { ids, reserved, at })
     }
 
-    pub(super) fn adjust(&self, delta: Delta, reason: Reason) -> Result<Option<Event>, Rejection> {
+    /// What lies at the default location is adjusted.
+    pub(super) fn adjust(
+        &self,
+        delta: Delta,
+        reason: Reason,
+        elsewhere: Units,
+    ) -> Result<Option<Event>, Rejection> {
         if delta.get() == 0 {
             return Ok(None);
         }
@@ -47,14 +53,21 @@ impl Standing {
         if on_hand < self.reserved {
             return Err(below);
         }
+        if i64::from(elsewhere.get()) + delta.get() < 0 {
+            return Err(Rejection::TooFewThere { there: elsewhere });
+        }
         Ok(Some(Event::OnHandSet { on_hand, delta, reason, at: self.now }))
     }
 
-    pub(super) fn set_on_hand(
+    /// So many lie at the default location, where so many were known.
+    pub(super) fn set_elsewhere(
         &self,
-        on_hand: Units,
+        stated: Units,
         reason: Reason,
+        elsewhere: Units,
     ) -> Result<Option<Event>, Rejection> {
+        let on_hand = less(self.on_hand, elsewhere).plus(stated);
+        let on_hand = on_hand.ok_or(Rejection::OnHandTooLarge)?;
         if on_hand < self.reserved {
             return Err(Rejection::BelowReserved { reserved: self.reserved });
         }
@@ -120,6 +133,7 @@ impl Sku {
             Some(Event::Reserved { expires_at, .. }) => (None, *expires_at),
             Some(
                 Event::Confirmed { id, .. }
+                | Event::SoldFrom { id, .. }
                 | Event::Released { id, .. }
                 | Event::TakenOver { id, .. },
             ) => (Some(*id), None),
@@ -131,7 +145,9 @@ impl Sku {
                 | Event::LowStockSet { .. }
                 | Event::Promised { .. }
                 | Event::PromisesKept { .. }
-                | Event::PromiseWithdrawn { .. },
+                | Event::PromiseWithdrawn { .. }
+                | Event::StockedAt { .. }
+                | Event::Transferred { .. },
             )
             | None => (None, None),
         };

@@ -288,7 +288,7 @@ fn reservations_are_listed_page_by_page() {
             View::Reservations(page) => {
                 (page.reservations.iter().map(|open| open.id).collect::<Vec<_>>(), page.next)
             }
-            other @ (View::Level(_) | View::Reservation(_) | View::Ledger(_)) => {
+            other @ (View::Level(_) | View::Reservation(_) | View::Ledger(_) | View::Places(_)) => {
                 panic!("{other:?}")
             }
         }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Event, Holder, LedgerEntry, Policy, Sku, less};
 use crate::domain::ids::ReservationId;
+use crate::domain::names::LocationId;
 use crate::domain::quantity::{PageLimit, Quantity, Units};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +24,8 @@ pub enum Query {
     Ledger {
         limit: PageLimit,
     },
+    /// Where the pieces lie.
+    Places,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +34,8 @@ pub enum View {
     Reservation(Reply),
     Reservations(ReservationPage),
     Ledger(Vec<LedgerEntry>),
+    /// The default location first, which has no name.
+    Places(Vec<(Option<LocationId>, Units)>),
 }
 
 /// What a command came to.
@@ -61,8 +66,11 @@ impl Level {
     pub(super) fn after(self, event: &Event) -> Self {
         let mut after = self;
         match event {
-            Event::OnHandSet { on_hand, .. } => (after.exists, after.on_hand) = (true, *on_hand),
-            Event::Confirmed { on_hand, reserved, .. } => {
+            Event::OnHandSet { on_hand, .. } | Event::StockedAt { on_hand, .. } => {
+                (after.exists, after.on_hand) = (true, *on_hand);
+            }
+            Event::Confirmed { on_hand, reserved, .. }
+            | Event::SoldFrom { on_hand, reserved, .. } => {
                 (after.exists, after.on_hand, after.reserved) = (true, *on_hand, *reserved);
             }
             Event::Reserved { reserved, .. }
@@ -76,7 +84,7 @@ impl Level {
             }
             Event::PolicySet { policy, .. } => after.policy = *policy,
             Event::LowStockSet { threshold, .. } => after.low_stock_at = *threshold,
-            Event::ReleasedEarly { .. } | Event::TakenOver { .. } => {}
+            Event::ReleasedEarly { .. } | Event::TakenOver { .. } | Event::Transferred { .. } => {}
         }
         after.available = less(after.on_hand, after.reserved);
         after

@@ -5,8 +5,9 @@ mod selling;
 use std::fmt;
 use std::str::FromStr;
 
+use actors::domain::names::LocationId;
 use actors::domain::sku::{Cause, LedgerEntry, Level, Policy, ReservationView};
-use actors::{Delta, PageLimit, ReservationId, SkuCode};
+use actors::{Delta, PageLimit, Reason, ReservationId, SkuCode, Units};
 use cluster::ids::EntityRef;
 use cluster::time::Timestamp;
 
@@ -101,20 +102,56 @@ pub(in crate::http) struct LedgerEntryJson<'a> {
     reason: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reservation: Option<Text<ReservationId>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    location: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transfer: Option<TransferJson<'a>>,
+}
+
+/// None is the default location.
+#[derive(serde::Serialize)]
+struct TransferJson<'a> {
+    from: Option<&'a str>,
+    to: Option<&'a str>,
+    quantity: u32,
+}
+
+/// What lies at one location; none is the default one.
+#[derive(serde::Serialize)]
+pub(in crate::http) struct PlaceJson<'a> {
+    location: Option<&'a str>,
+    on_hand: u32,
+}
+
+impl<'a> From<&'a (Option<LocationId>, Units)> for PlaceJson<'a> {
+    fn from((location, on_hand): &'a (Option<LocationId>, Units)) -> Self {
+        Self { location: location.as_ref().map(LocationId::as_str), on_hand: on_hand.get() }
+    }
 }
 
 impl<'a> From<&'a LedgerEntry> for LedgerEntryJson<'a> {
     fn from(entry: &'a LedgerEntry) -> Self {
-        let (reason, reservation) = match &entry.cause {
-            Cause::Stated(reason) => (Some(reason.as_str()), None),
-            Cause::Sold(id) => (None, Some(Text(*id))),
+        let name = |location: &'a Option<LocationId>| location.as_ref().map(LocationId::as_str);
+        let (reason, reservation, location) = match &entry.cause {
+            Cause::Stated(reason) | Cause::Transferred { reason, .. } => (Some(reason), None, None),
+            Cause::StatedAt(location, reason) => (Some(reason), None, Some(location.as_str())),
+            Cause::Sold(id) => (None, Some(Text(*id)), None),
+            Cause::SoldFrom(id, location) => (None, Some(Text(*id)), name(location)),
+        };
+        let transfer = match &entry.cause {
+            Cause::Transferred { from, to, pieces, .. } => {
+                Some(TransferJson { from: name(from), to: name(to), quantity: pieces.get() })
+            }
+            Cause::Stated(_) | Cause::StatedAt(..) | Cause::Sold(_) | Cause::SoldFrom(..) => None,
         };
         Self {
             at: Text(Rfc3339(entry.at)),
             delta: entry.delta.get(),
             on_hand: entry.on_hand.get(),
-            reason,
+            reason: reason.map(Reason::as_str),
             reservation,
+            location,
+            transfer,
         }
     }
 }
@@ -220,6 +257,28 @@ impl Described for ReservedJson<'_> {
     }
 }
 
+fn transfer() -> Schema {
+    object([
+        required("from", nullable(words::handle("berlin"))),
+        required("to", nullable(words::handle("potsdam"))),
+        required("quantity", words::units(4)),
+    ])
+}
+
+impl Described for PlaceJson<'_> {
+    fn name() -> String {
+        "StockAtLocation".to_owned()
+    }
+
+    fn schema() -> Schema {
+        object([
+            required("location", nullable(words::handle("berlin")))
+                .about("Null is the default location."),
+            required("on_hand", words::units(40)),
+        ])
+    }
+}
+
 impl Described for LedgerEntryJson<'_> {
     fn name() -> String {
         "LedgerEntry".to_owned()
@@ -232,6 +291,8 @@ impl Described for LedgerEntryJson<'_> {
             required("on_hand", words::units(38)),
             maybe("reason", words::reason("torn bag")).about("Of what somebody stated."),
             maybe("reservation", words::reservation_id()).about("Of what was sold."),
+            maybe("location", words::handle("berlin")).about("Not of the default location."),
+            maybe("transfer", transfer()).about("Of what went from one location to another."),
         ])
     }
 }

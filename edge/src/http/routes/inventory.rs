@@ -2,14 +2,16 @@
 
 pub(in crate::http) mod documents;
 
-use actors::domain::sku::{self, Command, IfUnknown, Query, View};
-use actors::{PageLimit, ReservationId, Sku, SkuCode};
+use actors::domain::entry;
+use actors::domain::names::LocationId;
+use actors::domain::sku::{self, Change, Command, IfUnknown, Query, View};
+use actors::{Entry, PageLimit, ReservationId, Sku, SkuCode, StockLocation};
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use cluster::fabric::Viewed;
 use cluster::time::Span;
 
-use self::documents::{SetLowStock, SetPolicy};
+use self::documents::{SetLowStock, SetPolicy, TransferStock};
 use super::documents::{AdjustStock, Nothing, ReserveStock, SetStock};
 use super::done::Done;
 use super::entries::bound;
@@ -21,7 +23,8 @@ use crate::http::keys::Credential;
 use crate::http::query::Page;
 use crate::http::refusals;
 use crate::http::render::inventory::{
-    InventoryJson, LedgerCursor, LedgerEntryJson, ListJson, ReservationJson, ReservedJson,
+    InventoryJson, LedgerCursor, LedgerEntryJson, ListJson, PlaceJson, ReservationJson,
+    ReservedJson,
 };
 use crate::http::reply::Reply;
 
@@ -92,8 +95,12 @@ pub(in crate::http) async fn adjust(
     terms: Terms,
     body: JsonBody<AdjustStock>,
 ) -> Result<Reply, ApiError> {
-    let AdjustStock { delta, reason } = body.document;
-    change(&app, &terms, &sku, &body.bytes, Command::Adjust { delta, reason }).await
+    let AdjustStock { delta, location, reason } = body.document;
+    let command = match check_location(&app, &terms, "location", location).await? {
+        Some(location) => Command::StockAt { location, change: Change::By(delta), reason },
+        None => Command::Adjust { delta, reason },
+    };
+    change(&app, &terms, &sku, &body.bytes, command).await
 }
 
 /// `POST /admin/v1/inventory/{sku}/set`
@@ -104,8 +111,60 @@ pub(in crate::http) async fn set(
     terms: Terms,
     body: JsonBody<SetStock>,
 ) -> Result<Reply, ApiError> {
-    let SetStock { on_hand, reason } = body.document;
-    change(&app, &terms, &sku, &body.bytes, Command::SetOnHand { on_hand, reason }).await
+    let SetStock { on_hand, location, reason } = body.document;
+    let command = match check_location(&app, &terms, "location", location).await? {
+        Some(location) => Command::StockAt { location, change: Change::To(on_hand), reason },
+        None => Command::SetOnHand { on_hand, reason },
+    };
+    change(&app, &terms, &sku, &body.bytes, command).await
+}
+
+/// `POST /admin/v1/inventory/{sku}/transfer`
+pub(in crate::http) async fn transfer(
+    State(app): State<App>,
+    _: Operator,
+    PathId(sku): PathId<SkuCode>,
+    terms: Terms,
+    body: JsonBody<TransferStock>,
+) -> Result<Reply, ApiError> {
+    let TransferStock { from, to, quantity: pieces, reason } = body.document;
+    // Pieces may leave a location that is no more.
+    let to = check_location(&app, &terms, "to", to).await?;
+    let command = Command::Transfer { from, to, pieces, reason };
+    change(&app, &terms, &sku, &body.bytes, command).await
+}
+
+/// `GET /admin/v1/inventory/{sku}/locations`
+pub(in crate::http) async fn list_locations(
+    State(app): State<App>,
+    _: Operator,
+    PathId(sku): PathId<SkuCode>,
+    terms: ReadTerms,
+) -> Result<Reply, ApiError> {
+    let Viewed { view, provenance } = look_up(&app, &sku, &terms, Query::Places).await?;
+    let View::Places(places) = view else { return Err(unexpected()) };
+    if terms.knows(provenance.seq) {
+        return Ok(Reply::not_modified(provenance));
+    }
+    let data: Vec<PlaceJson<'_>> = places.iter().map(Into::into).collect();
+    Reply::resource(StatusCode::OK, &ListJson::new(data, None::<&str>), provenance)
+}
+
+/// Pieces are stated to lie at a location that there is.
+async fn check_location(
+    app: &App,
+    terms: &Terms,
+    member: &'static str,
+    location: Option<LocationId>,
+) -> Result<Option<LocationId>, ApiError> {
+    let Some(location) = location else { return Ok(None) };
+    let (key, query) = (location.key(), entry::Query::Content);
+    let looked = app.fabric.query::<Entry<StockLocation>>(key, &[], terms.deadline, query).await?;
+    if looked.view.0.is_none() {
+        let detail = format!("there is no stock location {location}");
+        return Err(ApiError::new(Code::STOCK_LOCATION_UNKNOWN, detail).about(member));
+    }
+    Ok(Some(location))
 }
 
 /// `PUT /admin/v1/inventory/{sku}/policy`
@@ -231,7 +290,7 @@ async fn execute(
     let reply_of = |view| match view {
         View::Level(level) => Ok(sku::Reply { level, reservation: None }),
         View::Reservation(reply) => Ok(reply),
-        View::Reservations(_) | View::Ledger(_) => Err(unexpected()),
+        View::Reservations(_) | View::Ledger(_) | View::Places(_) => Err(unexpected()),
     };
     Done::of::<Sku>(app, terms, sku.key(), executed, otherwise, reply_of).await
 }

@@ -1,7 +1,9 @@
 //! What merchants write.
 
 use actors::domain::names::Slug;
-use actors::{Category, PageLimit, PriceList, Promotion, Seller, ShippingOption, TaxRate};
+use actors::{
+    Category, PageLimit, PriceList, Promotion, Seller, ShippingOption, StockLocation, TaxRate,
+};
 use axum::http::StatusCode;
 
 use super::super::headers::{CHANGED, Header};
@@ -60,7 +62,21 @@ pub(super) fn all() -> Vec<Operation> {
         ["replaceShippingOption", "changeShippingOption", "removeShippingOption"],
         ["shipping options", "a shipping option"],
     );
-    let entries = [categories, price_lists, tax_rates, promotions, sellers, shipping_options];
+    let stock_locations = entries::<StockLocation>(
+        [E::StockLocations, E::StockLocation],
+        ["listStockLocations", "createStockLocation", "showStockLocation"],
+        ["replaceStockLocation", "changeStockLocation", "removeStockLocation"],
+        ["stock locations", "a stock location"],
+    );
+    let entries = [
+        categories,
+        price_lists,
+        tax_rates,
+        promotions,
+        sellers,
+        shipping_options,
+        stock_locations,
+    ];
     products().into_iter().chain(entries.into_iter().flatten()).collect()
 }
 

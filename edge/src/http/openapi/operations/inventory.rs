@@ -8,10 +8,11 @@ use super::super::operation::{Key, Operation, Tag};
 use super::catalogue::paged;
 use crate::http::code::Code;
 use crate::http::render::inventory::{
-    InventoryJson, LedgerEntryJson, ListJson, ReservationJson, ReservedJson, ledger_cursor,
+    InventoryJson, LedgerEntryJson, ListJson, PlaceJson, ReservationJson, ReservedJson,
+    ledger_cursor,
 };
 use crate::http::routes::documents::{AdjustStock, Nothing, ReserveStock, SetStock};
-use crate::http::routes::inventory::documents::{SetLowStock, SetPolicy};
+use crate::http::routes::inventory::documents::{SetLowStock, SetPolicy, TransferStock};
 use crate::http::schema::words;
 use crate::http::{Endpoint as E, Verb};
 
@@ -24,11 +25,25 @@ const ENDED: [Code; 5] = [
     Code::RESERVATION_RELEASED,
 ];
 
-pub(super) fn all() -> [Operation; 10] {
-    let [policy, low_stock] = [policy(), low_stock()];
-    let [reservations, reserve, confirm, release] =
-        [reservations(), reserve(), confirm(), release()];
-    [show(), adjust(), set(), policy, low_stock, reservations, reserve, confirm, release, ledger()]
+/// Why pieces are not stated to lie at a location.
+const AT_LOCATION: [Code; 3] =
+    [Code::STOCK_LOCATION_UNKNOWN, Code::TOO_FEW_AT_LOCATION, Code::TOO_MANY_LOCATIONS];
+
+pub(super) fn all() -> [Operation; 12] {
+    [
+        show(),
+        adjust(),
+        set(),
+        transfer(),
+        locations(),
+        policy(),
+        low_stock(),
+        reservations(),
+        reserve(),
+        confirm(),
+        release(),
+        ledger(),
+    ]
 }
 
 fn stock(endpoint: E, verb: Verb, id: &'static str, summary: &'static str) -> Operation {
@@ -50,6 +65,7 @@ fn adjust() -> Operation {
         .free_text()
         .answers::<InventoryJson<'_>>(StatusCode::OK, &CHANGED)
         .refuses(&[Code::BELOW_RESERVED, Code::ON_HAND_TOO_LARGE])
+        .refuses(&AT_LOCATION)
 }
 
 fn set() -> Operation {
@@ -60,6 +76,27 @@ fn set() -> Operation {
         .free_text()
         .answers::<InventoryJson<'_>>(StatusCode::OK, &CHANGED)
         .refuses(&[Code::BELOW_RESERVED, Code::ON_HAND_TOO_LARGE])
+        .refuses(&AT_LOCATION)
+}
+
+fn transfer() -> Operation {
+    let summary = "Moves pieces from one location to another";
+    stock(E::InventoryTransfer, Verb::Post, "transferStock", summary)
+        .changes(Key::Optional)
+        .header(Header::IfNoneMatchAny)
+        .body::<TransferStock>()
+        .free_text()
+        .answers::<InventoryJson<'_>>(StatusCode::OK, &CHANGED)
+        .refuses(&[Code::ON_HAND_TOO_LARGE])
+        .refuses(&AT_LOCATION)
+}
+
+fn locations() -> Operation {
+    let summary = "Lists where the pieces of a stock lie, the default location first";
+    stock(E::InventoryLocations, Verb::Get, "listStockAtLocations", summary)
+        .reads()
+        .answers::<ListJson<PlaceJson<'_>>>(StatusCode::OK, &SHOWN)
+        .cached()
 }
 
 fn policy() -> Operation {

@@ -3,10 +3,11 @@
 mod price_list;
 mod promotion;
 mod schema;
+mod stock_location;
 
 use actors::domain::category::Category;
 use actors::domain::names::{
-    CategoryId, PriceListId, PromotionId, SellerId, ShippingOptionId, TaxClass,
+    CategoryId, LocationId, PriceListId, PromotionId, SellerId, ShippingOptionId, TaxClass,
 };
 use actors::domain::prices::Prices;
 use actors::domain::seller::{Seller, Standing};
@@ -25,6 +26,8 @@ use crate::http::schema::{Schema, object, optional, required, short_list, word, 
 
 in_path! {
     CategoryId: "id", CATEGORY_NOT_FOUND, "this cannot be a category", words::handle("oolong");
+    LocationId: "id", STOCK_LOCATION_NOT_FOUND, "this cannot be a stock location",
+        words::handle("berlin");
     PriceListId: "id", PRICE_LIST_NOT_FOUND, "this cannot be a price list", words::handle("summer");
     PromotionId: "id", PROMOTION_NOT_FOUND, "this cannot be a promotion", words::handle("spring");
     SellerId: "id", SELLER_NOT_FOUND, "this cannot be a seller", words::handle("ann");

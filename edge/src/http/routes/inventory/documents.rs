@@ -1,13 +1,17 @@
 //! What merchants send about how a stock is sold.
 
-use actors::Units;
+use actors::domain::names::LocationId;
 use actors::domain::sku::Policy;
+use actors::{Reason, Units};
 use cluster::time::Timestamp;
 
-use crate::http::fields::{Document, Faults, Flaw, Members, flaw, integer, text};
+use crate::http::fields::{Document, Faults, Flaw, Members, flaw, integer, parsed, text};
 use crate::http::json::Json;
 use crate::http::rfc3339::Rfc3339;
-use crate::http::schema::{Described, Schema, object, optional, required, word, words};
+use crate::http::routes::documents::words as words_of;
+use crate::http::schema::{
+    Described, Schema, integer as integer_of, object, optional, required, word, words,
+};
 
 /// `{kind, limit?, available_from?}`
 pub(in crate::http) struct SetPolicy {
@@ -83,6 +87,47 @@ impl Described for SetLowStock {
     fn schema() -> Schema {
         object([optional("threshold", words::units(5))
             .about("The stock is low with so many available, or fewer; null: it never is.")])
+    }
+}
+
+/// `{from?, to?, quantity, reason}`
+pub(in crate::http) struct TransferStock {
+    pub(in crate::http) from: Option<LocationId>,
+    pub(in crate::http) to: Option<LocationId>,
+    pub(in crate::http) quantity: Units,
+    pub(in crate::http) reason: Reason,
+}
+
+impl Document for TransferStock {
+    fn read(members: &mut Members<'_>, faults: &mut Faults) -> Option<Self> {
+        let from = members.optional("from", faults, parsed);
+        let to = members.optional("to", faults, parsed);
+        let quantity = members.required("quantity", faults, |json| match units(json)? {
+            Units::ZERO => Err(flaw("out_of_range", "must not be zero")),
+            some => Ok(some),
+        });
+        let reason = members.required("reason", faults, words_of);
+        let (from, to, quantity, reason) = (from?, to?, quantity?, reason?);
+        if from == to {
+            faults.add("to".into(), flaw("invalid", "must be another location than from"));
+            return None;
+        }
+        Some(Self { from, to, quantity, reason })
+    }
+}
+
+impl Described for TransferStock {
+    fn name() -> String {
+        "StockTransfer".to_owned()
+    }
+
+    fn schema() -> Schema {
+        object([
+            optional("from", words::handle("berlin")).about("Without it the default location."),
+            optional("to", words::handle("potsdam")).about("Without it the default location."),
+            required("quantity", integer_of(1, i64::from(Units::MAX), 4)),
+            required("reason", words::reason("the shop runs out")),
+        ])
     }
 }
 

@@ -68,7 +68,10 @@ impl Stocks {
             (Some((reply, _)), _) => Reply::read(reply)?.level,
             (None, Some((view, _))) => match View::read(view)? {
                 View::Level(level) => level,
-                View::Reservations(_) | View::Reservation(_) | View::Ledger(_) => return Ok(()),
+                View::Reservations(_)
+                | View::Reservation(_)
+                | View::Ledger(_)
+                | View::Places(_) => return Ok(()),
             },
             (None, None) => return Ok(()),
         };
@@ -100,7 +103,10 @@ impl Stocks {
                 View::Reservations(page) if !page.reservations.is_empty() => {
                     return Err(format!("product {product} is held by {page:?}"));
                 }
-                View::Reservations(_) | View::Reservation(_) | View::Ledger(_) => {}
+                View::Reservations(_)
+                | View::Reservation(_)
+                | View::Ledger(_)
+                | View::Places(_) => {}
             }
         }
         Ok(())

@@ -183,7 +183,7 @@ impl Skus {
         match View::read(view)? {
             View::Level(level) => self.show(asked.entity, seq, level).map_err(wrong),
             View::Ledger(entries) => self.ledgers.take(asked.entity, entries).map_err(wrong),
-            View::Reservations(_) => Ok(()),
+            View::Reservations(_) | View::Places(_) => Ok(()),
             View::Reservation(reply) => Err(wrong(format!("saw {reply:?}"))),
         }
     }
@@ -246,7 +246,7 @@ impl Skus {
                 View::Reservations(page) => {
                     pages.insert(entity, page);
                 }
-                View::Ledger(_) | View::Reservation(_) => {}
+                View::Ledger(_) | View::Reservation(_) | View::Places(_) => {}
             }
         }
         let both = levels.into_iter().filter_map(|(product, level)| {
