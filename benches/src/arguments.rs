@@ -261,8 +261,11 @@ pub(crate) enum Scenario {
     ///                        itself is held whole, and is most of the peak
     ///   written, unchanged, refused  what became of the rows
     ///   export_seconds, exported  one export, and its lines
-    ///   missing, errors      products that are not exported or not as they were sent, and rows
-    ///                        refused; must be 0
+    ///   missing, differing, doubled  products that are not exported as they were sent, lines that
+    ///                        are no such product, lines of one that had one before; must be 0
+    ///   errors               rows refused; must be 0
+    ///
+    /// A run in which a kill struck after the last row fails: it wants more rows, or fewer kills.
     #[command(verbatim_doc_comment)]
     Import(Import),
     /// A part of a scenario, in a process of its own.

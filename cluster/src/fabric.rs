@@ -9,7 +9,9 @@ use crate::entity::{Catalogue, Entity, Wire};
 use crate::ids::{EntityKey, EntityRef, Incarnation, Position, ShardId};
 use crate::runtime::router::{Router, instant_of};
 use crate::runtime::shelf::Shelf;
+use crate::shard::entry::Cursor;
 use crate::shard::io::Reply;
+use crate::shard::unanswered::{self, Listed, Wanted};
 use crate::time::{Span, Timestamp};
 
 /// How a command is sent, besides what it says.
@@ -122,6 +124,13 @@ pub enum Unavailable {
 pub struct Viewed<V> {
     pub view: V,
     pub provenance: Provenance,
+}
+
+/// Where an entity began to wait for the outside world: orders all that wait, shard by shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WaitingPlace {
+    pub shard: ShardId,
+    pub at: Cursor,
 }
 
 /// Everything above talks to entities through this. Cheap to clone.
@@ -237,6 +246,36 @@ impl Fabric {
             view: E::View::from_bytes(&view).map_err(|_| QueryError::Undecodable)?,
             provenance: self.provenance(shard, seq, index, false),
         })
+    }
+
+    /// Entities of one kind that wait for an answer of the outside world, on every shard: at most so
+    /// many, those of a shard oldest first. One whose answer is late may come twice.
+    pub async fn waiting<E: Entity>(
+        &self,
+        after: Option<WaitingPlace>,
+        limit: usize,
+        deadline: Timestamp,
+    ) -> Result<Vec<(WaitingPlace, EntityKey)>, QueryError> {
+        let mut found = Vec::new();
+        let first = after.map_or(ShardId(0), |after| after.shard);
+        for shard in self.router.map.shards().filter(|shard| *shard >= first) {
+            let left = u32::try_from(limit.saturating_sub(found.len())).unwrap_or(u32::MAX);
+            if left == 0 {
+                break;
+            }
+            let after = after.filter(|after| after.shard == shard).map(|after| after.at);
+            let wanted = Wanted { kind: E::KIND, after, limit: left };
+            let (address, body) = (unanswered::address(), wanted.to_bytes());
+            let reply = self.router.query(shard, &address, 0, deadline, body).await?;
+            let Reply::Viewed { view, .. } = reply else {
+                tracing::error!(shard.id = %shard, ?reply, "a list was not understood");
+                return Err(QueryError::Undecodable);
+            };
+            let Listed(listed) = Listed::from_bytes(&view).map_err(|_| QueryError::Undecodable)?;
+            let here = |(at, key)| (WaitingPlace { shard, at }, key);
+            found.extend(listed.into_iter().map(here));
+        }
+        Ok(found)
     }
 
     /// The newest catalogue that this node has, whether or not it may still price with it.

@@ -33,5 +33,6 @@ pub mod retry;
 pub(crate) mod speculate;
 pub(crate) mod timers;
 pub(crate) mod turn;
+pub(crate) mod unanswered;
 pub(crate) mod versioned;
 pub mod walk;

@@ -4,7 +4,7 @@ use cluster::entity::{DecodeError, Wire};
 use cluster::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{damaged, encode, latest};
+use super::{damaged, encode, encode_second, latest, latest_of_two};
 use crate::domain::import::{
     Command, Counts, Cursor, Discarded, Event, Import, ImportPart, Lookup, Packed, PartCommand,
     PartEvent, PartLookup, PartQuery, PartRejection, Query, Rejection, State, Step, StepAnswer,
@@ -29,8 +29,35 @@ wire! {
 }
 
 #[derive(Serialize, Deserialize)]
+struct ImportRecordV2 {
+    work: Option<WorkV2>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WorkV2 {
+    first: WorkV1,
+    n_head: u32,
+}
+
+#[derive(Deserialize)]
 struct ImportRecordV1 {
     work: Option<WorkV1>,
+}
+
+impl From<ImportRecordV1> for ImportRecordV2 {
+    fn from(first: ImportRecordV1) -> Self {
+        Self { work: first.work.map(WorkV2::from) }
+    }
+}
+
+impl From<WorkV1> for WorkV2 {
+    /// Which parts the head lies in was not counted: as long as any may be left, it may be all.
+    fn from(first: WorkV1) -> Self {
+        let is_gone =
+            matches!(first.state, State::Ended { .. }) && first.n_parts_discarded == first.n_parts;
+        let n_head = if is_gone { 0 } else { first.n_parts };
+        Self { first, n_head }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -49,7 +76,7 @@ struct WorkV1 {
 }
 
 pub(crate) fn to_record(import: &Import) -> Vec<u8> {
-    let work = import.work.as_ref().map(|work| WorkV1 {
+    let first = |work: &Work| WorkV1 {
         terms: work.terms.clone(),
         state: work.state.clone(),
         received: work.received,
@@ -61,12 +88,14 @@ pub(crate) fn to_record(import: &Import) -> Vec<u8> {
         n_reports_discarded: work.discarded.n_reports,
         opened_at: work.opened_at,
         updated_at: work.updated_at,
-    });
-    encode(&ImportRecordV1 { work })
+    };
+    let work = import.work.as_ref();
+    let work = work.map(|work| WorkV2 { first: first(work), n_head: work.n_head });
+    encode_second(&ImportRecordV2 { work })
 }
 
 pub(crate) fn from_record(bytes: &[u8]) -> Result<Import, DecodeError> {
-    let ImportRecordV1 { work } = latest(RECORD, bytes)?;
+    let ImportRecordV2 { work } = latest_of_two::<ImportRecordV1, _>(RECORD, bytes)?;
     let work = work.map(work_from);
     if let Some(work) = &work {
         work.check().map_err(|why| damaged(RECORD, why))?;
@@ -74,13 +103,14 @@ pub(crate) fn from_record(bytes: &[u8]) -> Result<Import, DecodeError> {
     Ok(Import { work })
 }
 
-fn work_from(record: WorkV1) -> Work {
+fn work_from(WorkV2 { first: record, n_head }: WorkV2) -> Work {
     let (n_parts, n_reports) = (record.n_parts_discarded, record.n_reports_discarded);
     Work {
         terms: record.terms,
         state: record.state,
         received: record.received,
         n_parts: record.n_parts,
+        n_head,
         done: record.done,
         counts: record.counts,
         n_reports: record.n_reports,

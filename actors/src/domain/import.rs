@@ -11,7 +11,8 @@
 //! - pieces follow one another without a gap; nothing is taken once the data is complete;
 //! - one step is open while it applies and none otherwise; an answer to another step changes nothing,
 //!   so no row is counted or reported twice, though one may be applied twice;
-//! - data is discarded once it is applied, all of it at the end; a finished import goes, with its
+//! - data is discarded once it is applied, but its head only at the end: every step reads the names
+//!   of the columns again; a finished import goes, with its
 //!   report, after [`Import::KEPT`]; one that nothing comes for after [`Import::PATIENCE`].
 //!
 //! What the rows mean, whoever answers the port knows; here they are bytes.
@@ -93,12 +94,16 @@ pub enum Event {
         end: End,
         at: Timestamp,
     },
-    /// How many parts of each series are gone; they go in order.
+    /// How many parts of each series are gone; they go in order, but for the head of the data.
     Discarded {
         n_parts: u32,
         n_reports: u32,
     },
     Removed,
+    /// How many parts at the head of the data are left; the hindmost go first.
+    HeadDiscarded {
+        left: u32,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -184,7 +189,8 @@ impl Entity for Import {
             | Event::Completed { .. }
             | Event::Advanced { .. }
             | Event::Ended { .. }
-            | Event::Discarded { .. } => {
+            | Event::Discarded { .. }
+            | Event::HeadDiscarded { .. } => {
                 debug_assert!(self.work.is_some(), "nothing was opened for {event:?}");
                 if let Some(work) = &mut self.work {
                     work.apply(event);
@@ -231,6 +237,8 @@ impl Import {
     pub const KEPT: Span = Span::from_secs(30 * 24 * 60 * 60);
     /// Each part costs a record, however small it is.
     pub const PARTS_MAX: u32 = 1 << 20;
+    /// The names of the columns, and all that is read to find the end of them, begin before this.
+    pub const HEAD_BYTES: u64 = 132 * 1024;
 
     pub fn address(id: ImportId) -> EntityRef {
         EntityRef { kind: Self::KIND, key: id.key() }

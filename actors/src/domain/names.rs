@@ -113,6 +113,16 @@ pub struct InvalidLabel;
 impl Label {
     pub const BYTES_MAX: usize = 255;
 
+    /// What can be shown of any text, as much of it as fits; `?` if that is nothing.
+    pub fn of_what_fits(text: &str) -> Self {
+        let mut shown: String = text.chars().filter(|one| !one.is_control()).collect();
+        shown.truncate(shown.floor_char_boundary(Self::BYTES_MAX));
+        if shown.is_empty() {
+            shown.push('?');
+        }
+        Self(shown.into_boxed_str())
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

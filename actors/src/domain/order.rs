@@ -335,6 +335,18 @@ pub enum Event {
         discounts: Vec<Discount>,
         at: Timestamp,
     },
+    /// The provider does not say whether it took the money.
+    PaymentInDoubt {
+        at: Timestamp,
+    },
+    /// The payment is given up by hand; nothing is shipped that it was to pay.
+    PaymentVoidAsked {
+        at: Timestamp,
+    },
+    /// The provider still holds or keeps something that the payment is to give up.
+    PaymentUndoFailed {
+        at: Timestamp,
+    },
     /// These pieces are to come; the others are reserved.
     StockPromised {
         sku: SkuCode,
@@ -380,6 +392,9 @@ impl Event {
             | Self::RefundFailed { at, .. }
             | Self::NoteAdded { at, .. }
             | Self::Discounted { at, .. }
+            | Self::PaymentInDoubt { at }
+            | Self::PaymentVoidAsked { at }
+            | Self::PaymentUndoFailed { at }
             | Self::StockPromised { at, .. }
             | Self::StockArrived { at, .. } => *at,
         }
@@ -528,6 +543,12 @@ impl Order {
     /// Stocks answer within milliseconds, or their shard has no leader.
     const STOCK_ANSWERS_WITHIN: Span = Span::from_secs(30);
     const PAYMENT_ANSWERS_WITHIN: Span = Span::from_secs(15 * 60);
+    /// The money is held, and the shopper wants the goods: only that it is in doubt is shown so soon.
+    const CAPTURE_ANSWERS_WITHIN: Span = Span::from_secs(60);
+    /// An order whose money is in doubt for longer is given up, and its pieces are for others.
+    const CAPTURE_IN_DOUBT_MAX: Span = Span::from_secs(24 * 60 * 60);
+    /// How often a payment is to be undone before a person must ask for it.
+    const UNDONE_TRIES: u32 = 8;
 
     pub fn address(id: OrderId) -> EntityRef {
         EntityRef { kind: Self::KIND, key: id.key() }

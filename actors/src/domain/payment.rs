@@ -10,6 +10,9 @@
 //! the other one changes nothing. A refusal is believed of the port's answer alone: only there is
 //! the same question asked again under the same key.
 //!
+//! A refund that a provider has taken on and not done is pending: it counts as spoken for and not as
+//! refunded until a notice says what became of it, or the provider does when it is asked.
+//!
 //! Captures and refunds that wait are bounded by how many a payment may have at all.
 
 mod deciding;
@@ -26,7 +29,7 @@ mod view;
 
 use cluster::entity::{Answer, Context, Decision, DecodeError, Entity, Port, TimerName, Wire};
 use cluster::ids::{EntityKind, EntityRef};
-use cluster::time::Timestamp;
+use cluster::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::ids::{CaptureId, OrderId, PaymentId, RefundId};
@@ -77,7 +80,8 @@ pub enum Command {
         capture: CaptureId,
         amount: Money,
     },
-    /// Like `Cancel`, of an operator, and only while nothing is captured.
+    /// An operator wants it given up, while nothing is captured. The order decides, because it may be
+    /// shipping just now; then it tells `Cancel`.
     VoidByHand,
     /// The port's.
     Answered(ProviderAnswer),
@@ -86,6 +90,8 @@ pub enum Command {
         event: ProviderEventId,
         fact: Fact,
     },
+    /// The timer's: a refund was pending for a while.
+    CheckRefunds,
 }
 
 /// What a provider says of one operation without being asked.
@@ -97,7 +103,8 @@ pub enum Fact {
         /// Where the notice says it. Another amount than was asked for is another operation's.
         amount: Option<Money>,
     },
-    /// Changes nothing: a later attempt of the same operation may still succeed.
+    /// Ends what is pending. Otherwise it changes nothing: a later attempt of the same operation may
+    /// still succeed.
     Refused { operation: OperationNumber },
 }
 
@@ -167,6 +174,19 @@ pub enum Event {
     Cancelled {
         at: Timestamp,
     },
+    /// The provider has taken it on; when it is done is said later.
+    RefundPending {
+        refund: RefundId,
+        /// The operation that asked for it, which notices name.
+        operation: OperationNumber,
+        reference: ProviderReference,
+        at: Timestamp,
+    },
+    /// The provider was asked what became of it, and does not know yet.
+    RefundChecked {
+        refund: RefundId,
+        at: Timestamp,
+    },
 }
 
 /// Which rule a command broke.
@@ -208,7 +228,9 @@ impl Event {
             | Self::CancelAsked { at }
             | Self::Voided { at }
             | Self::CancelFailed { at, .. }
-            | Self::Cancelled { at } => *at,
+            | Self::Cancelled { at }
+            | Self::RefundPending { at, .. }
+            | Self::RefundChecked { at, .. } => *at,
         }
     }
 }
@@ -252,12 +274,13 @@ impl Entity for Payment {
                 if intent.capturable() < intent.amount.minor {
                     return Err(Rejection::AlreadyCaptured);
                 }
-                deciding.cancel();
+                deciding.void_by_hand();
             }
             Command::Answered(ProviderAnswer { operation, outcome }) => {
                 deciding.settle(operation, outcome);
             }
             Command::Notified { event: _, fact } => deciding.notice(fact),
+            Command::CheckRefunds => deciding.check_refunds(),
         }
         deciding.advance();
         Ok(deciding.decision())
@@ -298,8 +321,8 @@ impl Entity for Payment {
         self.intent.as_ref().map_or(0, Intent::heap_bytes)
     }
 
-    fn on_timer(_: TimerName) -> Option<Command> {
-        None
+    fn on_timer(name: TimerName) -> Option<Command> {
+        (name == Self::REFUND_PENDING).then_some(Command::CheckRefunds)
     }
 
     fn on_answer(port: Port, answer: &Answer) -> Option<Command> {
@@ -316,6 +339,9 @@ impl Payment {
     pub const REFUNDS_MAX: usize = 100;
     /// Of them, kept free for cancellations.
     const REFUNDS_OF_CANCELS: usize = 10;
+    const REFUND_PENDING: TimerName = TimerName(1);
+    /// Banks take days; a notice, where there are any, is there at once.
+    const PENDING_ASKED_EVERY: Span = Span::from_secs(6 * 60 * 60);
 
     pub fn address(id: PaymentId) -> EntityRef {
         EntityRef { kind: Self::KIND, key: id.key() }
@@ -340,12 +366,26 @@ impl Payment {
 
 impl Deciding {
     fn notice(&mut self, fact: Fact) {
+        let (Fact::Done { operation, .. } | Fact::Refused { operation }) = &fact;
+        if let Some(refund) = self.intent.pending_as(*operation) {
+            return self.notice_of_pending(refund, fact);
+        }
         let Fact::Done { operation, reference, amount } = fact else { return };
         let doing = self.intent.under_way.filter(|asked| asked.number == operation);
         let asked = doing.and_then(|asked| self.intent.amount_of(asked.doing));
         let is_ours = amount.is_none_or(|amount| asked.is_none_or(|asked| asked == amount));
         if is_ours {
             self.settle(operation, Outcome::Done { reference });
+        }
+    }
+    /// Nobody asks for it again, so that a no is final as well.
+    fn notice_of_pending(&mut self, refund: RefundId, fact: Fact) {
+        let doing = Doing::Refund(refund);
+        match fact {
+            Fact::Done { amount, .. }
+                if amount.is_some() && amount != self.intent.amount_of(doing) => {}
+            Fact::Done { reference, .. } => self.done(doing, reference),
+            Fact::Refused { .. } => self.refused(doing, Refusal::NotPossible),
         }
     }
 }

@@ -253,11 +253,10 @@ pub(crate) fn told_apart(effects: Vec<Effect>) -> (Vec<Fact>, Vec<Effect>) {
     let mut facts = Vec::new();
     let mut others = Vec::new();
     for effect in effects {
-        match effect {
-            Effect::Publish { topic, event } => {
-                facts.push(Fact::read(topic, &event).expect("sound").expect("a known topic"));
-            }
-            other => others.push(other),
+        if let Effect::Publish { topic, event } = &effect {
+            facts.push(Fact::read(*topic, event).expect("sound").expect("a known topic"));
+        } else {
+            others.push(effect);
         }
     }
     (facts, others)

@@ -3,11 +3,14 @@
 //! **Invariants:** this program holds neither all rows nor the export: a row is made again to be
 //! compared with.
 
+mod exported;
+
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use bytes::Bytes;
+use exported::{Exported, Seen};
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1;
 use hyper::{Method, Request, StatusCode};
@@ -75,13 +78,14 @@ pub(crate) async fn run(
         let at = u64::from(rows.count) * u64::from(nth) / u64::from(asked.kills + 1);
         kills.extend(run.kill_past(at).await?);
     }
+    let n_struck = u64::try_from(kills.len()).unwrap_or(u64::MAX);
     progress("import: waiting for the end");
     let done = run.until(|shown| shown.status != "applying").await?;
     let took = started.elapsed();
     let applied = took.saturating_sub(uploaded).saturating_sub(run.down);
     progress("import: exporting");
     let exporting = clock::monotonic();
-    let (exported, differing) = export(run.address()?, &rows).await?;
+    let exported = export(run.address()?, &rows).await?;
     report.add("export_seconds", figures::seconds(exporting.elapsed()))?;
     run.look_at_memory()?;
     progress("import: a start on what came of it");
@@ -99,11 +103,14 @@ pub(crate) async fn run(
     report.add("written", done.written)?;
     report.add("unchanged", done.unchanged)?;
     report.add("refused", done.refused)?;
-    report.add("exported", exported)?;
-    let missing = u64::from(rows.count).saturating_sub(exported) + differing;
-    report.add("missing", missing)?;
+    report.add("exported", exported.lines)?;
+    report.add("missing", exported.missing)?;
+    report.add("differing", exported.differing)?;
+    report.add("doubled", exported.doubled)?;
     report.add("errors", done.refused)?;
-    report.broken_if(done.status != "done" || missing > 0 || done.refused > 0);
+    report.broken_if(done.status != "done" || !exported.is_whole() || done.refused > 0);
+    // A run in which nothing was killed says nothing of what a kill does.
+    report.broken_if(n_struck < u64::from(asked.kills));
     Ok(())
 }
 
@@ -161,7 +168,7 @@ impl Run {
         }
     }
 
-    /// kill -9 once so many rows are applied, then a start; nothing if all were applied before.
+    /// kill -9 once so many rows are applied, then a start; nothing if that struck no import.
     async fn kill_past(&mut self, rows: u64) -> anyhow::Result<Option<Kill>> {
         let is_over = |shown: &Shown| shown.status != "applying";
         let before = self.until(|shown| shown.rows >= rows || is_over(shown)).await?;
@@ -176,6 +183,9 @@ impl Run {
         let ready = killed.elapsed();
         self.down += ready;
         let after = self.shown().await?;
+        if is_over(&after) {
+            return Ok(None);
+        }
         let resumed = self.until(|shown| shown.rows > after.rows || is_over(shown)).await?;
         Ok(Some(Kill {
             rows_before: before.rows,
@@ -211,8 +221,8 @@ async fn upload(caller: &mut Caller, path: &str, rows: &Rows) -> anyhow::Result<
     Ok(sent)
 }
 
-/// Reads an export line by line: how many lines there are, and how many are not as they were sent.
-async fn export(address: SocketAddr, rows: &Rows) -> anyhow::Result<(u64, u64)> {
+/// Reads an export line by line.
+async fn export(address: SocketAddr, rows: &Rows) -> anyhow::Result<Exported> {
     let stream = TcpStream::connect(address).await.context("cannot connect")?;
     let (mut sender, driver) = http1::handshake(TokioIo::new(stream)).await?;
     let driving = tokio::spawn(driver);
@@ -227,7 +237,7 @@ async fn export(address: SocketAddr, rows: &Rows) -> anyhow::Result<(u64, u64)> 
     let response = sender.send_request(request).await?;
     anyhow::ensure!(response.status() == StatusCode::OK, "answered {}", response.status());
     let (mut body, mut held) = (response.into_body(), Vec::new());
-    let (mut exported, mut differing) = (0, 0);
+    let mut seen = Seen::of(rows);
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame?.into_data() else { continue };
         held.extend_from_slice(&data);
@@ -236,14 +246,13 @@ async fn export(address: SocketAddr, rows: &Rows) -> anyhow::Result<(u64, u64)> 
             held.get(begin..).and_then(|rest| rest.iter().position(|byte| *byte == b'\n'))
         {
             let line = held.get(begin..begin + len).unwrap_or_default();
-            exported += 1;
-            differing += u64::from(!rows.is_as_sent(line));
+            seen.line(rows, line);
             begin += len + 1;
         }
         held.drain(..begin);
     }
     driving.abort();
-    Ok((exported, differing))
+    Ok(seen.exported)
 }
 
 /// The rows, made one by one.
@@ -295,15 +304,18 @@ impl Rows {
         format!("{product}\n")
     }
 
-    /// Whether a line of an export says of a product what its row did.
-    fn is_as_sent(&self, line: &[u8]) -> bool {
-        let Ok(product) = serde_json::from_slice::<Value>(line) else { return false };
-        let slug = text_at(&product, "/slug").and_then(|slug| slug.strip_prefix("product-"));
-        let Some(nth) = slug.and_then(|number| number.parse().ok()) else { return false };
+    /// The row that a line of an export is of, if it says of the product what the row did.
+    fn as_sent(&self, line: &[u8]) -> Option<u32> {
+        let product = serde_json::from_slice::<Value>(line).ok()?;
+        let slug = text_at(&product, "/slug")?;
+        let nth: u32 = slug.strip_prefix("product-")?.parse().ok()?;
         let price = product.pointer("/variants/0/prices/0/amount").and_then(Value::as_u64);
-        text_at(&product, "/title") == Some(&*self.title(nth))
+        let is_so = nth < self.count
+            && slug == format!("product-{nth:07}")
+            && text_at(&product, "/title") == Some(&*self.title(nth))
             && text_at(&product, "/variants/0/sku") == Some(&*format!("SKU-{nth:07}"))
-            && price == Some(u64::from(100 + nth % 10_000))
+            && price == Some(u64::from(100 + nth % 10_000));
+        is_so.then_some(nth)
     }
 }
 
@@ -319,9 +331,11 @@ mod tests {
     fn a_row_is_known_again_and_no_other_is() {
         let count = std::num::NonZero::new(9).unwrap();
         let rows = Rows::new(&Import { rows: count, kills: 0, titles: None }).unwrap();
-        assert!(rows.is_as_sent(rows.line(7).trim_end().as_bytes()));
+        assert_eq!(rows.as_sent(rows.line(7).trim_end().as_bytes()), Some(7));
         let other = rows.line(7).replace("SKU-0000007", "SKU-0000008");
-        assert!(!rows.is_as_sent(other.trim_end().as_bytes()));
-        assert!(!rows.is_as_sent(b"{}"));
+        for none in [&*other, "{}", &rows.line(9), &rows.line(7).replace("product-0", "product-+")]
+        {
+            assert_eq!(rows.as_sent(none.trim_end().as_bytes()), None, "{none}");
+        }
     }
 }

@@ -12,6 +12,7 @@ use crate::mutants::Mutant;
 use crate::shard::core::ShardCore;
 use crate::shard::io::{Freshness, Output, Query, Reply, Token};
 use crate::shard::lead::Held;
+use crate::shard::unanswered;
 use crate::time::Timestamp;
 
 #[derive(Default)]
@@ -184,6 +185,10 @@ impl ShardCore {
     }
 
     pub(crate) fn serve(&mut self, read: Read, now: Timestamp, out: &mut Vec<Output>) {
+        if read.query.entity.kind == unanswered::KIND {
+            let reply = self.list_unanswered(&read.query.body);
+            return out.push(Output::Reply { token: read.token, reply });
+        }
         if self.residents.is_cold(&read.query.entity) {
             return self.park_read(read, out);
         }

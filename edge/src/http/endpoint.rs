@@ -33,6 +33,7 @@ pub(crate) enum Endpoint {
     InventoryReservationConfirm,
     InventoryReservationRelease,
     InventoryLedger,
+    Payments,
     Payment,
     PaymentCapture,
     PaymentVoid,
@@ -117,6 +118,7 @@ impl Endpoint {
                 "/admin/v1/inventory/{sku}/reservations/{reservation}/release"
             }
             Self::InventoryLedger => "/admin/v1/inventory/{sku}/ledger",
+            Self::Payments => "/admin/v1/payments",
             Self::Payment => "/admin/v1/payments/{id}",
             Self::PaymentCapture => "/admin/v1/payments/{id}/capture",
             Self::PaymentVoid => "/admin/v1/payments/{id}/void",
@@ -205,6 +207,7 @@ impl Endpoint {
             | Self::InventoryReservationConfirm
             | Self::InventoryReservationRelease
             | Self::InventoryLedger
+            | Self::Payments
             | Self::Payment
             | Self::PaymentCapture
             | Self::PaymentVoid

@@ -9,10 +9,9 @@
 //! - a step holds a bounded number of rows and bytes, whatever the import is; a node takes
 //!   `AT_ONCE_MAX` steps at a time;
 //! - what cannot be written at the moment is tried again; a row is refused only by a rule;
-//! - a step that was overtaken applies nothing: before each wave of rows it asks whether it is still
-//!   the one under way. A row sent just before it was overtaken is decided within
-//!   `writing::ROW_MAX` or not at all; only so long can it come behind a later row of the same
-//!   product.
+//! - a step that was overtaken applies nothing, see [`turn`];
+//! - rows before a place that cannot be read are applied, but for those of the product that may go on
+//!   there.
 
 mod columns;
 pub(in crate::http) mod csv;
@@ -22,6 +21,7 @@ mod shopify;
 mod source;
 mod step;
 mod table;
+mod turn;
 mod writing;
 
 use std::fmt;

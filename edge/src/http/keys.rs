@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use super::code::Code;
 use super::error::ApiError;
 
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const BYTES_MAX: usize = 255;
 /// On creations that need no credential the key is one itself.
 const SECRET_BYTES_MIN: usize = 32;

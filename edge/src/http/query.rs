@@ -1,4 +1,4 @@
-//! The query string of a list: `limit` and `after`, nothing else.
+//! The query string of a list: `limit`, `after`, and for some which part of all is listed.
 
 use std::str::FromStr;
 
@@ -19,6 +19,16 @@ pub(super) struct Page<C> {
 
 impl<C: FromStr> Page<C> {
     pub(super) fn of(uri: &Uri) -> Result<Self, ApiError> {
+        Self::read(uri, None)
+    }
+
+    /// Of a list that has to be asked for by the only status it can be asked for by.
+    pub(super) fn of_status(uri: &Uri, status: &'static str) -> Result<Self, ApiError> {
+        Self::read(uri, Some(status))
+    }
+
+    fn read(uri: &Uri, status: Option<&'static str>) -> Result<Self, ApiError> {
+        let mut n_statuses = 0;
         let mut faults = Faults::default();
         let (mut limit, mut after) = (None, None);
         let pairs = uri.query().into_iter().flat_map(|query| query.split('&'));
@@ -36,12 +46,20 @@ impl<C: FromStr> Page<C> {
                     after = value.parse().ok();
                     after.is_none().then(|| flaw("invalid", "must be a next_cursor of this list"))
                 }
+                "status" if status.is_some() => {
+                    n_statuses += 1;
+                    let is_known = status == Some(value) && n_statuses == 1;
+                    (!is_known).then(|| flaw("invalid", "must be the one status that is listed"))
+                }
                 _ => Some(flaw("unknown", "there is no such parameter")),
             };
             if let Some(flaw) = wrong {
                 const NAME_CHARS_MAX: usize = 64;
                 faults.add(name.chars().take(NAME_CHARS_MAX).collect(), flaw);
             }
+        }
+        if status.is_some() && n_statuses == 0 {
+            faults.add("status".to_owned(), flaw("required", "is required"));
         }
         let limit = limit.or_else(|| PageLimit::try_from(LIMIT_DEFAULT).ok());
         faults.into_result(limit.map(|limit| Self { limit, after }))
@@ -68,6 +86,17 @@ mod tests {
     }
 
     #[test]
+    fn some_lists_are_of_one_status() {
+        let page = |query: &str| {
+            Page::<ReservationId>::of_status(&format!("/list{query}").parse().unwrap(), "open")
+        };
+        assert_eq!(page("?status=open&limit=3").unwrap().limit.get(), 3);
+        for bad in ["", "?status=", "?status=shut", "?status=open&status=open", "?stat=open"] {
+            assert!(page(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn anything_else_is_refused() {
         for bad in [
             "?limit=0",
@@ -79,6 +108,7 @@ mod tests {
             "?limit=1&limit=1",
             "?limit=%31",
             "?before=res_1",
+            "?status=open",
         ] {
             assert!(page(bad).is_err(), "{bad}");
         }

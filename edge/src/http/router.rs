@@ -93,6 +93,7 @@ fn admin() -> Routes {
         (E::AdminOrderReceiveReturn, post(orders::receive_return)),
         (E::AdminOrderRefunds, post(orders::refund)),
         (E::AdminOrderNotes, post(orders::add_note)),
+        (E::Payments, get(payment::list)),
         (E::Payment, get(payment::show)),
         (E::PaymentCapture, post(payment::capture)),
         (E::PaymentVoid, post(payment::void)),

@@ -193,7 +193,7 @@ fn read(request: &[u8]) -> Result<ProviderRequest, InDoubt> {
 
 fn answer(answer: &ProviderAnswer) -> Answer {
     match answer.outcome {
-        Outcome::Done { .. } => Answer::Done(answer.to_bytes()),
+        Outcome::Done { .. } | Outcome::Pending { .. } => Answer::Done(answer.to_bytes()),
         Outcome::Refused(_) => Answer::Refused(answer.to_bytes()),
     }
 }

@@ -1,5 +1,7 @@
 //! Products in bulk: what an import makes of rows, and what an export gives back.
 
+mod tables;
+
 use std::time::Duration;
 
 use axum::body::Body;
@@ -87,7 +89,7 @@ async fn good_rows_are_written_and_bad_ones_are_told() {
         tea("green", "t-1", 450),
         json!({"slug": "a b", "title": "x", "colour": "red"}),
         "{\"slug\": \"y\", \"title\": \"\u{e9}\"}",
-        format_args!("{{\"slug\": \"{}\"}}", "x".repeat(70_000)),
+        format_args!("{{\"slug\": \"{}\"}}", "x".repeat(1 << 20)),
         tea("black", "t-2", 500),
     );
     let (json, errors) = imported(&shop, "jsonl", &text).await;
@@ -103,6 +105,7 @@ async fn good_rows_are_written_and_bad_ones_are_told() {
             (Some(6), &json!("body_too_large")),
         ]
     );
+    assert_eq!((&errors[0]["slug"], errors[1].get("slug")), (&json!("a b"), None));
     let params: Vec<_> = errors[0]["errors"].as_array().unwrap().iter().collect();
     assert!(params.iter().any(|fault| fault["param"] == "colour"), "{params:?}");
     let shown = shop.send(Ask::get("/admin/v1/products/green").operator()).await.json();
@@ -173,6 +176,23 @@ async fn an_upload_goes_on_from_what_is_there() {
 }
 
 #[tokio::test]
+async fn data_is_what_its_range_says_and_nothing_else() {
+    let shop = Shop::open_empty().await;
+    let path = opened(&shop, "csv").await;
+    let long = shop.send(piece(&path, "bytes 0-9/40", &"x".repeat(25))).await;
+    long.problem(400, "content_range_invalid");
+    let there = shop.send(Ask::get(&*path).operator()).await.json();
+    assert!(there["received_bytes"].as_u64().unwrap() <= 10, "{there}");
+    let piece = || piece(&path, "bytes 0-3/9", "slug");
+    shop.send(piece().key("k")).await.problem(400, "idempotency_key_invalid");
+    for name in ["if-match", "if-none-match"] {
+        shop.send(piece().header(name, "*")).await.problem(400, "if_match_unsupported");
+    }
+    assert_eq!(shop.send(piece()).await.json()["received_bytes"], 4);
+    shop.close().await;
+}
+
+#[tokio::test]
 async fn an_import_is_opened_once_under_a_key_and_can_be_cancelled() {
     let shop = Shop::open_empty().await;
     let open = || Ask::post(IMPORTS).operator().key("k-1").json(&json!({"format": "csv"}));
@@ -211,76 +231,6 @@ async fn what_cannot_be_an_import_is_refused() {
 }
 
 #[tokio::test]
-async fn a_table_that_cannot_be_read_says_why() {
-    let shop = Shop::open_empty().await;
-    for (text, why) in [
-        ("name,price\na,1\n", "there is no column slug, nor Handle"),
-        ("slug,title,colour\na,A,red\n", "there is no column colour"),
-        ("slug,title,title\na,A,A\n", "column title is there twice"),
-        ("slug,title\na,\"A\nb,B\n", "row 2 does not end; a quote may be missing"),
-    ] {
-        let (json, _) = imported(&shop, "csv", text).await;
-        assert_eq!((&json["status"], &json["failure"]), (&json!("failed"), &json!(why)));
-    }
-    shop.close().await;
-}
-
-#[tokio::test]
-async fn a_table_of_ours_is_imported_row_by_row() {
-    let shop = Shop::open_empty().await;
-    let text = "slug,title,status,categories,sku,name,price,weight_grams,options\r\n\
-        shirt,Shirt,active,\"a,b\",s-1,Shirt S,19.90,200,\
-        \"[{\"\"option\"\":\"\"Size\"\",\"\"value\"\":\"\"S\"\"}]\"\r\n\
-        shirt,,,,s-2,Shirt M,20,,\r\n\
-        ,,,,,,,,\r\n\
-        bad,Bad,active,,b-1,Bad,1.999,,\r\n\
-        short,Short\r\n\
-        cup,Cup,,,c-1,Cup,3,,\r\n";
-    let (json, errors) = imported(&shop, "csv", text).await;
-    assert_eq!((counts(&json), &json["rows"]), ([2, 0, 2], &json!(7)), "{errors:?}");
-    let told: Vec<_> = errors.iter().map(|one| (&one["row"], &one["slug"])).collect();
-    assert_eq!(told, [(&json!(5), &json!("bad")), (&json!(6), &json!("short"))]);
-    let shirt = shop.send(Ask::get("/admin/v1/products/shirt").operator()).await.json();
-    assert_eq!(shirt["categories"], json!(["a", "b"]));
-    let prices: Vec<_> = [0, 1].map(|nth| &shirt["variants"][nth]["prices"][0]["amount"]).into();
-    assert_eq!(prices, [&json!(1990), &json!(2000)]);
-    assert_eq!(shirt["variants"][0]["options"], json!([{"option": "Size", "value": "S"}]));
-    shop.close().await;
-}
-
-#[tokio::test]
-async fn a_table_of_shopifys_is_imported() {
-    let shop = Shop::open_empty().await;
-    let text = "Handle,Title,Body (HTML),Vendor,Type,Tags,Published,Option1 Name,Option1 Value,\
-        Variant SKU,Variant Grams,Variant Inventory Qty,Variant Price,Variant Compare At Price,\
-        Variant Taxable,Image Src,Image Position,Image Alt Text,Status,Color (product.metafields)\n\
-        mug,Mug,\"<p>A <b>mug</b></p>\r\n\",Ann,Cups,\"a, b\",TRUE,Size,Small,,250,3,12.50,15.00,\
-        true,https://cdn.example/2.jpg,2,,active,red\n\
-        mug,,,,,,,,Large,M-L,300,1,14,,false,https://cdn.example/1.jpg,1,In front,,\n\
-        mug,,,,,,,,,,,,,,,https://cdn.example/3.jpg,3,,,\n\
-        card,Card,,,,,FALSE,Title,Default Title,,0,,5.00,,true,,,,draft,\n";
-    let (json, errors) = imported(&shop, "csv", text).await;
-    assert_eq!(counts(&json), [2, 0, 0], "{errors:?}");
-    let mug = shop.send(Ask::get("/admin/v1/products/mug").operator()).await.json();
-    assert_eq!((&mug["status"], &mug["visibility"]), (&json!("active"), &json!("listed")));
-    assert_eq!(mug["description"], "<p>A <b>mug</b></p>");
-    assert_eq!(mug["attributes"][2], json!({"name": "Tags", "value": "a, b"}));
-    let urls: Vec<_> = [0, 1, 2].map(|nth| mug["media"][nth]["url"].as_str().unwrap()).into();
-    assert_eq!(urls, [1, 2, 3].map(|nth| format!("https://cdn.example/{nth}.jpg")));
-    assert_eq!(mug["media"][0]["alt"], "In front");
-    let small = &mug["variants"][0];
-    assert_eq!((&small["sku"], &small["name"]), (&json!("mug-1"), &json!("Mug, Small")));
-    assert_eq!(small["prices"], json!([{"amount": 1250, "currency": "EUR"}]));
-    let large = &mug["variants"][1];
-    assert_eq!((&large["sku"], &large["tax_class"]), (&json!("M-L"), &json!("exempt")));
-    let card = shop.send(Ask::get("/admin/v1/products/card").operator()).await.json();
-    assert_eq!((&card["status"], &card["visibility"]), (&json!("draft"), &json!("hidden")));
-    assert_eq!(card["variants"][0]["sku"], "card");
-    assert_eq!(card["variants"][0]["options"], json!([]));
-    shop.close().await;
-}
-
-#[tokio::test]
 async fn what_is_exported_is_imported_as_it_was() {
     let shop = Shop::open_empty().await;
     assert_eq!(exported(&shop, "jsonl").await, "");
@@ -297,17 +247,34 @@ async fn what_is_exported_is_imported_as_it_was() {
     let mut all: Vec<_> = (0..300).map(|n| tea(&format!("p{n}"), &format!("s{n}"), n)).collect();
     all.push(rich);
     all.push(json!({"slug": "bare", "title": "Bare"}));
+    // More than a body may be, and more than a row of a table that is not a product's first.
+    let prose = "\u{e9} \"quoted\",\n".repeat(800);
+    let languages = ["da", "de", "el", "es", "et", "fi", "fr", "it", "nl", "pl", "pt", "sv"];
+    let long = languages.map(|it| json!({"language": it, "name": "x", "description": prose}));
+    all.push(json!({"slug": "long", "title": "Long", "translations": long}));
+    // Blanks belong to a text, and what a spreadsheet would carry out is one.
+    for (nth, title) in ["=1+1", "-1", "'+x", " led by one", "followed ", " "].iter().enumerate() {
+        let mut product = tea(&format!("-t{nth}"), &format!("-u{nth}"), 1);
+        product["title"] = json!(title);
+        product["description"] = json!(format!("\t{title}\n"));
+        product["categories"] = json!(["-a", "b"]);
+        product["variants"][0]["name"] = json!(title);
+        all.push(product);
+    }
+    let n_all = all.len();
     let (first, errors) = imported(&shop, "jsonl", &rows(&all)).await;
-    assert_eq!(counts(&first), [302, 0, 0], "{errors:?}");
+    assert_eq!(counts(&first), [n_all as u64, 0, 0], "{errors:?}");
     let (lines, table) = (exported(&shop, "jsonl").await, exported(&shop, "csv").await);
-    assert_eq!(lines.lines().count(), 302);
+    assert_eq!(lines.lines().count(), n_all);
+    assert!(lines.lines().any(|line| line.len() > 128 << 10));
+    assert!(table.contains("\r\n'-t0,'=1+1,"), "{}", &table[..1_000]);
     for (format, text) in [("jsonl", &lines), ("csv", &table)] {
         let (again, errors) = imported(&shop, format, text).await;
-        assert_eq!(counts(&again), [0, 302, 0], "{format} {errors:?}");
+        assert_eq!(counts(&again), [0, n_all as u64, 0], "{format} {errors:?}");
     }
     let other = Shop::open_empty().await;
     let (json, errors) = imported(&other, "csv", &table).await;
-    assert_eq!(counts(&json), [302, 0, 0], "{errors:?}");
+    assert_eq!(counts(&json), [n_all as u64, 0, 0], "{errors:?}");
     assert_eq!(exported(&other, "jsonl").await, lines);
     other.close().await;
     shop.close().await;
@@ -358,5 +325,13 @@ async fn an_import_has_so_many_rows_at_most() {
     assert_eq!((&json["status"], counts(&json)), (&json!("done"), [3, 0, 0]));
     let (json, _) = imported(&shop, "jsonl", &rows(&all)).await;
     assert_eq!((&json["status"], counts(&json)), (&json!("failed"), [0, 3, 0]));
+    // Rows of one product count too, and such a one is not written by half.
+    let variant = |n: usize| format!("p,P,v{n},V\n");
+    let table = |n| format!("slug,title,sku,name\n{}", (0..n).map(variant).collect::<String>());
+    let (json, _) = imported(&shop, "csv", &table(10)).await;
+    assert_eq!((&json["status"], counts(&json)), (&json!("failed"), [0, 0, 0]), "{json}");
+    assert_eq!(json["failure"], "there are more rows than an import may have");
+    let (json, _) = imported(&shop, "csv", &table(2)).await;
+    assert_eq!((&json["status"], counts(&json)), (&json!("done"), [1, 0, 0]), "{json}");
     shop.close().await;
 }

@@ -1,15 +1,19 @@
 //! Payments as operators and providers see them, with the simulator inside.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use actors::domain::payment::{Command, Fact, PaymentMethod, ProviderAnswer, ProviderRequest};
-use actors::{Currency, Money, OrderId, Payment, PaymentId};
+use actors::domain::payment::{
+    Action, Command, Fact, Outcome, PaymentMethod, ProviderAnswer, ProviderRequest,
+};
+use actors::{Currency, Money, OrderId, Payment, PaymentId, RefundId};
 use axum::body::Body;
 use axum::http::HeaderMap;
 use cluster::fabric::{Envelope, Precondition};
 use cluster::ids::Slot;
+use cluster::runtime::ports::InDoubt;
 use cluster::time::{Span, Timestamp};
 use edge::metrics::PaymentMetrics;
 use edge::providers::payment::simulator::{Behaviour, InProcess};
@@ -48,6 +52,133 @@ impl PaymentProvider for Noticing {
     }
 }
 
+/// Hears nothing while it is silent; refunds take their time.
+#[derive(Clone, Default)]
+struct Moody {
+    is_silent: Arc<AtomicBool>,
+    is_refunded: Arc<AtomicBool>,
+}
+
+impl PaymentProvider for Moody {
+    fn carry_out(&self, _: String, request: ProviderRequest) -> ProviderFuture<ProviderAnswer> {
+        let (is_silent, is_refunded) = (self.is_silent.clone(), self.is_refunded.clone());
+        Box::pin(async move {
+            if is_silent.load(Ordering::Relaxed) {
+                return Err(InDoubt("it hears nothing".to_owned()));
+            }
+            let reference = format!("op_{}", request.reference).parse().unwrap();
+            let is_refund = matches!(request.action, Action::Refund { .. });
+            let outcome = if is_refund && !is_refunded.load(Ordering::Relaxed) {
+                Outcome::Pending { reference }
+            } else {
+                Outcome::Done { reference }
+            };
+            Ok(ProviderAnswer { operation: request.reference.number, outcome })
+        })
+    }
+
+    fn look_up(&self, _: ProviderRequest) -> ProviderFuture<Option<ProviderAnswer>> {
+        Box::pin(async { Err(InDoubt("it hears nothing".to_owned())) })
+    }
+
+    /// `<payment> <operation>`: that it is done.
+    fn read_notice(
+        &self,
+        _: &HeaderMap,
+        body: &[u8],
+        _: Timestamp,
+    ) -> Result<Option<Notice>, NoticeRefused> {
+        let text = std::str::from_utf8(body).map_err(|_| NoticeRefused::Unreadable)?;
+        let (payment, number) = text.split_once(' ').ok_or(NoticeRefused::Unreadable)?;
+        let operation = number.parse::<u32>().unwrap().try_into().unwrap();
+        let fact = Fact::Done { operation, reference: "late".parse().unwrap(), amount: None };
+        let (event, payment) = ("evt_1".parse().unwrap(), payment.parse().unwrap());
+        Ok(Some(Notice { event, payment, fact }))
+    }
+}
+
+async fn open_moody() -> (Shop, Moody) {
+    let moody = Moody::default();
+    let provider: Arc<dyn PaymentProvider> = Arc::new(moody.clone());
+    let providers = BTreeMap::from([("simulator".parse().unwrap(), provider)]);
+    let providers = Providers::new(providers, PaymentMetrics::default());
+    (Shop::open_with_payments(providers).await, moody)
+}
+
+/// The ids of one page of payments in doubt, and where the next one begins.
+async fn doubts(shop: &Shop, query: &str) -> (Vec<String>, Option<String>) {
+    let path = format!("/admin/v1/payments?status=in_doubt{query}");
+    let shown = shop.send(Ask::get(path).operator()).await;
+    assert_eq!(shown.status, 200, "{shown:?}");
+    let json = shown.json();
+    let ids = json["data"].as_array().unwrap().iter().map(|payment| {
+        assert_eq!(payment["under_way"]["operation"], "authorise");
+        payment["id"].as_str().unwrap().to_owned()
+    });
+    (ids.collect(), json["next_cursor"].as_str().map(str::to_owned))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_silent_provider_leaves_in_doubt_is_listed_on_every_shard() {
+    let (shop, moody) = open_moody().await;
+    assert_eq!(doubts(&shop, "").await, (vec![], None));
+    moody.is_silent.store(true, Ordering::Relaxed);
+    let mut asked = BTreeSet::new();
+    for number in 0..5 {
+        // Shards own neighbouring slots.
+        let slot = Slot::from_bits(u16::from(number) * 13_000);
+        asked.insert(payment_in(&shop, slot, number, "tok_visa").await.to_string());
+    }
+    let (all, next) = doubts(&shop, "").await;
+    assert_eq!((BTreeSet::from_iter(all.clone()), next), (asked, None));
+    let mut pages = Vec::new();
+    let mut after = String::new();
+    loop {
+        let (page, next) = doubts(&shop, &format!("&limit=2{after}")).await;
+        assert!(page.len() <= 2);
+        pages.extend(page);
+        let Some(next) = next else { break };
+        after = format!("&after={next}");
+    }
+    assert_eq!(pages, all);
+    for bad in ["", "?status=open", "?status=in_doubt&after=x"] {
+        let path = format!("/admin/v1/payments{bad}");
+        assert_eq!(shop.send(Ask::get(path).operator()).await.status, 422, "{bad}");
+    }
+    let path = "/admin/v1/payments?status=in_doubt";
+    assert_eq!(shop.send(Ask::get(path)).await.status, 401);
+    moody.is_silent.store(false, Ordering::Relaxed);
+    for id in &all {
+        settled(&shop, id.parse().unwrap(), "authorised").await;
+    }
+    assert_eq!(doubts(&shop, "").await, (vec![], None));
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refund_is_pending_until_a_notice_says_that_it_is_done() {
+    let (shop, _moody) = open_moody().await;
+    let id = payment(&shop, 7, "tok_visa").await;
+    settled(&shop, id, "authorised").await;
+    let body = json!({"amount": {"amount": 100, "currency": "EUR"}});
+    let capture = Ask::post(format!("{}/capture", path(id))).operator().key("one").json(&body);
+    assert_eq!(shop.send(capture).await.status, 200);
+    settled(&shop, id, "captured").await;
+    execute(&shop, id, Command::Refund { refund: RefundId::from_bytes([1; 16]), amount: euro(40) })
+        .await;
+    let json = settled(&shop, id, "captured").await;
+    let refund = &json["refunds"][0];
+    assert_eq!((&refund["status"], &json["refunded"]["amount"]), (&json!("pending"), &json!(0)));
+    let notice = || Ask::post("/hooks/payments/simulator").body(Body::from(format!("{id} 3")));
+    for _ in 0..2 {
+        assert_eq!(shop.send(notice()).await.status, 204);
+    }
+    let json = settled(&shop, id, "partially_refunded").await;
+    assert_eq!(json["refunds"][0]["status"], "done");
+    assert_eq!(json["refunded"]["amount"], 40);
+    shop.close().await;
+}
+
 async fn open() -> (Shop, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let simulator = InProcess::new(folder.path().join("simulator"), Behaviour::default());
@@ -65,21 +196,29 @@ fn euro(minor: i64) -> Money {
 
 /// A payment of 100 that was asked to be authorised with a token.
 async fn payment(shop: &Shop, number: u8, token: &str) -> PaymentId {
-    let id = PaymentId::in_slot(Slot::from_bits(7), [number; 14]);
-    let order = OrderId::in_slot(Slot::from_bits(7), [number; 14]);
+    payment_in(shop, Slot::from_bits(7), number, token).await
+}
+
+async fn payment_in(shop: &Shop, slot: Slot, number: u8, token: &str) -> PaymentId {
+    let id = PaymentId::in_slot(slot, [number; 14]);
+    let order = OrderId::in_slot(slot, [number; 14]);
     let method =
         PaymentMethod { provider: "simulator".parse().unwrap(), token: token.parse().unwrap() };
     let open = Command::Open { order, amount: euro(100), method };
     for command in [open, Command::Authorise] {
-        let now = Timestamp::from_micros(clock::wall_micros());
-        let envelope = Envelope {
-            deadline: now.plus(Span::from_secs(10)),
-            key: None,
-            precondition: Precondition::None,
-        };
-        shop.fabric().execute::<Payment>(id.key(), envelope, command).await.unwrap();
+        execute(shop, id, command).await;
     }
     id
+}
+
+async fn execute(shop: &Shop, id: PaymentId, command: Command) {
+    let now = Timestamp::from_micros(clock::wall_micros());
+    let envelope = Envelope {
+        deadline: now.plus(Span::from_secs(10)),
+        key: None,
+        precondition: Precondition::None,
+    };
+    shop.fabric().execute::<Payment>(id.key(), envelope, command).await.unwrap();
 }
 
 fn path(id: PaymentId) -> String {

@@ -1,5 +1,6 @@
 //! An import outlives whatever happens to the process, and ends as if nothing had.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use bytes::Bytes;
@@ -8,10 +9,13 @@ use serde_json::{Value, json};
 use storage::clock;
 
 use crate::client::{Ask, Client, Who};
+use crate::fleet::{Fleet, Version};
 use crate::server::{Server, Setup, deadline};
 
-const PRODUCTS: usize = 6_000;
+/// Enough for many steps, so that something is left to apply when most of what happens does.
+const PRODUCTS: usize = 10_000;
 const KILLS: usize = 4;
+const IN_THE_MIDDLE_MIN: usize = 2;
 
 /// Some products twice, some faulty.
 fn rows() -> Bytes {
@@ -27,6 +31,18 @@ fn rows() -> Bytes {
         format!("{product}\n")
     };
     (0..PRODUCTS).map(row).collect::<String>().into()
+}
+
+/// Of each product what its last row says, by slug.
+fn for_sale(lines: &[u8]) -> BTreeMap<String, (Value, Value)> {
+    let products = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let products = products.map(|line| serde_json::from_slice::<Value>(line).unwrap());
+    let products = products.filter(|product| product["title"].is_string());
+    let said = |mut product: Value| {
+        let slug = product["slug"].as_str().unwrap().to_owned();
+        (slug, (product["title"].take(), product["variants"][0]["prices"].take()))
+    };
+    products.map(said).collect()
 }
 
 fn data(path: &str, data: Bytes) -> Ask<'static> {
@@ -83,7 +99,7 @@ async fn uninterrupted(folder: &Path) -> (Value, Bytes, Bytes) {
 async fn an_import_that_is_killed_again_and_again_ends_as_one_that_is_not() {
     let folder = tempfile::tempdir().unwrap();
     let (calm, calm_export, calm_errors) = uninterrupted(&folder.path().join("calm")).await;
-    assert_eq!(count(&calm, "refused"), 120, "{calm}");
+    assert_eq!(count(&calm, "refused"), PRODUCTS as u64 / 50, "{calm}");
 
     // Small, so that parts and products leave memory too.
     let setup = Setup::plain(&folder.path().join("killed"));
@@ -108,6 +124,7 @@ async fn an_import_that_is_killed_again_and_again_ends_as_one_that_is_not() {
     assert_eq!(there["status"], "receiving");
     let all = client.ask(data(&path, rows.clone())).await.expect(200).json();
     assert_eq!(count(&all, "received_bytes"), rows.len() as u64);
+    let mut n_in_the_middle = 0;
     for _ in 0..KILLS {
         let from = count(&shown(&mut client, &path).await, "rows");
         let so = |json: &Value| count(json, "rows") > from || json["status"] == "done";
@@ -117,7 +134,9 @@ async fn an_import_that_is_killed_again_and_again_ends_as_one_that_is_not() {
         client = Client::new(server.address);
         let kept = shown(&mut client, &path).await;
         assert!(count(&kept, "rows") >= count(&seen, "rows"), "{seen} became {kept}");
+        n_in_the_middle += usize::from(kept["status"] == "applying");
     }
+    assert!(n_in_the_middle >= IN_THE_MIDDLE_MIN, "only {n_in_the_middle} kills struck it");
     let (killed, export, errors) = outcome(&mut client, &path).await;
     assert_eq!(export, calm_export, "what is for sale is the same");
     assert_eq!(errors, calm_errors, "each faulty row is told once");
@@ -127,4 +146,33 @@ async fn an_import_that_is_killed_again_and_again_ends_as_one_that_is_not() {
     let applied = |json: &Value| count(json, "written") + count(json, "unchanged");
     assert_eq!(applied(&killed), applied(&calm));
     assert_eq!(server.terminate().code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_goes_on_when_others_lead() {
+    let mut fleet = Fleet::start(3);
+    fleet.is_spread().await;
+    let path = opened(&mut fleet.client(0)).await;
+    fleet.client(0).ask(data(&path, rows())).await.expect(200);
+    let mut n_in_the_middle = 0;
+    for nth in 0..3 {
+        let mut client = fleet.client((nth + 1) % 3);
+        let from = count(&shown(&mut client, &path).await, "rows");
+        let so = |json: &Value| count(json, "rows") > from || json["status"] == "done";
+        until(&mut client, &path, so).await;
+        // What it leads others lead from here on, the step that is under way with it.
+        fleet.stop(nth);
+        let left = shown(&mut client, &path).await;
+        n_in_the_middle += usize::from(left["status"] == "applying");
+        fleet.servers[nth] = Some(Server::start(&fleet.setup(nth, Version::Current)));
+    }
+    assert!(n_in_the_middle >= IN_THE_MIDDLE_MIN, "only {n_in_the_middle} stops struck it");
+    let (json, exported, errors) = outcome(&mut fleet.client(0), &path).await;
+    assert_eq!(count(&json, "rows"), PRODUCTS as u64);
+    assert_eq!(count(&json, "refused"), PRODUCTS as u64 / 50);
+    assert_eq!(errors.split(|byte| *byte == b'\n').count(), PRODUCTS / 50 + 1);
+    let (expected, mut there) = (for_sale(&rows()), for_sale(&exported));
+    // The shop had some before.
+    there.retain(|slug, _| expected.contains_key(slug));
+    assert_eq!(there, expected, "the last row of each product counts");
 }

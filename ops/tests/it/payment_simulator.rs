@@ -77,6 +77,7 @@ fn done(answer: ProviderAnswer) -> ProviderReference {
     match answer.outcome {
         Outcome::Done { reference } => reference,
         Outcome::Refused(refusal) => panic!("{refusal}"),
+        Outcome::Pending { reference } => panic!("{reference:?} is pending"),
     }
 }
 

@@ -274,6 +274,17 @@ fn failures_of_orders_have_their_bytes() {
 }
 
 #[test]
+fn doubts_of_payments_have_their_bytes() {
+    let at = AT;
+    let doubts = [
+        Event::PaymentInDoubt { at },
+        Event::PaymentVoidAsked { at },
+        Event::PaymentUndoFailed { at },
+    ];
+    check_each(&doubts, DOUBTS);
+}
+
+#[test]
 fn order_numbers_have_their_bytes() {
     check(&[order_numbers::Command::Give { to: id() }], NUMBERS_COMMAND);
     check(&[order_numbers::Event::Given { nth: 2, to: id() }], NUMBERS_EVENT);
@@ -370,8 +381,8 @@ const STOCK_NEWS: &str = "
     01000200000003000000000000007465610600000001000000
 ";
 const BACKORDERS: &str = "
-    01001c0000000300000000000000746561030000000403020100000000
-    01001d0000000300000000000000746561010000000403020100000000
+    01001f0000000300000000000000746561030000000403020100000000
+    0100200000000300000000000000746561010000000403020100000000
 ";
 const FAILURES: &str = "
     01000b000000010000000403020100000000
@@ -379,6 +390,11 @@ const FAILURES: &str = "
     01000b000000030000000403020100000000
     01000b000000040000000403020100000000
     01000b000000050000000403020100000000
+";
+const DOUBTS: &str = "
+    01001c0000000403020100000000
+    01001d0000000403020100000000
+    01001e0000000403020100000000
 ";
 const NUMBERS_COMMAND: &str = "
     010000000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa

@@ -3,8 +3,8 @@ use crate::domain::ids::{CaptureId, OrderId, PaymentId, RefundId};
 use crate::domain::money::{Currency, Money};
 use crate::domain::payment::{
     Action, CapturedPart, Command, Doing, Event, Fact, News, Operation, OperationNumber,
-    OperationReference, Outcome, Payment, PaymentMethod, ProviderAnswer, ProviderReference,
-    ProviderRequest, Reason, Refusal, Rejection,
+    OperationReference, Outcome, Payment, PaymentMethod, Progress, ProviderAnswer,
+    ProviderReference, ProviderRequest, Reason, Refusal, Rejection,
 };
 
 fn order() -> OrderId {
@@ -61,6 +61,8 @@ fn events() -> Vec<Event> {
         Event::Voided { at: AT },
         Event::CancelFailed { reason: Reason::Provider(Refusal::Declined), at: AT },
         Event::Cancelled { at: AT },
+        Event::RefundPending { refund, operation: number(3), reference: reference("r"), at: AT },
+        Event::RefundChecked { refund, at: AT },
     ]
 }
 
@@ -78,6 +80,7 @@ fn commands() -> Vec<Command> {
         Command::VoidByHand,
         Command::Answered(ProviderAnswer { operation, outcome: Outcome::Done { reference } }),
         Command::Notified { event: "evt".parse().unwrap(), fact },
+        Command::CheckRefunds,
     ]
 }
 
@@ -107,6 +110,7 @@ fn news() -> Vec<News> {
         News::RefundFailed { refund, amount, reason: reason.clone() },
         News::Cancelled,
         News::CancelFailed { reason },
+        News::VoidAsked,
     ]
 }
 
@@ -123,13 +127,14 @@ fn requests() -> Vec<ProviderRequest> {
         request(Action::Capture { amount, authorisation: authorisation.clone() }),
         request(Action::Void { authorisation: authorisation.clone(), captured: amount }),
         request(Action::Refund { amount, authorisation, captures }),
+        request(Action::CheckRefund { refund: reference("r"), asked_as: number(3) }),
     ]
 }
 
 /// One that holds some, has captured some, and is refunding.
 fn payment_under_way() -> Payment {
     let [opened, capturing, authorised, _, accepted, captured, _, refund_accepted, ..] =
-        <[Event; 14]>::try_from(events()).unwrap();
+        <[Event; 16]>::try_from(events()).unwrap();
     let given = [
         opened,
         asked(1, Doing::Authorise),
@@ -147,10 +152,25 @@ fn payment_under_way() -> Payment {
     payment
 }
 
+/// The same, asking what became of its refund.
+fn payment_checking() -> Payment {
+    let mut payment = payment_under_way();
+    let reference = reference("r");
+    payment.apply(&Event::RefundPending {
+        refund: refund(),
+        operation: number(3),
+        reference,
+        at: AT,
+    });
+    payment.apply(&asked(4, Doing::CheckRefund(refund())));
+    payment
+}
+
 pub(super) fn samples() -> Vec<Vec<u8>> {
     let events = events().into_iter().map(|event| event.to_bytes());
     let commands = commands().into_iter().map(|command| command.to_bytes());
-    events.chain(commands).chain([payment_under_way().to_record()]).collect()
+    let records = [payment_under_way(), payment_checking()].map(|payment| payment.to_record());
+    events.chain(commands).chain(records).collect()
 }
 
 pub(super) fn decodes_to_itself(bytes: &[u8]) {
@@ -210,12 +230,17 @@ fn answers_of_providers_have_their_bytes() {
     let answer = ProviderAnswer { operation: number(2), outcome };
     assert_eq!(hex(&answer.to_bytes()), ANSWER);
     assert_eq!(ProviderAnswer::from_bytes(&unhex(ANSWER)), Ok(answer));
+    let outcome = Outcome::Pending { reference: reference("r") };
+    let pending = ProviderAnswer { operation: number(2), outcome };
+    assert_eq!(hex(&pending.to_bytes()), PENDING);
+    assert_eq!(ProviderAnswer::from_bytes(&unhex(PENDING)), Ok(pending));
 }
 
 #[test]
 fn payment_records_have_their_bytes() {
     check_record(&Payment::default(), UNKNOWN);
     check_record(&payment_under_way(), UNDER_WAY);
+    check_record(&payment_checking(), CHECKING);
 }
 
 #[test]
@@ -231,6 +256,14 @@ fn a_payment_that_could_not_be_is_refused() {
     check_refused(changed(|intent| intent.refunded = euro(3)), "not the sum");
     check_refused(changed(|intent| intent.under_way = None), "not what was asked");
     check_refused(changed(|intent| intent.last_operation = None), "not asked last");
+    check_refused(
+        changed(|intent| {
+            let operation = intent.under_way.as_mut().unwrap();
+            operation.doing = Doing::CheckRefund(refund());
+            intent.refunds[0].progress = Progress::Waiting;
+        }),
+        "that is not pending",
+    );
     check_refused(
         changed(|intent| intent.captures.push(intent.captures[0].clone())),
         "a capture or a refund twice",
@@ -252,6 +285,8 @@ const EVENTS: &str = "
     01000b0000000403020100000000
     01000c00000000000000000000000403020100000000
     01000d0000000403020100000000
+    01000e000000dddddddddddddddddddddddddddddddd030000000100000000000000720403020100000000
+    01000f000000dddddddddddddddddddddddddddddddd0403020100000000
 ";
 const COMMANDS: &str = "
     010000000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa0900000000000000455552030000000000000073696d0300000000000000746f6b
@@ -263,6 +298,7 @@ const COMMANDS: &str = "
     010006000000
     0100070000000200000000000000010000000000000063
     01000800000003000000000000006576740000000002000000010000000000000063010700000000000000455552
+    010009000000
 ";
 const REJECTIONS: &str = "
     010000000000
@@ -284,14 +320,25 @@ const NEWS: &str = "
     010003000000bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb05000000dddddddddddddddddddddddddddddddd03000000000000004555520000000000000000
     010003000000bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb06000000
     010003000000bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb070000000000000000000000
+    010003000000bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb08000000
 ";
 const REQUESTS: &str = "
     0100030000000000000073696dbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb020000000000000007000000000000004555520300000000000000746f6baaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
     0100030000000000000073696dbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb02000000010000000700000000000000455552010000000000000061
     0100030000000000000073696dbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb02000000020000000100000000000000610700000000000000455552
     0100030000000000000073696dbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb0200000003000000070000000000000045555201000000000000006101000000000000000100000000000000630700000000000000455552
+    0100030000000000000073696dbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb020000000400000001000000000000007203000000
 ";
 const ANSWER: &str = "0100020000000100000007000000";
+const PENDING: &str = "01000200000002000000010000000000000072";
+const CHECKING: &str = "
+    010001aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa0900000000000000455552030000000000000073696d030000
+    0000000000746f6b030000000100000000000000610000000007000000000000004555520000000000000000
+    4555520100000000000000cccccccccccccccccccccccccccccccc0700000000000000455552020000000100
+    000000000000630100000000000000dddddddddddddddddddddddddddddddd03000000000000004555520400
+    000003000000010000000000000072010400000004000000dddddddddddddddddddddddddddddddd04030201
+    0000000001040000000403020100000000
+";
 const UNKNOWN: &str = "010000";
 const UNDER_WAY: &str = "
     010001aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa0900000000000000455552030000000000000073696d030000

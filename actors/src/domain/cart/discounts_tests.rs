@@ -8,6 +8,7 @@ use super::*;
 use crate::domain::order::{self, Order};
 use crate::domain::pricing::discounting_tests::percent;
 use crate::domain::pricing::{Granted, Share, Shares};
+use crate::domain::published::told_apart;
 
 fn shop_with(promotions: &[(&str, u32)]) -> Catalogue {
     let listings = ["cup", "tea"].map(|code| listing(code, &[(450, "EUR")])).to_vec();
@@ -71,7 +72,8 @@ fn a_checkout_is_at_the_discounts_that_the_shopper_saw() {
     check_in(Some(&shop_with(&[("ten", 10)])), &given, check_out(1), &[ten(&[(0, 90)])]);
     let given = [created(), tea(2), ten(&[(0, 90)])];
     let decision = decide(&given, check_out(1), Some(&shop_with(&[("ten", 10)]))).unwrap();
-    let [Effect::Tell { to, command }] = decision.effects.as_slice() else { panic!() };
+    let (_, told) = told_apart(decision.effects);
+    let [Effect::Tell { to, command }] = told.as_slice() else { panic!() };
     let order::Command::PlaceWith { placed, extras, .. } =
         order::Command::from_bytes(command).unwrap()
     else {

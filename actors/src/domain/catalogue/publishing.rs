@@ -197,12 +197,10 @@ mod tests {
 
     /// Which pages are put, with the SKUs that go there.
     fn put(from: &PriceBook, to: &PriceBook) -> Vec<(String, Vec<String>)> {
-        let put = |step| match step {
-            Step::PutPage { page, variants } => {
-                let skus = variants.iter().map(|listing| listing.sku().to_string()).collect();
-                (page.slug.to_string(), skus)
-            }
-            other => panic!("{other:?}"),
+        let put = |step| {
+            let Step::PutPage { page, variants } = step else { panic!("{step:?}") };
+            let skus = variants.iter().map(|listing| listing.sku().to_string()).collect();
+            (page.slug.to_string(), skus)
         };
         steps(from, to).into_iter().map(put).collect()
     }
@@ -239,9 +237,9 @@ mod tests {
         };
         let all = [("a", Some("b")), ("b", Some("c")), ("c", None), ("d", Some("c"))];
         let of = |rounds: Vec<Vec<Step>>| {
-            let id = |step: &Step| match step {
-                Step::PutCategory(category) => category.id.to_string(),
-                other => panic!("{other:?}"),
+            let id = |step: &Step| {
+                let Step::PutCategory(category) = step else { panic!("{step:?}") };
+                category.id.to_string()
             };
             rounds.iter().map(|round| round.iter().map(id).collect()).collect::<Vec<Vec<_>>>()
         };

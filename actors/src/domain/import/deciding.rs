@@ -121,6 +121,7 @@ pub(super) fn advance(work: &Work, me: ImportId, answer: StepAnswer, now: Timest
     }
     let mut events = vec![Event::Advanced { to, counts, n_reports, at: now }];
     let end = match reached {
+        Reached::End if to.rows > work.terms.rows_max => Some(End::Failed(Failure::TooManyRows)),
         Reached::End => Some(End::Done),
         Reached::More if to.rows >= work.terms.rows_max => Some(End::Failed(Failure::TooManyRows)),
         Reached::More => None,
@@ -131,9 +132,9 @@ pub(super) fn advance(work: &Work, me: ImportId, answer: StepAnswer, now: Timest
         effects.extend(timer);
     } else {
         effects.push(step(work, me, to));
-        // The first part has the names of the columns, so it goes last.
+        // The parts at the head have the names of the columns, so they go last.
         let (from, applied) =
-            (work.discarded.n_parts.max(1), to.part.min(work.n_parts.saturating_sub(1)));
+            (work.discarded.n_parts.max(work.n_head), to.part.min(work.n_parts.saturating_sub(1)));
         let below = applied.min(from.saturating_add(DISCARDED_AT_ONCE));
         if below > from {
             effects.extend(discard(me, Series::Data, from, below));
@@ -158,15 +159,18 @@ pub(super) fn tidy_up(work: &Work, me: ImportId, now: Timestamp) -> Decided {
     };
     let Discarded { n_parts, n_reports } = work.discarded;
     if n_parts < work.n_parts {
-        let below = work.n_parts.min(n_parts.saturating_add(DISCARDED_AT_ONCE));
-        let mut effects: Vec<_> = discard(me, Series::Data, n_parts, below).collect();
-        let is_last = below == work.n_parts;
-        if is_last {
-            // It outlived those after it.
-            effects.extend(discard(me, Series::Data, 0, 1));
-        }
-        effects.push(again(if is_last { ended_at.plus(Import::KEPT) } else { now }));
+        let from = n_parts.max(work.n_head);
+        let below = work.n_parts.min(from.saturating_add(DISCARDED_AT_ONCE));
+        let mut effects: Vec<_> = discard(me, Series::Data, from, below).collect();
+        effects.push(again(now));
         return (vec![Event::Discarded { n_parts: below, n_reports }], effects);
+    }
+    if work.n_head > 0 {
+        // It outlived the parts after it.
+        let left = work.n_head.saturating_sub(DISCARDED_AT_ONCE);
+        let mut effects: Vec<_> = discard(me, Series::Data, left, work.n_head).collect();
+        effects.push(again(if left == 0 { ended_at.plus(Import::KEPT) } else { now }));
+        return (vec![Event::HeadDiscarded { left }], effects);
     }
     if now < ended_at.plus(Import::KEPT) {
         return (Vec::new(), vec![again(ended_at.plus(Import::KEPT))]);

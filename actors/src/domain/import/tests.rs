@@ -1,3 +1,5 @@
+use std::slice;
+
 use cluster::entity::{Effect, NoCatalogue};
 
 use super::*;
@@ -163,6 +165,10 @@ fn an_import_that_cannot_go_on_says_why() {
     let too_many = answer(START, to, Reached::More);
     let events = [advanced(to, 1), failed(Failure::TooManyRows)];
     check(&applying, too_many, Ok((&events, &[timer(NOON)])));
+    let to = place(2, 1_000, 11);
+    let too_many_at_the_end = answer(START, to, Reached::End);
+    let events = [advanced(to, 1), failed(Failure::TooManyRows)];
+    check(&applying, too_many_at_the_end, Ok((&events, &[timer(NOON)])));
     let why = Label::try_from("no such column".to_owned()).unwrap();
     let outcome = StepOutcome::Unreadable { why: why.clone() };
     let unreadable = Command::Answered(StepAnswer { from: START, outcome });
@@ -183,18 +189,25 @@ fn an_import_is_cancelled_until_it_has_ended() {
 
 #[test]
 fn what_nobody_needs_goes() {
-    let applying = [opened(), received(300, 1), received(600, 2), received(900, 3), completed()];
-    let to = place(2, 700, 4);
+    // The names of the columns may go on in the second part.
+    let ends = [5, Import::HEAD_BYTES, Import::HEAD_BYTES + 500, Import::HEAD_BYTES + 900];
+    let pieces = ends.into_iter().zip(1..).map(|(bytes, n_parts)| received(bytes, n_parts));
+    let applying = [vec![opened()], pieces.collect(), vec![completed()]].concat();
+    let to = place(3, Import::HEAD_BYTES + 500, 4);
     let discarded = |n_parts| Event::Discarded { n_parts, n_reports: 0 };
-    let effects = [asked(to, 3), gone(Series::Data, 1)];
+    let effects = [asked(to, 4), gone(Series::Data, 2)];
     let when = answer(START, to, Reached::More);
-    check(&applying, when, Ok((&[advanced(to, 1), discarded(2)], &effects)));
-    let later = [advanced(to, 1), discarded(2), ended_by(End::Done)];
+    check(&applying, when, Ok((&[advanced(to, 1), discarded(3)], &effects)));
+    let later = [advanced(to, 1), discarded(3), ended_by(End::Done)];
     let done = [&applying[..], &later].concat();
+    let effects = [gone(Series::Data, 3), timer(NOON)];
+    check(&done, Command::TidyUp, Ok((&[discarded(4)], &effects)));
+    let done = [&done[..], &[discarded(4)]].concat();
+    let head = Event::HeadDiscarded { left: 0 };
     let kept_until = timer(NOON.plus(Import::KEPT));
-    let effects = [gone(Series::Data, 2), gone(Series::Data, 0), kept_until];
-    check(&done, Command::TidyUp, Ok((&[discarded(3)], &effects)));
-    let all = [&done[..], &[discarded(3)]].concat();
+    let effects = [gone(Series::Data, 0), gone(Series::Data, 1), kept_until];
+    check(&done, Command::TidyUp, Ok((slice::from_ref(&head), &effects)));
+    let all = [&done[..], &[head]].concat();
     let decided = decide(&given(&all), Command::TidyUp, NOON.plus(Import::KEPT)).unwrap();
     assert_eq!((decided.events, decided.effects), (vec![Event::Removed], vec![]));
     check(&[opened()], Command::TidyUp, Ok((&[ended_by(End::Abandoned)], &[timer(NOON)])));

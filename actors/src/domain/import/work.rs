@@ -68,7 +68,7 @@ pub enum Failure {
     OutOfStep,
 }
 
-/// How many parts of each series are gone, oldest first. The first part of the data goes last.
+/// How many parts of each series are gone, oldest first. Those at the head of the data go last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Discarded {
     pub(crate) n_parts: u32,
@@ -82,6 +82,9 @@ pub(crate) struct Work {
     /// In bytes.
     pub(crate) received: u64,
     pub(crate) n_parts: u32,
+    /// Those of the first parts that [`Import::HEAD_BYTES`] lie in; once it has ended, how many of
+    /// them are left.
+    pub(crate) n_head: u32,
     pub(crate) done: Cursor,
     pub(crate) counts: Counts,
     pub(crate) n_reports: u32,
@@ -111,6 +114,7 @@ impl Work {
             state: State::Receiving,
             received: 0,
             n_parts: 0,
+            n_head: 0,
             done: Cursor::default(),
             counts: Counts::default(),
             n_reports: 0,
@@ -123,6 +127,9 @@ impl Work {
     pub(super) fn apply(&mut self, event: &Event) {
         match event {
             Event::Received { bytes, n_parts, at } => {
+                if self.received < Import::HEAD_BYTES {
+                    self.n_head = *n_parts;
+                }
                 (self.received, self.n_parts, self.updated_at) = (*bytes, *n_parts, *at);
             }
             Event::Completed { at } => (self.state, self.updated_at) = (State::Applying, *at),
@@ -137,6 +144,7 @@ impl Work {
             Event::Discarded { n_parts, n_reports } => {
                 self.discarded = Discarded { n_parts: *n_parts, n_reports: *n_reports };
             }
+            Event::HeadDiscarded { left } => self.n_head = *left,
             // These make and unmake the whole.
             Event::Opened { .. } | Event::Removed => {}
         }
@@ -186,7 +194,7 @@ impl Work {
         if self.done.part > self.n_parts || self.done.bytes > self.received {
             return Err("more is applied than was received");
         }
-        if n_parts > self.n_parts || n_reports > self.n_reports {
+        if n_parts > self.n_parts || self.n_head > self.n_parts || n_reports > self.n_reports {
             return Err("more is discarded than there was");
         }
         match self.state {

@@ -51,7 +51,7 @@ impl Course {
         order.check_there(&items)?;
         order.check_room(&items)?;
         let is_due = order.totals.grand.minor > 0;
-        if is_due && order.money.asked == Asked::Closed {
+        if is_due && order.money.asked != Asked::Open {
             return Err(Rejection::NotPaid);
         }
         let left = order.money.authorised.minus(order.money.captured).ok();
@@ -167,6 +167,12 @@ impl Course {
 impl Existing {
     fn is_refunding(&self, refund: RefundId) -> bool {
         self.refunds.iter().any(|known| known.id == refund && known.state == RefundState::Asked)
+    }
+
+    /// Whether something was shipped whose price is taken, or about to be.
+    pub(super) fn is_taking_money(&self) -> bool {
+        let is_asked = !self.shipments.is_empty() && !self.timeline.capture_failed();
+        is_asked || self.money.captured.minor > 0
     }
 
     /// What may still be refunded, in minor units.

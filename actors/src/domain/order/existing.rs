@@ -138,9 +138,16 @@ pub(crate) enum Asked {
     Open,
     /// It ended with nothing.
     Closed,
+    /// It is being given up, or could not be: it may have the money, and gets no more.
+    Closing,
 }
 
 impl Funds {
+    /// Whether the payment has the money, or may have.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.asked, Asked::Open | Asked::Closing)
+    }
+
     /// The payment ended with nothing: what was taken was given back.
     fn undo(&mut self) {
         self.asked = Asked::Closed;
@@ -265,6 +272,10 @@ impl Existing {
             Event::Discounted { discounts, .. } => self.discounts.clone_from(discounts),
             Event::NoteAdded { text, at } => {
                 self.notes.push(Note { text: text.clone(), at: *at });
+            }
+            Event::PaymentInDoubt { .. } => {}
+            Event::PaymentVoidAsked { .. } | Event::PaymentUndoFailed { .. } => {
+                self.money.asked = Asked::Closing;
             }
         }
     }

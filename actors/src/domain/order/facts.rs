@@ -51,6 +51,9 @@ pub(super) fn fact_of(event: &Event, order: &Existing) -> Option<OrderFact> {
         | Event::RefundFailed { .. }
         | Event::NoteAdded { .. }
         | Event::Discounted { .. }
+        | Event::PaymentInDoubt { .. }
+        | Event::PaymentVoidAsked { .. }
+        | Event::PaymentUndoFailed { .. }
         | Event::StockPromised { .. }
         | Event::StockArrived { .. } => return None,
     })

@@ -144,6 +144,7 @@ impl Provider {
             }
             Action::Void { .. } => account.held = 0,
             Action::Refund { amount, .. } => account.refunded += amount.minor,
+            Action::CheckRefund { .. } => panic!("no refund is pending"),
         }
         assert!(account.held >= 0 && account.refunded <= account.captured);
         let reference = format!("op-{nth}").parse().unwrap();
@@ -400,7 +401,7 @@ impl World {
                 payment::Fact::Done { operation, reference, amount: None }
             }
             Some(Outcome::Refused(_)) => payment::Fact::Refused { operation },
-            None => return,
+            Some(Outcome::Pending { .. }) | None => return,
         };
         let event = format!("evt-{nth}").parse().unwrap();
         let command = payment::Command::Notified { event, fact }.to_bytes();

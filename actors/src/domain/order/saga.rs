@@ -5,18 +5,19 @@
 //! is held; news that come late are answered with the undo of what they tell.
 
 use cluster::entity::{Effect, Wire};
+use cluster::time::Span;
 
 use super::existing::{Asked, Ending};
 use super::{
-    CaptureTime, Course, Event, Extra, Failure, LineState, Order, Placed, Rejection, Shortage,
-    Shortfall, Side, Stage, StockNews,
+    CaptureTime, Course, Event, Extra, Failure, LineState, Moment, Order, Placed, Rejection,
+    Shortage, Shortfall, Side, Stage, StockNews,
 };
 use crate::domain::cart;
 use crate::domain::ids::{CaptureId, CartAccess, CartId, PaymentId, SkuCode};
 use crate::domain::money::Money;
 use crate::domain::names::Label;
 use crate::domain::order_numbers::{self, OrderNumber, OrderNumbers};
-use crate::domain::payment::{self, News};
+use crate::domain::payment::{self, News, Payment};
 use crate::domain::quantity::Quantity;
 use crate::domain::sku::OrderStep;
 use crate::mutants::Mutant;
@@ -172,15 +173,16 @@ impl Course {
     }
 
     pub(super) fn take_payment_news(&mut self, payment: PaymentId, news: News) {
-        let Some(order) = self.order().filter(|order| order.payment == payment) else { return };
-        let (at, is_open) = (self.now, order.money.asked == Asked::Open);
+        let Some(order) = self.order().filter(|order| order.payment == payment) else {
+            return self.take_foreign_news(payment, &news);
+        };
+        let (at, is_open) = (self.now, order.money.is_open());
         match news {
             News::Authorised { amount } => {
                 let is_awaited = order.stage == Stage::Authorising;
                 // Also of an order that is called off: more is never captured than was authorised.
                 self.happen(Event::Authorised { amount, at });
                 if is_awaited {
-                    self.cancel_timer(Order::PAYMENT_SILENT);
                     self.take_the_money(amount);
                 }
             }
@@ -195,6 +197,7 @@ impl Course {
                 let is_awaited = order.stage == Stage::Capturing;
                 self.happen(Event::Captured { total, at });
                 if is_awaited && is_all {
+                    self.cancel_timer(Order::PAYMENT_SILENT);
                     self.confirm();
                 }
             }
@@ -210,11 +213,8 @@ impl Course {
                     self.undone(Failure::PaymentSilent);
                 }
             }
-            // Another try, some time from now: the order waits for the end of its payment.
-            News::CancelFailed { .. } if Mutant::UndoneOnce.is_planted() => {}
-            News::CancelFailed { .. } => {
-                self.set_timer(Order::PAYMENT_SILENT, Order::PAYMENT_ANSWERS_WITHIN);
-            }
+            News::CancelFailed { .. } => self.undo_failed(),
+            News::VoidAsked => self.void_payment(),
             News::Refunded { refund, amount, .. } => self.refund_done(refund, amount),
             News::RefundFailed { refund, .. } => self.refund_failed(refund),
         }
@@ -225,13 +225,17 @@ impl Course {
         match order.placed.terms.capture {
             CaptureTime::AtOnce => {
                 self.happen(Event::CaptureAsked { amount, at: self.now });
+                self.set_timer(Order::PAYMENT_SILENT, Order::CAPTURE_ANSWERS_WITHIN);
                 self.capture(amount);
                 self.sell();
                 if Mutant::ConfirmedUnpaid.is_planted() {
                     self.confirm();
                 }
             }
-            CaptureTime::OnFulfilment => self.confirm(),
+            CaptureTime::OnFulfilment => {
+                self.cancel_timer(Order::PAYMENT_SILENT);
+                self.confirm();
+            }
         }
     }
 
@@ -343,13 +347,57 @@ impl Course {
     pub(super) fn give_up_payment(&mut self) {
         let Some(order) = self.order() else { return };
         match order.stage {
-            Stage::Authorising => self.end_after_payment(Failure::PaymentSilent),
+            Stage::Capturing if !order.timeline.has(Moment::PaymentInDoubt) => {
+                self.happen(Event::PaymentInDoubt { at: self.now });
+                self.set_timer(Order::PAYMENT_SILENT, Order::CAPTURE_IN_DOUBT_MAX);
+            }
+            Stage::Authorising | Stage::Capturing => {
+                self.end_after_payment(Failure::PaymentSilent);
+            }
             Stage::Ending(_) => self.tell_payment(&payment::Command::Cancel),
-            Stage::Reserving
-            | Stage::Capturing
-            | Stage::Confirmed
-            | Stage::Failed(_)
-            | Stage::Cancelled => {}
+            Stage::Confirmed if order.money.asked == Asked::Closing => {
+                self.tell_payment(&payment::Command::Cancel);
+            }
+            Stage::Reserving | Stage::Confirmed | Stage::Failed(_) | Stage::Cancelled => {}
+        }
+    }
+
+    /// The provider refused: another try, later each time, and at last only when an operator asks.
+    fn undo_failed(&mut self) {
+        self.happen(Event::PaymentUndoFailed { at: self.now });
+        let n_failures = self.order().map_or(0, |order| order.timeline.undo_failures());
+        if n_failures < Order::UNDONE_TRIES && !Mutant::UndoneOnce.is_planted() {
+            let first = Order::PAYMENT_ANSWERS_WITHIN.as_micros();
+            let pause = first.saturating_mul(1 << n_failures.saturating_sub(1));
+            self.set_timer(Order::PAYMENT_SILENT, Span::from_micros(pause));
+        }
+    }
+
+    /// An operator wants the payment given up. What was shipped is paid first: the capture that it
+    /// asked for is on its way to the payment, before whatever is told from here.
+    fn void_payment(&mut self) {
+        let Some(order) = self.order() else { return };
+        match order.stage {
+            Stage::Authorising => self.end_after_payment(Failure::CancelledInTime),
+            Stage::Confirmed if order.is_taking_money() => {}
+            Stage::Confirmed => {
+                if order.money.asked == Asked::Open {
+                    self.happen(Event::PaymentVoidAsked { at: self.now });
+                }
+                self.tell_payment(&payment::Command::Cancel);
+            }
+            Stage::Ending(_) | Stage::Failed(_) | Stage::Cancelled => {
+                self.tell_payment(&payment::Command::Cancel);
+            }
+            Stage::Reserving | Stage::Capturing => {}
+        }
+    }
+
+    /// Nobody needs a payment that is not this order's.
+    fn take_foreign_news(&mut self, payment: PaymentId, news: &News) {
+        if *news == News::VoidAsked {
+            let (to, command) = (Payment::address(payment), payment::Command::Cancel.to_bytes());
+            self.does(Effect::Tell { to, command });
         }
     }
 
@@ -367,7 +415,7 @@ impl Course {
                 return Err(Rejection::AlreadyShipped);
             }
             Stage::Confirmed => {
-                let is_paid = order.money.asked == Asked::Open;
+                let is_paid = order.money.is_open();
                 let held = self.held();
                 self.happen(Event::CancelAsked { by, reason, at: self.now });
                 self.let_go(held);
@@ -376,6 +424,9 @@ impl Course {
                 } else {
                     self.happen(Event::Cancelled { at: self.now });
                 }
+            }
+            Stage::Ending(_) if by == Side::Shop && order.money.asked == Asked::Closing => {
+                self.tell_payment(&payment::Command::Cancel);
             }
             // It is being done, or was.
             Stage::Ending(_) | Stage::Cancelled => {}

@@ -213,8 +213,18 @@ fn restock() -> [Effect; 2] {
 }
 
 fn payment_timer() -> Effect {
-    Effect::SetTimer { name: Order::PAYMENT_SILENT, at: NOON.plus(Order::PAYMENT_ANSWERS_WITHIN) }
+    payment_due(Order::PAYMENT_ANSWERS_WITHIN)
 }
+
+fn payment_due(within: Span) -> Effect {
+    Effect::SetTimer { name: Order::PAYMENT_SILENT, at: NOON.plus(within) }
+}
+
+fn not_undone() -> Command {
+    paid(News::CancelFailed { reason: Reason::Provider(Refusal::NotPossible) })
+}
+
+const UNDO_FAILED: Event = Event::PaymentUndoFailed { at: NOON };
 
 const NO_STOCK_TIMER: Effect = Effect::CancelTimer { name: Order::STOCK_SILENT };
 const NO_PAYMENT_TIMER: Effect = Effect::CancelTimer { name: Order::PAYMENT_SILENT };
@@ -368,10 +378,14 @@ fn money_that_is_held_is_taken_and_the_pieces_leave_their_stocks() {
         paid(News::Authorised { amount: euro(TOTAL) }),
         Ok((
             &[authorised(), capture_asked()],
-            &[NO_PAYMENT_TIMER, to_capture(), cups.clone(), pots.clone()],
+            &[payment_due(Order::CAPTURE_ANSWERS_WITHIN), to_capture(), cups.clone(), pots.clone()],
         )),
     );
-    check(&capturing(), money_taken(), Ok((&[captured(), CONFIRMED], &[finishes()])));
+    check(
+        &capturing(),
+        money_taken(),
+        Ok((&[captured(), CONFIRMED], &[NO_PAYMENT_TIMER, finishes()])),
+    );
     // With the first shipment.
     let given = on_account();
     let given = given.split_last_chunk::<2>().unwrap().0;
@@ -424,11 +438,7 @@ fn a_payment_that_is_silent_is_undone_before_the_order_ends() {
     check(&authorising(), Command::GiveUpPayment, Ok((&gives_up, &[cups, pots, undo_payment()])));
     let waiting = given(&[&authorising(), &gives_up]);
     check(&waiting, Command::GiveUpPayment, Ok((&[], &[undo_payment()])));
-    check(
-        &waiting,
-        paid(News::CancelFailed { reason: Reason::Provider(Refusal::NotPossible) }),
-        Ok((&[], &[payment_timer()])),
-    );
+    check(&waiting, not_undone(), Ok((&[UNDO_FAILED], &[payment_timer()])));
     // The same cancellation gives up what it holds.
     let news = paid(News::Authorised { amount: euro(TOTAL) });
     check(&waiting, news, Ok((&[authorised()], &[])));
@@ -437,9 +447,120 @@ fn a_payment_that_is_silent_is_undone_before_the_order_ends() {
         paid(News::Declined { reason: Refusal::Declined }),
         Ok((&[UNDONE, failed(Failure::PaymentSilent)], &[NO_PAYMENT_TIMER, reopens()])),
     );
-    for late in [vec![asked()], capturing(), confirmed()] {
+    for late in [vec![asked()], confirmed()] {
         check_nothing(&late, Command::GiveUpPayment);
     }
+}
+
+#[test]
+fn a_capture_in_doubt_is_shown_and_ends_the_order_after_a_day() {
+    let in_doubt = [Event::PaymentInDoubt { at: NOON }];
+    let waits = [payment_due(Order::CAPTURE_IN_DOUBT_MAX)];
+    check(&capturing(), Command::GiveUpPayment, Ok((&in_doubt, &waits)));
+    let doubtful = given(&[&capturing(), &in_doubt]);
+    let seen = view(&doubtful);
+    assert_eq!((seen.status, seen.payment_status), (Status::Pending, PaymentStatus::InDoubt));
+    assert_eq!(seen.settlement, None);
+    let [cups, pots] = restock();
+    let gives_up = [ending(Failure::PaymentSilent)];
+    check(&doubtful, Command::GiveUpPayment, Ok((&gives_up, &[cups, pots, undo_payment()])));
+    let ending = given(&[&doubtful, &gives_up]);
+    assert_eq!(view(&ending).payment_status, PaymentStatus::InDoubt);
+    // The provider took it, and gives it back: nothing is charged.
+    check(&ending, money_taken(), Ok((&[captured()], &[])));
+    check(
+        &given(&[&ending, &[captured()]]),
+        paid(News::Cancelled),
+        Ok((&[UNDONE, failed(Failure::PaymentSilent)], &[NO_PAYMENT_TIMER, reopens()])),
+    );
+}
+
+#[test]
+fn what_cannot_be_given_back_is_tried_less_and_less_often_and_then_by_an_operator() {
+    let mut cancelling = given(&[&confirmed(), &[cancel_asked()]]);
+    let mut pauses = Vec::new();
+    for _ in 0..Order::UNDONE_TRIES {
+        let address = Order::address(me());
+        let decided = order(&cancelling).decide(not_undone(), &context(&address)).unwrap();
+        assert_eq!(decided.events, [UNDO_FAILED]);
+        let timers = decided.effects.iter().filter_map(|effect| match effect {
+            Effect::SetTimer { name: Order::PAYMENT_SILENT, at } => Some(at.since(NOON)),
+            Effect::SetTimer { .. }
+            | Effect::Tell { .. }
+            | Effect::CancelTimer { .. }
+            | Effect::Invoke { .. }
+            | Effect::Publish { .. } => None,
+        });
+        pauses.extend(timers.map(|pause| pause.as_micros() / 60_000_000));
+        cancelling.push(UNDO_FAILED);
+    }
+    assert_eq!(pauses, [15, 30, 60, 120, 240, 480, 960]);
+    let seen = view(&cancelling);
+    assert_eq!((seen.captured, seen.refunded), (euro(TOTAL), euro(0)));
+    assert_eq!(
+        (seen.status, seen.payment_status),
+        (Status::Cancelling, PaymentStatus::CancelFailed)
+    );
+    let told = seen.timeline.iter().filter(|entry| entry.moment == Moment::PaymentUndoFailed);
+    assert_eq!(told.count(), 8);
+    let by_shop = Command::Cancel { by: Side::Shop, reason: label("again") };
+    check(&cancelling, by_shop, Ok((&[], &[undo_payment()])));
+    check_nothing(&cancelling, cancel());
+    let undone = [UNDONE, CANCELLED];
+    check(&cancelling, paid(News::Cancelled), Ok((&undone, &[NO_PAYMENT_TIMER])));
+    assert_eq!(view(&given(&[&cancelling, &undone])).payment_status, PaymentStatus::Refunded);
+}
+
+#[test]
+fn nothing_is_shipped_once_its_payment_is_given_up_by_hand() {
+    let void = || paid(News::VoidAsked);
+    let asked = [Event::PaymentVoidAsked { at: NOON }];
+    check(&on_account(), void(), Ok((&asked, &[undo_payment()])));
+    let closing = given(&[&on_account(), &asked]);
+    let fulfil = || Command::Fulfil {
+        shipment: ShipmentNumber(1),
+        items: vec![(cup(), quantity(1))],
+        carrier: label("Post"),
+        tracking: label("1Z"),
+    };
+    check(&closing, fulfil(), Err(Rejection::NotPaid));
+    // The provider refuses: the payment takes no capture any more either.
+    check(&closing, not_undone(), Ok((&[UNDO_FAILED], &[payment_timer()])));
+    let not_closed = given(&[&closing, &[UNDO_FAILED]]);
+    assert_eq!(view(&not_closed).payment_status, PaymentStatus::CancelFailed);
+    check(&not_closed, fulfil(), Err(Rejection::NotPaid));
+    check(&not_closed, Command::GiveUpPayment, Ok((&[], &[undo_payment()])));
+    check(&not_closed, void(), Ok((&[], &[undo_payment()])));
+    let [cups, pots] = restock();
+    check(&not_closed, cancel(), Ok((&[cancel_asked()], &[cups, pots, undo_payment()])));
+    check(&closing, paid(News::Cancelled), Ok((&[UNDONE], &[NO_PAYMENT_TIMER])));
+    let closed = given(&[&closing, &[UNDONE]]);
+    check(&closed, fulfil(), Err(Rejection::NotPaid));
+    assert_eq!(view(&closed).payment_status, PaymentStatus::Cancelled);
+}
+
+#[test]
+fn a_payment_that_is_taken_just_now_is_not_given_up_by_hand() {
+    let void = || paid(News::VoidAsked);
+    let shipped = Event::Shipped {
+        shipment: ShipmentNumber(1),
+        items: vec![(cup(), quantity(1))],
+        carrier: label("Post"),
+        tracking: label("1Z"),
+        at: NOON,
+    };
+    let shipping = given(&[&on_account(), &[shipped, capture_asked()]]);
+    check_nothing(&shipping, void());
+    check_nothing(&capturing(), void());
+    check_nothing(&confirmed(), void());
+    let unpaid = given(&[&shipping, &[Event::CaptureFailed { at: NOON }]]);
+    let asked = [Event::PaymentVoidAsked { at: NOON }];
+    check(&unpaid, void(), Ok((&asked, &[undo_payment()])));
+    let [cups, pots] = release();
+    let ends = [ending(Failure::CancelledInTime)];
+    check(&authorising(), void(), Ok((&ends, &[cups, pots, undo_payment()])));
+    // Nobody else waits for a payment that is no order's.
+    check(&[], void(), Ok((&[], &[undo_payment()])));
 }
 
 #[test]

@@ -28,6 +28,9 @@ pub enum Moment {
     Refunded,
     RefundFailed,
     NoteAdded,
+    PaymentInDoubt,
+    PaymentVoidAsked,
+    PaymentUndoFailed,
     /// Pieces that were on backorder are there.
     StockArrived,
 }
@@ -79,6 +82,9 @@ impl Timeline {
             Event::Refunded { .. } => Moment::Refunded,
             Event::RefundFailed { .. } => Moment::RefundFailed,
             Event::NoteAdded { .. } => Moment::NoteAdded,
+            Event::PaymentInDoubt { .. } => Moment::PaymentInDoubt,
+            Event::PaymentVoidAsked { .. } => Moment::PaymentVoidAsked,
+            Event::PaymentUndoFailed { .. } => Moment::PaymentUndoFailed,
             Event::StockArrived { .. } => Moment::StockArrived,
             // The fabric's own steps, and the one that makes the timeline.
             Event::Placed { .. }
@@ -110,6 +116,16 @@ impl Timeline {
         let known = [Moment::Captured, Moment::CaptureFailed];
         let last = self.0.iter().rev().find(|entry| known.contains(&entry.moment));
         last.is_some_and(|entry| entry.moment == Moment::CaptureFailed)
+    }
+
+    pub(super) fn has(&self, moment: Moment) -> bool {
+        self.0.iter().any(|entry| entry.moment == moment)
+    }
+
+    /// How often the payment could not be undone.
+    pub(super) fn undo_failures(&self) -> u32 {
+        let failures = self.0.iter().filter(|entry| entry.moment == Moment::PaymentUndoFailed);
+        u32::try_from(failures.count()).unwrap_or(u32::MAX)
     }
 
     pub(crate) fn entries(&self) -> &[TimelineEntry] {

@@ -4,7 +4,7 @@ use cluster::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::existing::{Asked, Ending, Settlement};
-use super::{Existing, LineState, RefundState, Stage, TimelineEntry};
+use super::{Existing, Failure, LineState, Moment, RefundState, Stage, TimelineEntry};
 use crate::domain::contact::Contact;
 use crate::domain::ids::{CartAccess, CartId, OrderId, PaymentId, RefundId, SkuCode};
 use crate::domain::money::Money;
@@ -75,6 +75,10 @@ pub enum PaymentStatus {
     Refunded,
     Declined,
     Cancelled,
+    /// The provider does not say whether it took the money.
+    InDoubt,
+    /// What is held or was taken could not be given back.
+    CancelFailed,
 }
 
 /// Where the pieces of a line are.
@@ -193,6 +197,9 @@ impl Existing {
 
     fn payment_status(&self) -> PaymentStatus {
         let money = &self.money;
+        if money.asked == Asked::Closing && self.timeline.undo_failures() > 0 {
+            return PaymentStatus::CancelFailed;
+        }
         let (captured, refunded) = (money.captured.minor, money.refunded.minor);
         match (captured > 0, refunded) {
             (true, 0) => return PaymentStatus::Captured,
@@ -201,14 +208,20 @@ impl Existing {
             (false, _) => {}
         }
         match (&self.stage, money.asked) {
-            (Stage::Failed(super::Failure::Declined { .. }), _) => PaymentStatus::Declined,
+            (Stage::Failed(Failure::Declined { .. }), _) => PaymentStatus::Declined,
             (Stage::Failed(_) | Stage::Cancelled, _) | (_, Asked::Closed) => {
                 PaymentStatus::Cancelled
             }
-            (_, Asked::Open) if money.authorised.minor > 0 => PaymentStatus::Authorised,
+            (Stage::Capturing, _) if self.timeline.has(Moment::PaymentInDoubt) => {
+                PaymentStatus::InDoubt
+            }
+            (Stage::Ending(Ending::Fails(Failure::PaymentSilent)), _) => PaymentStatus::InDoubt,
+            (_, Asked::Open | Asked::Closing) if money.authorised.minor > 0 => {
+                PaymentStatus::Authorised
+            }
             // Nothing is due.
             (Stage::Confirmed, Asked::Nothing) => PaymentStatus::Captured,
-            (_, Asked::Nothing | Asked::Open) => PaymentStatus::Pending,
+            (_, Asked::Nothing | Asked::Open | Asked::Closing) => PaymentStatus::Pending,
         }
     }
 

@@ -12,7 +12,7 @@ use super::intent::{Authorisation, Cancellation, Intent};
 use super::method::ProviderReference;
 use super::news::{News, Reason};
 use super::port::{OperationNumber, OperationReference, Outcome, PORT, ProviderRequest, Refusal};
-use super::{Doing, Event, Lookup, Operation, Payment, Rejection};
+use super::{Doing, Event, Lookup, Operation, Payment, Progress, Rejection};
 use crate::codec;
 use crate::domain::ids::{CaptureId, PaymentId, RefundId};
 use crate::domain::money::Money;
@@ -28,6 +28,8 @@ pub(super) struct Deciding {
     effects: Vec<Effect>,
     /// What the world is told, after everybody who has a part in it.
     published: Vec<Effect>,
+    /// Whether a cancellation goes on that failed before.
+    is_retry: bool,
     entropy: [u8; 32],
 }
 
@@ -41,9 +43,9 @@ enum Next {
 
 impl Deciding {
     pub(super) fn new(me: PaymentId, intent: Intent, ctx: &Context<'_>) -> Self {
-        let (now, entropy) = (ctx.now, ctx.entropy);
+        let (now, entropy, is_retry) = (ctx.now, ctx.entropy, false);
         let (events, effects, published) = (Vec::new(), Vec::new(), Vec::new());
-        Self { me, now, intent, events, effects, published, entropy }
+        Self { me, now, intent, events, effects, published, is_retry, entropy }
     }
 
     pub(super) fn decision(self) -> Decision<Payment> {
@@ -70,7 +72,10 @@ impl Deciding {
             | Event::CaptureAccepted { .. }
             | Event::RefundAccepted { .. }
             | Event::CancelAsked { .. }
-            | Event::Voided { .. } => None,
+            | Event::Voided { .. }
+            // To its order it goes on.
+            | Event::RefundPending { .. }
+            | Event::RefundChecked { .. } => None,
             // Who cancelled waits for the end of that alone.
             Event::Authorised { .. } | Event::Declined { .. } if is_cancelling => None,
             Event::Authorised { .. } => Some(News::Authorised { amount: self.intent.amount }),
@@ -173,6 +178,7 @@ impl Deciding {
             Cancellation::Asked | Cancellation::Ended => return,
             Cancellation::NotAsked | Cancellation::Failed => {}
         }
+        self.is_retry = self.intent.cancellation == Cancellation::Failed;
         self.record(Event::CancelAsked { at: self.now });
         if Mutant::DoubtIsDecline.is_planted()
             && self.intent.authorisation == Authorisation::UnderWay
@@ -185,6 +191,34 @@ impl Deciding {
         }
     }
 
+    pub(super) fn void_by_hand(&mut self) {
+        match self.intent.cancellation {
+            Cancellation::Asked | Cancellation::Ended => {}
+            Cancellation::NotAsked | Cancellation::Failed => self.tell(&News::VoidAsked),
+        }
+    }
+
+    /// Asks what became of the first refund that is pending; the others follow.
+    pub(super) fn check_refunds(&mut self) {
+        let Some(refund) = self.intent.pending_after(None) else { return };
+        self.check_later();
+        if self.intent.under_way.is_none() {
+            self.ask(Doing::CheckRefund(refund));
+        }
+    }
+
+    fn check_later(&mut self) {
+        let at = self.now.plus(Payment::PENDING_ASKED_EVERY);
+        self.effects.push(Effect::SetTimer { name: Payment::REFUND_PENDING, at });
+    }
+
+    /// Goes on with the refund after one that was asked about.
+    fn check_next(&mut self, checked: RefundId) {
+        if let Some(next) = self.intent.pending_after(Some(checked)) {
+            self.ask(Doing::CheckRefund(next));
+        }
+    }
+
     /// Takes what an operation came to, unless that is known already.
     pub(super) fn settle(&mut self, number: OperationNumber, outcome: Outcome) {
         let Some(operation) = self.intent.under_way else { return };
@@ -194,10 +228,28 @@ impl Deciding {
         match outcome {
             Outcome::Done { reference } => self.done(operation.doing, reference),
             Outcome::Refused(refusal) => self.refused(operation.doing, refusal),
+            Outcome::Pending { reference } => self.pending(operation, reference),
+        }
+        if let Doing::CheckRefund(refund) = operation.doing {
+            self.check_next(refund);
         }
     }
 
-    fn done(&mut self, doing: Doing, reference: ProviderReference) {
+    fn pending(&mut self, operation: Operation, reference: ProviderReference) {
+        let at = self.now;
+        match operation.doing {
+            Doing::Refund(refund) => {
+                let operation = operation.number;
+                self.record(Event::RefundPending { refund, operation, reference, at });
+                self.check_later();
+            }
+            Doing::CheckRefund(refund) => self.record(Event::RefundChecked { refund, at }),
+            // No adapter says so; a notice may still say more.
+            Doing::Authorise | Doing::Capture(_) | Doing::Void => {}
+        }
+    }
+
+    pub(super) fn done(&mut self, doing: Doing, reference: ProviderReference) {
         let at = self.now;
         let plus = |sum: Money, part: Option<Money>| Money {
             minor: sum.minor.saturating_add(part.map_or(0, |part| part.minor)),
@@ -210,7 +262,7 @@ impl Deciding {
                 let total = plus(self.intent.captured, amount);
                 Event::Captured { capture, reference, total, at }
             }
-            Doing::Refund(refund) => {
+            Doing::Refund(refund) | Doing::CheckRefund(refund) => {
                 let total = plus(self.intent.refunded, amount);
                 Event::Refunded { refund, reference, total, at }
             }
@@ -219,13 +271,13 @@ impl Deciding {
         self.record(event);
     }
 
-    fn refused(&mut self, doing: Doing, refusal: Refusal) {
+    pub(super) fn refused(&mut self, doing: Doing, refusal: Refusal) {
         let at = self.now;
         let reason = Reason::Provider(refusal);
         match doing {
             Doing::Authorise => self.record(Event::Declined { reason: refusal, at }),
             Doing::Capture(capture) => self.record(Event::CaptureFailed { capture, reason, at }),
-            Doing::Refund(refund) => {
+            Doing::Refund(refund) | Doing::CheckRefund(refund) => {
                 self.record(Event::RefundFailed { refund, reason: reason.clone(), at });
                 // To go on at once would ask the same thing without end.
                 if self.intent.cancellation == Cancellation::Asked {
@@ -255,7 +307,8 @@ impl Deciding {
         if let Some(doing) = capture.or_else(|| intent.waiting_refund().map(Doing::Refund)) {
             return Some(Next::Ask(doing));
         }
-        if intent.cancellation != Cancellation::Asked {
+        // What is pending may come back, and would have to be given back again.
+        if intent.cancellation != Cancellation::Asked || intent.pending_after(None).is_some() {
             return None;
         }
         if intent.holds_the_rest() {
@@ -270,6 +323,12 @@ impl Deciding {
 
     fn refund_rest(&mut self, amount: Money) {
         let at = self.now;
+        let again = self.intent.refunds.last().filter(|last| {
+            self.is_retry && last.progress == Progress::Failed && last.amount == amount
+        });
+        if let Some(refund) = again.map(|again| again.id) {
+            return self.ask(Doing::Refund(refund));
+        }
         if self.intent.refunds.len() >= Payment::REFUNDS_MAX {
             let reason = Reason::Rule(Rejection::TooMany);
             return self.record(Event::CancelFailed { reason, at });

@@ -28,7 +28,9 @@ pub(super) fn fact_of(event: &Event, order: OrderId, amount: Money) -> Option<Pa
         | Event::RefundAccepted { .. }
         | Event::CancelAsked { .. }
         | Event::Voided { .. }
-        | Event::CancelFailed { .. } => return None,
+        | Event::CancelFailed { .. }
+        | Event::RefundPending { .. }
+        | Event::RefundChecked { .. } => return None,
     })
 }
 

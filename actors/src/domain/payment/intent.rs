@@ -108,12 +108,12 @@ impl Intent {
                 self.refunds.push(Transfer::waiting(*refund, *amount));
             }
             Event::Refunded { refund, reference, total, .. } => {
-                self.under_way = None;
+                self.end_refund(*refund);
                 self.refunded = *total;
                 move_to(&mut self.refunds, *refund, Progress::Done(reference.clone()));
             }
             Event::RefundFailed { refund, .. } => {
-                self.end(Doing::Refund(*refund));
+                self.end_refund(*refund);
                 move_to(&mut self.refunds, *refund, Progress::Failed);
             }
             Event::CancelAsked { .. } => self.cancellation = Cancellation::Asked,
@@ -128,6 +128,12 @@ impl Intent {
                 self.cancellation = Cancellation::Failed;
             }
             Event::Cancelled { .. } => self.cancellation = Cancellation::Ended,
+            Event::RefundPending { refund, operation, reference, .. } => {
+                self.end_refund(*refund);
+                let (operation, reference) = (*operation, reference.clone());
+                move_to(&mut self.refunds, *refund, Progress::Pending { operation, reference });
+            }
+            Event::RefundChecked { refund, .. } => self.end_refund(*refund),
         }
         self.updated_at = event.at();
     }
@@ -137,7 +143,7 @@ impl Intent {
             Doing::Authorise => self.authorisation = Authorisation::UnderWay,
             Doing::Capture(capture) => move_to(&mut self.captures, capture, Progress::UnderWay),
             Doing::Refund(refund) => move_to(&mut self.refunds, refund, Progress::UnderWay),
-            Doing::Void => {}
+            Doing::Void | Doing::CheckRefund(_) => {}
         }
         self.last_operation = Some(operation.number);
         self.under_way = Some(operation);
@@ -146,6 +152,12 @@ impl Intent {
     /// What never reached the provider ends as well, while something else is under way.
     fn end(&mut self, doing: Doing) {
         self.under_way.take_if(|operation| operation.doing == doing);
+    }
+
+    /// A refund may be known to be done while the provider is asked what became of it.
+    fn end_refund(&mut self, refund: RefundId) {
+        self.end(Doing::Refund(refund));
+        self.end(Doing::CheckRefund(refund));
     }
 
     pub(super) fn next_number(&self) -> OperationNumber {
@@ -178,12 +190,35 @@ impl Intent {
         self.refunds.iter().find(|refund| refund.is_waiting()).map(|refund| refund.id)
     }
 
+    /// The pending refund that an operation asked for.
+    pub(super) fn pending_as(&self, number: OperationNumber) -> Option<RefundId> {
+        let mut pending = self.pending();
+        pending.find(|(_, operation, _)| *operation == number).map(|(refund, ..)| refund)
+    }
+
+    /// The first pending refund, or the first one after another.
+    pub(super) fn pending_after(&self, other: Option<RefundId>) -> Option<RefundId> {
+        let place = |id| self.refunds.iter().position(|refund| refund.id == id);
+        let from = other.and_then(place).map_or(0, |at| at + 1);
+        let is_after = |id| place(id).is_some_and(|at| at >= from);
+        self.pending().map(|(refund, ..)| refund).find(|refund| is_after(*refund))
+    }
+
+    fn pending(&self) -> impl Iterator<Item = (RefundId, OperationNumber, &ProviderReference)> {
+        self.refunds.iter().filter_map(|refund| match &refund.progress {
+            Progress::Pending { operation, reference } => Some((refund.id, *operation, reference)),
+            Progress::Waiting | Progress::UnderWay | Progress::Done(_) | Progress::Failed => None,
+        })
+    }
+
     /// How much an operation is about; nothing for a void, which is about whatever is left.
     pub(super) fn amount_of(&self, doing: Doing) -> Option<Money> {
         match doing {
             Doing::Authorise => Some(self.amount),
             Doing::Capture(id) => self.capture(id).map(|capture| capture.amount),
-            Doing::Refund(id) => self.refund(id).map(|refund| refund.amount),
+            Doing::Refund(id) | Doing::CheckRefund(id) => {
+                self.refund(id).map(|refund| refund.amount)
+            }
             Doing::Void => None,
         }
     }
@@ -193,6 +228,10 @@ impl Intent {
         if doing == Doing::Authorise {
             let (amount, token) = (self.amount, self.method.token.clone());
             return Some(Action::Authorise { amount, token, order: self.order });
+        }
+        if let Doing::CheckRefund(id) = doing {
+            let (_, asked_as, refund) = self.pending().find(|(refund, ..)| *refund == id)?;
+            return Some(Action::CheckRefund { refund: refund.clone(), asked_as });
         }
         let (Authorisation::Held(authorisation) | Authorisation::Released(authorisation)) =
             &self.authorisation
@@ -207,7 +246,10 @@ impl Intent {
                 Some(Action::Refund { amount, authorisation, captures })
             }
             (Doing::Void, _) => Some(Action::Void { authorisation, captured: self.captured }),
-            (Doing::Authorise | Doing::Capture(_) | Doing::Refund(_), _) => None,
+            (
+                Doing::Authorise | Doing::Capture(_) | Doing::Refund(_) | Doing::CheckRefund(_),
+                _,
+            ) => None,
         }
     }
 
@@ -253,8 +295,16 @@ impl Intent {
         }
         let doing = self.under_way.map(|operation| operation.doing);
         let is_void = doing == Some(Doing::Void);
-        if at_provider != doing.filter(|_| !is_void).into_iter().collect::<Vec<_>>() {
+        let checked = doing.and_then(|doing| match doing {
+            Doing::CheckRefund(refund) => Some(refund),
+            Doing::Authorise | Doing::Capture(_) | Doing::Void | Doing::Refund(_) => None,
+        });
+        let moves = doing.filter(|_| !is_void && checked.is_none());
+        if at_provider != moves.into_iter().collect::<Vec<_>>() {
             return Err("what is under way for a payment is not what was asked");
+        }
+        if checked.is_some_and(|checked| self.pending().all(|(refund, ..)| refund != checked)) {
+            return Err("a payment asks for a refund that is not pending");
         }
         if is_void && !matches!(self.authorisation, Authorisation::Held(_)) {
             return Err("a payment gives up what it does not hold");
@@ -287,7 +337,9 @@ impl Intent {
 
     pub(super) fn heap_bytes(&self) -> usize {
         let reference = |progress: &Progress| match progress {
-            Progress::Done(reference) => heap::allocation(reference.as_str().len()),
+            Progress::Done(reference) | Progress::Pending { reference, .. } => {
+                heap::allocation(reference.as_str().len())
+            }
             Progress::Waiting | Progress::UnderWay | Progress::Failed => 0,
         };
         let captures = self.captures.iter().map(|capture| reference(&capture.progress));
@@ -327,7 +379,10 @@ impl Transfer<CaptureId> {
             Progress::Done(capture) => {
                 Some(CapturedPart { capture: capture.clone(), amount: self.amount })
             }
-            Progress::Waiting | Progress::UnderWay | Progress::Failed => None,
+            Progress::Waiting
+            | Progress::UnderWay
+            | Progress::Failed
+            | Progress::Pending { .. } => None,
         }
     }
 }

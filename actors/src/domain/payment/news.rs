@@ -46,6 +46,8 @@ pub enum News {
     CancelFailed {
         reason: Reason,
     },
+    /// An operator wants the payment given up. The order tells it to, unless it is taking the money.
+    VoidAsked,
 }
 
 /// Why something did not happen.

@@ -97,6 +97,12 @@ pub enum Action {
     },
     /// Gives back some of what was taken.
     Refund { amount: Money, authorisation: ProviderReference, captures: Vec<CapturedPart> },
+    /// Says what became of a refund that was pending. Asks for nothing new.
+    CheckRefund {
+        refund: ProviderReference,
+        /// The operation that asked for it.
+        asked_as: OperationNumber,
+    },
 }
 
 /// One capture, for providers that refund captures and not authorisations.
@@ -115,8 +121,14 @@ pub struct ProviderAnswer {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
-    Done { reference: ProviderReference },
+    Done {
+        reference: ProviderReference,
+    },
     Refused(Refusal),
+    /// Of refunds alone: taken on, and done or refused later.
+    Pending {
+        reference: ProviderReference,
+    },
 }
 
 /// Why a provider said no.

@@ -30,6 +30,8 @@ enum Step {
 enum Fate {
     Done,
     Refused,
+    /// Of a refund: taken on, and decided when it is processed again.
+    Pending,
 }
 
 /// What a provider knows: each operation once, by its number.
@@ -51,12 +53,24 @@ impl Provider {
 
     fn process(&mut self, number: OperationNumber, fate: Fate) {
         let Some(action) = self.asked.get(&number) else { return };
-        if self.outcomes.contains_key(&number) {
+        let is_pending = matches!(self.outcomes.get(&number), Some(Outcome::Pending { .. }));
+        if self.outcomes.contains_key(&number) && !is_pending {
+            return;
+        }
+        let name = || reference(&format!("op-{}", number.get()));
+        if let Action::CheckRefund { refund, asked_as } = action {
+            let found = self.outcomes.get(asked_as).cloned().unwrap();
+            let known = reference(&format!("op-{}", asked_as.get()));
+            assert_eq!(*refund, known, "nobody pended that");
+            self.outcomes.insert(number, found);
             return;
         }
         let outcome = match fate {
+            Fate::Pending if matches!(action, Action::Refund { .. }) => {
+                Outcome::Pending { reference: name() }
+            }
             Fate::Refused => Outcome::Refused(Refusal::Declined),
-            Fate::Done => {
+            Fate::Done | Fate::Pending => {
                 match action {
                     Action::Authorise { amount, .. } => self.held += amount.minor,
                     Action::Capture { amount, .. } => {
@@ -65,8 +79,9 @@ impl Provider {
                     }
                     Action::Void { .. } => self.held = 0,
                     Action::Refund { amount, .. } => self.refunded += amount.minor,
+                    Action::CheckRefund { .. } => {}
                 }
-                Outcome::Done { reference: reference(&format!("op-{}", number.get())) }
+                Outcome::Done { reference: name() }
             }
         };
         assert!(self.held >= 0, "more was captured than authorised");
@@ -113,7 +128,7 @@ impl World {
         let fact = match self.provider.outcomes.get(&operation).cloned() {
             Some(Outcome::Done { reference }) => Fact::Done { operation, reference, amount: None },
             Some(Outcome::Refused(_)) => Fact::Refused { operation },
-            None => return,
+            Some(Outcome::Pending { .. }) | None => return,
         };
         self.send(Command::Notified { event: "evt".parse().unwrap(), fact });
     }
@@ -136,10 +151,8 @@ impl World {
                 Effect::Invoke { port: PORT, request } => {
                     self.provider.ask(ProviderRequest::from_bytes(&request).unwrap());
                 }
-                Effect::Tell { .. } | Effect::Publish { .. } => {}
-                other @ (Effect::Invoke { .. }
-                | Effect::SetTimer { .. }
-                | Effect::CancelTimer { .. }) => panic!("{other:?}"),
+                Effect::Tell { .. } | Effect::SetTimer { .. } | Effect::Publish { .. } => {}
+                other @ (Effect::Invoke { .. } | Effect::CancelTimer { .. }) => panic!("{other:?}"),
             }
         }
         let ended = decision.events.iter().any(|event| matches!(event, Event::Cancelled { .. }));
@@ -178,9 +191,21 @@ impl World {
 
     /// The provider answers whatever it is asked, until it is asked nothing more.
     fn settle(&mut self) {
-        while let Some(operation) = self.under_way() {
-            self.provider.process(operation.number, Fate::Done);
-            self.answer(operation.number);
+        loop {
+            while let Some(operation) = self.under_way() {
+                self.provider.process(operation.number, Fate::Done);
+                self.answer(operation.number);
+            }
+            let pending = self.provider.outcomes.iter().filter_map(|(number, outcome)| {
+                matches!(outcome, Outcome::Pending { .. }).then_some(*number)
+            });
+            let pending: Vec<_> = pending.collect();
+            pending.iter().for_each(|number| self.provider.process(*number, Fate::Done));
+            let has_pending = |intent: &Intent| intent.pending_after(None).is_some();
+            if !self.payment.intent.as_ref().is_some_and(has_pending) {
+                break;
+            }
+            self.send(Command::CheckRefunds);
         }
         let Some(intent) = &self.payment.intent else { return };
         let is_held = matches!(intent.authorisation, Authorisation::Held(_));
@@ -214,11 +239,16 @@ fn commands() -> impl Strategy<Value = Command> {
             .prop_map(|(id, amount)| Command::Refund { refund: back(id), amount }),
         1 => Just(Command::Cancel),
         1 => Just(Command::VoidByHand),
+        1 => Just(Command::CheckRefunds),
     ]
 }
 
 fn steps() -> impl Strategy<Value = Step> {
-    let fates = prop_oneof![5 => Just(Fate::Done), 1 => Just(Fate::Refused)];
+    let fates = prop_oneof![
+        5 => Just(Fate::Done),
+        1 => Just(Fate::Refused),
+        2 => Just(Fate::Pending),
+    ];
     prop_oneof![
         6 => commands().prop_map(Step::Send),
         6 => (1..8_u32, fates).prop_map(|(operation, fate)| Step::Process { operation, fate }),

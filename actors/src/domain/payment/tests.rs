@@ -139,8 +139,8 @@ fn check_told(given: &[Event], when: Command, then: &[News]) {
             assert_eq!(to, EntityRef { kind: EntityKind(5), key: order().key() });
             Some(command)
         }
-        Effect::Invoke { .. } | Effect::Publish { .. } => None,
-        other @ (Effect::SetTimer { .. } | Effect::CancelTimer { .. }) => panic!("{other:?}"),
+        Effect::Invoke { .. } | Effect::SetTimer { .. } | Effect::Publish { .. } => None,
+        other @ Effect::CancelTimer { .. } => panic!("{other:?}"),
     };
     let told: Vec<_> = decide(given, when).unwrap().effects.into_iter().filter_map(told).collect();
     let news: Vec<_> = then.iter().map(|news| codec::payment::news_for_order(me(), news)).collect();
@@ -336,11 +336,142 @@ fn a_cancellation_that_failed_goes_on_when_asked_again() {
 }
 
 #[test]
-fn an_operator_voids_what_is_not_captured() {
-    check(&held(), Command::VoidByHand, &[cancel_asked(), asked(2, Doing::Void)]);
+fn an_operator_voids_what_is_not_captured_and_the_order_agrees_to() {
+    check(&held(), Command::VoidByHand, &[]);
+    check_told(&held(), Command::VoidByHand, &[News::VoidAsked]);
+    check(&held(), Command::Cancel, &[cancel_asked(), asked(2, Doing::Void)]);
+    let cancelling = [held(), vec![cancel_asked(), asked(2, Doing::Void)]].concat();
+    check_told(&cancelling, Command::VoidByHand, &[]);
     check_refused(&paid(), Command::VoidByHand, Rejection::AlreadyCaptured);
     let given = [held(), vec![accepted(1, 60), asked(2, Doing::Capture(cap(1)))]].concat();
     check_refused(&given, Command::VoidByHand, Rejection::AlreadyCaptured);
+}
+
+/// A retry is no new refund, or there would be no room for the last of them.
+#[test]
+fn a_refund_that_a_cancellation_was_refused_is_asked_for_again() {
+    let rest = back(0xDE);
+    let accepted = Event::RefundAccepted { refund: rest, amount: euro(100), at: NOON };
+    let (reason, at) = (Reason::Provider(Refusal::Declined), NOON);
+    let failed = Event::RefundFailed { refund: rest, reason: reason.clone(), at };
+    let mut given = paid();
+    given.extend([cancel_asked(), accepted, asked(3, Doing::Refund(rest)), failed.clone()]);
+    given.push(Event::CancelFailed { reason: reason.clone(), at });
+    for number in 4..200 {
+        let again = [cancel_asked(), asked(number, Doing::Refund(rest))];
+        check(&given, Command::Cancel, &again);
+        given.extend(again);
+        let refused = [failed.clone(), Event::CancelFailed { reason: reason.clone(), at }];
+        check(&given, no(number), &refused);
+        given.extend(refused);
+    }
+    given.extend([cancel_asked(), asked(200, Doing::Refund(rest))]);
+    check(&given, yes(200, "ref"), &[refunded(0xDE, 100), cancelled()]);
+}
+
+fn pending(count: u32, text: &str) -> Command {
+    let outcome = Outcome::Pending { reference: reference(text) };
+    Command::Answered(ProviderAnswer { operation: number(count), outcome })
+}
+
+/// All is captured, and of it sixty are on their way back.
+fn refunding() -> Vec<Event> {
+    let operation = number(3);
+    let is_pending =
+        Event::RefundPending { refund: back(1), operation, reference: reference("re"), at: NOON };
+    let asked_for = [refund_accepted(1, 60), asked(3, Doing::Refund(back(1))), is_pending];
+    [paid(), asked_for.to_vec()].concat()
+}
+
+fn pending_timer() -> Effect {
+    let at = NOON.plus(Payment::PENDING_ASKED_EVERY);
+    Effect::SetTimer { name: Payment::REFUND_PENDING, at }
+}
+
+fn refund_failed(id: u8, refusal: Refusal) -> Event {
+    Event::RefundFailed { refund: back(id), reason: Reason::Provider(refusal), at: NOON }
+}
+
+fn refused_notice(count: u32) -> Command {
+    let fact = Fact::Refused { operation: number(count) };
+    Command::Notified { event: "evt_2".parse().unwrap(), fact }
+}
+
+#[test]
+fn a_pending_refund_is_not_done_until_the_provider_says_so() {
+    let given = refunding();
+    let (before, last) = given.split_at(given.len() - 1);
+    check(before, pending(3, "re"), last);
+    let effects = decide(before, pending(3, "re")).unwrap().effects;
+    assert_eq!(effects, [pending_timer()], "nobody is told that it is done");
+    // It counts as spoken for, and others go on beside it.
+    let too_much = Rejection::TooMuch { most: euro(40) };
+    let told =
+        News::RefundFailed { refund: back(2), amount: euro(41), reason: Reason::Rule(too_much) };
+    check_told(&given, refund(2, 41), &[told]);
+    check(&given, refund(2, 40), &[refund_accepted(2, 40), asked(4, Doing::Refund(back(2)))]);
+    let done =
+        Event::Refunded { refund: back(1), reference: reference("re"), total: euro(60), at: NOON };
+    for amount in [None, Some(euro(60))] {
+        check(&given, notice(3, "re", amount), std::slice::from_ref(&done));
+    }
+    check(&given, notice(3, "re", Some(euro(59))), &[]);
+    check(&given, notice(2, "re", None), &[]);
+    let amount = euro(60);
+    let news = News::Refunded { refund: back(1), amount, total: amount };
+    check_told(&given, notice(3, "re", None), &[news]);
+    check(&given, refused_notice(3), &[refund_failed(1, Refusal::NotPossible)]);
+    check(&[given.clone(), vec![done]].concat(), refused_notice(3), &[]);
+    let again = [given, vec![refund_failed(1, Refusal::NotPossible)]].concat();
+    check(&again, refund(2, 100), &[refund_accepted(2, 100), asked(4, Doing::Refund(back(2)))]);
+}
+
+#[test]
+fn the_provider_is_asked_what_became_of_pending_refunds_one_after_the_other() {
+    let operation = number(4);
+    let second =
+        Event::RefundPending { refund: back(2), operation, reference: reference("rf"), at: NOON };
+    let more = [refund_accepted(2, 40), asked(4, Doing::Refund(back(2))), second];
+    let given = [refunding(), more.to_vec()].concat();
+    assert_eq!(Payment::on_timer(Payment::REFUND_PENDING), Some(Command::CheckRefunds));
+    let first = asked(5, Doing::CheckRefund(back(1)));
+    check(&given, Command::CheckRefunds, std::slice::from_ref(&first));
+    let (refund, asked_as) = (reference("re"), number(3));
+    check_invoked(&given, Command::CheckRefunds, Action::CheckRefund { refund, asked_as });
+    let effects = decide(&given, Command::CheckRefunds).unwrap().effects;
+    assert_eq!(effects.first(), Some(&pending_timer()));
+    let given = [given, vec![first]].concat();
+    let checked = Event::RefundChecked { refund: back(1), at: NOON };
+    let next = asked(6, Doing::CheckRefund(back(2)));
+    check(&given, pending(5, "re"), &[checked, next.clone()]);
+    let done =
+        Event::Refunded { refund: back(1), reference: reference("re"), total: euro(60), at: NOON };
+    check(&given, yes(5, "re"), &[done.clone(), next.clone()]);
+    check(&given, no(5), &[refund_failed(1, Refusal::Declined), next]);
+    // A notice is first, and the answer that comes later is about nothing.
+    check(&given, notice(3, "re", None), std::slice::from_ref(&done));
+    let known = [given.clone(), vec![done]].concat();
+    check(&known, no(5), &[]);
+    check(&known, refused_notice(3), &[]);
+    // While something else is under way it is put off.
+    let busy = [paid(), vec![refund_accepted(1, 60), asked(3, Doing::Refund(back(1)))]].concat();
+    check(&busy, Command::CheckRefunds, &[]);
+    check(&given, Command::CheckRefunds, &[]);
+}
+
+#[test]
+fn a_cancellation_waits_for_what_is_pending() {
+    let given = refunding();
+    check(&given, Command::Cancel, &[cancel_asked()]);
+    let given = [given, vec![cancel_asked()]].concat();
+    let rest = back(0xEE);
+    let done =
+        Event::Refunded { refund: back(1), reference: reference("re"), total: euro(60), at: NOON };
+    let accepted = Event::RefundAccepted { refund: rest, amount: euro(40), at: NOON };
+    check(&given, notice(3, "re", None), &[done, accepted, asked(4, Doing::Refund(rest))]);
+    let reason = Reason::Provider(Refusal::NotPossible);
+    let failed = Event::CancelFailed { reason, at: NOON };
+    check(&given, refused_notice(3), &[refund_failed(1, Refusal::NotPossible), failed]);
 }
 
 #[test]

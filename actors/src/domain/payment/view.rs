@@ -65,6 +65,8 @@ pub enum Doing {
     Capture(CaptureId),
     Void,
     Refund(RefundId),
+    /// Asks what became of a refund that is pending.
+    CheckRefund(RefundId),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +84,11 @@ pub enum Progress {
     UnderWay,
     Done(ProviderReference),
     Failed,
+    /// The provider has taken it on, and says later what becomes of it.
+    Pending {
+        operation: OperationNumber,
+        reference: ProviderReference,
+    },
 }
 
 impl Intent {

@@ -6,10 +6,12 @@
 //! first row; in the others it is empty or the same.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use actors::Currency;
 
+use super::csv::unguarded;
+use super::row::head;
 use super::shopify::Shopify;
 use super::table::Record;
 use crate::http::code::Code;
@@ -25,10 +27,9 @@ impl Columns {
     /// Of the names in the first row.
     pub(super) fn of(names: &[String], currency: Currency) -> Result<Self, String> {
         let names: Vec<_> = names.iter().map(|name| name.trim().to_ascii_lowercase()).collect();
-        for (nth, name) in names.iter().enumerate() {
-            if !name.is_empty() && names.iter().take(nth).any(|before| before == name) {
-                return Err(format!("column {name} is there twice"));
-            }
+        let mut seen = BTreeSet::new();
+        if let Some(name) = names.iter().find(|name| !name.is_empty() && !seen.insert(*name)) {
+            return Err(format!("column {} is there twice", head(name, NAME_BYTES_SHOWN)));
         }
         if names.iter().any(|name| name == "slug") {
             return Own::of(&names, currency).map(Self::Own);
@@ -40,7 +41,7 @@ impl Columns {
     /// What rows of one product have in common.
     pub(super) fn key<'a>(&self, record: &'a Record) -> &'a str {
         match self {
-            Self::Own(own) => own.cell(record, "slug"),
+            Self::Own(own) => own.cell(record, "slug", Cell::Word),
             Self::Shopify(shopify) => shopify.key(record),
         }
     }
@@ -57,7 +58,10 @@ impl Columns {
 /// How a cell becomes a member.
 #[derive(Clone, Copy)]
 enum Cell {
+    /// As it is.
     Text,
+    /// Without the blanks around it.
+    Word,
     /// Set apart by commas.
     Names,
     Json,
@@ -65,26 +69,28 @@ enum Cell {
 }
 
 const OF_PRODUCT: [(&str, Cell); 10] = [
-    ("slug", Cell::Text),
+    ("slug", Cell::Word),
     ("title", Cell::Text),
     ("description", Cell::Text),
-    ("status", Cell::Text),
-    ("visibility", Cell::Text),
-    ("seller", Cell::Text),
+    ("status", Cell::Word),
+    ("visibility", Cell::Word),
+    ("seller", Cell::Word),
     ("categories", Cell::Names),
     ("attributes", Cell::Json),
     ("media", Cell::Json),
     ("translations", Cell::Json),
 ];
 const OF_VARIANT: [(&str, Cell); 6] = [
-    ("sku", Cell::Text),
+    ("sku", Cell::Word),
     ("name", Cell::Text),
     ("prices", Cell::Json),
-    ("tax_class", Cell::Text),
+    ("tax_class", Cell::Word),
     ("weight_grams", Cell::Integer),
     ("options", Cell::Json),
 ];
 const PRICE: &str = "price";
+/// Of a name that is no column's.
+const NAME_BYTES_SHOWN: usize = 64;
 
 /// The names of our own columns, in the order in which they are exported.
 pub(in crate::http) fn own_names() -> impl Iterator<Item = &'static str> {
@@ -105,10 +111,8 @@ impl Own {
                 continue;
             }
             let known = own_names().chain([PRICE]).find(|known| known == name);
-            let known = known.ok_or_else(|| {
-                let name: String = name.chars().take(64).collect();
-                format!("there is no column {name}")
-            })?;
+            let known = known
+                .ok_or_else(|| format!("there is no column {}", head(name, NAME_BYTES_SHOWN)))?;
             places.insert(known, place);
         }
         if places.contains_key(PRICE) && places.contains_key("prices") {
@@ -117,18 +121,24 @@ impl Own {
         Ok(Self { places, currency })
     }
 
-    fn cell<'a>(&self, record: &'a Record, name: &str) -> &'a str {
+    fn cell<'a>(&self, record: &'a Record, name: &str, kind: Cell) -> &'a str {
         let place = self.places.get(name);
-        place.and_then(|place| record.cells.get(*place)).map_or("", |cell| cell.trim())
+        let cell = place.and_then(|place| record.cells.get(*place)).map_or("", |cell| &**cell);
+        match (cell.trim(), kind) {
+            ("", _) => "",
+            (_, Cell::Text) => unguarded(cell),
+            (trimmed, Cell::Word | Cell::Names) => unguarded(trimmed),
+            (trimmed, Cell::Json | Cell::Integer) => trimmed,
+        }
     }
 
     fn product<'a>(&'a self, group: &'a [Record]) -> Result<Json<'a>, ApiError> {
         let Some(first) = group.first() else { return Ok(Json::Null) };
         let mut product = Vec::new();
         for (name, kind) in OF_PRODUCT {
-            let cell = self.cell(first, name);
+            let cell = self.cell(first, name, kind);
             for record in group {
-                let other = self.cell(record, name);
+                let other = self.cell(record, name, kind);
                 if !other.is_empty() && other != cell {
                     let row = record.number;
                     let detail = format!("row {row} has another {name} than the product's first");
@@ -147,9 +157,9 @@ impl Own {
     fn variant<'a>(&'a self, record: &'a Record) -> Option<Json<'a>> {
         let mut variant: Vec<Member<'a>> = OF_VARIANT
             .into_iter()
-            .filter_map(|(name, kind)| member(name, self.cell(record, name), kind))
+            .filter_map(|(name, kind)| member(name, self.cell(record, name, kind), kind))
             .collect();
-        let price = self.cell(record, PRICE);
+        let price = self.cell(record, PRICE, Cell::Integer);
         if !price.is_empty() {
             variant.push((Cow::Borrowed("prices"), prices(price, &self.currency)));
         }
@@ -161,7 +171,7 @@ impl Own {
 fn member<'a>(name: &'static str, cell: &'a str, kind: Cell) -> Option<Member<'a>> {
     let json = match kind {
         _ if cell.is_empty() => return None,
-        Cell::Text => text(cell),
+        Cell::Text | Cell::Word => text(cell),
         Cell::Names => {
             let names = cell.split(',').map(str::trim).filter(|name| !name.is_empty());
             Json::List(names.map(text).collect())

@@ -1,7 +1,10 @@
 //! CSV as RFC 4180 has it: where a record ends, and its cells.
 //!
 //! **Invariants:** a quote opens a cell only at its beginning, so one inside of a plain cell is a
-//! character; a record is looked at once, however many pieces it comes in.
+//! character; a record is looked at once, however many pieces it comes in; no text of a product is
+//! written so that a spreadsheet would carry it out.
+
+use std::borrow::Cow;
 
 /// Finds the end of a record.
 #[derive(Clone, Copy, Debug, Default)]
@@ -93,6 +96,24 @@ pub(in crate::http) fn write<'a>(into: &mut Vec<u8>, cells: impl IntoIterator<It
     into.extend_from_slice(b"\r\n");
 }
 
+/// A text as a cell of it is written: a quote goes before one that a spreadsheet would take for a
+/// formula, or that is nothing but blanks.
+pub(in crate::http) fn guarded(text: &str) -> Cow<'_, str> {
+    if needs_guard(text) { Cow::Owned(format!("'{text}")) } else { Cow::Borrowed(text) }
+}
+
+/// The text that a cell was written for.
+pub(super) fn unguarded(cell: &str) -> &str {
+    cell.strip_prefix('\'').filter(|text| needs_guard(text)).unwrap_or(cell)
+}
+
+/// Quotes before it count as nothing, or a text that has one of its own would lose it.
+fn needs_guard(text: &str) -> bool {
+    let text = text.trim_start_matches('\'');
+    let is_blank = !text.is_empty() && text.trim().is_empty();
+    is_blank || text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n'])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,6 +154,17 @@ mod tests {
         write(&mut bytes, record);
         assert_eq!(Scan::default().end(&bytes), Some(bytes.len()));
         assert_eq!(cells(&bytes).unwrap(), record);
+    }
+
+    #[test]
+    fn a_formula_is_written_as_a_text_and_read_back() {
+        for text in ["=1+1", "+1", "-1", "@a", "\t=1", "\r=1", "\n=1", "'=1", "''-", " ", "' "] {
+            assert_eq!(guarded(text), format!("'{text}"), "{text:?}");
+            assert_eq!(unguarded(&guarded(text)), text);
+        }
+        for text in ["", "a", "a=1", "'", "'tis", "''", " =1"] {
+            assert_eq!((&*guarded(text), unguarded(text)), (text, text));
+        }
     }
 
     #[test]

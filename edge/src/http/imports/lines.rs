@@ -5,10 +5,11 @@ use super::source::Source;
 use crate::http::code::Code;
 use crate::http::error::ApiError;
 use crate::http::fields;
+use crate::http::json::Json;
 use crate::http::routes::products::document::Product;
 
-/// As long as a body may be.
-const LINE_BYTES_MAX: usize = crate::http::body::BODY_BYTES_MAX;
+/// More than a body may be: a product grows change by change, and all of it is exported.
+pub(super) const LINE_BYTES_MAX: usize = 1 << 20;
 
 /// What is no line of any product: the data is something else.
 const SKIPPED_BYTES_MAX: u64 = 16 << 20;
@@ -41,7 +42,10 @@ impl Lines {
             let line = line.unwrap_or_default().trim_ascii();
             let row = (!line.is_empty()).then(|| {
                 let product = fields::read::<Product>(line).and_then(Product::whole);
-                let slug = product.as_ref().ok().map(|(page, _)| page.slug.to_string());
+                let slug = match &product {
+                    Ok((page, _)) => Some(page.slug.to_string()),
+                    Err(_) => slug_of(line),
+                };
                 Row { number, slug, product }
             });
             self.source.consume(len);
@@ -98,4 +102,13 @@ impl Lines {
             }
         }
     }
+}
+
+/// Which product a line is of that is none.
+fn slug_of(line: &[u8]) -> Option<String> {
+    let Ok(Json::Object(members)) = Json::parse(line) else { return None };
+    members.into_iter().find_map(|(name, value)| match (&*name, value) {
+        ("slug", Json::Text(slug)) => Some(slug.into_owned()),
+        (_, _) => None,
+    })
 }

@@ -82,6 +82,6 @@ pub(super) fn report_line(number: u64, slug: Option<&str>, error: &ApiError) -> 
 }
 
 /// The first bytes of a text, whole characters of it.
-fn head(text: &str, bytes_max: usize) -> &str {
+pub(super) fn head(text: &str, bytes_max: usize) -> &str {
     text.get(..text.floor_char_boundary(bytes_max)).unwrap_or_default()
 }

@@ -3,21 +3,19 @@
 use std::collections::BTreeSet;
 
 use actors::domain::import::{
-    Counts, Cursor, Format, Lookup, Packed, Query, Reached, State, Step, StepAnswer, StepOutcome,
-    View,
+    Counts, Cursor, Format, Packed, Reached, Step, StepAnswer, StepOutcome,
 };
 use actors::domain::names::Label;
-use actors::{Import, PriceBook, SkuCode};
+use actors::{PriceBook, SkuCode};
 use cluster::fabric::Fabric;
 use cluster::runtime::ports::InDoubt;
-use cluster::time::Span;
 
 use super::lines::Lines;
 use super::row::{Next, Row, Stop, report_line};
 use super::source::{PIECE_MAX, Source, packed};
 use super::table::Table;
+use super::turn::is_under_way;
 use super::writing::{self, Fate};
-use crate::http::app::now;
 
 /// Products of one step.
 const PRODUCTS_MAX: usize = 1_000;
@@ -27,7 +25,6 @@ const ROWS_MAX: u64 = 100_000;
 const STEP_BYTES_MAX: u64 = 4 << 20;
 /// A line is at most 4 KiB more than this, and the step then ends.
 const REPORT_BYTES_MAX: usize = 128 << 10;
-const READ_MAX: Span = Span::from_secs(10);
 
 pub(super) async fn take(fabric: &Fabric, step: &Step) -> Result<StepAnswer, InDoubt> {
     let answer = |outcome| StepAnswer { from: step.from, outcome };
@@ -52,16 +49,6 @@ pub(super) async fn take(fabric: &Fabric, step: &Step) -> Result<StepAnswer, InD
     Ok(answer(StepOutcome::Advanced { to, counts, reports, reached }))
 }
 
-/// Whether the import waits for this very step.
-pub(super) async fn is_under_way(fabric: &Fabric, step: &Step) -> Result<bool, InDoubt> {
-    let deadline = now().plus(READ_MAX);
-    let query = fabric.query::<Import>(step.import.key(), &[], deadline, Query::Import);
-    let read =
-        query.await.map_err(|error| InDoubt(format!("an import cannot be read: {error}")))?;
-    let Lookup(view) = read.view;
-    Ok(view.is_some_and(|View { state, done, .. }| state == State::Applying && done == step.from))
-}
-
 fn overtaken(from: Cursor) -> StepOutcome {
     let (counts, reports) = (Counts::default(), Vec::new());
     StepOutcome::Advanced { to: from, counts, reports, reached: Reached::More }
@@ -71,9 +58,7 @@ fn stopped(stop: Stop) -> Result<StepOutcome, InDoubt> {
     match stop {
         Stop::InDoubt(doubt) => Err(doubt),
         Stop::Unreadable(why) => {
-            let printable: String = why.chars().filter(|one| !one.is_control()).take(120).collect();
-            let why = Label::try_from(printable);
-            let why = why.map_err(|_| InDoubt("a reason cannot be told".to_owned()))?;
+            let why = Label::of_what_fits(&why);
             Ok(StepOutcome::Unreadable { why })
         }
     }
@@ -131,18 +116,27 @@ async fn gather(rows: &mut Rows, step: &Step, book: Option<&PriceBook>) -> Resul
             || report_bytes >= REPORT_BYTES_MAX
             || place.rows.saturating_sub(step.from.rows) >= ROWS_MAX
             || place.rows >= step.terms.rows_max;
-        let row = match rows.next().await? {
-            Next::Row(row) => row,
-            Next::Blank if is_full => {
+        let row = match rows.next().await {
+            Ok(Next::Row(row)) => row,
+            Ok(Next::Blank) if is_full => {
                 return Ok(Gathered { taken, to: place, reached: Reached::More });
             }
-            Next::Blank => continue,
-            Next::End => {
+            Ok(Next::Blank) => continue,
+            Ok(Next::End) => {
                 return Ok(Gathered { taken, to: rows.cursor(), reached: Reached::End });
             }
+            // The next step meets it before anything else.
+            Err(Stop::Unreadable(_)) if !taken.is_empty() => {
+                return Ok(Gathered { taken, to: place, reached: Reached::More });
+            }
+            Err(stop) => return Err(stop),
         };
         if is_full || !names.admit(&row, book) {
             return Ok(Gathered { taken, to: place, reached: Reached::More });
+        }
+        if rows.cursor().rows > step.terms.rows_max {
+            // It is not held whole. Where this ends tells the import that there are too many.
+            return Ok(Gathered { taken, to: rows.cursor(), reached: Reached::More });
         }
         if let Err(error) = &row.product {
             report_bytes += report_line(row.number, row.slug.as_deref(), error).len();

@@ -3,11 +3,13 @@
 //! **Invariants:** the place between two products is known even when the first row of the second
 //! was read to see that the first is over; a product is held whole, up to [`PRODUCT_BYTES_MAX`].
 
+use actors::Import;
 use actors::domain::import::{Cursor, Step};
 use cluster::fabric::Fabric;
 
 use super::columns::Columns;
 use super::csv::{Scan, cells};
+use super::lines::LINE_BYTES_MAX;
 use super::row::{Next, Row, Stop};
 use super::source::Source;
 use crate::http::code::Code;
@@ -15,11 +17,17 @@ use crate::http::error::ApiError;
 use crate::http::fields;
 use crate::http::routes::products::document::Product;
 
-const RECORD_BYTES_MAX: usize = 128 * 1024;
+/// The names of the columns.
+const HEADER_BYTES_MAX: usize = 128 * 1024;
+const RECORD_BYTES_MAX: usize = PRODUCT_BYTES_MAX;
 /// Spreadsheets leave rows without anything, some in the middle and very many at the end.
 const BLANK_AT_ONCE: u32 = 1_000;
-/// All rows of one product.
-const PRODUCT_BYTES_MAX: usize = 512 * 1024;
+/// All rows of one product: what was a line of JSON has each quote twice, and its slug in each row.
+const PRODUCT_BYTES_MAX: usize = 2 * LINE_BYTES_MAX + 64 * 1024;
+/// What is no table of products: rows without an end say that they are of one.
+const GROUP_BYTES_MAX: usize = 16 << 20;
+/// A mark and one byte more may be read with the names of the columns.
+const _: () = assert!((HEADER_BYTES_MAX + 4) as u64 <= Import::HEAD_BYTES);
 
 /// One row of a table.
 pub(super) struct Record {
@@ -39,6 +47,7 @@ pub(super) struct Table {
     source: Source,
     columns: Columns,
     n_columns: usize,
+    rows_max: u64,
     /// The first row of the next product, and the place before it.
     ahead: Option<(Cursor, Record)>,
 }
@@ -47,13 +56,14 @@ impl Table {
     pub(super) async fn open(fabric: &Fabric, step: &Step) -> Result<Self, Stop> {
         let mut source = Source::new(fabric, step, Cursor::default());
         source.skip_mark().await?;
-        let header = record(&mut source, usize::MAX).await?;
+        let header = record(&mut source, usize::MAX, HEADER_BYTES_MAX).await?;
         let header = header.ok_or_else(|| Stop::Unreadable("there are no columns".to_owned()))?;
         let columns = Columns::of(&header.cells, step.terms.currency).map_err(Stop::Unreadable)?;
         if step.from.bytes > 0 {
             source = Source::new(fabric, step, step.from);
         }
-        Ok(Self { source, columns, n_columns: header.cells.len(), ahead: None })
+        let (n_columns, rows_max) = (header.cells.len(), step.terms.rows_max);
+        Ok(Self { source, columns, n_columns, rows_max, ahead: None })
     }
 
     /// The place before the next product.
@@ -81,8 +91,15 @@ impl Table {
                 break;
             }
             n_bytes = n_bytes.saturating_add(record.n_bytes);
+            if n_bytes > GROUP_BYTES_MAX {
+                return Err(Stop::Unreadable(format!("the product of row {number} does not end")));
+            }
             if n_bytes <= PRODUCT_BYTES_MAX {
                 group.push(record);
+            }
+            // Whoever asked looks how far this came.
+            if self.source.cursor().rows > self.rows_max {
+                break;
             }
         }
         let slug = group.first().map(|first| self.columns.key(first).to_owned());
@@ -103,7 +120,8 @@ impl Table {
         let mut n_blank = 0;
         loop {
             let place = self.source.cursor();
-            let Some(record) = record(&mut self.source, self.n_columns).await? else {
+            let Some(record) = record(&mut self.source, self.n_columns, RECORD_BYTES_MAX).await?
+            else {
                 return Ok(None);
             };
             if !record.is_blank() || n_blank >= BLANK_AT_ONCE {
@@ -114,7 +132,11 @@ impl Table {
     }
 }
 
-async fn record(source: &mut Source, n_columns: usize) -> Result<Option<Record>, Stop> {
+async fn record(
+    source: &mut Source,
+    n_columns: usize,
+    bytes_max: usize,
+) -> Result<Option<Record>, Stop> {
     let mut scan = Scan::default();
     let len = loop {
         let rest = source.rest();
@@ -122,11 +144,11 @@ async fn record(source: &mut Source, n_columns: usize) -> Result<Option<Record>,
             break end;
         }
         let n_read = rest.len();
-        if n_read <= RECORD_BYTES_MAX && source.more().await? {
+        if n_read <= bytes_max && source.more().await? {
             continue;
         }
         let number = source.cursor().rows + 1;
-        if n_read > RECORD_BYTES_MAX || scan.is_quoted() {
+        if n_read > bytes_max || scan.is_quoted() {
             let why = format!("row {number} does not end; a quote may be missing");
             return Err(Stop::Unreadable(why));
         }

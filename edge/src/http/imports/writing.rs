@@ -1,35 +1,29 @@
 //! Writing the products of a step.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use actors::domain::import::Step;
-use actors::domain::page::{Command, Page, Rejection};
+use actors::domain::page::{Page, Rejection};
 use actors::domain::shop;
-use actors::{Listing, PriceBook, ProductPage, Shop};
+use actors::{Listing, PriceBook, Shop};
 use cluster::entity::Catalogue;
-use cluster::fabric::{CommandError, Envelope, Executed, Fabric, Precondition};
+use cluster::fabric::Fabric;
 use cluster::ids::Position;
 use cluster::runtime::ports::InDoubt;
 use cluster::time::{Span, Timestamp};
-use tokio::task::JoinSet;
 
 use super::row::Row;
-use super::step::is_under_way;
+use super::turn::{Draft, Outcome, PAUSE, PAUSE_WHEN_BUSY, ROW_MAX, Turn};
 use crate::http::app::now;
 use crate::http::error::ApiError;
 use crate::http::refusals;
 
 /// Commands under way at once.
 const WAVE: usize = 256;
-/// How long the shard may take to decide one.
-pub(super) const ROW_MAX: Span = Span::from_secs(5);
 /// Of a step, in all; its port gives it a little more.
 const STEP_MAX: Span = Span::from_secs(40);
 /// How long the copies of the catalogue on the nodes may differ.
 const SETTLING_MAX: Span = Span::from_secs(3);
-const PAUSE: Duration = Duration::from_millis(20);
-const PAUSE_WHEN_BUSY: Duration = Duration::from_millis(200);
 /// Of the node's queues; shoppers come first.
 const PRESSURE_PERCENT_MAX: usize = 50;
 
@@ -63,14 +57,6 @@ async fn book_at(fabric: &Fabric, position: Position) -> Result<Book, InDoubt> {
     there.map(Book).ok_or_else(|| InDoubt("this node has no catalogue".to_owned()))
 }
 
-/// A product on its way.
-struct Draft {
-    page: Page,
-    variants: Vec<Listing>,
-    /// Whether the book has one of the variants on another product.
-    collides: bool,
-}
-
 /// Writes what differs from the book; `None` if the step was overtaken.
 pub(super) async fn write_all(
     fabric: &Fabric,
@@ -98,11 +84,8 @@ pub(super) async fn write_all(
     }
     let mut newest: Option<Position> = None;
     for wave in drafts.chunks(WAVE) {
-        wait_for_room(fabric, until).await?;
-        if !is_under_way(fabric, step).await? {
-            return Ok(None);
-        }
-        for (nth, outcome) in write_wave(fabric, wave, until).await? {
+        let Some(outcomes) = write_wave(fabric, step, wave, until).await? else { return Ok(None) };
+        for (nth, outcome) in outcomes {
             match outcome {
                 Ok(position) if newest.is_none_or(|it| it.index < position.index) => {
                     newest = Some(position);
@@ -146,65 +129,31 @@ fn give_up_after(until: Timestamp, why: &str) -> Result<(), InDoubt> {
     if now() >= until { Err(InDoubt(why.to_owned())) } else { Ok(()) }
 }
 
-type Outcome = Result<Position, ApiError>;
-
+/// Until each is written or refused by a rule; `None` if the step was overtaken.
 async fn write_wave(
     fabric: &Fabric,
+    step: &Step,
     wave: &[(usize, Arc<Draft>)],
     until: Timestamp,
-) -> Result<Vec<(usize, Outcome)>, InDoubt> {
-    let mut under_way = JoinSet::new();
-    for (nth, draft) in wave {
-        let (fabric, nth, draft) = (fabric.clone(), *nth, Arc::clone(draft));
-        under_way.spawn(async move { Ok((nth, write(&fabric, &draft, until).await?)) });
-    }
-    let mut outcomes = Vec::with_capacity(wave.len());
-    while let Some(done) = under_way.join_next().await {
-        outcomes.push(done.map_err(|_| InDoubt("a row was cut short".to_owned()))??);
-    }
-    Ok(outcomes)
-}
-
-/// Until it is written or refused by a rule.
-async fn write(fabric: &Fabric, draft: &Draft, until: Timestamp) -> Result<Outcome, InDoubt> {
-    let Draft { page, variants, collides } = draft;
+) -> Result<Option<Vec<(usize, Result<Position, ApiError>)>>, InDoubt> {
     let settled = now().plus(SETTLING_MAX);
-    loop {
-        let deadline = now().plus(ROW_MAX);
-        let envelope = Envelope { deadline, key: None, precondition: Precondition::None };
-        let (key, page) = (page.slug.key(), Box::new(page.clone()));
-        let command = Command::Put { page, variants: variants.clone() };
-        let error = match fabric.execute::<ProductPage>(key, envelope, command).await {
-            Ok(Executed { provenance, .. }) => return Ok(Ok(provenance.position)),
-            Err(error) => error,
-        };
-        let pause = match &error {
-            CommandError::Unavailable(_) => PAUSE_WHEN_BUSY,
-            CommandError::Rejected { rejection: Rejection::CatalogueUnavailable, .. } => {
-                PAUSE_WHEN_BUSY
+    let (mut outcomes, mut left) = (Vec::with_capacity(wave.len()), wave.to_vec());
+    while !left.is_empty() {
+        wait_for_room(fabric, until).await?;
+        let Some(turn) = Turn::begin(fabric, step, left).await? else { return Ok(None) };
+        left = Vec::new();
+        for (nth, draft, outcome) in turn.write(fabric, settled).await? {
+            match outcome {
+                Outcome::Written(position) => outcomes.push((nth, Ok(position))),
+                Outcome::Refused(error) => outcomes.push((nth, Err(error))),
+                Outcome::Again => left.push((nth, draft)),
             }
-            // Whoever decides may not have seen yet that the other product let it go.
-            CommandError::Rejected { rejection: Rejection::OnAnotherPage { .. }, .. }
-                if !collides && now() < settled =>
-            {
-                PAUSE
-            }
-            CommandError::Rejected { .. }
-            | CommandError::PreconditionFailed { .. }
-            | CommandError::KeyConflict
-            | CommandError::ReplyExpired
-            | CommandError::TooManyKeys
-            | CommandError::RecordFull
-            | CommandError::Panicked => {
-                let resource = String::new;
-                let refused = refusals::of_page;
-                let error = ApiError::from_command::<ProductPage>(error, false, resource, refused);
-                return Ok(Err(error));
-            }
-        };
-        give_up_after(until, "the catalogue takes no changes")?;
-        tokio::time::sleep(pause).await;
+        }
+        if !left.is_empty() {
+            give_up_after(until, "the catalogue takes no changes")?;
+        }
     }
+    Ok(Some(outcomes))
 }
 
 /// Waits until this node's book has what was written, and finds the products that lost a SKU to

@@ -251,10 +251,10 @@ fn parameters(operation: &Operation) -> Vec<ParameterJson> {
     };
     let path =
         operation.path.iter().map(|(name, schema)| parameter(name, "path", true, "", schema));
-    let query = operation
-        .query
-        .iter()
-        .map(|query| parameter(query.name, "query", false, query.about, &query.schema));
+    let query = operation.query.iter().map(|query| {
+        let required = query.presence == Presence::Required;
+        parameter(query.name, "query", required, query.about, &query.schema)
+    });
     let headers = operation.headers.iter().map(|(header, presence)| {
         let required = *presence == Presence::Required;
         parameter(header.name(), "header", required, header.about(), &header.schema())

@@ -103,6 +103,7 @@ pub(super) struct Parameter {
     pub(super) name: &'static str,
     pub(super) schema: Schema,
     pub(super) about: &'static str,
+    pub(super) presence: Presence,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -195,8 +196,12 @@ impl Operation {
         self.refuses(&[code])
     }
 
-    pub(super) fn query(mut self, name: &'static str, schema: Schema, about: &'static str) -> Self {
-        self.query.push(Parameter { name, schema, about });
+    pub(super) fn query(self, name: &'static str, schema: Schema, about: &'static str) -> Self {
+        self.queried(Parameter { name, schema, about, presence: Presence::Optional })
+    }
+
+    pub(super) fn queried(mut self, parameter: Parameter) -> Self {
+        self.query.push(parameter);
         self.refuses(&[Code::VALIDATION_FAILED])
     }
 

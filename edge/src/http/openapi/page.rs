@@ -130,7 +130,11 @@ impl Page {
             self.row(name, "in the path", schema, "");
         }
         for query in &operation.query {
-            self.row(query.name, "in the query", &query.schema, query.about);
+            let place = match query.presence {
+                Presence::Required => "in the query, required",
+                Presence::Optional => "in the query",
+            };
+            self.row(query.name, place, &query.schema, query.about);
         }
         for (header, presence) in &operation.headers {
             let place = match presence {

@@ -343,6 +343,8 @@ const fn payment_status(status: PaymentStatus) -> &'static str {
         PaymentStatus::Refunded => "refunded",
         PaymentStatus::Declined => "declined",
         PaymentStatus::Cancelled => "cancelled",
+        PaymentStatus::InDoubt => "in_doubt",
+        PaymentStatus::CancelFailed => "cancel_failed",
     }
 }
 
@@ -376,6 +378,9 @@ const fn moment(moment: Moment) -> &'static str {
         Moment::Refunded => "refunded",
         Moment::RefundFailed => "refund_failed",
         Moment::NoteAdded => "note_added",
+        Moment::PaymentInDoubt => "payment_in_doubt",
+        Moment::PaymentVoidAsked => "payment_void_requested",
+        Moment::PaymentUndoFailed => "payment_cancel_failed",
         Moment::StockArrived => "stock_arrived",
     }
 }

@@ -1,7 +1,13 @@
 //! A payment in JSON.
 
+use std::fmt;
+use std::str::FromStr;
+
 use actors::domain::payment::{Doing, Operation, Progress, Status, TransferView, View};
 use actors::{Money, OrderId, PaymentId};
+use cluster::fabric::WaitingPlace;
+use cluster::ids::ShardId;
+use cluster::shard::entry::Cursor;
 
 use super::{MoneyJson, Text};
 use crate::http::rfc3339::Rfc3339;
@@ -76,6 +82,33 @@ impl<'a> PaymentJson<'a> {
     }
 }
 
+/// Where a list of payments in doubt goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::http) struct DoubtCursor(pub(in crate::http) WaitingPlace);
+
+impl fmt::Display for DoubtCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let WaitingPlace { shard, at } = self.0;
+        write!(f, "doubt_{shard}_{}_{}", at.index, at.ordinal)
+    }
+}
+
+pub(in crate::http) struct InvalidCursor;
+
+impl FromStr for DoubtCursor {
+    type Err = InvalidCursor;
+
+    fn from_str(text: &str) -> Result<Self, InvalidCursor> {
+        let mut parts = text.strip_prefix("doubt_").ok_or(InvalidCursor)?.split('_');
+        let mut next = || parts.next().ok_or(InvalidCursor);
+        let shard = next()?.parse().map(ShardId).map_err(|_| InvalidCursor)?;
+        let index = next()?.parse().map_err(|_| InvalidCursor)?;
+        let ordinal = next()?.parse().map_err(|_| InvalidCursor)?;
+        let place = WaitingPlace { shard, at: Cursor { index, ordinal } };
+        parts.next().is_none().then_some(Self(place)).ok_or(InvalidCursor)
+    }
+}
+
 fn status(status: Status) -> &'static str {
     match status {
         Status::Open => "open",
@@ -92,12 +125,13 @@ fn status(status: Status) -> &'static str {
     }
 }
 
-fn transfer<I: std::fmt::Display>(transfer: &TransferView<I>) -> TransferJson<'_> {
+fn transfer<I: fmt::Display>(transfer: &TransferView<I>) -> TransferJson<'_> {
     let (status, reference) = match &transfer.progress {
         Progress::Waiting => ("waiting", None),
         Progress::UnderWay => ("under_way", None),
         Progress::Done(reference) => ("done", Some(reference.as_str())),
         Progress::Failed => ("failed", None),
+        Progress::Pending { reference, .. } => ("pending", Some(reference.as_str())),
     };
     let (id, amount) = (transfer.id.to_string(), MoneyJson(transfer.amount));
     TransferJson { id, amount, status, reference }
@@ -109,6 +143,7 @@ fn operation(operation: &Operation) -> OperationJson {
         Doing::Capture(_) => "capture",
         Doing::Void => "void",
         Doing::Refund(_) => "refund",
+        Doing::CheckRefund(_) => "check_refund",
     };
     OperationJson { operation: name, since: Text(Rfc3339(operation.asked_at)) }
 }
@@ -133,7 +168,10 @@ impl Described for PaymentJson<'_> {
             "cancelled",
         ]);
         let under_way = object([
-            required("operation", word(&["capture", "authorise", "void", "refund"])),
+            required(
+                "operation",
+                word(&["capture", "authorise", "void", "refund", "check_refund"]),
+            ),
             required("since", words::instant()),
         ]);
         object([
@@ -159,7 +197,23 @@ fn transfer_schema(id: Schema) -> Schema {
     object([
         required("id", id),
         required("amount", of::<Money>()),
-        required("status", word(&["done", "waiting", "under_way", "failed"])),
+        required("status", word(&["done", "waiting", "under_way", "pending", "failed"])),
         maybe("reference", words::text("ch_8841")),
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_of_doubts_has_a_text_form() {
+        let at = Cursor { index: 71, ordinal: 2 };
+        let cursor = DoubtCursor(WaitingPlace { shard: ShardId(3), at });
+        assert_eq!(cursor.to_string(), "doubt_3_71_2");
+        assert_eq!(cursor.to_string().parse().ok(), Some(cursor));
+        for bad in ["", "doubt_3_71", "doubt_3_71_2_1", "doubt_-3_71_2", "led_3_71_2"] {
+            assert!(bad.parse::<DoubtCursor>().is_err(), "{bad}");
+        }
+    }
 }

@@ -18,7 +18,7 @@ use actors::domain::import::{
 use actors::{Import, ImportId};
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
@@ -106,21 +106,22 @@ pub(in crate::http) async fn upload(
     body: Body,
 ) -> Result<Reply, ApiError> {
     check_content(&headers)?;
+    check_conditions(&headers)?;
     let range = Range::of(&headers)?;
     let (view, _) = newest(&app, id).await?;
     let max = view.terms.bytes_max;
     if range.end().is_some_and(|end| end > max) {
         return Err(refusals::of_import(Rejection::TooLarge { max }));
     }
-    let mut upload = Upload { app: &app, id, at: range.first, there: view.received, told: None };
+    let (at, end, there) = (range.first, range.end(), view.received);
+    let mut upload = Upload { app: &app, id, at, end, there, told: None };
     if upload.at > upload.there {
         return Err(refusals::of_import(Rejection::NotAtEnd { received: upload.there }));
     }
     upload.take(body).await?;
     let end = upload.at;
     if range.end().is_some_and(|expected| expected != end) {
-        let detail = "the body is not as long as Content-Range says";
-        return Err(ApiError::new(Code::CONTENT_RANGE_INVALID, detail));
+        return Err(other_length());
     }
     if range.is_complete_at(end) {
         upload.execute(Command::Complete { bytes: end }).await?;
@@ -161,12 +162,28 @@ fn check_content(headers: &HeaderMap) -> Result<(), ApiError> {
     Err(ApiError::new(Code::UNSUPPORTED_MEDIA_TYPE, detail))
 }
 
+/// Where a piece belongs, its range says, and sending it again is harmless: nothing is kept under a
+/// key here, and nothing is bound to a sequence, which moves with each piece.
+fn check_conditions(headers: &HeaderMap) -> Result<(), ApiError> {
+    if headers.contains_key(keys::IDEMPOTENCY_KEY) {
+        let detail = "data takes no Idempotency-Key: Content-Range says where it belongs";
+        return Err(ApiError::new(Code::IDEMPOTENCY_KEY_INVALID, detail));
+    }
+    if headers.contains_key(IF_MATCH) || headers.contains_key(IF_NONE_MATCH) {
+        let detail = "data is bound by its Content-Range, not by If-Match or If-None-Match";
+        return Err(ApiError::new(Code::IF_MATCH_UNSUPPORTED, detail));
+    }
+    Ok(())
+}
+
 /// A body on its way into an import.
 struct Upload<'a> {
     app: &'a App,
     id: ImportId,
     /// Where the next byte of the body belongs.
     at: u64,
+    /// Where the body may go to, if that was said.
+    end: Option<u64>,
     /// How many bytes the import has.
     there: u64,
     /// What it said last, if anything was done and its answer came.
@@ -190,6 +207,10 @@ impl Upload<'_> {
             };
             awaited.end()?;
             let Ok(mut data) = frame.into_data() else { continue };
+            let end = self.at.saturating_add((piece.len() + data.len()) as u64);
+            if self.end.is_some_and(|last| end > last) {
+                return Err(other_length());
+            }
             while !data.is_empty() {
                 self.fill(&mut piece, &mut data);
                 if piece.len() == PIECE_MAX {
@@ -230,6 +251,11 @@ impl Upload<'_> {
         self.told = view.map(|view| (view, executed.provenance));
         Ok(())
     }
+}
+
+fn other_length() -> ApiError {
+    let detail = "the body is not as long as Content-Range says";
+    ApiError::new(Code::CONTENT_RANGE_INVALID, detail)
 }
 
 fn late() -> ApiError {

@@ -1,9 +1,11 @@
 //! Payments, for operators and for providers.
 
+use std::collections::BTreeMap;
+
 use actors::domain::payment::{Command, Lookup, ProviderName, Query, Rejection, View};
 use actors::{CaptureId, Payment, PaymentId};
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use cluster::fabric::{CommandError, Envelope, Precondition, Viewed};
 
 use super::documents::{CapturePayment, Nothing};
@@ -12,11 +14,42 @@ use crate::http::code::Code;
 use crate::http::error::{ApiError, Kept};
 use crate::http::extract::{JsonBody, Operator, PathId, RawBody, ReadTerms, Terms};
 use crate::http::keys::{self, Credential, IdempotencyKey};
+use crate::http::query::Page;
 use crate::http::refusals;
-use crate::http::render::payment::PaymentJson;
+use crate::http::render::inventory::ListJson;
+use crate::http::render::payment::{DoubtCursor, PaymentJson};
 use crate::http::reply::Reply;
 use crate::metrics::NoticeOutcome;
 use crate::providers::payment::{Notice, NoticeRefused};
+
+/// `GET /admin/v1/payments?status=in_doubt`: what providers have not answered yet, on every shard.
+pub(in crate::http) async fn list(
+    State(app): State<App>,
+    _: Operator,
+    uri: Uri,
+    terms: ReadTerms,
+) -> Result<Reply, ApiError> {
+    let Page { limit, after } = Page::<DoubtCursor>::of_status(&uri, "in_doubt")?;
+    let (after, one_more) = (after.map(|DoubtCursor(place)| place), limit.get() + 1);
+    let mut waiting = app.fabric.waiting::<Payment>(after, one_more, terms.deadline).await?;
+    let has_more = waiting.len() > limit.get();
+    waiting.truncate(limit.get());
+    let next = waiting.last().filter(|_| has_more).map(|(place, _)| DoubtCursor(*place));
+    let mut found = BTreeMap::new();
+    for (place, key) in waiting {
+        let query = app.fabric.query::<Payment>(key, &[], terms.deadline, Query::Payment).await?;
+        // A notice may have said more than the answer that is waited for.
+        if let Lookup(Some(view)) = query.view
+            && view.under_way.is_some()
+        {
+            found.insert(view.id, (place, query.provenance.seq, view));
+        }
+    }
+    let mut found: Vec<_> = found.into_values().collect();
+    found.sort_unstable_by_key(|(place, ..)| *place);
+    let data: Vec<_> = found.iter().map(|(_, seq, view)| PaymentJson::new(view, *seq)).collect();
+    Reply::unplaced(StatusCode::OK, &ListJson::new(data, next))
+}
 
 /// `GET /admin/v1/payments/{id}`
 pub(in crate::http) async fn show(

@@ -53,7 +53,7 @@ impl PaymentProvider for Simulator {
     fn carry_out(&self, key: String, request: ProviderRequest) -> ProviderFuture<ProviderAnswer> {
         let caller = Arc::clone(&self.caller);
         Box::pin(async move {
-            let operation = Operation::from(&request);
+            let operation = Operation::try_from(&request).map_err(in_doubt)?;
             let body = serde_json::to_vec(&operation).map_err(in_doubt)?;
             let mut headers = HeaderMap::new();
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -104,6 +104,7 @@ fn fact(entry: &Entry) -> Fact {
     match outcome {
         Outcome::Done { reference } => Fact::Done { operation, reference, amount },
         Outcome::Refused(_) => Fact::Refused { operation },
+        Outcome::Pending { .. } => unreachable!("the simulator does everything at once"),
     }
 }
 

@@ -16,7 +16,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use actors::domain::payment::{ProviderAnswer, ProviderRequest};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use cluster::runtime::ports::InDoubt;
 use cluster::time::Timestamp;
 use serde_json::Value;
@@ -85,7 +85,7 @@ impl Account {
         headers.insert(header::AUTHORIZATION, self.key.0.clone());
         let (name, version) = VERSION;
         headers.insert(name, version);
-        if let Some(key) = key {
+        if let Some(key) = key.filter(|_| call.method == Method::POST) {
             headers.insert(KEY, key);
             let form = HeaderValue::from_static("application/x-www-form-urlencoded");
             headers.insert(header::CONTENT_TYPE, form);

@@ -42,7 +42,11 @@ fn show() -> Operation {
 fn upload() -> Operation {
     let such_as = words::text("slug,title,sku,price\nmug,Mug,MUG-1,9.90\n");
     operation(E::ImportData, Verb::Put, "uploadImport", "Feeds an import, from any offset on")
-        .about("CSV or lines of JSON. Bytes that are there already are passed over.")
+        .about(
+            "CSV or lines of JSON. Bytes that are there already are passed over, so it can be sent \
+             again: Content-Range says where a piece belongs. It takes neither Idempotency-Key nor \
+             If-Match.",
+        )
         .at::<ImportId>()
         .header(Header::ContentRange)
         .streamed_body(&["application/octet-stream"], such_as)
@@ -50,6 +54,8 @@ fn upload() -> Operation {
         .over_shards()
         .refuses(&[
             Code::CONTENT_RANGE_INVALID,
+            Code::IDEMPOTENCY_KEY_INVALID,
+            Code::IF_MATCH_UNSUPPORTED,
             Code::IMPORT_EMPTY,
             Code::IMPORT_ENDED,
             Code::IMPORT_NOT_RECEIVING,

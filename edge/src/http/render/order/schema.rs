@@ -18,6 +18,8 @@ const PAYMENT_STATUS: &[&str] = &[
     "refunded",
     "declined",
     "cancelled",
+    "in_doubt",
+    "cancel_failed",
 ];
 
 const STOCK: &[&str] = &["sold", "asked", "reserved", "refused", "released", "backordered"];
@@ -182,5 +184,8 @@ const MOMENTS: &[&str] = &[
     "refunded",
     "refund_failed",
     "note_added",
+    "payment_in_doubt",
+    "payment_void_requested",
+    "payment_cancel_failed",
     "stock_arrived",
 ];

@@ -64,15 +64,15 @@ pub(super) fn table_rows(
     Ok(())
 }
 
-/// Nothing, a text as it is, and anything else as JSON.
+/// Nothing, a text that no spreadsheet carries out, and anything else as JSON.
 fn cell(name: &str, value: &Value) -> String {
     match value {
         Value::Null => String::new(),
-        Value::String(text) => text.clone(),
+        Value::String(text) => csv::guarded(text).into_owned(),
         Value::Array(list) if list.is_empty() => String::new(),
         Value::Array(list) if name == "categories" => {
             let ids: Vec<_> = list.iter().filter_map(Value::as_str).collect();
-            ids.join(",")
+            csv::guarded(&ids.join(",")).into_owned()
         }
         Value::Array(_) | Value::Bool(_) | Value::Number(_) | Value::Object(_) => value.to_string(),
     }

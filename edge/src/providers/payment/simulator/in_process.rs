@@ -14,7 +14,7 @@ use super::book::{Book, BookError};
 use super::ledger::Decided;
 use super::service::Attempts;
 use super::wire::{Operation, Reference, SimulatedAction};
-use crate::providers::payment::{Notice, NoticeRefused, PaymentProvider, ProviderFuture};
+use crate::providers::payment::{Notice, NoticeRefused, PaymentProvider, ProviderFuture, in_doubt};
 
 pub struct InProcess {
     inside: Arc<Inside>,
@@ -79,8 +79,9 @@ impl PaymentProvider for InProcess {
     fn carry_out(&self, key: String, request: ProviderRequest) -> ProviderFuture<ProviderAnswer> {
         let inside = Arc::clone(&self.inside);
         Box::pin(async move {
+            let operation = Operation::try_from(&request).map_err(in_doubt)?;
             // It waits for the disk.
-            let carry_out = move || inside.carry_out(&key, &Operation::from(&request));
+            let carry_out = move || inside.carry_out(&key, &operation);
             let carried_out = tokio::task::spawn_blocking(carry_out).await;
             carried_out.unwrap_or_else(|error| Err(InDoubt(error.to_string())))
         })

@@ -57,7 +57,7 @@ fn refund(number: u32, minor: i64) -> ProviderRequest {
 fn check(requests: &[ProviderRequest], then: &[Option<Reason>]) {
     let (behaviour, mut ledger) = (Behaviour::default(), Ledger::default());
     for (request, refused) in requests.iter().zip(then) {
-        let operation = Operation::from(request);
+        let operation = Operation::try_from(request).unwrap();
         let key = format!("key-{}", request.reference);
         let decided = ledger.decide(&behaviour, &key, &operation);
         let Ok(Decided::New(entry)) = decided else { panic!("{decided:?}") };
@@ -70,7 +70,7 @@ fn check(requests: &[ProviderRequest], then: &[Option<Reason>]) {
         assert_eq!(ledger.decide(&behaviour, &key, &operation), Ok(Decided::Known(entry.clone())));
         let again = ledger.decide(&behaviour, "another key", &operation);
         assert_eq!(again, Ok(Decided::Known(entry)), "done twice under two keys");
-        let other = Operation::from(&authorise(9, 1, "tok_visa"));
+        let other = Operation::try_from(&authorise(9, 1, "tok_visa")).unwrap();
         assert_eq!(ledger.decide(&behaviour, &key, &other), Err(Conflict));
     }
 }
@@ -130,14 +130,14 @@ fn the_ledger_survives_a_torn_end() {
     let folder = TempDir::new().unwrap();
     let disk = RealDisk::open(folder.path()).unwrap();
     let behaviour = Behaviour::default();
-    let operation = Operation::from(&authorise(1, 100, "tok_visa"));
+    let operation = Operation::try_from(&authorise(1, 100, "tok_visa")).unwrap();
     let first = Book::open(&disk).unwrap().carry_out(&behaviour, "k", &operation).unwrap();
     let Decided::New(entry) = first else { panic!("{first:?}") };
     let file = disk.open("ledger.jsonl").unwrap();
     file.write_at(file.len().unwrap(), br#"{"number":2,"key"#).unwrap();
     let mut book = Book::open(&disk).unwrap();
     assert_eq!(book.carry_out(&behaviour, "k", &operation).unwrap(), Decided::Known(entry));
-    let next = Operation::from(&capture(2, 100));
+    let next = Operation::try_from(&capture(2, 100)).unwrap();
     assert!(matches!(book.carry_out(&behaviour, "l", &next).unwrap(), Decided::New(_)));
     assert_eq!(Book::open(&disk).unwrap().ledger.len(), 2);
     file.write_at(0, b"x").unwrap();
@@ -172,7 +172,7 @@ fn a_notice_is_believed_when_signed() {
     let now = Timestamp::from_micros(1_700_000_000_000_000);
     let secret = NoticeSecret::try_from("whsec_0123456789abcdef").unwrap();
     let provider = Simulator::new(caller(), Some(secret.clone()));
-    let operation = Operation::from(&authorise(1, 100, "tok_visa"));
+    let operation = Operation::try_from(&authorise(1, 100, "tok_visa")).unwrap();
     let decided = Ledger::default().decide(&Behaviour::default(), "k", &operation);
     let Ok(Decided::New(entry)) = decided else { panic!("{decided:?}") };
     let body = serde_json::to_vec(&NoticeBody { event: "evt_1".to_owned(), entry }).unwrap();
@@ -208,14 +208,17 @@ async fn the_service_does_an_operation_once_and_lists_it() {
     let folder = TempDir::new().unwrap();
     let disk = RealDisk::open(folder.path()).unwrap();
     let router = service::router(&disk, Behaviour::default(), None).unwrap();
-    let body = serde_json::to_string(&Operation::from(&authorise(1, 100, "tok_visa"))).unwrap();
+    let body = serde_json::to_string(&Operation::try_from(&authorise(1, 100, "tok_visa")).unwrap())
+        .unwrap();
     let path = format!("/v1/operations/{}", reference(1));
     assert_eq!(ask(&router, "GET", &path, "k", "").await.0, 404);
     let first = ask(&router, "POST", "/v1/operations", "k", &body).await;
     assert_eq!(first.0, 200, "{first:?}");
     assert_eq!(ask(&router, "POST", "/v1/operations", "k", &body).await, first);
     assert_eq!(ask(&router, "GET", &path, "k", "").await, first);
-    let other = serde_json::to_string(&Operation::from(&authorise(2, 100, "tok_visa"))).unwrap();
+    let other =
+        serde_json::to_string(&Operation::try_from(&authorise(2, 100, "tok_visa")).unwrap())
+            .unwrap();
     assert_eq!(ask(&router, "POST", "/v1/operations", "k", &other).await.0, 409);
     assert_eq!(ask(&router, "POST", "/v1/operations", "", &other).await.0, 400);
     assert_eq!(ask(&router, "POST", "/v1/operations", "l", "{}").await.0, 400);

@@ -142,8 +142,15 @@ impl From<Amount> for RawAmount {
     }
 }
 
-impl From<&ProviderRequest> for Operation {
-    fn from(request: &ProviderRequest) -> Self {
+/// The simulator does everything at once: no refund of its is ever pending.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the simulator has no refund that is pending")]
+pub(crate) struct NeverPending;
+
+impl TryFrom<&ProviderRequest> for Operation {
+    type Error = NeverPending;
+
+    fn try_from(request: &ProviderRequest) -> std::result::Result<Self, NeverPending> {
         let action = match &request.action {
             Action::Authorise { amount, token, order: _ } => SimulatedAction::Authorise {
                 amount: Amount(*amount),
@@ -160,8 +167,9 @@ impl From<&ProviderRequest> for Operation {
                 amount: Amount(*amount),
                 authorisation: ReferenceText(authorisation.clone()),
             },
+            Action::CheckRefund { .. } => return Err(NeverPending),
         };
-        Self { reference: Reference(request.reference), action }
+        Ok(Self { reference: Reference(request.reference), action })
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) fn outcome(
             Action::Capture { .. } | Action::Void { .. } => {
                 state_of_intent(request, body)?.ok_or_else(|| undecided(body))
             }
-            Action::Refund { .. } => refunded(body),
+            Action::Refund { .. } | Action::CheckRefund { .. } => refunded(body),
         },
         StatusCode::PAYMENT_REQUIRED | StatusCode::BAD_REQUEST => {
             refused(request, body.get("error").unwrap_or(&Value::Null))
@@ -45,6 +45,7 @@ pub(super) fn found(
         return Err(InDoubt(format!("stripe answered {status} to a question")));
     }
     match &request.action {
+        Action::CheckRefund { .. } => refunded(body).map(Some),
         Action::Capture { .. } | Action::Void { .. } => state_of_intent(request, body),
         Action::Authorise { .. } => match list(body)? {
             [] => Ok(None),
@@ -102,13 +103,17 @@ fn received(intent: &Value) -> Option<Money> {
 fn captured(request: &ProviderRequest) -> Option<Money> {
     match &request.action {
         Action::Void { captured, .. } => Some(*captured),
-        Action::Authorise { .. } | Action::Capture { .. } | Action::Refund { .. } => None,
+        Action::Authorise { .. }
+        | Action::Capture { .. }
+        | Action::Refund { .. }
+        | Action::CheckRefund { .. } => None,
     }
 }
 
 fn refunded(refund: &Value) -> Result<Outcome, InDoubt> {
     match text(refund, "status") {
-        "succeeded" | "pending" => done(refund, "id"),
+        "succeeded" => done(refund, "id"),
+        "pending" => reference(refund, "id").map(|reference| Outcome::Pending { reference }),
         "failed" | "canceled" => Ok(Outcome::Refused(Refusal::NotPossible)),
         _ => Err(undecided(refund)),
     }
@@ -155,9 +160,12 @@ fn refusal(error: &Value) -> Refusal {
 }
 
 fn done(object: &Value, member: &str) -> Result<Outcome, InDoubt> {
-    let reference: Option<ProviderReference> = text(object, member).parse().ok();
-    let reference = reference.ok_or_else(|| InDoubt(format!("stripe gave no {member}")))?;
-    Ok(Outcome::Done { reference })
+    reference(object, member).map(|reference| Outcome::Done { reference })
+}
+
+fn reference(object: &Value, member: &str) -> Result<ProviderReference, InDoubt> {
+    let reference = text(object, member).parse();
+    reference.map_err(|_| InDoubt(format!("stripe gave no {member}")))
 }
 
 fn undecided(object: &Value) -> InDoubt {

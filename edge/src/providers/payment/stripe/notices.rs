@@ -20,7 +20,7 @@ pub(super) fn read(body: &[u8]) -> Result<Option<Notice>, NoticeRefused> {
         }
         "payment_intent.succeeded" => done(object, CAPTURE, "latest_charge", "amount_received"),
         "payment_intent.payment_failed" => refused(object),
-        "refund.created" | "refund.updated" | "charge.refund.updated" => {
+        "refund.created" | "refund.updated" | "refund.failed" | "charge.refund.updated" => {
             match text(object, "status") {
                 "succeeded" => done(object, OPERATION, "id", "amount"),
                 "failed" | "canceled" => refused(object),

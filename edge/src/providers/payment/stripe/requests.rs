@@ -54,6 +54,7 @@ impl Call {
                 form.metadata(OPERATION, reference);
                 ("/v1/refunds".to_owned(), form)
             }
+            Action::CheckRefund { .. } => return Self::look_up(request),
         };
         Self { method: Method::POST, path, form: form.0 }
     }
@@ -70,6 +71,9 @@ impl Call {
             Action::Refund { authorisation, .. } => {
                 let intent = escaped(authorisation.as_str());
                 format!("/v1/refunds?limit=100&payment_intent={intent}")
+            }
+            Action::CheckRefund { refund, .. } => {
+                format!("/v1/refunds/{}", escaped(refund.as_str()))
             }
         };
         Self { method: Method::GET, path, form: String::new() }

@@ -111,8 +111,38 @@ fn a_yes_is_the_state_that_was_asked_for() {
     check(&capture(), 200, captured.clone(), done("ch_1"));
     check(&capture(), 200, json!({"status": "requires_capture"}), None);
     check(&void(0), 200, json!({"id": "pi_1", "status": "canceled"}), done("pi_1"));
-    check(&refund(), 200, json!({"id": "re_1", "status": "pending"}), done("re_1"));
+    check(&refund(), 200, json!({"id": "re_1", "status": "succeeded"}), done("re_1"));
     check(&refund(), 200, json!({"id": "re_1", "status": "requires_action"}), None);
+}
+
+#[test]
+fn a_refund_that_the_bank_has_not_made_is_pending_until_stripe_says_more() {
+    let pending = || Some(Outcome::Pending { reference: "re_1".parse().unwrap() });
+    let refund_is = |status: &str| json!({"id": "re_1", "status": status});
+    check(&refund(), 200, refund_is("pending"), pending());
+    check(&refund(), 200, refund_is("failed"), no(Refusal::NotPossible));
+    let asked_as = reference(3).number;
+    let ask = request(4, Action::CheckRefund { refund: "re_1".parse().unwrap(), asked_as });
+    assert_eq!(Call::carry_out(&ask), Call::look_up(&ask));
+    let Call { method, path, form } = Call::carry_out(&ask);
+    assert_eq!((method, path.as_str(), form.as_str()), (Method::GET, "/v1/refunds/re_1", ""));
+    check(&ask, 200, refund_is("succeeded"), done("re_1"));
+    check(&ask, 200, refund_is("pending"), pending());
+    check(&ask, 200, refund_is("canceled"), no(Refusal::NotPossible));
+    check(&ask, 404, json!({"error": {"type": "invalid_request_error"}}), None);
+    let object = |status: &str| {
+        json!({
+            "id": "re_1", "status": status, "amount": 99, "currency": "eur",
+            "metadata": {"omnicart_operation": reference(3).to_string()},
+        })
+    };
+    let (operation, amount) = (asked_as, Some(euro(99)));
+    for kind in ["refund.created", "refund.updated", "refund.failed", "charge.refund.updated"] {
+        let reference = "re_1".parse().unwrap();
+        check_notice(kind, object("succeeded"), Some(Fact::Done { operation, reference, amount }));
+        check_notice(kind, object("failed"), Some(Fact::Refused { operation }));
+        check_notice(kind, object("pending"), None);
+    }
 }
 
 #[test]

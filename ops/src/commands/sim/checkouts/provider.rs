@@ -175,7 +175,7 @@ impl Books {
                 let amount = operation.amount().filter(|_| random.one_in(2));
                 Fact::Done { operation: number, reference: reference.clone(), amount }
             }
-            Outcome::Refused(_) => Fact::Refused { operation: number },
+            Outcome::Refused(_) | Outcome::Pending { .. } => Fact::Refused { operation: number },
         };
         let is_first = operation.answers == 0 && matches!(fact, Fact::Done { .. });
         Some(Notice { about, command: Command::Notified { event, fact }, is_first })
@@ -216,7 +216,10 @@ impl Operation {
     ) -> Self {
         let refused_one_in = match action {
             Action::Authorise { .. } => DECLINED_ONE_IN,
-            Action::Capture { .. } | Action::Void { .. } | Action::Refund { .. } => REFUSED_ONE_IN,
+            Action::Capture { .. }
+            | Action::Void { .. }
+            | Action::Refund { .. }
+            | Action::CheckRefund { .. } => REFUSED_ONE_IN,
         };
         let is_refused = !is_healed && random.one_in(refused_one_in);
         let name = format!("op_{reference}").parse();
@@ -242,7 +245,7 @@ impl Operation {
             Action::Authorise { amount, .. }
             | Action::Capture { amount, .. }
             | Action::Refund { amount, .. } => Some(*amount),
-            Action::Void { .. } => None,
+            Action::Void { .. } | Action::CheckRefund { .. } => None,
         }
     }
 
@@ -278,6 +281,8 @@ impl Operation {
                 let parts: i64 = captures.iter().map(|part| part.amount.minor).sum();
                 account.refunded <= account.captured && parts == account.captured
             }
+            // Refunds are done or refused at once here.
+            Action::CheckRefund { .. } => false,
         };
         if right { Ok(()) } else { Err(format!("{reference} of {before:?} is {:?}", self.action)) }
     }
