@@ -91,7 +91,8 @@ async fn an_order_that_is_cancelled_gives_back_what_it_had_and_waits_no_more() {
     line_waiting(&shop, &basket, &answer, json!(3)).await;
     arrive(&shop, "tea", 1).await;
     let cancel = Ask::post(format!("{}/cancel", answer.header("location").unwrap()));
-    let cancelled = shop.send(cancel.token(&basket.token).json(&json!({}))).await;
+    let cancelled =
+        shop.send(cancel.token(&basket.token).json(&json!({"reason": "no more"}))).await;
     assert_eq!(cancelled.status, 200, "{cancelled:?}");
     expect_stock(&shop, "tea", (3, 0)).await;
     assert_eq!(backordered(&shop, "tea").await, 0);
