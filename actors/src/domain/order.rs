@@ -484,8 +484,8 @@ impl Entity for Order {
         Ok(course.decision())
     }
 
-    fn is_momentary(_: &Rejection) -> bool {
-        false
+    fn is_momentary(rejection: &Rejection) -> bool {
+        matches!(rejection, Rejection::OnBackorder { .. })
     }
 
     fn apply(&mut self, event: &Event) {

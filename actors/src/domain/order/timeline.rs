@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Event;
 use crate::domain::heap;
+use crate::domain::quantity::Units;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Moment {
@@ -31,7 +32,7 @@ pub enum Moment {
     PaymentInDoubt,
     PaymentVoidAsked,
     PaymentUndoFailed,
-    /// Pieces that were on backorder are there.
+    /// The last pieces of a line that were on backorder are there.
     StockArrived,
 }
 
@@ -85,7 +86,7 @@ impl Timeline {
             Event::PaymentInDoubt { .. } => Moment::PaymentInDoubt,
             Event::PaymentVoidAsked { .. } => Moment::PaymentVoidAsked,
             Event::PaymentUndoFailed { .. } => Moment::PaymentUndoFailed,
-            Event::StockArrived { .. } => Moment::StockArrived,
+            Event::StockArrived { waiting: Units::ZERO, .. } => Moment::StockArrived,
             // The fabric's own steps, and the one that makes the timeline.
             Event::Placed { .. }
             | Event::Numbered { .. }
@@ -98,6 +99,7 @@ impl Timeline {
             | Event::StockReleased { .. }
             | Event::StockReturned { .. }
             | Event::StockPromised { .. }
+            | Event::StockArrived { .. }
             | Event::PaymentUndone { .. }
             | Event::Discounted { .. } => return,
         };
@@ -106,7 +108,9 @@ impl Timeline {
 
     fn push(&mut self, moment: Moment, at: Timestamp) {
         if self.0.len() >= Self::ENTRIES_MAX {
-            self.0.remove(0);
+            // There may be one for every line, and others are looked up here.
+            let arrival = self.0.iter().position(|entry| entry.moment == Moment::StockArrived);
+            self.0.remove(arrival.unwrap_or(0));
         }
         self.0.push(TimelineEntry { moment, at });
     }
@@ -134,5 +138,30 @@ impl Timeline {
 
     pub(super) fn heap_bytes(&self) -> usize {
         heap::allocation(self.0.capacity() * size_of::<TimelineEntry>())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arrivals_push_nothing_out_but_arrivals() {
+        let at = Timestamp::from_micros(1);
+        let arrived = |waiting: u32| {
+            let (sku, waiting) = ("tea".parse().unwrap(), waiting.try_into().unwrap());
+            Event::StockArrived { sku, waiting, at }
+        };
+        let mut timeline = Timeline::default();
+        timeline.take(&Event::CaptureFailed { at });
+        for _ in 0..Timeline::ENTRIES_MAX {
+            timeline.take(&arrived(1));
+        }
+        assert_eq!(timeline.entries().len(), 1, "there is one for the last pieces of a line");
+        for _ in 0..=Timeline::ENTRIES_MAX {
+            timeline.take(&arrived(0));
+        }
+        assert_eq!(timeline.entries().len(), Timeline::ENTRIES_MAX);
+        assert!(timeline.capture_failed());
     }
 }

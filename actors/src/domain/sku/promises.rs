@@ -140,7 +140,10 @@ impl Sku {
         let Some(backordered) = backordered.filter(|sum| *sum <= max || is_free) else {
             return Err(why);
         };
-        if self.promises.iter().len() >= Promises::LEN_MAX {
+        let n_promises = self.promises.iter().len();
+        // Each may become one, and nobody else reserves while anybody waits.
+        let n_reservations = self.reservations.len() - standing.due.len() + n_promises;
+        if n_promises >= Promises::LEN_MAX || n_reservations >= Self::RESERVATIONS_MAX {
             return Err(Rejection::TooManyReservations);
         }
         let mut events = Vec::new();

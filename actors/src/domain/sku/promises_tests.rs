@@ -241,6 +241,31 @@ fn a_stock_promises_to_so_many_orders_at_once() {
 }
 
 #[test]
+fn promises_that_are_kept_are_no_more_reservations_than_a_stock_may_have() {
+    let max = u32::try_from(Sku::RESERVATIONS_MAX).unwrap();
+    let mut stock = sku(&[stocked(max - 1, 0), backorder(9)]);
+    for number in 0..max - 1 {
+        stock.apply(&Event::Reserved {
+            id: wide_id(number),
+            quantity: quantity(1),
+            holder: None,
+            expires_at: None,
+            reserved: units(number + 1),
+            at: NOON,
+        });
+    }
+    let decide = |stock: &Sku, command| at(NOON, |ctx| stock.decide(command, ctx)).unwrap();
+    for (number, is_promised) in [(200, true), (201, false), (202, false)] {
+        let decision = decide(&stock, wants(number, 2));
+        assert_eq!(decision.events.len(), usize::from(is_promised), "{number}");
+        decision.events.iter().for_each(|event| stock.apply(event));
+    }
+    decide(&stock, arrive(9)).events.iter().for_each(|event| stock.apply(event));
+    assert_eq!(stock.reservations.len(), Sku::RESERVATIONS_MAX);
+    assert_eq!(Sku::from_record(&stock.to_record()).as_ref(), Ok(&stock));
+}
+
+#[test]
 fn a_policy_and_a_threshold_are_set_once() {
     let some = Policy::Backorder { limit: None };
     let set = || Command::SetPolicy { policy: some };
