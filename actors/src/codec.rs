@@ -30,11 +30,13 @@ macro_rules! wire {
 
 pub(crate) mod cart;
 pub(crate) mod catalogue;
+pub(crate) mod code_uses;
 pub(crate) mod entry;
 #[cfg(test)]
 mod golden;
 pub(crate) mod import;
 pub(crate) mod order;
+pub(crate) mod order_list;
 pub(crate) mod page;
 pub(crate) mod payment;
 pub(crate) mod published;

@@ -12,6 +12,8 @@ use cluster::shard::kind::Kinds;
 pub use domain::cart::Cart;
 pub use domain::catalogue::{BookReader, Listing, PriceBook, ProductName};
 pub use domain::category::Category;
+pub use domain::code_uses::CodeUses;
+pub use domain::discount_code::DiscountCode;
 pub use domain::entry::Entry;
 pub use domain::ids::{
     CaptureId, CartAccess, CartId, ImportId, OrderId, PaymentId, RefundId, ReservationId, SkuCode,
@@ -20,6 +22,7 @@ pub use domain::import::{Import, ImportPart};
 pub use domain::location::StockLocation;
 pub use domain::money::{Currency, Money};
 pub use domain::order::Order;
+pub use domain::order_list::{OrderList, OrderPage};
 pub use domain::order_numbers::OrderNumbers;
 pub use domain::page::ProductPage;
 pub use domain::payment::Payment;
@@ -36,7 +39,8 @@ pub use domain::tax::TaxRate;
 /// Every kind of entity there is.
 pub fn all_kinds() -> Kinds {
     let kinds = Kinds::default().with::<Cart>().with::<Sku>().with::<Order>();
-    let kinds = kinds.with::<OrderNumbers>().with::<Payment>();
+    let kinds = kinds.with::<OrderNumbers>().with::<Payment>().with::<CodeUses>();
+    let kinds = kinds.with::<OrderList>().with::<OrderPage>();
     with_catalogue(kinds.with::<Import>().with::<ImportPart>())
 }
 
@@ -53,5 +57,6 @@ pub fn with_catalogue(kinds: Kinds) -> Kinds {
         .with::<Entry<ShippingOption>>()
         .with::<Entry<Seller>>()
         .with::<Entry<Promotion>>()
+        .with::<Entry<DiscountCode>>()
         .with::<Entry<StockLocation>>()
 }

@@ -35,6 +35,8 @@ mutants! {
     PromiseOutlivesOrder,
     /// What is still on backorder is shipped.
     BackorderShipped,
+    /// Pieces on backorder that are called off are in stock, where they never were.
+    BackorderRestocked,
     /// A cart that is being checked out is checked out again, as another order.
     TwoOrdersOfOneCart,
     /// A cart that was bought is open again.
@@ -69,6 +71,14 @@ mutants! {
     ReturnReceivedTwice,
     /// Refunds that are under way or done count for nothing.
     RefundedTooMuch,
+    /// Pieces that were called off are not in stock again.
+    CancelledPiecesLost,
+    /// What was captured for pieces that were called off is kept.
+    CreditForgotten,
+    /// Two orders of a list have one place.
+    PlaceGivenTwice,
+    /// A list shows an order as it was when it was placed.
+    ListNotTold,
     /// A capture that is done is asked for again.
     CapturedTwice,
     /// An answer or a notice is taken for whatever is under way.
@@ -77,6 +87,12 @@ mutants! {
     DoubtIsDecline,
     /// A cancelled payment keeps what it captured.
     CancelKeepsMoney,
+    /// A discount code that is used for an order stays held for it besides.
+    CodeCountedTwice,
+    /// A discount code stays held for an order that came to nothing.
+    CodeKeptAfterFailure,
+    /// A discount code is used however often it was used before.
+    CodeLimitIgnored,
 }
 
 impl Mutant {

@@ -169,6 +169,10 @@ pub(crate) enum Scenario {
     ///   troubles             attempts that failed, by how
     ///   unexpected_ends      processes that ended by themselves
     ///   broken_off           why no more faults were brought about before the time was over
+    ///   orders, charges      what shoppers ordered, and payments of which the provider's own ledger
+    ///                        has money taken; there must be some
+    ///   ledger_unmatched, first_unmatched  payments that ledger and orders do not both have alike, and
+    ///                        orders that do not come to rest; must be 0
     /// The exit code is 3 when anything is wrong, when a fault never took effect, and when the nodes
     /// were not whole again in time.
     #[command(verbatim_doc_comment)]

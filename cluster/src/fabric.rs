@@ -259,23 +259,38 @@ impl Fabric {
         let mut found = Vec::new();
         let first = after.map_or(ShardId(0), |after| after.shard);
         for shard in self.router.map.shards().filter(|shard| *shard >= first) {
-            let left = u32::try_from(limit.saturating_sub(found.len())).unwrap_or(u32::MAX);
-            if left == 0 {
-                break;
+            let mut after = after.filter(|after| after.shard == shard).map(|after| after.at);
+            while found.len() < limit {
+                let left = u32::try_from(limit - found.len()).unwrap_or(u32::MAX);
+                let wanted = Wanted { kind: E::KIND, after, limit: left };
+                let listed = self.listed(shard, &wanted, deadline).await?;
+                let is_all = listed.len() < unanswered::LISTED_MAX;
+                after = listed.last().map(|(at, _)| *at);
+                let here = |(at, key)| (WaitingPlace { shard, at }, key);
+                found.extend(listed.into_iter().map(here));
+                if is_all {
+                    break;
+                }
             }
-            let after = after.filter(|after| after.shard == shard).map(|after| after.at);
-            let wanted = Wanted { kind: E::KIND, after, limit: left };
-            let (address, body) = (unanswered::address(), wanted.to_bytes());
-            let reply = self.router.query(shard, &address, 0, deadline, body).await?;
-            let Reply::Viewed { view, .. } = reply else {
-                tracing::error!(shard.id = %shard, ?reply, "a list was not understood");
-                return Err(QueryError::Undecodable);
-            };
-            let Listed(listed) = Listed::from_bytes(&view).map_err(|_| QueryError::Undecodable)?;
-            let here = |(at, key)| (WaitingPlace { shard, at }, key);
-            found.extend(listed.into_iter().map(here));
         }
         Ok(found)
+    }
+
+    /// A part of what one shard waits for.
+    async fn listed(
+        &self,
+        shard: ShardId,
+        wanted: &Wanted,
+        deadline: Timestamp,
+    ) -> Result<Vec<(Cursor, EntityKey)>, QueryError> {
+        let (address, body) = (unanswered::address(), wanted.to_bytes());
+        let reply = self.router.query(shard, &address, 0, deadline, body).await?;
+        let Reply::Viewed { view, .. } = reply else {
+            tracing::error!(shard.id = %shard, ?reply, "a list was not understood");
+            return Err(QueryError::Undecodable);
+        };
+        let Listed(listed) = Listed::from_bytes(&view).map_err(|_| QueryError::Undecodable)?;
+        Ok(listed)
     }
 
     /// The newest catalogue that this node has, whether or not it may still price with it.

@@ -198,7 +198,8 @@ impl Connections {
         let stream = WriteProgress::new(stream, self.write_timeout);
         let mut routers = self.router.subscribe();
         let router = routers.borrow_and_update().clone();
-        let service = TowerToHyperService::new(AskedBy { peer, router });
+        let draining = Draining(phase.clone());
+        let service = TowerToHyperService::new(AskedBy { peer, draining, router });
         let connection = self.builder.serve_connection(TokioIo::new(stream), service);
         let mut connection = std::pin::pin!(connection);
         loop {
@@ -225,7 +226,19 @@ impl Connections {
 #[derive(Clone)]
 struct AskedBy {
     peer: Peer,
+    draining: Draining,
     router: Router,
+}
+
+/// Tells an answer without an end that the server wants to stop.
+#[derive(Clone)]
+pub(crate) struct Draining(watch::Receiver<Phase>);
+
+impl Draining {
+    pub(crate) async fn begun(mut self) {
+        // Whoever could still say so is gone together with the server.
+        self.0.wait_for(|phase| *phase != Phase::Serving).await.ok();
+    }
 }
 
 impl<B> Service<Request<B>> for AskedBy
@@ -242,6 +255,7 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         request.extensions_mut().insert(self.peer);
+        request.extensions_mut().insert(self.draining.clone());
         self.router.call(request)
     }
 }

@@ -24,6 +24,7 @@ use cluster::placement::member::{Levels, NodeNumber};
 use cluster::runtime::joining::MeshSettings;
 use cluster::runtime::membership::PlacementRule;
 use edge::http::app::OperatorToken;
+use edge::providers::payment::routing::Routing;
 
 pub use payments::PaymentKind;
 pub use raw::{RawConfig, Source};
@@ -89,6 +90,8 @@ pub struct Config {
     pub mesh: Option<MeshSettings>,
     /// Who takes payments, by the shop's names for them.
     pub payment_providers: BTreeMap<ProviderName, PaymentKind>,
+    /// Who takes a payment whose checkout names nobody.
+    pub payment_rules: Option<Routing>,
     /// Where the providers' secrets lie.
     pub payment_secrets: Option<PathBuf>,
     /// Who proves the names of https providers; read where there is one.
@@ -157,6 +160,9 @@ impl Config {
             payment_providers: raw
                 .optional(Setting::PaymentProvider, payments::providers)?
                 .unwrap_or_default(),
+            payment_rules: raw.optional(Setting::PaymentRules, |text| {
+                text.parse::<Routing>().map_err(|error| error.to_string())
+            })?,
             payment_secrets: raw.optional(Setting::PaymentSecrets, path)?,
             payment_roots: raw.required(Setting::PaymentRoots, path)?,
             capture: raw.required(Setting::Capture, capture)?,

@@ -142,6 +142,7 @@ fn app(
         import_bytes_max: config.import_bytes_max,
         import_rows_max: config.import_rows_max,
         payment_providers: Some(payments),
+        payment_routing: config.payment_rules.clone(),
         capture: config.capture,
         checkout_wait: span(config.checkout_wait),
         ..Settings::new(Currency::EURO)

@@ -12,8 +12,9 @@ use crate::domain::cart::{
 use crate::domain::catalogue::ProductName;
 use crate::domain::ids::{CartAccess, CartId, SkuCode};
 use crate::domain::money::{Currency, Money};
-use crate::domain::pricing::Discount;
+use crate::domain::pricing::{Discount, GivenCode};
 use crate::domain::quantity::Quantity;
+use crate::domain::twins::first_twin;
 
 const RECORD: &str = "a cart's record";
 
@@ -28,19 +29,25 @@ wire! {
 #[derive(Serialize, Deserialize)]
 enum Part {
     Discount(Discount),
+    Code(GivenCode),
+}
+
+fn parts(discounts: &[Discount], codes: &[GivenCode]) -> Vec<Part> {
+    let discounts = discounts.iter().cloned().map(Part::Discount);
+    discounts.chain(codes.iter().cloned().map(Part::Code)).collect()
 }
 
 impl Wire for Lookup {
     fn to_bytes(&self) -> Vec<u8> {
-        let discounts = self.0.iter().flat_map(|view| view.discounts.iter().cloned());
-        encode_with_parts(self, &discounts.map(Part::Discount).collect::<Vec<_>>())
+        let parts = self.0.as_ref().map(|view| parts(&view.discounts, &view.codes));
+        encode_with_parts(self, &parts.unwrap_or_default())
     }
 
     fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
         const WHAT: &str = "a cart's view";
         let (mut lookup, parts): (Self, _) = latest_with_parts(WHAT, bytes)?;
         match &mut lookup.0 {
-            Some(view) => view.discounts = discounts_of(parts),
+            Some(view) => (view.discounts, view.codes) = sorted(WHAT, parts)?,
             None if parts.is_empty() => {}
             None => return Err(damaged(WHAT, "no cart has parts")),
         }
@@ -48,8 +55,20 @@ impl Wire for Lookup {
     }
 }
 
-fn discounts_of(parts: Vec<Part>) -> Vec<Discount> {
-    parts.into_iter().map(|Part::Discount(discount)| discount).collect()
+/// Parts of each kind. Those of one kind lie together, or one value had several bytes.
+fn sorted(
+    what: &'static str,
+    parts: Vec<Part>,
+) -> Result<(Vec<Discount>, Vec<GivenCode>), DecodeError> {
+    let (mut discounts, mut codes) = (Vec::new(), Vec::new());
+    for part in parts {
+        match part {
+            Part::Discount(discount) if codes.is_empty() => discounts.push(discount),
+            Part::Discount(_) => return Err(damaged(what, "the parts of a cart are out of order")),
+            Part::Code(given) => codes.push(given),
+        }
+    }
+    Ok((discounts, codes))
 }
 
 #[derive(Serialize, Deserialize)]
@@ -105,9 +124,8 @@ pub(crate) fn to_record(cart: &Cart) -> Vec<u8> {
         offers: cart.offers.iter().map(offer).collect(),
         updated_at: cart.updated_at,
     });
-    let discounts = cart.existing.iter().flat_map(|cart| cart.discounts.iter().cloned());
-    let parts: Vec<_> = discounts.map(Part::Discount).collect();
-    encode_with_parts(&CartRecordV1 { existing }, &parts)
+    let parts = cart.existing.as_ref().map(|cart| parts(&cart.discounts, &cart.codes));
+    encode_with_parts(&CartRecordV1 { existing }, &parts.unwrap_or_default())
 }
 
 pub(crate) fn from_record(bytes: &[u8]) -> Result<Cart, DecodeError> {
@@ -132,7 +150,10 @@ fn existing_from(record: ExistingV1, parts: Vec<Part>) -> Result<Existing, Decod
     if ended && lines.iter().next().is_some() {
         return Err(damaged(RECORD, "a cart that has ended has lines"));
     }
-    let discounts = discounts_of(parts);
+    let (discounts, codes) = sorted(RECORD, parts)?;
+    if codes.len() > Cart::CODES_MAX || first_twin(&codes, |given| &given.code).is_some() {
+        return Err(damaged(RECORD, "a cart has too many codes, or one twice"));
+    }
     if !lines.bear(&discounts) {
         return Err(damaged(RECORD, "more is taken off a line of a cart than it comes to"));
     }
@@ -150,6 +171,7 @@ fn existing_from(record: ExistingV1, parts: Vec<Part>) -> Result<Existing, Decod
         merged_from: record.merged_from,
         offers,
         discounts: discounts.into_boxed_slice(),
+        codes: codes.into_boxed_slice(),
         updated_at: record.updated_at,
     })
 }

@@ -2,9 +2,11 @@
 
 mod cart;
 mod catalogue;
+mod codes;
 mod entries;
 mod imports;
 mod order;
+mod order_lists;
 mod order_records;
 mod payment;
 mod promotions;
@@ -103,10 +105,12 @@ fn decodes_to_itself(bytes: &[u8]) {
     catalogue::decodes_to_itself(bytes);
     payment::decodes_to_itself(bytes);
     order::decodes_to_itself(bytes);
+    order_lists::decodes_to_itself(bytes);
     imports::decodes_to_itself(bytes);
     entries::decodes_to_itself(bytes);
     promotions::decodes_to_itself(bytes);
     published::decodes_to_itself(bytes);
+    codes::decodes_to_itself(bytes);
     if let Ok(event) = cart_domain::Event::from_bytes(bytes) {
         assert_eq!(event.to_bytes(), bytes);
     }
@@ -131,8 +135,9 @@ fn decodes_to_itself(bytes: &[u8]) {
 fn all_samples() -> Vec<Vec<u8>> {
     let shop = [cart::samples(), sku::samples(), catalogue::samples(), entries::samples()];
     let sold = [payment::samples(), order::samples(), order_records::samples()];
-    let rest = [imports::samples(), promotions::samples(), published::samples()];
-    [shop.concat(), sold.concat(), rest.concat()].concat()
+    let told = [imports::samples(), promotions::samples(), codes::samples(), published::samples()];
+    let told = [told.concat(), order_lists::samples()];
+    [shop.concat(), sold.concat(), told.concat()].concat()
 }
 
 proptest! {

@@ -5,13 +5,13 @@ use cluster::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{damaged, encode, encode_with_parts, latest, latest_with_parts};
-use crate::domain::ids::{CartAccess, CartId, PaymentId};
+use crate::domain::ids::{CartAccess, CartId, PaymentId, RefundId};
 use crate::domain::order::{
-    self, Existing, Extra, Funds, LineState, Note, Order, Placed, RefundRecord, Return, Settlement,
-    Shipment, Stage, Timeline,
+    self, Cancellation, Existing, Funds, LineState, Listing, Note, Order, Placed, Redemption,
+    RefundRecord, Return, Settlement, Shipment, Stage, Timeline, Use, UseState,
 };
 use crate::domain::order_numbers::{self, OrderNumber, OrderNumbers};
-use crate::domain::pricing::{Discount, Totals};
+use crate::domain::pricing::{Discount, GivenCode, Totals};
 
 const RECORD: &str = "an order's record";
 
@@ -27,26 +27,110 @@ wire! {
     order_numbers::View: "a view of order numbers",
 }
 
+/// What records and views have besides what they had at first. New ones come last.
+#[derive(Serialize, Deserialize)]
+enum Part {
+    Discount(Discount),
+    Code(GivenCode),
+    Use(Redemption, UseState),
+    Cancellation(Cancellation),
+    Credit(RefundId),
+    Listing(Listing),
+}
+
+/// The parts of one order, each sort together.
+#[derive(Default)]
+struct Parts {
+    discounts: Vec<Discount>,
+    /// Of views.
+    codes: Vec<GivenCode>,
+    /// Of records, as what follows but for cancellations and credits.
+    uses: Vec<Use>,
+    cancellations: Vec<Cancellation>,
+    credits: Vec<RefundId>,
+    listing: Option<Listing>,
+}
+
+impl Part {
+    /// Equal values have equal bytes: the sorts come in this order.
+    const fn place(&self) -> u8 {
+        match self {
+            Self::Discount(_) => 0,
+            Self::Code(_) => 1,
+            Self::Use(..) => 2,
+            Self::Cancellation(_) => 3,
+            Self::Credit(_) => 4,
+            Self::Listing(_) => 5,
+        }
+    }
+}
+
+impl Parts {
+    fn into_list(self) -> Vec<Part> {
+        let discounts = self.discounts.into_iter().map(Part::Discount);
+        let codes = self.codes.into_iter().map(Part::Code);
+        let uses = self.uses.into_iter().map(|it| Part::Use(it.redemption, it.state));
+        let cancellations = self.cancellations.into_iter().map(Part::Cancellation);
+        let credits = self.credits.into_iter().map(Part::Credit);
+        let listing = self.listing.into_iter().map(Part::Listing);
+        let bought = discounts.chain(codes).chain(uses);
+        bought.chain(cancellations).chain(credits).chain(listing).collect()
+    }
+
+    /// Each sort comes after the one before it, and there is one listing at most.
+    fn of(list: Vec<Part>) -> Option<Self> {
+        let is_in_order = list.is_sorted_by_key(Part::place);
+        let mut parts = Self::default();
+        for part in list {
+            match part {
+                Part::Discount(it) => parts.discounts.push(it),
+                Part::Code(it) => parts.codes.push(it),
+                Part::Use(redemption, state) => parts.uses.push(Use { redemption, state }),
+                Part::Cancellation(it) => parts.cancellations.push(it),
+                Part::Credit(it) => parts.credits.push(it),
+                Part::Listing(it) if parts.listing.is_none() => parts.listing = Some(it),
+                Part::Listing(_) => return None,
+            }
+        }
+        is_in_order.then_some(parts)
+    }
+
+    fn is_of_view(&self) -> bool {
+        self.uses.is_empty() && self.listing.is_none()
+    }
+
+    fn is_of_record(&self) -> bool {
+        self.codes.is_empty()
+    }
+}
+
 impl Wire for order::Lookup {
     fn to_bytes(&self) -> Vec<u8> {
-        let discounts = self.0.iter().flat_map(|view| view.discounts.iter().cloned());
-        encode_with_parts(self, &discounts.map(Extra::Discount).collect::<Vec<_>>())
+        let parts = self.0.as_ref().map_or_else(Parts::default, |view| Parts {
+            discounts: view.discounts.clone(),
+            codes: view.codes.clone(),
+            cancellations: view.cancellations.clone(),
+            credits: view.credits.clone(),
+            ..Parts::default()
+        });
+        encode_with_parts(self, &parts.into_list())
     }
 
     fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
         const WHAT: &str = "an order's view";
-        let (mut lookup, parts): (Self, _) = latest_with_parts(WHAT, bytes)?;
-        match &mut lookup.0 {
-            Some(view) => view.discounts = discounts_of(parts),
-            None if parts.is_empty() => {}
-            None => return Err(damaged(WHAT, "no order has parts")),
-        }
+        let (mut lookup, parts): (Self, Vec<Part>) = latest_with_parts(WHAT, bytes)?;
+        let Some(view) = &mut lookup.0 else {
+            let is_whole = parts.is_empty();
+            return is_whole.then_some(lookup).ok_or_else(|| damaged(WHAT, "no order has parts"));
+        };
+        let parts = Parts::of(parts).filter(Parts::is_of_view);
+        let parts = parts.ok_or_else(|| damaged(WHAT, "its parts are not in order"))?;
+        view.discounts = parts.discounts;
+        view.codes = parts.codes;
+        view.cancellations = parts.cancellations;
+        view.credits = parts.credits;
         Ok(lookup)
     }
-}
-
-fn discounts_of(parts: Vec<Extra>) -> Vec<Discount> {
-    parts.into_iter().map(|Extra::Discount(discount)| discount).collect()
 }
 
 #[derive(Serialize, Deserialize)]
@@ -93,13 +177,19 @@ pub(crate) fn to_record(order: &Order) -> Vec<u8> {
         timeline: order.timeline,
         updated_at: order.updated_at,
     });
-    let discounts = order.existing.iter().flat_map(|order| order.discounts.iter().cloned());
-    let parts: Vec<_> = discounts.map(Extra::Discount).collect();
-    encode_with_parts(&OrderRecordV1 { existing }, &parts)
+    let parts = order.existing.as_deref().map_or_else(Parts::default, |order| Parts {
+        discounts: order.discounts.clone(),
+        uses: order.uses.clone(),
+        cancellations: order.cancellations.clone(),
+        credits: order.credits.clone(),
+        listing: order.listing.clone(),
+        ..Parts::default()
+    });
+    encode_with_parts(&OrderRecordV1 { existing }, &parts.into_list())
 }
 
 pub(crate) fn from_record(bytes: &[u8]) -> Result<Order, DecodeError> {
-    let (OrderRecordV1 { existing }, parts) = latest_with_parts(RECORD, bytes)?;
+    let (OrderRecordV1 { existing }, parts): (_, Vec<Part>) = latest_with_parts(RECORD, bytes)?;
     if existing.is_none() && !parts.is_empty() {
         return Err(damaged(RECORD, "no order has parts"));
     }
@@ -107,7 +197,9 @@ pub(crate) fn from_record(bytes: &[u8]) -> Result<Order, DecodeError> {
     Ok(Order { existing: existing.map(Box::new) })
 }
 
-fn existing_from(record: ExistingV1, parts: Vec<Extra>) -> Result<Existing, DecodeError> {
+fn existing_from(record: ExistingV1, parts: Vec<Part>) -> Result<Existing, DecodeError> {
+    let parts = Parts::of(parts).filter(Parts::is_of_record);
+    let parts = parts.ok_or_else(|| damaged(RECORD, "its parts are not in order"))?;
     let existing = Existing {
         cart: record.cart,
         access: record.access,
@@ -125,7 +217,11 @@ fn existing_from(record: ExistingV1, parts: Vec<Extra>) -> Result<Existing, Deco
         settlement: record.settlement,
         timeline: record.timeline,
         updated_at: record.updated_at,
-        discounts: discounts_of(parts),
+        discounts: parts.discounts,
+        uses: parts.uses,
+        cancellations: parts.cancellations,
+        credits: parts.credits,
+        listing: parts.listing,
     };
     existing.check().map_err(|why| damaged(RECORD, why))?;
     Ok(existing)

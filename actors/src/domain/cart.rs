@@ -1,7 +1,8 @@
 //! The shopping cart.
 //!
 //! **Invariants**, true in every reachable state:
-//! - at most [`Cart::LINES_MAX`] lines, one a SKU, each of at least one piece;
+//! - at most [`Cart::LINES_MAX`] lines, one a SKU, each of at least one piece, and at most
+//!   [`Cart::CODES_MAX`] discount codes;
 //! - every price came from the catalogue and is in the cart's currency;
 //! - the total is between zero and [`Cart::TOTAL_MAX`], and what is taken off no line is more than it
 //!   comes to;
@@ -13,6 +14,7 @@
 mod checkout;
 #[cfg(test)]
 mod checkout_tests;
+mod codes;
 mod discounts;
 #[cfg(test)]
 mod discounts_tests;
@@ -38,11 +40,13 @@ use cluster::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::catalogue::ProductName;
+use super::code_uses::CustomerKey;
+use super::discount_code::CodeName;
 use super::ids::{CartAccess, CartId, OrderId, PaymentId, SkuCode};
 use super::money::{Currency, Money};
 use super::names::ShippingOptionId;
 use super::order::Terms;
-use super::pricing::{Discount, NotPriced};
+use super::pricing::{Discount, GivenCode, NotPriced};
 use super::quantity::Quantity;
 use crate::codec;
 pub(crate) use existing::Existing;
@@ -132,6 +136,27 @@ pub enum Command {
     ReopenAfter {
         order: OrderId,
     },
+    AddCode {
+        code: CodeName,
+    },
+    RemoveCode {
+        code: CodeName,
+    },
+    /// [`Command::CheckOut`] by whom or with what else.
+    CheckOutWith {
+        order: OrderId,
+        payment: PaymentId,
+        terms: Box<Terms>,
+        shipping: Option<ShippingOptionId>,
+        means: Vec<Means>,
+    },
+}
+
+/// What a shopper brings to a checkout. New ones come last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Means {
+    /// Who it is, as far as limits go.
+    Customer(CustomerKey),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -206,6 +231,14 @@ pub enum Event {
         catalogue_index: u64,
         at: Timestamp,
     },
+    CodeAdded {
+        given: GivenCode,
+        at: Timestamp,
+    },
+    CodeRemoved {
+        code: CodeName,
+        at: Timestamp,
+    },
 }
 
 /// Which rule a command broke.
@@ -253,6 +286,16 @@ pub enum Rejection {
     NotPricedForOrder(NotPriced),
     #[error("the order is to be sent, and nobody chose how")]
     ShippingOptionRequired,
+    #[error("there is no discount code {code}")]
+    UnknownCode { code: CodeName },
+    #[error("discount code {code} is not in force")]
+    CodeNotInForce { code: CodeName },
+    #[error("a cart has at most {} discount codes", Cart::CODES_MAX)]
+    TooManyCodes,
+    #[error("the cart has no discount code {code}")]
+    CodeNotFound { code: CodeName },
+    #[error("discount code {code} is limited per customer, and nobody said who it is")]
+    CustomerRequired { code: CodeName },
 }
 
 impl Entity for Cart {
@@ -290,8 +333,13 @@ impl Entity for Cart {
             Command::ExpectOffer { from } => return self.expect_offer(me, from),
             Command::RepeatOffer => self.repeat_offer(me, at),
             Command::CheckOut { order, payment, terms, shipping } => {
-                self.check_out(me, order, payment, *terms, shipping.as_ref(), ctx)?
+                self.check_out(me, (order, payment), *terms, shipping.as_ref(), &[], ctx)?
             }
+            Command::CheckOutWith { order, payment, terms, shipping, means } => {
+                self.check_out(me, (order, payment), *terms, shipping.as_ref(), &means, ctx)?
+            }
+            Command::AddCode { code } => (self.add_code(code, ctx)?, vec![]),
+            Command::RemoveCode { code } => (self.remove_code(code, at)?, vec![]),
             Command::FinishCheckout { order } => (self.finish_checkout(order, at), vec![]),
             Command::ReopenAfter { order } => (self.reopen_after(order, at), vec![]),
             Command::ReportOffer { number } => {
@@ -360,6 +408,7 @@ impl Entity for Cart {
 
 impl Cart {
     pub const LINES_MAX: usize = 100;
+    pub const CODES_MAX: usize = 5;
     /// In minor units: the largest integer that every JSON reader keeps exactly.
     pub const TOTAL_MAX: i64 = (1 << 53) - 1;
     /// Stands while an offer is open.

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use shelf::{Named, Shelf};
 
 use super::category::{Categories, Category};
+use super::discount_code::{CodeName, DiscountCode};
 use super::ids::SkuCode;
 use super::location::StockLocation;
 use super::money::Currency;
@@ -75,6 +76,8 @@ pub struct PriceBook {
     price_lists: Arc<BTreeMap<PriceListId, Arc<PriceList>>>,
     shipping_options: Arc<BTreeMap<ShippingOptionId, Arc<ShippingOption>>>,
     promotions: Arc<Promotions>,
+    /// There may be as many of them as listings.
+    discount_codes: Shelf<DiscountCode>,
     stock_locations: Arc<BTreeMap<LocationId, Arc<StockLocation>>>,
 }
 
@@ -93,6 +96,12 @@ impl Named for Listing {
 impl Named for Page {
     fn name(&self) -> &str {
         self.slug.as_str()
+    }
+}
+
+impl Named for DiscountCode {
+    fn name(&self) -> &str {
+        self.code.as_str()
     }
 }
 
@@ -123,6 +132,7 @@ impl PriceBook {
             price_lists: Arc::default(),
             shipping_options: Arc::default(),
             promotions: Arc::default(),
+            discount_codes: Shelf::default(),
             stock_locations: Arc::default(),
         }
     }
@@ -171,10 +181,7 @@ impl PriceBook {
     /// The same listings on other pages; the later of two of one slug counts.
     #[must_use]
     pub fn with_pages(self, pages: impl IntoIterator<Item = Page>) -> Self {
-        let by_slug: BTreeMap<_, _> =
-            pages.into_iter().map(|page| (page.slug.as_str().to_owned(), Arc::new(page))).collect();
-        let pages: Vec<_> = by_slug.into_values().collect();
-        Self { pages: Shelf::of(&pages), ..self }
+        Self { pages: pages.into_iter().collect(), ..self }
     }
 
     /// The currency of a cart whose shopper did not choose one.
@@ -266,6 +273,21 @@ impl PriceBook {
 
     pub fn shipping_option(&self, id: &ShippingOptionId) -> Option<&ShippingOption> {
         self.shipping_options.get(id).map(AsRef::as_ref)
+    }
+
+    /// The same listings with other codes, in any order; the later of two of one name counts.
+    #[must_use]
+    pub fn with_discount_codes(self, codes: impl IntoIterator<Item = DiscountCode>) -> Self {
+        Self { discount_codes: codes.into_iter().collect(), ..self }
+    }
+
+    pub fn discount_code(&self, code: &CodeName) -> Option<&DiscountCode> {
+        self.discount_codes.get(code.as_str()).map(AsRef::as_ref)
+    }
+
+    /// In order of code.
+    pub fn discount_codes(&self) -> impl ExactSizeIterator<Item = &Arc<DiscountCode>> {
+        self.discount_codes.iter()
     }
 
     pub fn promotions(&self) -> &Promotions {

@@ -1,6 +1,7 @@
 //! An entry of the catalogue: one thing that the merchant writes down, replaces and removes.
 //!
-//! Categories, tax rates, price lists, promotions, shipping options and sellers are entries; each lives in the
+//! Categories, tax rates, price lists, promotions, discount codes, shipping options and sellers are
+//! entries; each lives in the
 //! `catalogue` group under its own key, so that every node has all of them at hand.
 //!
 //! **Invariants:** an entry holds the content of its own key or none; writing what is written
@@ -18,7 +19,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::catalogue::PriceBook;
-use super::names::CategoryId;
+use super::names::{CategoryId, PromotionId};
 use super::promotion::Promotion;
 use crate::codec;
 
@@ -76,6 +77,22 @@ pub enum Rejection {
     HasChildren { child: CategoryId },
     #[error("a shop has at most {} promotions that need no code", Promotion::AUTOMATIC_MAX)]
     TooManyAutomatic,
+    #[error("there is no promotion {promotion} that requires a code")]
+    NoPromotionWithCode { promotion: PromotionId },
+}
+
+impl Rejection {
+    /// Whether another entry would have to be there: the book may have it a moment later.
+    pub fn is_of_what_is_missing(&self) -> bool {
+        match self {
+            Self::UnknownParent { .. } | Self::NoPromotionWithCode { .. } => true,
+            Self::OtherKey
+            | Self::CatalogueUnavailable
+            | Self::BelowItself
+            | Self::HasChildren { .. }
+            | Self::TooManyAutomatic => false,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -129,14 +146,7 @@ impl<T: Content> Entity for Entry<T> {
     }
 
     fn is_momentary(rejection: &Rejection) -> bool {
-        match rejection {
-            Rejection::CatalogueUnavailable => true,
-            Rejection::OtherKey
-            | Rejection::UnknownParent { .. }
-            | Rejection::BelowItself
-            | Rejection::HasChildren { .. }
-            | Rejection::TooManyAutomatic => false,
-        }
+        *rejection == Rejection::CatalogueUnavailable || rejection.is_of_what_is_missing()
     }
 
     fn apply(&mut self, event: &Event<T>) {

@@ -87,9 +87,9 @@ handles! {
     Slug, InvalidSlug, "a slug is 1 to 64 of the characters A-Z a-z 0-9 . _ -";
 }
 
-const HANDLE_BYTES_MAX: usize = 64;
+pub(super) const HANDLE_BYTES_MAX: usize = 64;
 
-fn is_handle(text: &str) -> bool {
+pub(super) fn is_handle(text: &str) -> bool {
     (1..=HANDLE_BYTES_MAX).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }

@@ -7,19 +7,29 @@
 //! - it is settled once: confirmed, or failed with a reason, and the outcome that the shopper was told
 //!   never changes;
 //! - an order that failed or was cancelled holds no stock, or has asked for every piece to be released;
-//! - nothing is shipped that was not sold to this order, refunds never exceed what was captured;
+//! - nothing is shipped that was not sold to this order or that was called off, refunds never exceed
+//!   what was captured;
 //! - it does not end while its payment is in doubt.
 
 mod after_sale;
 #[cfg(test)]
 mod after_sale_tests;
+#[cfg(test)]
+mod cancellation_tests;
+mod cancellations;
 mod course;
 mod existing;
 mod facts;
+mod listing;
+#[cfg(test)]
+mod listing_tests;
 mod placed;
 #[cfg(test)]
 mod properties;
 mod records;
+mod redemptions;
+#[cfg(test)]
+mod redemptions_tests;
 mod saga;
 mod soundness;
 #[cfg(test)]
@@ -32,20 +42,26 @@ use cluster::ids::{EntityKind, EntityRef};
 use cluster::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::code_uses::{Counted, UseNews};
+use super::discount_code::CodeName;
 use super::ids::{CartAccess, CartId, OrderId, PaymentId, RefundId, SkuCode};
 use super::money::{Currency, Money};
 use super::names::Label;
+use super::order_list::{ListId, Place};
 use super::order_numbers::OrderNumber;
-use super::payment::{News, Refusal};
+use super::payment::{self, News, Refusal};
 use super::pricing::{Discount, Totals};
 use super::quantity::{Quantity, Units};
 use crate::codec;
 use course::Course;
 pub use existing::Settlement;
 pub(crate) use existing::{Existing, Funds, LineState, Stage};
+pub(crate) use listing::Listing;
 pub use placed::{CaptureTime, Extra, InvalidOrder, Placed, Shortfall, Terms};
-pub use records::RefundState;
+pub use records::{Cancellation, RefundState};
 pub(crate) use records::{Note, RefundRecord, Return, Shipment};
+pub(crate) use redemptions::Use;
+pub use redemptions::{Redemption, UseState};
 pub(crate) use timeline::Timeline;
 pub use timeline::{Moment, TimelineEntry};
 pub use view::{
@@ -86,7 +102,7 @@ pub enum Command {
     GiveUpStock,
     /// The timer's: the payment did not answer.
     GiveUpPayment,
-    /// The shopper or an operator wants none of it any more.
+    /// The shopper or an operator wants none of it any more, or nothing of what is not on its way.
     Cancel {
         by: Side,
         reason: Label,
@@ -127,6 +143,16 @@ pub enum Command {
         payment: PaymentId,
         placed: Box<Placed>,
         extras: Vec<Extra>,
+    },
+    /// Told by what counts the uses of a discount code.
+    TakeUseNews {
+        counted: Counted,
+        news: UseNews,
+    },
+    /// Told by a list that was asked for a place.
+    TakePlace {
+        list: ListId,
+        place: Place,
     },
 }
 
@@ -205,6 +231,14 @@ pub enum Failure {
     CancelledInTime,
     /// So many wait for a stock that it remembers no more of them: there may be pieces.
     Crowded,
+    /// It was used as often as it may be.
+    CodeExhausted {
+        code: CodeName,
+    },
+    /// This customer used it as often as one may.
+    CodeUsedBefore {
+        code: CodeName,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -347,6 +381,42 @@ pub enum Event {
     PaymentUndoFailed {
         at: Timestamp,
     },
+    /// Uses of discount codes are asked for, beside `Placed`.
+    UsesAsked {
+        redemptions: Vec<Redemption>,
+        at: Timestamp,
+    },
+    UseBecame {
+        nth: u16,
+        state: UseState,
+        at: Timestamp,
+    },
+    /// Some pieces are not wanted any more; the others are.
+    PiecesCancelled {
+        by: Side,
+        items: Vec<(SkuCode, Quantity)>,
+        /// What was to be paid for them.
+        amount: Money,
+        reason: Label,
+        at: Timestamp,
+    },
+    /// A refund of what was paid for pieces that were cancelled.
+    CreditAsked {
+        refund: RefundId,
+        amount: Money,
+        reason: Label,
+        at: Timestamp,
+    },
+    /// Its lists are asked for places, and shown this status.
+    PlacesAsked {
+        status: Status,
+        at: Timestamp,
+    },
+    PlaceTaken {
+        list: ListId,
+        place: Place,
+        at: Timestamp,
+    },
     /// These pieces are to come; the others are reserved.
     StockPromised {
         sku: SkuCode,
@@ -395,6 +465,12 @@ impl Event {
             | Self::PaymentInDoubt { at }
             | Self::PaymentVoidAsked { at }
             | Self::PaymentUndoFailed { at }
+            | Self::UsesAsked { at, .. }
+            | Self::UseBecame { at, .. }
+            | Self::PiecesCancelled { at, .. }
+            | Self::CreditAsked { at, .. }
+            | Self::PlacesAsked { at, .. }
+            | Self::PlaceTaken { at, .. }
             | Self::StockPromised { at, .. }
             | Self::StockArrived { at, .. } => *at,
         }
@@ -412,7 +488,7 @@ pub enum Rejection {
     NotConfirmed,
     #[error("the order came to an end")]
     Over,
-    #[error("parts of the order are on their way")]
+    #[error("all of the order is on its way")]
     AlreadyShipped,
     #[error("the order has no line of sku {sku}")]
     LineNotFound { sku: SkuCode },
@@ -464,6 +540,7 @@ impl Entity for Order {
             Command::PlaceWith { cart, access, payment, placed, extras } => {
                 course.place(cart, access, payment, placed, extras)?;
             }
+            Command::TakeUseNews { counted, news } => course.take_use_news(&counted, news),
             Command::TakeNumber { number } => course.take_number(number),
             Command::TakeStockNews { sku, news } => course.take_stock_news(&sku, news),
             Command::TakePaymentNews { payment, news } => course.take_payment_news(payment, news),
@@ -480,7 +557,9 @@ impl Entity for Order {
             Command::ReceiveReturn { number } => course.receive_return(number)?,
             Command::Refund { refund, amount, reason } => course.refund(refund, amount, reason)?,
             Command::AddNote { text } => course.add_note(text)?,
+            Command::TakePlace { list, place } => course.take_place(list, place),
         }
+        course.tell_lists();
         Ok(course.decision())
     }
 
@@ -536,6 +615,8 @@ impl Entity for Order {
 impl Order {
     /// Shipments, refunds and notes: each of them so many.
     pub const ENTRIES_MAX: usize = 64;
+    /// Each cancellation gives credit once, and so does each capture that comes after it.
+    const CREDITS_MAX: usize = Self::ENTRIES_MAX + payment::Payment::CAPTURES_MAX;
     /// Lines of all shipments and returns together.
     pub const ITEMS_MAX: usize = 400;
     const STOCK_SILENT: TimerName = TimerName(1);

@@ -27,6 +27,11 @@ impl OrderNumber {
         Self(nth.saturating_mul(Self::SLOTS) | u64::from(slot.bits()))
     }
 
+    #[cfg(test)]
+    pub(crate) const fn from_number(number: u64) -> Self {
+        Self(number)
+    }
+
     pub const fn get(self) -> u64 {
         self.0
     }

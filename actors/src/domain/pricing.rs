@@ -6,7 +6,7 @@
 //! - a result depends on the book, the terms and the lines alone, so every node prices alike;
 //! - no sum is past [`Totals::MAX`], and what decodes was checked again in whole.
 //!
-//! Discounts are promotions' to grant, see [`discounting`]; taxes are taken of what is left after them.
+//! Discounts are promotions' to grant, see `discounting`; taxes are taken of what is left after them.
 
 pub(crate) mod discount;
 mod discounting;
@@ -26,9 +26,11 @@ pub use priced::{Priced, PricedLine, PricedShipping, Totals};
 use serde::{Deserialize, Serialize};
 
 use super::catalogue::{Listing, PriceBook};
+use super::discount_code::CodeName;
+use super::heap;
 use super::ids::SkuCode;
 use super::money::{Currency, Money};
-use super::names::{CustomerGroup, ShippingOptionId, TaxClass};
+use super::names::{CustomerGroup, PromotionId, ShippingOptionId, TaxClass};
 use super::price_list::listed_price;
 use super::quantity::Quantity;
 pub use super::tax::Destination;
@@ -45,6 +47,21 @@ pub struct PricingTerms<'a> {
     /// goes there.
     pub destination: Option<&'a Destination>,
     pub shipping: Option<&'a ShippingOptionId>,
+    /// Codes that were given, with the promotion each stood for then.
+    pub codes: &'a [GivenCode],
+}
+
+/// A code that a shopper gave.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GivenCode {
+    pub code: CodeName,
+    pub promotion: PromotionId,
+}
+
+impl GivenCode {
+    pub(crate) fn heap_bytes(&self) -> usize {
+        heap::allocation(self.code.as_str().len()) + heap::allocation(self.promotion.as_str().len())
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]

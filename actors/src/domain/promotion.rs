@@ -9,6 +9,7 @@
 //!
 //! What it comes to is `pricing`'s to say.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -169,6 +170,16 @@ impl Promotion {
     fn is_automatic(&self) -> bool {
         self.trigger == Trigger::Nothing
     }
+
+    /// Whether it was granted for lines that the shopper may yet do without.
+    pub fn depends_on_lines(&self) -> bool {
+        let is_set = matches!(self.benefit, Benefit::BuyGet { .. });
+        is_set || self.minimum.iter().len() > 0
+    }
+
+    pub fn requires_code(&self) -> bool {
+        self.trigger == Trigger::Code
+    }
 }
 
 impl Scope {
@@ -248,14 +259,16 @@ impl FromIterator<Arc<Promotion>> for Promotions {
         let automatic = by_id.values().filter(|promotion| promotion.is_automatic());
         let mut automatic: Vec<_> = automatic.cloned().collect();
         in_order(&mut automatic);
+        // Two that were written at once may have passed by the check of both.
+        automatic.truncate(Promotion::AUTOMATIC_MAX);
         Self { by_id, automatic }
     }
 }
 
 /// Puts promotions in the order in which they are evaluated.
-pub(crate) fn in_order<P: AsRef<Promotion>>(promotions: &mut [P]) {
+pub(crate) fn in_order<P: Borrow<Promotion>>(promotions: &mut [P]) {
     promotions.sort_by(|left, right| {
-        let (left, right) = (left.as_ref(), right.as_ref());
+        let (left, right) = (left.borrow(), right.borrow());
         right.priority.cmp(&left.priority).then_with(|| left.id.cmp(&right.id))
     });
 }

@@ -4,7 +4,7 @@
 //! it holds no name, address, e-mail, tracking number or free text of a person, so that it may be kept
 //! anywhere for any time; what was published is never edited: a new fact is a new variant at the end.
 //!
-//! The bytes are those of every value here (see [`crate::codec`]): two bytes of version, then bincode
+//! The bytes are those of every value here (see `codec`): two bytes of version, then bincode
 //! with fixed integers, little-endian: a variant is four bytes of number, a list or a text eight bytes
 //! of length, an option one byte, an id its sixteen bytes, money eight bytes of minor units and three
 //! letters of currency. Which entity a fact is about, and when it happened, the feed says beside it.

@@ -10,7 +10,7 @@ use cluster::entity::{Catalogue, Context, Entity, NoCatalogue, Wire};
 use cluster::ids::Slot;
 use cluster::time::Timestamp;
 
-use crate::world::{choosing, chosen};
+use crate::world::{choosing, choosing_each, chosen};
 use crate::{golden, wire};
 
 const NOON: Timestamp = Timestamp::from_micros(0x0506_0708);
@@ -54,12 +54,7 @@ fn live_on(cart: &Cart) {
     if offers.is_some_and(|offer| offer.number.to_string() == last) {
         return;
     }
-    for command in commands() {
-        let Ok(decision) = cart.decide(command, &ctx) else { continue };
-        let mut after = cart.clone();
-        decision.events.iter().for_each(|event| after.apply(event));
-        assert_eq!(Cart::from_record(&after.to_record()), Ok(after));
-    }
+    wire::goes_on(cart, commands(), &ctx);
 }
 
 fn commands() -> Vec<Command> {
@@ -81,9 +76,7 @@ fn commands() -> Vec<Command> {
 
 pub fn seeds() -> Vec<Vec<u8>> {
     let golden = golden::bytes_in(include_str!("../../../actors/src/codec/golden/cart.rs"));
-    let mut seeds: Vec<_> = (0..KINDS)
-        .flat_map(|choice| golden.iter().map(move |bytes| choosing(choice, bytes)))
-        .collect();
+    let mut seeds = choosing_each(KINDS, &golden);
     let me = Cart::address(CartId::in_slot(Slot::from_bits(1), [7; 14]));
     let ctx = Context { now: NOON, me: &me, entropy: [7; 32], catalogue: Err(NoCatalogue::Absent) };
     let views = golden.iter().filter_map(|bytes| Cart::from_record(bytes).ok());

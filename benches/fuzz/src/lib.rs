@@ -1,5 +1,5 @@
-//! Fuzz targets for what decodes bytes from a disk, the network or a person; orders, payments, imports
-//! and what providers say have none yet.
+//! Fuzz targets for what decodes bytes from a disk, the network or a person; entities other than carts,
+//! stocks, orders and payments, and rows of imports, have none yet.
 //!
 //! ```sh
 //! cargo install --locked cargo-fuzz
@@ -27,6 +27,9 @@ pub mod identity;
 pub mod index;
 pub mod log;
 pub mod mesh;
+pub mod notices;
+pub mod order;
+pub mod payment;
 pub mod rim;
 pub mod settings;
 pub mod shard;

@@ -5,7 +5,7 @@ use actors::domain::sku::{Command, Event, IfUnknown, Query, Rejection, Reply, Sk
 use cluster::entity::{Context, Entity, NoCatalogue, Wire};
 use cluster::time::Timestamp;
 
-use crate::world::{choosing, chosen};
+use crate::world::{choosing, choosing_each, chosen};
 use crate::{golden, wire};
 
 /// Shard time is past everything in a state, so the last moment fits whatever was decoded.
@@ -40,12 +40,7 @@ fn live_on(sku: &Sku) {
         let view = sku.view(query, &ctx);
         assert_eq!(View::from_bytes(&view.to_bytes()), Ok(view));
     }
-    for command in commands() {
-        let Ok(decision) = sku.decide(command, &ctx) else { continue };
-        let mut after = sku.clone();
-        decision.events.iter().for_each(|event| after.apply(event));
-        assert_eq!(Sku::from_record(&after.to_record()), Ok(after));
-    }
+    wire::goes_on(sku, commands(), &ctx);
 }
 
 fn queries() -> [Query; 4] {
@@ -76,9 +71,7 @@ fn commands() -> Vec<Command> {
 
 pub fn seeds() -> Vec<Vec<u8>> {
     let golden = golden::bytes_in(include_str!("../../../actors/src/codec/golden/sku.rs"));
-    let mut seeds: Vec<_> = (0..KINDS)
-        .flat_map(|choice| golden.iter().map(move |bytes| choosing(choice, bytes)))
-        .collect();
+    let mut seeds = choosing_each(KINDS, &golden);
     let me = Sku::address(&"tea".parse().expect("a sku"));
     let ctx =
         Context { now: LATEST, me: &me, entropy: [7; 32], catalogue: Err(NoCatalogue::Absent) };

@@ -59,3 +59,9 @@ pub(crate) fn chosen(bytes: &[u8]) -> (usize, &[u8]) {
 pub(crate) fn choosing(choice: u8, bytes: &[u8]) -> Vec<u8> {
     [&[choice], bytes].concat()
 }
+
+/// The seeds for every choice of so many, with each of these.
+pub(crate) fn choosing_each(choices: u8, all: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let with_each = |choice| all.iter().map(move |bytes| choosing(choice, bytes));
+    (0..choices).flat_map(with_each).collect()
+}

@@ -1,5 +1,6 @@
 //! The payment provider for trials, as a process of its own, and its ledger.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -13,9 +14,16 @@ use crate::peers::process::{Process, free_address};
 
 pub(crate) struct PaymentSimulator(Process);
 
+/// What was moved of one payment, in minor units.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Moved {
+    pub(crate) captured: i64,
+    pub(crate) refunded: i64,
+}
+
 /// One thing that the provider did, or refused to do.
 #[derive(Clone, Debug, Deserialize)]
-pub(crate) struct LedgerEntry {
+struct LedgerEntry {
     number: u64,
     operation: Operation,
     result: Outcome,
@@ -51,12 +59,12 @@ struct Page {
 }
 
 impl LedgerEntry {
-    pub(crate) fn payment(&self) -> &str {
+    fn payment(&self) -> &str {
         self.operation.reference.split_once('-').map_or("", |(payment, _)| payment)
     }
 
     /// What it moved, if it did that.
-    pub(crate) fn moved(&self, kind: &str) -> i64 {
+    fn moved(&self, kind: &str) -> i64 {
         let is_done = self.operation.action.kind == kind && self.result.status == "done";
         self.operation.action.amount.filter(|_| is_done).map_or(0, |amount| amount.amount)
     }
@@ -79,8 +87,19 @@ impl PaymentSimulator {
         format!("--payment-provider=simulator=simulator+http://{}", self.0.address())
     }
 
+    /// All that it moved, by payment.
+    pub(crate) async fn moved(&self) -> anyhow::Result<BTreeMap<String, Moved>> {
+        let mut all: BTreeMap<String, Moved> = BTreeMap::new();
+        for entry in self.ledger().await? {
+            let moved = all.entry(entry.payment().to_owned()).or_default();
+            moved.captured += entry.moved("capture");
+            moved.refunded += entry.moved("refund");
+        }
+        Ok(all)
+    }
+
     /// All that it did, in order.
-    pub(crate) async fn ledger(&self) -> anyhow::Result<Vec<LedgerEntry>> {
+    async fn ledger(&self) -> anyhow::Result<Vec<LedgerEntry>> {
         let mut caller = Caller::new(self.0.address());
         let (mut all, mut after): (Vec<LedgerEntry>, _) = (Vec::new(), 0);
         loop {

@@ -6,6 +6,7 @@
 //! ended for no reason of this program's.
 
 mod asker;
+mod buyers;
 mod carts;
 mod crowd;
 pub(crate) mod fault;
@@ -27,8 +28,10 @@ use crate::figures;
 use crate::peers::cluster::{Addresses, Cluster, Setup, Standing};
 use crate::peers::fault_proxy::Links;
 use crate::peers::folder::Folder;
+use crate::peers::payment_simulator::PaymentSimulator;
 use crate::report::{Report, progress};
 use crate::scenarios::random::Random;
+use buyers::{Buyers, Reconciled};
 use crowd::{Archive, Crowd, GROUP, Manner};
 use fault::Fault;
 use nemesis::Nemesis;
@@ -47,6 +50,8 @@ const FLAGS: [&str; 5] = [
     "--entity-memory=1MiB",
     "--index-cache=4MiB",
 ];
+/// Shoppers who buy beside all others.
+const BUYERS_MAX: u16 = 6;
 /// Findings that are printed; the first says most.
 const SHOWN_MAX: usize = 5;
 
@@ -60,7 +65,8 @@ pub(crate) async fn run(
     progress(&format!("chaos: seed {seed}"));
     let mut random = Random::seeded(seed);
     let faults = fault::possible(&asked.faults)?;
-    let mut cluster = cluster(common, asked, folder, &faults)?;
+    let simulator = PaymentSimulator::start(common.omnicart.as_deref(), folder).await?;
+    let mut cluster = cluster(common, asked, folder, &simulator, &faults)?;
     cluster.form(usize::from(asked.nodes.get()), FORMS_WITHIN).await?;
 
     let began = clock::monotonic();
@@ -70,13 +76,16 @@ pub(crate) async fn run(
     let manner = Manner { addresses, began, give_up_at: ends_at + SETTLE_MAX, pause };
     let moves = LeaderMoves::watch(cluster.addresses());
     let n_groups = asked.clients.get().div_ceil(u16::try_from(GROUP)?);
+    let buyers = Buyers::start(n_groups.min(BUYERS_MAX), &manner, &mut random).await?;
     let crowd = Crowd::start(n_groups, &manner, &mut random);
     let mut nemesis = Nemesis::new(cluster, faults.clone(), random.branch());
     let struck = nemesis.run(ends_at).await;
     let ran = began.elapsed();
     progress("chaos: all is healed, and what was seen is judged");
+    let orders = buyers.stop().await?;
     let mut archive = crowd.stop().await?;
     let found = archive.judge(&manner, &mut random).await?;
+    let reconciled = buyers::reconcile(orders, &simulator, &manner, &mut random).await?;
 
     let tallies = nemesis.tallies.clone();
     let unseen: Vec<_> =
@@ -92,6 +101,7 @@ pub(crate) async fn run(
     report.add("unexpected_ends", &nemesis.unexpected_ends)?;
     report.add("broken_off", struck.as_ref().err().map(|error| format!("{error:#}")))?;
     add_findings(report, &archive, found, asked)?;
+    add_ledger(report, &reconciled)?;
     let uncovered = !unseen.is_empty() || (faults.iter().any(moves_leaders) && leader_changes == 0);
     report.broken_if(uncovered || struck.is_err() || !nemesis.unexpected_ends.is_empty());
     Ok(())
@@ -101,9 +111,12 @@ fn cluster(
     common: &Common,
     asked: &arguments::Chaos,
     folder: &Folder,
+    simulator: &PaymentSimulator,
     faults: &[Fault],
 ) -> anyhow::Result<Cluster> {
-    let setup = Setup::new(common.omnicart.as_deref(), folder, &FLAGS)?;
+    let payments = simulator.flag();
+    let flags: Vec<_> = FLAGS.into_iter().chain([payments.as_str()]).collect();
+    let setup = Setup::new(common.omnicart.as_deref(), folder, &flags)?;
     let mut cluster = Cluster::new(setup, folder, Some(Links::new()));
     if faults.contains(&Fault::FullDisk) {
         cluster = cluster.with_disks(DISK_MIB);
@@ -148,6 +161,17 @@ fn add_findings(
     }
     let broken = [lost, doubled, violations, oversold, undecided, stock_errors, counts.unanswered];
     report.broken_if(broken.iter().any(|n| *n > 0) || counts.acknowledged == 0);
+    Ok(())
+}
+
+/// The provider's ledger and the orders have the same charges and refunds.
+fn add_ledger(report: &mut Report, reconciled: &Reconciled) -> anyhow::Result<()> {
+    let Reconciled { orders, charges, unmatched, first_unmatched } = reconciled;
+    report.add("orders", orders)?;
+    report.add("charges", charges)?;
+    report.add("ledger_unmatched", unmatched)?;
+    report.add("first_unmatched", first_unmatched)?;
+    report.broken_if(*unmatched > 0 || *charges == 0);
     Ok(())
 }
 

@@ -171,12 +171,8 @@ impl Sale {
 
 /// What was taken in the end, by payment.
 async fn charges(simulator: &PaymentSimulator) -> anyhow::Result<BTreeMap<String, i64>> {
-    let mut charges = BTreeMap::new();
-    for entry in simulator.ledger().await? {
-        let sum = entry.moved("capture") - entry.moved("refund");
-        *charges.entry(entry.payment().to_owned()).or_default() += sum;
-    }
-    Ok(charges)
+    let moved = simulator.moved().await?.into_iter();
+    Ok(moved.map(|(payment, moved)| (payment, moved.captured - moved.refunded)).collect())
 }
 
 async fn cart_with(

@@ -32,6 +32,8 @@ fn a_minute_of_faults_at_three_nodes_loses_nothing() {
         }
     }
     assert!(ran.status.success(), "{said}{report}");
+    let figures: serde_json::Value = serde_json::from_str(&report).expect("a report");
+    assert_eq!(figures["ledger_unmatched"], 0, "{report}");
     println!("{report}");
 }
 

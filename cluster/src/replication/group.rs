@@ -186,9 +186,7 @@ impl Group {
 
     pub(crate) fn tick(&mut self) {
         self.ticks += 1;
-        if !self.may_stand() {
-            self.node.raft.election_elapsed = 0;
-        }
+        self.hold_back();
         self.node.tick();
         self.forget_silent_leader();
         self.settle_patience();
@@ -211,6 +209,17 @@ impl Group {
     /// what it covers.
     fn may_stand(&self) -> bool {
         self.installing.is_none()
+    }
+
+    /// Who may not stand waits as long as others for its leader, then forgets it: its vote is free.
+    fn hold_back(&mut self) {
+        let is_held = !self.may_stand();
+        let raft = &mut self.node.raft;
+        let last = raft.randomized_election_timeout().saturating_sub(1);
+        if is_held && raft.election_elapsed + 1 > last {
+            raft.election_elapsed = last.saturating_sub(1);
+            raft.leader_id = raft::INVALID_ID;
+        }
     }
 
     pub(crate) fn is_only_voter(&self) -> bool {

@@ -11,17 +11,15 @@ use std::time::Duration;
 
 use storage::clock;
 use storage::history::{HistoryError, HistoryWriter};
-use tokio::sync::oneshot;
 
 use crate::ids::ShardId;
 use crate::runtime::archive::kept;
-use crate::runtime::asking::{ask, blocking, finished};
+use crate::runtime::asking::blocking;
 use crate::runtime::histories::History;
 use crate::runtime::leaders::Known;
 use crate::runtime::past::Past;
 use crate::runtime::postponed::{Postponed, explained};
 use crate::runtime::services::Services;
-use crate::runtime::shard_actor::ShardMessage;
 
 /// Between looks at whether something is missing.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -73,10 +71,7 @@ impl Backfill {
         }
         // Until it can vote and answer, a replica has more important things to do.
         let is_led = matches!(services.leaders.of(shard), Known::Here | Known::There(_));
-        let actor = services.shards.get(shard).ok_or(Postponed::Stopping)?;
-        let (reply, status) = oneshot::channel();
-        ask(actor, ShardMessage::Status(reply))?;
-        if !is_led || !finished(status).await?.whole {
+        if !is_led || !services.status_of(shard).await?.whole {
             return Ok(());
         }
         let _filling = history.filling.lock().await;
@@ -99,7 +94,7 @@ impl Services {
             let began = clock::monotonic();
             let next = async {
                 let _turn = self.transfers.turn().await.ok_or(Postponed::Stopping)?;
-                self.past_elsewhere(shard, at, since).await
+                self.past_elsewhere(shard, at, since, None).await
             };
             let past = tokio::select! {
                 past = next => past?,

@@ -59,6 +59,7 @@ impl Services {
             | Question::Part { .. }
             | Question::Piece { .. }
             | Question::History { .. }
+            | Question::HistoryOf { .. }
             | Question::Report { .. } => {
                 debug_assert!(false, "only what needs no reply is brought");
             }

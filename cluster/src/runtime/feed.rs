@@ -203,32 +203,37 @@ impl Follower {
 
     /// What happened next, from wherever it is kept: never something later.
     async fn read(&self, shard: ShardId, after: u64, to: u64) -> Result<Batch, Postponed> {
-        let past = match self.services.past_here(shard, after, to).await? {
-            Some(past) => past,
-            None => self.services.past_elsewhere(shard, after, to).await?,
-        };
+        let past = self.services.past(shard, (after, to), None).await?;
         let mut batch = Batch { events: Vec::new(), to: past.to };
-        for (index, _, entry) in past.entries {
-            self.collect(shard, index, entry, &mut batch.events);
+        for (index, _, entry) in &past.entries {
+            batch.events.extend(published_in(self.incarnation, shard, *index, entry));
         }
         Ok(batch)
     }
+}
 
-    fn collect(&self, shard: ShardId, index: u64, entry: Entry, events: &mut Vec<PublishedEvent>) {
-        for (outcome, first_effect) in outcomes(&entry.items) {
-            let Verdict::Accepted { effects, .. } = &outcome.verdict else { continue };
-            for (ordinal, effect) in (first_effect..).zip(effects) {
-                if let Effect::Publish { topic, event } = effect {
-                    let at = Cursor { index, ordinal };
-                    events.push(PublishedEvent {
-                        id: EventId { incarnation: self.incarnation, shard, at },
-                        time: entry.time,
-                        topic: *topic,
-                        entity: outcome.entity.clone(),
-                        body: event.clone(),
-                    });
-                }
-            }
-        }
-    }
+/// What an entry publishes, in order.
+pub(crate) fn published_in(
+    incarnation: Incarnation,
+    shard: ShardId,
+    index: u64,
+    entry: &Entry,
+) -> impl Iterator<Item = PublishedEvent> {
+    outcomes(&entry.items).flat_map(move |(outcome, first_effect)| {
+        let effects = match &outcome.verdict {
+            Verdict::Accepted { effects, .. } => effects.as_slice(),
+            Verdict::Rejected(_) | Verdict::PreconditionFailed | Verdict::Quarantined => &[],
+        };
+        (first_effect..).zip(effects).filter_map(move |(ordinal, effect)| {
+            let Effect::Publish { topic, event } = effect else { return None };
+            let at = Cursor { index, ordinal };
+            Some(PublishedEvent {
+                id: EventId { incarnation, shard, at },
+                time: entry.time,
+                topic: *topic,
+                entity: outcome.entity.clone(),
+                body: event.clone(),
+            })
+        })
+    })
 }

@@ -235,9 +235,7 @@ impl Maintenance {
     /// The log of a fenced shard is the only copy of what a program that can apply it will need,
     /// so it stays, and with it every later segment of the node's log. That is for an operator.
     async fn tell_if_fenced(&mut self, shard: ShardId) -> Result<(), Postponed> {
-        let (reply, status) = oneshot::channel();
-        ask(self.actor(shard)?, ShardMessage::Status(reply))?;
-        let fenced = finished(status).await?.fenced;
+        let fenced = self.services.status_of(shard).await?.fenced;
         let told = self.fenced_was_told.get(&shard);
         if fenced && told.is_none_or(|told| told.elapsed() >= FENCED_TOLD_EVERY) {
             tracing::warn!(shard.id = %shard, "a fenced shard keeps its log, so the log grows");

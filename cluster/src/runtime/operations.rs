@@ -25,8 +25,8 @@ use crate::time::{Span, Timestamp};
 /// The operator's hands and eyes. Cheap to clone.
 #[derive(Clone)]
 pub struct Operations {
-    fabric: Fabric,
-    services: Arc<Services>,
+    pub(crate) fabric: Fabric,
+    pub(crate) services: Arc<Services>,
 }
 
 /// A survey, and how sure what it says of the cluster is.
@@ -83,6 +83,18 @@ impl Operations {
         };
         let survey = Survey { asked: self.services.node, map: self.services.map, cluster, reports };
         Ok(Surveyed { survey, agreed })
+    }
+
+    /// How far the replicas of other nodes have come, of those that answer.
+    pub(crate) async fn applied_elsewhere(&self, deadline: Instant) -> BTreeMap<ShardId, u64> {
+        let mut applied = BTreeMap::<ShardId, u64>::new();
+        let reports = self.reports_of_peers(deadline).await;
+        let replicas = reports.values().flat_map(|report| &report.replicas);
+        for replica in replicas.filter(|replica| replica.is_whole) {
+            let known = applied.entry(replica.group).or_default();
+            *known = replica.applied.max(*known);
+        }
+        applied
     }
 
     async fn own_report(&self, deadline: Instant) -> NodeReport {

@@ -14,7 +14,7 @@ use storage::log::{EntryKind, LogError};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::ids::{NodeId, ShardId};
+use crate::ids::{EntityRef, NodeId, ShardId};
 use crate::metrics::Bulk;
 use crate::replication::group::group_of;
 use crate::runtime::asking::{ask, blocking, finished};
@@ -22,14 +22,18 @@ use crate::runtime::leaders::Known;
 use crate::runtime::postponed::Postponed;
 use crate::runtime::services::Services;
 use crate::runtime::shard_actor::ShardMessage;
+use crate::shard::core::ShardStatus;
 use crate::shard::entry::Entry;
 use crate::shard::question::{Answer, HistoryItem, HistoryPiece, Question};
+use crate::shard::record::encode_ref;
 
 /// What one piece of history holds, unless a single entry is larger.
 const PIECE_BYTES_MAX: usize = 256 << 10;
 /// More entries than this make a piece larger by what surrounds them.
 const PIECE_ENTRIES_MAX: usize = 1_024;
 const PIECE_PATIENCE: Duration = Duration::from_secs(5);
+/// Blocks of history that are looked at for one entity at once.
+const BLOCKS_MAX: u64 = 4_096;
 
 /// Entries that happened, and up to where there are no others.
 #[derive(Debug, Default)]
@@ -39,18 +43,34 @@ pub(crate) struct Past {
 }
 
 impl Services {
+    /// What happened after an index and up to another, from here or from another node; a bounded piece
+    /// at a time.
+    pub(crate) async fn past(
+        &self,
+        shard: ShardId,
+        (after, to): (u64, u64),
+        of: Option<&EntityRef>,
+    ) -> Result<Past, Postponed> {
+        match self.past_here(shard, after, to, of).await? {
+            Some(past) => Ok(past),
+            None => self.past_elsewhere(shard, after, to, of).await,
+        }
+    }
+
     /// What this node holds of what happened after an index and up to another, which its replica must
-    /// have applied; a bounded piece at a time. `None` when the next entry is not here.
-    pub(crate) async fn past_here(
+    /// have applied, of all entities or of one; a bounded piece at a time. `None` when the next entry
+    /// is not here.
+    async fn past_here(
         &self,
         shard: ShardId,
         after: u64,
         to: u64,
+        of: Option<&EntityRef>,
     ) -> Result<Option<Past>, Postponed> {
         let since = self.history_of(shard).map_or(0, |history| history.reached().since);
         if after < since {
             // Whatever the log holds of before the snapshot need not be what was committed.
-            return self.history_here(shard, after, to.min(since)).await;
+            return self.history_here(shard, after, to.min(since), of).await;
         }
         match finished(self.log.read(group_of(shard), after + 1, to)).await? {
             Ok(entries) => {
@@ -62,14 +82,15 @@ impl Services {
                     }
                     let decoded = Entry::decode(&entry.payload)?;
                     // Void where it stands: it never happened.
-                    if decoded.term == entry.term && decoded.follows(entry.index) {
+                    let is_void = decoded.term != entry.term || !decoded.follows(entry.index);
+                    if !is_void && of.is_none_or(|of| decoded.touches(of)) {
                         past.entries.push((entry.index, entry.payload, decoded));
                     }
                 }
                 Ok(Some(past).filter(|past| past.to > after))
             }
             Err(LogError::Compacted { first, .. }) => {
-                self.history_here(shard, after, to.min(first.saturating_sub(1))).await
+                self.history_here(shard, after, to.min(first.saturating_sub(1)), of).await
             }
             Err(LogError::OutOfRange { .. }) => Ok(None),
             Err(error) => Err(error.into()),
@@ -81,13 +102,15 @@ impl Services {
         shard: ShardId,
         after: u64,
         to: u64,
+        of: Option<&EntityRef>,
     ) -> Result<Option<Past>, Postponed> {
         let history = self.history_of(shard).ok_or(Postponed::Stopping)?;
         let reached = history.reached();
         let Some(proven) = reached.proven_after(after) else { return Ok(None) };
         let to = to.min(proven);
         let reader = self.history_parts(shard).reader(reached, after);
-        let read = blocking(move || scan(&reader, after, to)).await??;
+        let of = of.map(encode_ref);
+        let read = blocking(move || scan(&reader, after, to, of.as_deref())).await??;
         // Files that were told apart meanwhile may have been removed under the scan.
         if history.reached().since != reached.since {
             return Ok(None);
@@ -101,23 +124,31 @@ impl Services {
         Ok(Some(past))
     }
 
+    pub(crate) async fn status_of(&self, shard: ShardId) -> Result<ShardStatus, Postponed> {
+        let actor = self.shards.get(shard).ok_or(Postponed::Stopping)?;
+        let (reply, status) = oneshot::channel();
+        ask(actor, ShardMessage::Status(reply))?;
+        finished(status).await
+    }
+
     /// The same for another node, as it travels.
     pub(crate) async fn past_for_peer(
         &self,
         shard: ShardId,
         after: u64,
         to: u64,
+        of: Option<&EntityRef>,
     ) -> Result<Option<HistoryPiece>, Postponed> {
-        let Some(actor) = self.shards.get(shard) else { return Ok(None) };
-        let (reply, status) = oneshot::channel();
-        ask(actor, ShardMessage::Status(reply))?;
-        let status = finished(status).await?;
+        if self.shards.get(shard).is_none() {
+            return Ok(None);
+        }
+        let status = self.status_of(shard).await?;
         // What is not applied may not be committed, and what is being filled knows nothing.
         let to = to.min(status.applied);
         if after >= to || !status.whole {
             return Ok(None);
         }
-        let past = self.past_here(shard, after, to).await?;
+        let past = self.past_here(shard, after, to, of).await?;
         Ok(past.map(Past::into_piece))
     }
 
@@ -127,10 +158,14 @@ impl Services {
         shard: ShardId,
         after: u64,
         to: u64,
+        of: Option<&EntityRef>,
     ) -> Result<Past, Postponed> {
         let nowhere = Postponed::Elsewhere { shard, after };
         let Some(network) = self.network.get() else { return Err(nowhere) };
-        let question = Question::History { group: shard, after, to };
+        let question = match of {
+            Some(entity) => Question::HistoryOf { group: shard, after, to, entity: entity.clone() },
+            None => Question::History { group: shard, after, to },
+        };
         for node in self.who_may_know(shard) {
             let deadline = Instant::from_std(clock::monotonic()) + PIECE_PATIENCE;
             let Ok(Answer::History(piece)) = network.ask(node, &question, deadline).await else {
@@ -175,10 +210,16 @@ fn scan(
     reader: &HistoryReader,
     after: u64,
     to: u64,
+    of: Option<&[u8]>,
 ) -> Result<(Vec<HistoryEntry>, u64), HistoryError> {
     let mut entries = Vec::<HistoryEntry>::new();
     let mut bytes = 0;
-    for entry in reader.scan(after.saturating_add(1))? {
+    let from = after.saturating_add(1);
+    let mut scan = match of {
+        Some(entity) => reader.scan_entity(entity, from)?.at_most(BLOCKS_MAX),
+        None => reader.scan(from)?,
+    };
+    for entry in scan.by_ref() {
         let entry = entry?;
         if entry.index > to {
             break;
@@ -192,6 +233,7 @@ fn scan(
         }
         entries.push(entry);
     }
+    let to = scan.cut_at().map_or(to, |cut| cut.min(to));
     Ok((entries, to))
 }
 

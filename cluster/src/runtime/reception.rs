@@ -13,7 +13,7 @@ use storage::disk::Disk;
 use storage::snapshot;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use crate::ids::ShardId;
+use crate::ids::{EntityRef, ShardId};
 use crate::replication::transfer::{ChunkWanted, read_chunk};
 use crate::runtime::admission::Admission;
 use crate::runtime::asking::blocking;
@@ -116,7 +116,10 @@ impl Reception {
                 self.piece(group, start, id, offset, asked);
             }
             Question::History { group, after, to } => {
-                self.history(services, group, (after, to), asked);
+                self.history(services, group, (after, to), None, asked);
+            }
+            Question::HistoryOf { group, after, to, entity } => {
+                self.history(services, group, (after, to), Some(entity), asked);
             }
             Question::Report { from } => {
                 let services = Arc::clone(services);
@@ -174,6 +177,7 @@ impl Reception {
         services: &Arc<Services>,
         group: ShardId,
         (after, to): (u64, u64),
+        of: Option<EntityRef>,
         asked: Asked,
     ) {
         let services = Arc::clone(services);
@@ -182,7 +186,7 @@ impl Reception {
             let turn = tokio::time::timeout_at(asked.deadline.into(), readings.acquire());
             // As above.
             let Ok(Ok(_turn)) = turn.await else { return };
-            match services.past_for_peer(group, after, to).await {
+            match services.past_for_peer(group, after, to, of.as_ref()).await {
                 Ok(piece) => respond(asked, &piece.map_or(Answer::Gone, Answer::History)),
                 Err(error) => {
                     let error = explained(&error);

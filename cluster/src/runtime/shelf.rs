@@ -121,11 +121,10 @@ impl Shelf {
             copy.to = to;
             if is_new {
                 copy.catalogue = catalogue;
+                // Before anybody hears of it: who was told to go on is priced by it.
+                self.made.fetch_add(1, Ordering::Release);
             }
         });
-        if is_new {
-            self.made.fetch_add(1, Ordering::Release);
-        }
     }
 
     pub(crate) fn replica_applied(&self, index: u64) {

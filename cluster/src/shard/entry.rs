@@ -131,6 +131,14 @@ impl Entry {
         versioned::decode("log entry", VERSION, bytes)
     }
 
+    /// Whether an outcome in it is of this entity.
+    pub(crate) fn touches(&self, entity: &EntityRef) -> bool {
+        self.items.iter().any(|item| match item {
+            Item::Outcome(outcome) => outcome.entity == *entity,
+            Item::TellsAcked { .. } | Item::CursorMoved { .. } => false,
+        })
+    }
+
     /// Whether it was decided for this place in the log. Elsewhere it is void.
     pub(crate) fn follows(&self, index: u64) -> bool {
         self.after_index.checked_add(1) == Some(index)

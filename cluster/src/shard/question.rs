@@ -8,7 +8,7 @@ use storage::codec;
 use storage::snapshot::SnapshotMeta;
 
 use crate::entity::DecodeError;
-use crate::ids::ShardId;
+use crate::ids::{EntityRef, ShardId};
 use crate::shard::io::{Command, Query, Reply};
 use crate::shard::outbox::Tell;
 use crate::shard::versioned;
@@ -66,6 +66,13 @@ pub(crate) enum Question {
     /// What the asked node knows of itself, and of its replicas from this group on.
     Report {
         from: ShardId,
+    },
+    /// As `History`, of one entity.
+    HistoryOf {
+        group: ShardId,
+        after: u64,
+        to: u64,
+        entity: EntityRef,
     },
 }
 
@@ -127,7 +134,7 @@ impl Question {
             | Self::Declines { .. }
             | Self::Part { .. }
             | Self::Report { .. } => Lane::Calls,
-            Self::Piece { .. } | Self::History { .. } => Lane::Bulk,
+            Self::Piece { .. } | Self::History { .. } | Self::HistoryOf { .. } => Lane::Bulk,
         }
     }
 
@@ -159,7 +166,7 @@ impl Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::NodeId;
+    use crate::ids::{EntityKey, EntityKind, NodeId};
     use crate::shard::report::NodeReport;
     use proptest::prelude::*;
 
@@ -168,7 +175,10 @@ mod tests {
         let meta = SnapshotMeta { shard: 3, start: 9, start_term: 2, id: 77 };
         let piece = Question::piece(meta, 4_096);
         let history = Question::History { group: ShardId(3), after: 7, to: 90 };
-        for question in [piece, history] {
+        let key = EntityKey::Name("tea".into());
+        let entity = EntityRef { kind: EntityKind(2), key };
+        let of_one = Question::HistoryOf { group: ShardId(3), after: 7, to: 90, entity };
+        for question in [piece, history, of_one] {
             assert_eq!(question.lane(), Lane::Bulk);
             let bytes = question.encode().expect("small");
             assert_eq!(Question::decode(&bytes), Ok(question));

@@ -18,7 +18,8 @@ use crate::shard::io::Reply;
 use crate::shard::versioned;
 
 pub(crate) const KIND: EntityKind = EntityKind(u8::MAX);
-const LISTED_MAX: usize = 1_000;
+/// In one answer.
+pub(crate) const LISTED_MAX: usize = 1_000;
 const VERSION: u16 = 1;
 
 /// What is wanted of the list.

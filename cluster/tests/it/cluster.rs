@@ -1,6 +1,7 @@
 //! Several nodes of one cluster in this process, over real sockets and folders.
 
 mod history;
+mod replay;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

@@ -13,13 +13,16 @@ use cluster::runtime::operations::Operations;
 use cluster::time::{Span, Timestamp};
 use prometheus_client::registry::Registry;
 use storage::clock;
+use tokio::sync::Semaphore;
 
 use super::credentials::Secrets;
 pub use super::credentials::{InvalidOperatorToken, OperatorToken};
 use super::middleware::request_id::RequestIds;
 use super::rate_limit::RateLimit;
+use super::routes::cart_stream::STREAMS_MAX;
 use crate::metrics::EdgeMetrics;
 use crate::providers::payment::Providers;
+use crate::providers::payment::routing::Routing;
 
 /// What an operator may choose.
 #[derive(Clone, Debug)]
@@ -55,6 +58,8 @@ pub struct Settings {
     pub import_rows_max: u64,
     /// Whose notices are taken; `None` takes none.
     pub payment_providers: Option<Providers>,
+    /// Who takes a payment whose shopper names nobody; `None` where somebody is always named.
+    pub payment_routing: Option<Routing>,
 }
 
 impl Settings {
@@ -75,6 +80,7 @@ impl Settings {
             import_bytes_max: 1 << 30,
             import_rows_max: 5_000_000,
             payment_providers: None,
+            payment_routing: None,
         }
     }
 }
@@ -101,6 +107,8 @@ pub struct Shared {
     pub(super) secrets: Secrets,
     pub(super) request_ids: RequestIds,
     pub(super) cart_creations: Option<RateLimit>,
+    /// Places for carts that are shown live.
+    pub(super) cart_streams: Arc<Semaphore>,
 }
 
 impl App {
@@ -126,16 +134,21 @@ impl App {
             secrets,
             request_ids,
             cart_creations,
+            cart_streams: Arc::new(Semaphore::new(STREAMS_MAX)),
         }))
     }
 }
 
 impl Shared {
+    /// What nodes that do not answer may use up of a request.
+    pub(super) fn patience(&self) -> Duration {
+        Duration::from_micros(self.settings.request_timeout.as_micros() / 2)
+    }
+
     /// How long a look at the whole cluster waits for nodes that do not answer.
     pub(super) fn survey_time(&self) -> Duration {
         const SURVEY_MAX: Duration = Duration::from_secs(2);
-        let half = Duration::from_micros(self.settings.request_timeout.as_micros() / 2);
-        half.min(SURVEY_MAX)
+        self.patience().min(SURVEY_MAX)
     }
 
     /// Of carts whose shopper did not choose one.

@@ -152,6 +152,12 @@ impl Code {
         code("sku_not_priced", Status::UNPROCESSABLE_ENTITY, "The SKU has no price", Never);
     pub(crate) const TOO_MANY_LINES: Self =
         code("too_many_lines", Status::UNPROCESSABLE_ENTITY, "The cart has too many lines", Never);
+    pub(crate) const TOO_MANY_STREAMS: Self = code(
+        "too_many_streams",
+        Status::SERVICE_UNAVAILABLE,
+        "This node shows too many carts live",
+        Later,
+    );
     pub(crate) const TOTAL_TOO_LARGE: Self =
         code("total_too_large", Status::UNPROCESSABLE_ENTITY, "The total is too large", Never);
 }
@@ -290,6 +296,12 @@ impl Code {
         "The notice is not signed by the provider",
         Never,
     );
+    pub(crate) const NOTICE_NOT_VOUCHED: Self = code(
+        "notice_not_vouched",
+        Status::SERVICE_UNAVAILABLE,
+        "The provider does not say whether the notice is its own",
+        Later,
+    );
     pub(crate) const NOTICE_UNREADABLE: Self =
         code("notice_unreadable", Status::BAD_REQUEST, "The notice cannot be read", Never);
     pub(crate) const PAYMENT_CANCELLED: Self =
@@ -362,6 +374,46 @@ impl Code {
         code("tax_rate_not_found", Status::NOT_FOUND, "There is no such tax rate", Never);
 }
 
+/// Rules of discount codes.
+impl Code {
+    pub(crate) const DISCOUNT_CODE_EXHAUSTED: Self = code(
+        "discount_code_exhausted",
+        Status::CONFLICT,
+        "The discount code was used as often as it may be",
+        Never,
+    );
+    pub(crate) const DISCOUNT_CODE_NOT_FOUND: Self =
+        code("discount_code_not_found", Status::NOT_FOUND, "There is no such code here", Never);
+    pub(crate) const DISCOUNT_CODE_NOT_IN_FORCE: Self = code(
+        "discount_code_not_in_force",
+        Status::UNPROCESSABLE_ENTITY,
+        "The discount code is not in force",
+        Never,
+    );
+    pub(crate) const DISCOUNT_CODE_UNKNOWN: Self = code(
+        "discount_code_unknown",
+        Status::UNPROCESSABLE_ENTITY,
+        "There is no such discount code",
+        Never,
+    );
+    pub(crate) const DISCOUNT_CODE_USED: Self = code(
+        "discount_code_used",
+        Status::CONFLICT,
+        "The customer used the discount code as often as one may",
+        Never,
+    );
+    pub(crate) const EMAIL_REQUIRED: Self =
+        code("email_required", Status::UNPROCESSABLE_ENTITY, "An e-mail address is needed", Never);
+    pub(crate) const PROMOTION_WITHOUT_CODE: Self = code(
+        "promotion_without_code",
+        Status::UNPROCESSABLE_ENTITY,
+        "There is no such promotion that requires a code",
+        Never,
+    );
+    pub(crate) const TOO_MANY_DISCOUNT_CODES: Self =
+        code("too_many_discount_codes", Status::CONFLICT, "The cart has too many codes", Never);
+}
+
 /// Rules of imports.
 impl Code {
     pub(crate) const CONTENT_RANGE_INVALID: Self = code(
@@ -410,6 +462,24 @@ impl Code {
         code("shard_pinned", Status::CONFLICT, "The shard is pinned to another node", Never);
     pub(crate) const TOO_FEW_NODES: Self =
         code("too_few_nodes", Status::CONFLICT, "Too few nodes would remain", Never);
+}
+
+/// About what happened.
+impl Code {
+    pub(crate) const HISTORY_TOO_LONG: Self = code(
+        "history_too_long",
+        Status::UNPROCESSABLE_ENTITY,
+        "The state is too many changes from the beginning",
+        Never,
+    );
+    pub(crate) const HISTORY_UNREACHABLE: Self = code(
+        "history_unreachable",
+        Status::SERVICE_UNAVAILABLE,
+        "Part of the history is on no node that answers",
+        Later,
+    );
+    pub(crate) const SEQ_NOT_FOUND: Self =
+        code("seq_not_found", Status::NOT_FOUND, "It has not come that far", Never);
 }
 
 /// About the service.

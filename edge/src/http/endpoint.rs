@@ -9,12 +9,16 @@ pub(crate) enum Endpoint {
     Cart,
     CartItems,
     CartItem,
+    CartStream,
     CartMerge,
+    CartCodes,
+    CartCode,
     CartCheckout,
     Order,
     OrderTimeline,
     OrderCancel,
     OrderReturns,
+    AdminOrders,
     AdminOrder,
     AdminOrderCancel,
     AdminOrderFulfilments,
@@ -47,6 +51,9 @@ pub(crate) enum Endpoint {
     ImportErrors,
     ImportCancel,
     Exports,
+    Events,
+    History,
+    StateAt,
     AdminCategories,
     AdminCategory,
     PriceLists,
@@ -55,6 +62,9 @@ pub(crate) enum Endpoint {
     TaxRate,
     Promotions,
     Promotion,
+    DiscountCodes,
+    DiscountCode,
+    DiscountCodeUses,
     Sellers,
     Seller,
     ShippingOptions,
@@ -90,12 +100,16 @@ impl Endpoint {
             Self::Cart => "/store/v1/carts/{id}",
             Self::CartItems => "/store/v1/carts/{id}/items",
             Self::CartItem => "/store/v1/carts/{id}/items/{sku}",
+            Self::CartStream => "/store/v1/carts/{id}/stream",
             Self::CartMerge => "/store/v1/carts/{id}/merge",
+            Self::CartCodes => "/store/v1/carts/{id}/discount_codes",
+            Self::CartCode => "/store/v1/carts/{id}/discount_codes/{code}",
             Self::CartCheckout => "/store/v1/carts/{id}/checkout",
             Self::Order => "/store/v1/orders/{id}",
             Self::OrderTimeline => "/store/v1/orders/{id}/timeline",
             Self::OrderCancel => "/store/v1/orders/{id}/cancel",
             Self::OrderReturns => "/store/v1/orders/{id}/returns",
+            Self::AdminOrders => "/admin/v1/orders",
             Self::AdminOrder => "/admin/v1/orders/{id}",
             Self::AdminOrderCancel => "/admin/v1/orders/{id}/cancel",
             Self::AdminOrderFulfilments => "/admin/v1/orders/{id}/fulfilments",
@@ -132,12 +146,18 @@ impl Endpoint {
             Self::ImportErrors => "/admin/v1/imports/{id}/errors",
             Self::ImportCancel => "/admin/v1/imports/{id}/cancel",
             Self::Exports => "/admin/v1/exports",
+            Self::Events => "/admin/v1/events",
+            Self::History => "/admin/v1/{entity}/{id}/history",
+            Self::StateAt => "/admin/v1/{entity}/{id}/at",
             Self::AdminCategories => "/admin/v1/categories",
             Self::AdminCategory => "/admin/v1/categories/{id}",
             Self::PriceLists => "/admin/v1/price_lists",
             Self::PriceList => "/admin/v1/price_lists/{id}",
             Self::TaxRates => "/admin/v1/tax_rates",
             Self::TaxRate => "/admin/v1/tax_rates/{id}",
+            Self::DiscountCodes => "/admin/v1/discount_codes",
+            Self::DiscountCode => "/admin/v1/discount_codes/{code}",
+            Self::DiscountCodeUses => "/admin/v1/discount_codes/{code}/uses",
             Self::Promotions => "/admin/v1/promotions",
             Self::Promotion => "/admin/v1/promotions/{id}",
             Self::Sellers => "/admin/v1/sellers",
@@ -168,7 +188,16 @@ impl Endpoint {
 
     /// What a request to this path is worth.
     pub(crate) const fn class(self, verb: Verb) -> Class {
-        let class = match self {
+        match (self.worth(), verb) {
+            (Class::Vital, _) => Class::Vital,
+            (_, Verb::Other) => Class::Browse,
+            (class, Verb::Get | Verb::Post | Verb::Put | Verb::Patch | Verb::Delete) => class,
+        }
+    }
+
+    #[expect(clippy::too_many_lines, reason = "a table of all routes, one a line")]
+    const fn worth(self) -> Class {
+        match self {
             Self::Health | Self::Readiness | Self::Metrics => Class::Vital,
             Self::Unmatched
             | Self::StoreProducts
@@ -177,9 +206,8 @@ impl Endpoint {
             | Self::OpenApi
             | Self::Docs => Class::Browse,
             // To see one's cart is part of filling it, and operators look before they act.
-            Self::Carts | Self::Cart | Self::CartItems | Self::CartItem | Self::CartMerge => {
-                Class::Cart
-            }
+            Self::Carts | Self::Cart | Self::CartItems | Self::CartItem => Class::Cart,
+            Self::CartMerge | Self::CartStream | Self::CartCodes | Self::CartCode => Class::Cart,
             // A provider tries again, yet an order may wait for what it says.
             Self::CartCheckout
             | Self::Order
@@ -211,6 +239,7 @@ impl Endpoint {
             | Self::Payment
             | Self::PaymentCapture
             | Self::PaymentVoid
+            | Self::AdminOrders
             | Self::AdminOrder
             | Self::AdminOrderCancel
             | Self::AdminOrderFulfilments
@@ -227,6 +256,9 @@ impl Endpoint {
             | Self::ImportErrors
             | Self::ImportCancel
             | Self::Exports
+            | Self::Events
+            | Self::History
+            | Self::StateAt
             | Self::AdminCategories
             | Self::AdminCategory
             | Self::PriceLists
@@ -235,17 +267,15 @@ impl Endpoint {
             | Self::TaxRate
             | Self::Promotions
             | Self::Promotion
+            | Self::DiscountCodes
+            | Self::DiscountCode
+            | Self::DiscountCodeUses
             | Self::Sellers
             | Self::Seller
             | Self::ShippingOptions
             | Self::ShippingOption
             | Self::StockLocations
             | Self::StockLocation => Class::Stock,
-        };
-        match (class, verb) {
-            (Class::Vital, _) => Class::Vital,
-            (_, Verb::Other) => Class::Browse,
-            (class, Verb::Get | Verb::Post | Verb::Put | Verb::Patch | Verb::Delete) => class,
         }
     }
 }

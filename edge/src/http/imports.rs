@@ -9,7 +9,7 @@
 //! - a step holds a bounded number of rows and bytes, whatever the import is; a node takes
 //!   `AT_ONCE_MAX` steps at a time;
 //! - what cannot be written at the moment is tried again; a row is refused only by a rule;
-//! - a step that was overtaken applies nothing, see [`turn`];
+//! - a step that was overtaken applies nothing, see `turn`;
 //! - rows before a place that cannot be read are applied, but for those of the product that may go on
 //!   there.
 

@@ -1,4 +1,4 @@
-//! The query string of a list: `limit`, `after`, and for some which part of all is listed.
+//! The query strings of lists: `limit`, `after`, and whatever else a list takes.
 
 use std::str::FromStr;
 
@@ -64,6 +64,93 @@ impl<C: FromStr> Page<C> {
         let limit = limit.or_else(|| PageLimit::try_from(LIMIT_DEFAULT).ok());
         faults.into_result(limit.map(|limit| Self { limit, after }))
     }
+}
+
+/// The values as they were sent, each name once.
+pub(super) struct Values<'a>(Vec<(&'a str, &'a str)>);
+
+impl<'a> Values<'a> {
+    pub(super) fn of(uri: &'a Uri, known: &[&str], faults: &mut Faults) -> Self {
+        const NAME_CHARS_MAX: usize = 64;
+        let mut values: Vec<(&str, &str)> = Vec::new();
+        let pairs = uri.query().into_iter().flat_map(|query| query.split('&'));
+        for pair in pairs.filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let param = || name.chars().take(NAME_CHARS_MAX).collect();
+            if !known.contains(&name) {
+                faults.add(param(), flaw("unknown", "there is no such parameter"));
+            } else if values.iter().any(|(before, _)| *before == name) {
+                faults.add(param(), flaw("repeated", "comes more than once"));
+            } else {
+                values.push((name, value));
+            }
+        }
+        Self(values)
+    }
+
+    pub(super) fn value(&self, name: &str) -> Option<&'a str> {
+        self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
+    }
+
+    pub(super) fn parsed<T: FromStr>(
+        &self,
+        name: &str,
+        takes: &'static str,
+        faults: &mut Faults,
+    ) -> Option<T> {
+        let value = self.value(name)?;
+        let parsed = value.parse().ok();
+        if parsed.is_none() {
+            faults.add(name.to_owned(), flaw("invalid", takes));
+        }
+        parsed
+    }
+
+    /// How many are wanted at most.
+    pub(super) fn limit(&self, faults: &mut Faults) -> Option<PageLimit> {
+        let Some(value) = self.value("limit") else {
+            return PageLimit::try_from(LIMIT_DEFAULT).ok();
+        };
+        let limit = value.parse().ok().and_then(|limit: u32| limit.try_into().ok());
+        if limit.is_none() {
+            faults.add("limit".to_owned(), flaw("invalid", "must be from 1 to 100"));
+        }
+        limit
+    }
+
+    /// As [`Self::parsed`], of what a browser may have escaped.
+    pub(super) fn read<T>(
+        &self,
+        name: &str,
+        takes: &'static str,
+        read: impl Fn(&str) -> Option<T>,
+        faults: &mut Faults,
+    ) -> Option<T> {
+        let value = self.value(name)?;
+        let read = unescaped(value).and_then(|text| read(&text));
+        if read.is_none() {
+            faults.add(name.to_owned(), flaw("invalid", takes));
+        }
+        read
+    }
+}
+
+/// Without the escapes of a query string; `None` where they give no text.
+fn unescaped(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let mut digit = || char::from(rest.next()?).to_digit(16);
+                let (high, low) = (digit()?, digit()?);
+                u8::try_from(high * 16 + low).ok()?
+            }
+            plain => plain,
+        });
+    }
+    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]

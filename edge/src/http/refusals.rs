@@ -46,6 +46,17 @@ pub(super) fn of_cart(refusal: cart::Rejection) -> ApiError {
         Rejection::ShippingOptionRequired => {
             ApiError::new(Code::SHIPPING_OPTION_REQUIRED, detail).about("shipping_option")
         }
+        Rejection::UnknownCode { .. } => {
+            ApiError::new(Code::DISCOUNT_CODE_UNKNOWN, detail).about("code")
+        }
+        Rejection::CodeNotInForce { .. } => {
+            ApiError::new(Code::DISCOUNT_CODE_NOT_IN_FORCE, detail).about("code")
+        }
+        Rejection::TooManyCodes => ApiError::new(Code::TOO_MANY_DISCOUNT_CODES, detail),
+        Rejection::CodeNotFound { .. } => ApiError::new(Code::DISCOUNT_CODE_NOT_FOUND, detail),
+        Rejection::CustomerRequired { .. } => {
+            ApiError::new(Code::EMAIL_REQUIRED, detail).about("email")
+        }
     }
 }
 
@@ -164,6 +175,9 @@ pub(super) fn of_entry(refusal: entry::Rejection) -> ApiError {
             ApiError::new(Code::CATEGORY_BELOW_ITSELF, detail).about("parent")
         }
         Rejection::HasChildren { .. } => ApiError::new(Code::CATEGORY_NOT_EMPTY, detail),
+        Rejection::NoPromotionWithCode { .. } => {
+            ApiError::new(Code::PROMOTION_WITHOUT_CODE, detail).about("promotion")
+        }
         Rejection::TooManyAutomatic => {
             ApiError::new(Code::TOO_MANY_AUTOMATIC, detail).about("requires_code")
         }

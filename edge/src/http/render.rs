@@ -3,8 +3,11 @@
 pub(super) mod cart;
 mod discount;
 pub(super) mod inventory;
+pub(super) mod names;
 pub(super) mod order;
+pub(super) mod order_list;
 pub(super) mod payment;
+pub(super) mod plain;
 
 use std::fmt::Display;
 

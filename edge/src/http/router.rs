@@ -1,9 +1,11 @@
 //! Every route on one screen.
 
-use actors::{Category, PriceList, Promotion, Seller, ShippingOption, StockLocation, TaxRate};
+use actors::{
+    Category, DiscountCode, PriceList, Promotion, Seller, ShippingOption, StockLocation, TaxRate,
+};
 use axum::Router;
 use axum::handler::Handler;
-use axum::routing::{MethodRouter, any_service, get, post, put};
+use axum::routing::{MethodRouter, any_service, delete, get, post, put};
 
 use super::Endpoint as E;
 use super::app::App;
@@ -11,8 +13,8 @@ use super::middleware::rim::RimLayer;
 use super::openapi;
 use super::routes::entries::{self, Resource};
 use super::routes::{
-    cart, checkout, exports, imports, inventory, merge, nodes, orders, payment, products, shards,
-    store, system,
+    cart, cart_stream, checkout, codes, events, exports, history, imports, inventory, merge, nodes,
+    order_lists, orders, payment, products, shards, store, system,
 };
 
 type Routes = Vec<(E, MethodRouter<App>)>;
@@ -39,7 +41,10 @@ fn store() -> Routes {
         (E::Cart, get(cart::show).delete(cart::delete)),
         (E::CartItems, post(cart::add_items)),
         (E::CartItem, put(cart::set_quantity).delete(cart::remove_item)),
+        (E::CartStream, get(cart_stream::stream)),
         (E::CartMerge, post(merge::merge)),
+        (E::CartCodes, post(codes::add)),
+        (E::CartCode, delete(codes::remove)),
         (E::CartCheckout, post(checkout::check_out)),
         (E::Order, get(orders::show)),
         (E::OrderTimeline, get(orders::timeline)),
@@ -61,6 +66,9 @@ fn admin() -> Routes {
         (E::ImportErrors, get(imports::errors)),
         (E::ImportCancel, post(imports::cancel)),
         (E::Exports, post(exports::export)),
+        (E::Events, get(events::list_events)),
+        (E::History, get(history::list_changes)),
+        (E::StateAt, get(history::show_state)),
         (E::AdminCategories, all::<Category>()),
         (E::AdminCategory, one::<Category>()),
         (E::PriceLists, all::<PriceList>()),
@@ -69,6 +77,9 @@ fn admin() -> Routes {
         (E::TaxRate, one::<TaxRate>()),
         (E::Promotions, all::<Promotion>()),
         (E::Promotion, one::<Promotion>()),
+        (E::DiscountCodes, all::<DiscountCode>()),
+        (E::DiscountCode, one::<DiscountCode>()),
+        (E::DiscountCodeUses, get(codes::show_uses)),
         (E::Sellers, all::<Seller>()),
         (E::Seller, one::<Seller>()),
         (E::ShippingOptions, all::<ShippingOption>()),
@@ -86,6 +97,7 @@ fn admin() -> Routes {
         (E::InventoryReservationConfirm, post(inventory::confirm)),
         (E::InventoryReservationRelease, post(inventory::release)),
         (E::InventoryLedger, get(inventory::list_ledger)),
+        (E::AdminOrders, get(order_lists::list)),
         (E::AdminOrder, get(orders::show_any)),
         (E::AdminOrderCancel, post(orders::cancel)),
         (E::AdminOrderFulfilments, post(orders::fulfil)),

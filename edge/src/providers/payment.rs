@@ -7,6 +7,10 @@
 //! Pauses between attempts are the fabric's, per invocation; per provider there is a breaker.
 
 mod breaker;
+pub mod paypal;
+pub mod routing;
+#[cfg(test)]
+mod samples;
 mod signature;
 pub mod simulator;
 pub mod stripe;
@@ -26,6 +30,7 @@ use axum::http::HeaderMap;
 use cluster::entity::{Answer, Port, Wire};
 use cluster::runtime::ports::{InDoubt, InvocationId, PortAdapter, PortFuture, RetryRule};
 use cluster::time::{Span, Timestamp};
+use serde_json::Value;
 use storage::clock;
 
 use crate::metrics::{AttemptOutcome, NoticeOutcome, PaymentMetrics};
@@ -52,6 +57,10 @@ pub trait PaymentProvider: Send + Sync + 'static {
         body: &[u8],
         now: Timestamp,
     ) -> Result<Option<Notice>, NoticeRefused>;
+    /// Whether a notice that was read is the provider's, where only the provider can tell.
+    fn vouch(&self, _: &HeaderMap, _: &[u8]) -> ProviderFuture<bool> {
+        Box::pin(std::future::ready(Ok(true)))
+    }
 }
 
 /// What a provider says unasked.
@@ -71,6 +80,8 @@ pub enum NoticeRefused {
     OutOfTime,
     #[error("the notice cannot be read")]
     Unreadable,
+    #[error("the provider does not say whether the notice is its own")]
+    NotVouched,
 }
 
 /// All providers of a shop, by their names.
@@ -109,6 +120,26 @@ impl Providers {
         self.doors.get(name).map(|door| door.provider.as_ref())
     }
 
+    /// What a notice says, once it is known to be the provider's.
+    pub(crate) async fn read_notice(
+        &self,
+        provider: &dyn PaymentProvider,
+        headers: &HeaderMap,
+        body: &[u8],
+        now: Timestamp,
+    ) -> Result<Option<Notice>, NoticeRefused> {
+        let notice = provider.read_notice(headers, body, now)?;
+        if notice.is_none() {
+            return Ok(None);
+        }
+        let vouched = tokio::time::timeout(ATTEMPT_MAX, provider.vouch(headers, body)).await;
+        match vouched {
+            Ok(Ok(true)) => Ok(notice),
+            Ok(Ok(false)) => Err(NoticeRefused::BadSignature),
+            Ok(Err(_)) | Err(_) => Err(NoticeRefused::NotVouched),
+        }
+    }
+
     pub(crate) fn noticed(&self, outcome: NoticeOutcome) {
         self.metrics.noticed(outcome);
     }
@@ -144,6 +175,12 @@ impl Door {
 }
 
 impl Providers {
+    /// Whether a provider did not answer of late, or is not known here.
+    pub(crate) fn rests(&self, name: &ProviderName) -> bool {
+        let door = self.doors.get(name);
+        door.is_none_or(|door| door.breaker().rests(clock::monotonic()))
+    }
+
     /// Whether this node knows a provider of that name.
     pub fn has(&self, name: &ProviderName) -> bool {
         self.doors.contains_key(name)
@@ -185,6 +222,24 @@ impl PortAdapter for Providers {
 fn in_doubt(error: impl std::error::Error) -> InDoubt {
     let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
     InDoubt(format!("{error}{cause}"))
+}
+
+/// What a body says; one that is not JSON says nothing.
+fn json(body: &[u8]) -> Value {
+    serde_json::from_slice(body).unwrap_or_default()
+}
+
+/// Percent-encoded: everything but what needs it nowhere.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            escaped.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    escaped
 }
 
 fn read(request: &[u8]) -> Result<ProviderRequest, InDoubt> {

@@ -33,7 +33,7 @@ async fn a_cart_is_created_and_shown_as_the_contract_says() {
             "sku": "tea", "name": "Green tea", "quantity": 3,
             "unit_price": euros(450), "line_total": euros(1_350),
         }],
-        "discounts": [],
+        "discounts": [], "discount_codes": [],
         "totals": {
             "items": euros(1_350), "discount": euros(0), "shipping": euros(0), "tax": euros(0),
             "grand": euros(1_350),

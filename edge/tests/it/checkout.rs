@@ -14,12 +14,49 @@ use crate::shop::{Answer, Ask, Basket, Shop, send};
 pub(crate) const KEY: &str = "8e03978e-40d5-43e8-bc93-6894a57f9324";
 
 pub(crate) async fn open() -> (Shop, TempDir) {
-    let folder = tempfile::tempdir().unwrap();
-    let simulator = InProcess::new(folder.path().join("simulator"), Behaviour::default());
-    let simulator: Arc<dyn PaymentProvider> = Arc::new(simulator);
-    let all = BTreeMap::from([("simulator".parse().unwrap(), simulator)]);
-    let providers = Providers::new(all, PaymentMetrics::default());
+    let (providers, folder) = simulators(&["simulator"]);
     (Shop::open_with_payments(providers).await, folder)
+}
+
+pub(crate) fn simulators(names: &[&str]) -> (Providers, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let simulator = |name: &&str| {
+        let simulator = InProcess::new(folder.path().join(name), Behaviour::default());
+        let simulator: Arc<dyn PaymentProvider> = Arc::new(simulator);
+        (name.parse().unwrap(), simulator)
+    };
+    let all: BTreeMap<_, _> = names.iter().map(simulator).collect();
+    (Providers::new(all, PaymentMetrics::default()), folder)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_chooses_who_takes_a_payment_that_names_nobody() {
+    let (providers, _folder) = simulators(&["small", "large"]);
+    let rules = "currency=EUR country=DE amount=..1000 -> small; country=DE -> large";
+    let shop = Shop::open_with_routing(providers, rules).await;
+    let mut unnamed = terms("tok_visa");
+    unnamed["payment"].as_object_mut().unwrap().remove("provider");
+    for (quantity, provider) in [(1, "small"), (5, "large")] {
+        let basket = basket(&shop, &[("tea", quantity)]).await;
+        let set = Ask::post("/admin/v1/inventory/tea/set").operator();
+        let set = set.json(&json!({"on_hand": 10, "reason": "counted"}));
+        assert_eq!(shop.send(set).await.status, 200);
+        let key = format!("{KEY}-{provider}");
+        let created = shop.send(check_out(&basket, &key, &unnamed)).await;
+        assert_eq!(created.status, 201, "{created:?}");
+        assert_eq!(shop.send(check_out(&basket, &key, &unnamed)).await.body, created.body);
+        let id = created.json()["payments"][0]["id"].as_str().unwrap().to_owned();
+        let payment = shop.send(Ask::get(format!("/admin/v1/payments/{id}")).operator()).await;
+        assert_eq!(payment.json()["provider"], provider);
+    }
+    let basket = basket(&shop, &[("tea", 1)]).await;
+    unnamed["shipping_address"]["country"] = json!("AT");
+    let refused = shop.send(check_out(&basket, &format!("{KEY}-at"), &unnamed)).await;
+    assert_eq!(
+        (refused.status, &refused.json()["code"]),
+        (422, &json!("payment_provider_unknown"))
+    );
+    shop.close().await;
 }
 
 pub(crate) fn terms(token: &str) -> Value {
@@ -269,16 +306,65 @@ async fn an_order_is_cancelled_refunded_and_returned() {
     let too_much = json!({"amount": {"amount": 451, "currency": "EUR"}, "reason": "more"});
     let too_much = shop.send(admin("refunds").key("refund-2").json(&too_much)).await;
     too_much.problem(409, "refund_too_large");
+    expect_refund(&shop, &two, &store, &amount).await;
+    shop.close().await;
+}
+
+/// Looks at an order until its refund is done, which is after the answer.
+async fn expect_refund(shop: &Shop, basket: &Basket, path: &str, amount: &Value) {
     for _ in 0..500 {
-        let order = shop.send(Ask::get(&store).token(&two.token)).await.json();
+        let order = shop.send(Ask::get(path).token(&basket.token)).await.json();
         if order["refunds"][0]["status"] == "succeeded" {
-            assert_eq!(order["payments"][0]["refunded"], amount);
-            shop.close().await;
+            assert_eq!(order["payments"][0]["refunded"], *amount);
             return;
         }
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
     panic!("the refund is never done");
+}
+
+/// What is not shipped can be called off, by the shopper too: its pieces are in stock again, and what it
+/// cost is given back.
+#[tokio::test]
+async fn the_rest_of_a_part_shipped_order_is_cancelled() {
+    let (shop, _folder) = open().await;
+    shop.stock("tea", 10).await;
+    shop.stock("cup", 10).await;
+    let one = basket(&shop, &[("tea", 3), ("cup", 1)]).await;
+    let created = shop.send(check_out(&one, KEY, &terms("tok_visa"))).await;
+    let id = created.json()["id"].as_str().unwrap().to_owned();
+    let store = format!("/store/v1/orders/{id}");
+    let admin = |what: &str| Ask::post(format!("/admin/v1/orders/{id}/{what}")).operator();
+    let parcel = |n: u32| {
+        let items = json!([{"sku": "tea", "quantity": n}]);
+        json!({"items": items, "carrier": "Post", "tracking": "1Z"})
+    };
+    let shipped = shop.send(admin("fulfilments").key("one").json(&parcel(1))).await;
+    assert_eq!(shipped.status, 200, "{shipped:?}");
+    let cancel = || {
+        let cancel = Ask::post(format!("{store}/cancel")).token(&one.token).key("rest");
+        cancel.json(&json!({"reason": "too late"}))
+    };
+    let cancelled = shop.send(cancel()).await;
+    let json = cancelled.json();
+    assert_eq!((cancelled.status, &json["status"]), (200, &json!("shipped")), "{json}");
+    let rest = json!([{"sku": "cup", "quantity": 1}, {"sku": "tea", "quantity": 2}]);
+    let worth = json!({"amount": 1_299 + 2 * 450, "currency": "EUR"});
+    assert_eq!(json["cancellations"][0]["items"], rest);
+    assert_eq!(json["cancellations"][0]["amount"], worth);
+    assert_eq!(
+        (&json["items"][0]["cancelled"], &json["items"][1]["cancelled"]),
+        (&json!(1), &json!(2))
+    );
+    expect_stock(&shop, "tea", (9, 0)).await;
+    expect_stock(&shop, "cup", (10, 0)).await;
+    assert!(shop.send(cancel()).await.is_replayed());
+    let again = shop.send(admin("cancel").json(&json!({"reason": "once more"}))).await;
+    assert_eq!(again.json()["cancellations"].as_array().unwrap().len(), 1);
+    let more = shop.send(admin("fulfilments").key("two").json(&parcel(1))).await;
+    more.problem(409, "too_many_pieces");
+    expect_refund(&shop, &one, &store, &worth).await;
+    shop.close().await;
 }
 
 #[tokio::test]

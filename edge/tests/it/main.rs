@@ -7,19 +7,24 @@
 )]
 
 mod backorders;
+mod cart_stream;
 mod carts;
 mod catalogue;
 mod checkout;
+mod codes;
 mod concurrency;
 mod contract;
 mod conventions;
+mod events;
 mod fuzz;
+mod history;
 mod idempotency;
 mod imports;
 mod inventory;
 mod malformed;
 mod merchants;
 mod openapi;
+mod order_lists;
 mod overload;
 mod payments;
 mod promotions;

@@ -1,15 +1,12 @@
 //! The API's own description: it is the router's, its examples work, and people can read it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use axum::http::Method;
-use edge::metrics::PaymentMetrics;
-use edge::providers::payment::simulator::{Behaviour, InProcess};
-use edge::providers::payment::{PaymentProvider, Providers};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::checkout::simulators;
 use crate::contract::{DOCUMENT, compare, target};
 use crate::shop::{Answer, Ask, Basket, Shop};
 
@@ -151,11 +148,7 @@ impl Walk {
 }
 
 async fn open() -> (Walk, TempDir) {
-    let folder = tempfile::tempdir().unwrap();
-    let simulator = InProcess::new(folder.path().join("simulator"), Behaviour::default());
-    let simulator: Arc<dyn PaymentProvider> = Arc::new(simulator);
-    let all = BTreeMap::from([("simulator".parse().unwrap(), simulator)]);
-    let providers = Providers::new(all, PaymentMetrics::default());
+    let (providers, folder) = simulators(&["simulator"]);
     let shop = Shop::open_empty_with_payments(providers).await;
     (Walk { shop, tried: BTreeSet::new() }, folder)
 }
@@ -173,6 +166,7 @@ async fn every_example_is_taken() {
         "Seller",
         "Category",
         "TaxRate",
+        "DiscountCode",
         "Promotion",
         "ShippingOption",
         "StockLocation",
@@ -196,6 +190,7 @@ async fn catalogue(walk: &mut Walk) {
         ("Category", "listCategories"),
         ("TaxRate", "listTaxRates"),
         ("Promotion", "listPromotions"),
+        ("DiscountCode", "listDiscountCodes"),
         ("ShippingOption", "listShippingOptions"),
         ("StockLocation", "listStockLocations"),
         ("PriceList", "listPriceLists"),
@@ -207,6 +202,7 @@ async fn catalogue(walk: &mut Walk) {
         }
         walk.does(list, &[]).await;
     }
+    walk.does("showUses", &[]).await;
     walk.does("writeProducts", &[]).await;
     let shown = walk.does("showStoreProduct", &[]).await.json();
     assert_eq!(shown["price_from"], json!({"amount": 1_290, "currency": "EUR"}));
@@ -251,6 +247,8 @@ async fn carts(walk: &mut Walk) {
     walk.does("addToCart", &known).await;
     let body = json!({"from": other.id, "from_token": other.token, "strategy": "sum"});
     assert_eq!(walk.ask("mergeCart", &known, Some(body)).await.status, 200);
+    walk.does("addCodeToCart", &known).await;
+    walk.does("removeCodeFromCart", &known).await;
     walk.does("removeCartItem", &known).await;
     walk.does("showCart", &known).await;
     walk.does("deleteCart", &known).await;
@@ -268,6 +266,16 @@ async fn orders(walk: &mut Walk) {
     }
     let payment = order["payments"][0]["id"].as_str().unwrap();
     walk.does("showPayment", &[("id", payment)]).await;
+    walk.does("listPayments", &[]).await;
+    walk.does("listOrders", &[]).await;
+    // Of a cart that was bought there is one event, and no other.
+    let bought = [("id", &*basket.id), ("Omni-Cart-Token", &*basket.token)];
+    walk.does("streamCart", &bought).await;
+    let events = walk.shop.send(Ask::get("/admin/v1/events").operator()).await.json();
+    walk.does("listEvents", &[("after", events["next_cursor"].as_str().unwrap())]).await;
+    let past = [("entity", "orders"), ("id", id), ("seq", "1"), ("after", "chg_0_0_0")];
+    walk.does("listChanges", &past).await;
+    walk.does("showStateAt", &past).await;
     walk.refuses("capturePayment", &[("id", payment)], "capture_too_large").await;
     walk.refuses("voidPayment", &[("id", payment)], "payment_captured").await;
     walk.refuses("takeNotice", &[], "notice_not_signed").await;

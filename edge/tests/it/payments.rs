@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actors::domain::payment::{
@@ -21,6 +20,7 @@ use edge::providers::payment::{Notice, NoticeRefused, PaymentProvider, ProviderF
 use serde_json::{Value, json};
 use storage::clock;
 use tempfile::TempDir;
+use tokio::sync::watch;
 
 use crate::shop::{Ask, Shop};
 
@@ -52,23 +52,20 @@ impl PaymentProvider for Noticing {
     }
 }
 
-/// Hears nothing while it is silent; refunds take their time.
+/// Says nothing while it is silent; refunds take their time.
 #[derive(Clone, Default)]
 struct Moody {
-    is_silent: Arc<AtomicBool>,
-    is_refunded: Arc<AtomicBool>,
+    silence: watch::Sender<bool>,
 }
 
 impl PaymentProvider for Moody {
     fn carry_out(&self, _: String, request: ProviderRequest) -> ProviderFuture<ProviderAnswer> {
-        let (is_silent, is_refunded) = (self.is_silent.clone(), self.is_refunded.clone());
+        let mut silence = self.silence.subscribe();
         Box::pin(async move {
-            if is_silent.load(Ordering::Relaxed) {
-                return Err(InDoubt("it hears nothing".to_owned()));
-            }
+            silence.wait_for(|silent| !silent).await.unwrap();
             let reference = format!("op_{}", request.reference).parse().unwrap();
             let is_refund = matches!(request.action, Action::Refund { .. });
-            let outcome = if is_refund && !is_refunded.load(Ordering::Relaxed) {
+            let outcome = if is_refund {
                 Outcome::Pending { reference }
             } else {
                 Outcome::Done { reference }
@@ -97,12 +94,15 @@ impl PaymentProvider for Moody {
     }
 }
 
+async fn open_with(provider: impl PaymentProvider) -> Shop {
+    let provider: Arc<dyn PaymentProvider> = Arc::new(provider);
+    let all = BTreeMap::from([("simulator".parse().unwrap(), provider)]);
+    Shop::open_with_payments(Providers::new(all, PaymentMetrics::default())).await
+}
+
 async fn open_moody() -> (Shop, Moody) {
     let moody = Moody::default();
-    let provider: Arc<dyn PaymentProvider> = Arc::new(moody.clone());
-    let providers = BTreeMap::from([("simulator".parse().unwrap(), provider)]);
-    let providers = Providers::new(providers, PaymentMetrics::default());
-    (Shop::open_with_payments(providers).await, moody)
+    (open_with(moody.clone()).await, moody)
 }
 
 /// The ids of one page of payments in doubt, and where the next one begins.
@@ -122,7 +122,7 @@ async fn doubts(shop: &Shop, query: &str) -> (Vec<String>, Option<String>) {
 async fn what_a_silent_provider_leaves_in_doubt_is_listed_on_every_shard() {
     let (shop, moody) = open_moody().await;
     assert_eq!(doubts(&shop, "").await, (vec![], None));
-    moody.is_silent.store(true, Ordering::Relaxed);
+    moody.silence.send_replace(true);
     let mut asked = BTreeSet::new();
     for number in 0..5 {
         // Shards own neighbouring slots.
@@ -147,7 +147,7 @@ async fn what_a_silent_provider_leaves_in_doubt_is_listed_on_every_shard() {
     }
     let path = "/admin/v1/payments?status=in_doubt";
     assert_eq!(shop.send(Ask::get(path)).await.status, 401);
-    moody.is_silent.store(false, Ordering::Relaxed);
+    moody.silence.send_replace(false);
     for id in &all {
         settled(&shop, id.parse().unwrap(), "authorised").await;
     }
@@ -182,12 +182,7 @@ async fn a_refund_is_pending_until_a_notice_says_that_it_is_done() {
 async fn open() -> (Shop, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let simulator = InProcess::new(folder.path().join("simulator"), Behaviour::default());
-    let simulator: Arc<dyn PaymentProvider> = Arc::new(Noticing(simulator));
-    let providers = Providers::new(
-        BTreeMap::from([("simulator".parse().unwrap(), simulator)]),
-        PaymentMetrics::default(),
-    );
-    (Shop::open_with_payments(providers).await, folder)
+    (open_with(Noticing(simulator)).await, folder)
 }
 
 fn euro(minor: i64) -> Money {

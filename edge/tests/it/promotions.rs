@@ -1,25 +1,15 @@
 //! What promotions take off carts and orders, through one node.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use axum::http::Method;
-use edge::metrics::PaymentMetrics;
-use edge::providers::payment::simulator::{Behaviour, InProcess};
-use edge::providers::payment::{PaymentProvider, Providers};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::checkout::{KEY, basket, check_out, terms};
+use crate::checkout::{KEY, basket, check_out, simulators, terms};
 use crate::shop::{Answer, Ask, Shop};
 
 /// A shop that sells tea at 450 and cups at 1299, and sends them for 490.
 pub(crate) async fn open() -> (Shop, TempDir) {
-    let folder = tempfile::tempdir().unwrap();
-    let simulator = InProcess::new(folder.path().join("simulator"), Behaviour::default());
-    let simulator: Arc<dyn PaymentProvider> = Arc::new(simulator);
-    let all = BTreeMap::from([("simulator".parse().unwrap(), simulator)]);
-    let providers = Providers::new(all, PaymentMetrics::default());
+    let (providers, folder) = simulators(&["simulator"]);
     let shop = Shop::open_empty_with_payments(providers).await;
     let euros = |minor: i64| json!([{"amount": minor, "currency": "EUR"}]);
     for (sku, minor) in [("tea", 450), ("cup", 1_299)] {
@@ -153,6 +143,9 @@ async fn what_is_wrong_with_a_promotion_is_named() {
         json!({"type": "buy_get", "buy": 0, "get": 1, "rate_millionths": 1}),
         json!({"type": "free_shipping", "off": []}),
         json!({"type": "amount", "off": [{"amount": -1, "currency": "EUR"}]}),
+        json!({"type": "amount", "off": [{"amount": 0, "currency": "EUR"}]}),
+        json!({"type": "amount", "off": []}),
+        json!({"type": "amount"}),
     ] {
         assert_eq!(refused(of(benefit)).await["errors"][0]["param"], "benefit");
     }

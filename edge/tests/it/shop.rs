@@ -7,6 +7,7 @@ use actors::{BookReader, Currency, Listing, Money, PriceBook, ProductName};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
+use axum::response::Response;
 use bytes::Bytes;
 use cluster::entity::Catalogue;
 use cluster::fabric::Fabric;
@@ -53,6 +54,14 @@ impl Shop {
     /// With these payment providers.
     pub(crate) async fn open_with_payments(providers: Providers) -> Self {
         Self::open_on(Some(providers), |config| config.catalogue = Some(catalogue()), |_| {}).await
+    }
+
+    /// The same, with rules for checkouts that name none of them.
+    pub(crate) async fn open_with_routing(providers: Providers, rules: &str) -> Self {
+        let rules = rules.parse().unwrap();
+        let choose = |settings: &mut Settings| settings.payment_routing = Some(rules);
+        let catalogue = |config: &mut NodeConfig| config.catalogue = Some(catalogue());
+        Self::open_on(Some(providers), catalogue, choose).await
     }
 
     pub(crate) async fn open_with(choose: impl FnOnce(&mut Settings)) -> Self {
@@ -146,15 +155,24 @@ impl Shop {
     }
 }
 
+/// The answer as it begins, where it is a good one; else the whole of it.
+pub(crate) async fn begin(router: Router, ask: Ask) -> Result<Response, Answer> {
+    let response = router.oneshot(ask.into_request()).await.unwrap();
+    if response.status().is_success() { Ok(response) } else { Err(whole(response).await) }
+}
+
 /// Every answer of every test is held against the description.
 pub(crate) async fn send(router: Router, ask: Ask) -> Answer {
     let (method, uri) = (ask.method.clone(), ask.uri.clone());
-    let response = router.oneshot(ask.into_request()).await.unwrap();
-    let (parts, body) = response.into_parts();
-    let body = body.collect().await.unwrap().to_bytes();
-    let answer = Answer { status: parts.status.as_u16(), headers: parts.headers, body };
+    let answer = whole(router.oneshot(ask.into_request()).await.unwrap()).await;
     contract::check(&method, &uri, &answer);
     answer
+}
+
+async fn whole(response: Response) -> Answer {
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    Answer { status: parts.status.as_u16(), headers: parts.headers, body }
 }
 
 impl Basket {

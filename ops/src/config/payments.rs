@@ -15,6 +15,8 @@ pub enum PaymentKind {
     Simulator(Origin),
     /// Stripe, or something that speaks like it.
     Stripe(Origin),
+    /// PayPal, or something that speaks like it.
+    PayPal(Origin),
     /// A simulator inside the node, with its ledger in the data folder.
     BuiltIn,
 }
@@ -35,14 +37,15 @@ pub(super) fn providers(text: &str) -> Result<BTreeMap<ProviderName, PaymentKind
         let kind = match address.split_once('+') {
             Some(("simulator", origin)) => of_kind(PaymentKind::Simulator, origin)?,
             Some(("stripe", origin)) => of_kind(PaymentKind::Stripe, origin)?,
+            Some(("paypal", origin)) => of_kind(PaymentKind::PayPal, origin)?,
             None if address == BUILT_IN => PaymentKind::BuiltIn,
             Some(_) | None => {
                 return Err(format!(
-                    "{name}: an address begins with simulator+ or stripe+, or is {BUILT_IN}"
+                    "{name}: an address begins with simulator+, stripe+ or paypal+, or is {BUILT_IN}"
                 ));
             }
         };
-        if let PaymentKind::Stripe(origin) = &kind
+        if let PaymentKind::Stripe(origin) | PaymentKind::PayPal(origin) = &kind
             && !origin.is_private()
         {
             return Err(format!("{name}: its key would be sent in the clear; use https"));
@@ -60,10 +63,11 @@ mod tests {
 
     #[test]
     fn a_provider_is_a_name_a_kind_and_an_address() {
-        let two = "sim=simulator+http://psp.example, other=stripe+https://api.stripe.com";
-        let found = providers(two).unwrap();
+        let three = "sim=simulator+http://psp.example, other=stripe+https://api.stripe.com,\
+                     pal=paypal+https://api-m.paypal.com";
+        let found = providers(three).unwrap();
         let names: Vec<_> = found.keys().map(ProviderName::as_str).collect();
-        assert_eq!(names, ["other", "sim"]);
+        assert_eq!(names, ["other", "pal", "sim"]);
         let inside = providers("sim=built-in").unwrap();
         assert!(inside.values().all(|kind| *kind == PaymentKind::BuiltIn));
         for (bad, why) in [
@@ -72,6 +76,7 @@ mod tests {
             ("sim=http://a", "begins with simulator+"),
             ("sim=simulator+ftp://a", "such as http"),
             ("a=stripe+http://api.stripe.com", "in the clear"),
+            ("a=paypal+http://api-m.paypal.com", "in the clear"),
             ("a=simulator+http://a,a=simulator+http://b", "given twice"),
         ] {
             let error = providers(bad).unwrap_err();

@@ -40,6 +40,7 @@ pub enum Setting {
     PaymentProvider,
     PaymentSecrets,
     PaymentRoots,
+    PaymentRules,
     Capture,
     CheckoutWait,
 }
@@ -54,7 +55,7 @@ pub struct Description {
 }
 
 impl Setting {
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::Listen,
         Self::Data,
         Self::Shards,
@@ -82,6 +83,7 @@ impl Setting {
         Self::PaymentProvider,
         Self::PaymentSecrets,
         Self::PaymentRoots,
+        Self::PaymentRules,
         Self::Capture,
         Self::CheckoutWait,
     ];
@@ -115,6 +117,7 @@ impl Setting {
             Self::PaymentProvider => ("payment-provider", "NAME=KIND+URL[,…]", None),
             Self::PaymentSecrets => ("payment-secrets", "FOLDER", None),
             Self::PaymentRoots => ("payment-roots", "FILE", Some(ROOTS_DEFAULT)),
+            Self::PaymentRules => ("payment-rules", "RULE[;…]", None),
             Self::Capture => ("capture", "WHEN", Some("at-once")),
             Self::CheckoutWait => ("checkout-wait", "TIME", Some("5s")),
         };
@@ -169,9 +172,12 @@ impl Setting {
                 "Who takes payments, such as simulator=simulator+http://127.0.0.1:7690"
             }
             Self::PaymentSecrets => {
-                "Folder of the providers' secrets: NAME.notices is what NAME signs notices with, NAME.key what it is called with"
+                "Folder of the providers' secrets: NAME.notices is what notices of NAME are known by, NAME.key what it is called with"
             }
             Self::PaymentRoots => "PEM file of the roots that prove the names of https providers",
+            Self::PaymentRules => {
+                "Who takes a payment that names nobody, such as 'currency=EUR amount=..50000 -> stripe*3 other*1; -> stripe'"
+            }
             Self::Capture => {
                 "When the money of an order is taken: at-once, or on-fulfilment with its first shipment"
             }

@@ -91,7 +91,7 @@ fn every_setting_is_read_from_the_file() {
                 mesh_listen = '127.0.0.1:7702'\nnode_number = 2\nadvertise = 'two.example:7702'\n\
                 zone = 'east'\ncertificates = 'c2'\njoin = 'one.example:7701, 127.0.0.1:7703'\n\
                 payment_provider = 'sim=simulator+http://127.0.0.1:1'\npayment_secrets = 's'\n\
-                payment_roots = 'r'\ncapture = 'on-fulfilment'\ncheckout_wait = '2s'";
+                payment_roots = 'r'\npayment_rules = '-> sim'\ncapture = 'on-fulfilment'\ncheckout_wait = '2s'";
     let given = GivenSettings { file: Some(file), ..GivenSettings::default() };
     let raw = given.raw().unwrap();
     for setting in Setting::ALL {
@@ -107,6 +107,7 @@ fn every_setting_is_read_from_the_file() {
     assert_eq!((config.import_bytes_max, config.import_rows_max), (2 << 20, 9));
     assert_eq!(config.payment_providers.len(), 1);
     assert_eq!(config.payment_secrets, Some("s".into()));
+    assert_eq!(config.payment_rules, "-> sim".parse().ok());
     assert_eq!(config.capture, CaptureTime::OnFulfilment);
     assert_eq!(config.checkout_wait, Duration::from_secs(2));
     let mesh = config.mesh.unwrap();

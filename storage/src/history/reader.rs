@@ -94,6 +94,7 @@ impl HistoryReader {
             from,
             last_index: None,
             blocks_opened: 0,
+            blocks_left: u64::MAX,
             ended: Ended::NotYet,
         })
     }
@@ -110,6 +111,7 @@ pub struct HistoryScan {
     from: u64,
     last_index: Option<u64>,
     blocks_opened: u64,
+    blocks_left: u64,
     ended: Ended,
 }
 
@@ -129,6 +131,18 @@ impl fmt::Debug for HistoryScan {
 }
 
 impl HistoryScan {
+    /// Ends the scan after so many blocks from its beginning on, passed over or not, so that looking
+    /// for what is rare ends too.
+    #[must_use]
+    pub fn at_most(self, blocks: u64) -> Self {
+        Self { blocks_left: blocks, ..self }
+    }
+
+    /// Up to where a scan has looked that ended by [`Self::at_most`].
+    pub fn cut_at(&self) -> Option<u64> {
+        self.last_index.filter(|_| self.blocks_left == 0)
+    }
+
     /// Blocks whose entries were expanded so far; the others were passed over.
     pub fn blocks_opened(&self) -> u64 {
         self.blocks_opened
@@ -147,9 +161,14 @@ impl HistoryScan {
                 }
             }
             match self.current.take() {
+                Some(_) if self.blocks_left == 0 => return Ok(None),
                 Some((file, offset)) => self.current = self.next_block(file, offset)?,
                 None => {
-                    let Some(path) = self.files.pop_front() else { return Ok(None) };
+                    let Some(path) = self.files.pop_front() else {
+                        // There is no more to be cut off.
+                        self.blocks_left = u64::MAX;
+                        return Ok(None);
+                    };
                     self.current = self.next_file(&path)?;
                 }
             }
@@ -197,6 +216,7 @@ impl HistoryScan {
             self.blocks_opened += 1;
         }
         self.last_index = Some(head.last_index);
+        self.blocks_left -= u64::from(head.last_index >= self.from);
         Ok(Some((file, offset + head.block_bytes())))
     }
 

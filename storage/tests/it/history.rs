@@ -118,6 +118,28 @@ fn an_entity_is_found_without_expanding_the_other_blocks() {
     }
 }
 
+/// Whoever goes on where a scan was cut misses nothing and meets nothing twice.
+#[test]
+fn a_scan_that_is_cut_says_where() {
+    let disk = filled(1, None);
+    let reader = reader(&disk, None);
+    for n in [7, 42, 321] {
+        let whole: Vec<_> =
+            reader.scan_entity(&entity(n), 50).unwrap().map(Result::unwrap).collect();
+        let (mut found, mut from, mut cuts) = (Vec::new(), 50, 0);
+        loop {
+            let mut scan = reader.scan_entity(&entity(n), from).unwrap().at_most(1);
+            found.extend(scan.by_ref().map(Result::unwrap));
+            let Some(cut) = scan.cut_at() else { break };
+            assert!(cut >= from, "it comes further each time");
+            from = cut + 1;
+            cuts += 1;
+        }
+        assert_eq!(found, whole);
+        assert!(cuts > 1, "{cuts} cuts");
+    }
+}
+
 #[test]
 fn a_block_with_too_many_entities_to_list_is_searched() {
     let disk = SimDisk::new(1);

@@ -74,6 +74,7 @@ fn priced() -> Priced {
         at: AT,
         destination: Some(&Destination { country: "DE".parse().unwrap(), region: None }),
         shipping: Some(&parcel.id.clone()),
+        codes: &[],
     };
     let book = PriceBook::new(Currency::EURO, vec![listing().on_page(None)])
         .unwrap()

@@ -325,6 +325,7 @@ fn the_bytes_of_each_choice_are_as_they_were() {
         Rejection::BelowItself,
         Rejection::HasChildren { child: id() },
         Rejection::TooManyAutomatic,
+        Rejection::NoPromotionWithCode { promotion: "sale".parse().unwrap() },
     ];
     check(
         &rejections,
@@ -333,7 +334,8 @@ fn the_bytes_of_each_choice_are_as_they_were() {
          0100020000000300000000000000746561 \
          010003000000 \
          0100040000000300000000000000746561 \
-         010005000000",
+         010005000000 \
+         010006000000040000000000000073616c65",
     );
 }
 

@@ -8,8 +8,9 @@ use crate::domain::money::{Currency, Money};
 use crate::domain::names::Label;
 use crate::domain::order::{
     CaptureTime, Command, Event, Failure, Order, Placed, Rejection, ReturnNumber, ShipmentNumber,
-    Shortage, Shortfall, Side, StockNews, Terms,
+    Shortage, Shortfall, Side, Status, StockNews, Terms,
 };
+use crate::domain::order_list::{ListId, Place};
 use crate::domain::order_numbers::{self, OrderNumber, OrderNumbers};
 use crate::domain::payment::{News, PaymentMethod, Refusal};
 use crate::domain::pricing::{Priced, PricingTerms};
@@ -77,6 +78,7 @@ pub(super) fn priced(codes: &[&str]) -> Priced {
         at: AT,
         destination: None,
         shipping: None,
+        codes: &[],
     };
     let lines: Vec<_> =
         codes.iter().map(|code| (code.parse().unwrap(), 2.try_into().unwrap())).collect();
@@ -111,6 +113,19 @@ pub(super) fn return_asked() -> Event {
 
 pub(super) fn refund_asked(refund: RefundId, minor: i64) -> Event {
     Event::RefundAsked { refund, amount: euro(minor), reason: label("broken"), at: AT }
+}
+
+pub(super) fn pieces_cancelled(count: u32) -> Event {
+    let (items, amount, reason) = (pieces(count), euro(250), label("late"));
+    Event::PiecesCancelled { by: Side::Shopper, items, amount, reason, at: AT }
+}
+
+pub(super) fn credit_asked(refund: RefundId) -> Event {
+    Event::CreditAsked { refund, amount: euro(250), reason: label("late"), at: AT }
+}
+
+pub(super) fn place_taken() -> Event {
+    Event::PlaceTaken { list: ListId::book(63), place: Place(3), at: AT }
 }
 
 pub(super) fn shortage() -> Shortage {
@@ -231,6 +246,16 @@ pub(super) fn decodes_to_itself(bytes: &[u8]) {
 #[test]
 fn order_events_have_their_bytes() {
     check(&events(), EVENTS);
+}
+
+/// Of what else can happen to an order, `promotions` has the bytes.
+#[test]
+fn events_of_cancelled_pieces_and_of_lists_have_their_bytes() {
+    let asked = Event::PlacesAsked { status: Status::Confirmed, at: AT };
+    let events = [pieces_cancelled(1), credit_asked(refund()), asked, place_taken()];
+    check_each(&events, LATER_EVENTS);
+    let take = Command::TakePlace { list: ListId::book(63), place: Place(3) };
+    check_each(&[take], LATER_COMMAND);
 }
 
 #[test]
@@ -381,8 +406,8 @@ const STOCK_NEWS: &str = "
     01000200000003000000000000007465610600000001000000
 ";
 const BACKORDERS: &str = "
-    01001f0000000300000000000000746561030000000403020100000000
-    0100200000000300000000000000746561010000000403020100000000
+    0100250000000300000000000000746561030000000403020100000000
+    0100260000000300000000000000746561010000000403020100000000
 ";
 const FAILURES: &str = "
     01000b000000010000000403020100000000
@@ -401,4 +426,13 @@ const NUMBERS_COMMAND: &str = "
 ";
 const NUMBERS_EVENT: &str = "
     0100000000000200000000000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
+";
+const LATER_EVENTS: &str = "
+    010021000000000000000100000000000000030000000000000074656101000000fa0000000000000045555204000000000000006c6174650403020100000000
+    010022000000ddddddddddddddddddddddddddddddddfa0000000000000045555204000000000000006c6174650403020100000000
+    010023000000010000000403020100000000
+    010024000000fc0000000000000000000000030000000403020100000000
+";
+const LATER_COMMAND: &str = "
+    01000f000000fc000000000000000000000003000000
 ";

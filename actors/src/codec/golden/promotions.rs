@@ -70,7 +70,7 @@ fn discounts(minor: i64) -> Vec<Discount> {
         .to_vec()
 }
 
-fn cart() -> Cart {
+pub(super) fn cart() -> Cart {
     let access = CartAccess::from_hash([0xAC; 32]);
     let unit_price = Money { minor: 450, currency: Currency::EURO };
     let mut cart = Cart::default();
@@ -116,7 +116,7 @@ fn placing() -> order::Command {
     order::Command::placing((cart, access), payment, placed, extras)
 }
 
-fn view_of<E: Entity>(entity: &E, query: E::Query) -> E::View {
+pub(super) fn view_of<E: Entity>(entity: &E, query: E::Query) -> E::View {
     use cluster::entity::{Context, NoCatalogue};
     use cluster::ids::EntityRef;
     let me = EntityRef { kind: E::KIND, key: EntityKey::Number([0xAA; 16]) };

@@ -8,22 +8,24 @@ use std::collections::BTreeMap;
 use cluster::entity::{Context, Effect, Wire};
 use cluster::time::Timestamp;
 
+use super::codes::redemptions;
 use super::pricing::book_of;
-use super::{Cart, Event, Existing, Rejection, Status};
+use super::{Cart, Event, Existing, Means, Rejection, Status};
 use crate::domain::ids::{CartId, OrderId, PaymentId};
 use crate::domain::names::ShippingOptionId;
-use crate::domain::order::{self, Extra, Order, Placed, Terms};
+use crate::domain::order::{self, Extra, Order, Placed, Shortfall, Terms};
 use crate::domain::pricing::{Destination, Discount, PricingTerms, Quote};
+use crate::domain::promotion::Promotion;
 use crate::mutants::Mutant;
 
 impl Cart {
     pub(super) fn check_out(
         &self,
         me: CartId,
-        order: OrderId,
-        payment: PaymentId,
-        terms: Terms,
+        (order, payment): (OrderId, PaymentId),
+        mut terms: Terms,
         shipping: Option<&ShippingOptionId>,
+        means: &[Means],
         ctx: &Context<'_>,
     ) -> Result<(Vec<Event>, Vec<Effect>), Rejection> {
         let cart = match self.open() {
@@ -53,13 +55,8 @@ impl Cart {
         }
         let address = &terms.contact.shipping;
         let destination = Destination { country: address.country, region: address.region.clone() };
-        let pricing = PricingTerms {
-            currency: cart.currency,
-            group: None,
-            at: ctx.now,
-            destination: Some(&destination),
-            shipping,
-        };
+        let pricing =
+            PricingTerms { destination: Some(&destination), shipping, ..cart.terms(ctx.now) };
         let lines: Vec<_> =
             cart.lines.iter().map(|line| (line.sku.clone(), line.quantity)).collect();
         let Quote { priced, discounts } =
@@ -69,10 +66,20 @@ impl Cart {
         if let Some(event) = cart.discounts_become(seen, catalogue.index, ctx.now) {
             return Ok((vec![event], vec![]));
         }
+        // What was granted for certain lines is not kept without them.
+        let is_bound = |it: &Discount| {
+            let promotion = book.promotions().promotion(&it.promotion);
+            promotion.is_some_and(Promotion::depends_on_lines)
+        };
+        if discounts.iter().any(is_bound) {
+            terms.shortfall = Shortfall::FailAll;
+        }
         let placed = Placed::new(priced, terms, catalogue.index, ctx.now);
         let placed = placed.unwrap_or_else(|_| unreachable!("a cart's lines are in order"));
         let (access, placed) = (cart.access, Box::new(placed));
-        let extras = discounts.into_iter().map(Extra::Discount).collect();
+        let redemptions = redemptions(&cart.codes, &discounts, means, book)?;
+        let extras = discounts.into_iter().map(Extra::Discount);
+        let extras = extras.chain(redemptions.into_iter().map(Extra::Redemption)).collect();
         let place = order::Command::placing((me, access), payment, placed, extras);
         let tell = Effect::Tell { to: Order::address(order), command: place.to_bytes() };
         Ok((vec![Event::CheckoutBegun { order, at: ctx.now }], vec![tell]))

@@ -9,12 +9,16 @@ use cluster::time::Timestamp;
 use super::pricing::book_of;
 use super::{Cart, Event, Existing, Status};
 use crate::domain::catalogue::PriceBook;
-use crate::domain::pricing::{Bought, Discount, PricingTerms};
+use crate::domain::pricing::{Bought, Discount};
 
 impl Event {
-    fn changes_lines(&self) -> bool {
+    fn changes_discounts(&self) -> bool {
         match self {
-            Self::QuantitySet { .. } | Self::LineRemoved { .. } | Self::Cleared { .. } => true,
+            Self::QuantitySet { .. }
+            | Self::LineRemoved { .. }
+            | Self::Cleared { .. }
+            | Self::CodeAdded { .. }
+            | Self::CodeRemoved { .. } => true,
             Self::Created { .. }
             | Self::Deleted { .. }
             | Self::LinesOffered { .. }
@@ -33,7 +37,7 @@ impl Event {
 impl Cart {
     /// The discounts that these events lead to, of the cart as they leave it.
     pub(super) fn rediscounted(&self, events: &[Event], ctx: &Context<'_>) -> Option<Event> {
-        if !events.iter().any(Event::changes_lines) {
+        if !events.iter().any(Event::changes_discounts) {
             return None;
         }
         let cart = self.existing.as_ref().filter(|cart| cart.status == Status::Open)?;
@@ -47,19 +51,12 @@ impl Cart {
 
 impl Existing {
     fn discounts_by(&self, book: &PriceBook, at: Timestamp) -> Vec<Discount> {
-        let terms = PricingTerms {
-            currency: self.currency,
-            group: None,
-            at,
-            destination: None,
-            shipping: None,
-        };
         let bought = self.lines.iter().map(|line| Bought {
             sku: &line.sku,
             quantity: line.quantity,
             unit_price: line.unit_price,
         });
-        book.discounts(&terms, &bought.collect::<Vec<_>>())
+        book.discounts(&self.terms(at), &bought.collect::<Vec<_>>())
     }
 
     /// Nothing where they are these already.

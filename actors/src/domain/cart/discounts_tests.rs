@@ -5,9 +5,11 @@ use cluster::entity::{Catalogue, Wire};
 use super::checkout_tests::check_out;
 use super::tests::*;
 use super::*;
-use crate::domain::order::{self, Order};
+use crate::domain::order::{self, Order, Shortfall};
+use crate::domain::prices::Prices;
 use crate::domain::pricing::discounting_tests::percent;
 use crate::domain::pricing::{Granted, Share, Shares};
+use crate::domain::promotion::Promotion;
 use crate::domain::published::told_apart;
 
 fn shop_with(promotions: &[(&str, u32)]) -> Catalogue {
@@ -79,7 +81,37 @@ fn a_checkout_is_at_the_discounts_that_the_shopper_saw() {
     else {
         panic!()
     };
+    let minor = |extra: &order::Extra| match extra {
+        order::Extra::Discount(discount) => discount.minor(),
+        order::Extra::Redemption(_) => panic!("no code was given"),
+    };
     assert_eq!(to.kind, Order::KIND);
     assert_eq!((placed.totals().discount.minor, placed.totals().grand.minor), (90, 810));
-    assert_eq!(extras.iter().map(|order::Extra::Discount(it)| it.minor()).sum::<i64>(), 90);
+    assert_eq!(extras.iter().map(minor).sum::<i64>(), 90);
+}
+
+#[test]
+fn what_was_granted_for_certain_lines_is_not_kept_without_them() {
+    let minimum = vec![Money { minor: 900, currency: currency("EUR") }];
+    let bound = Promotion { minimum: Prices::new(minimum).unwrap(), ..percent("ten", 10) };
+    for (promotion, shortfall) in
+        [(bound, Shortfall::FailAll), (percent("ten", 10), Shortfall::DropLines)]
+    {
+        let listings = vec![listing("tea", &[(450, "EUR")])];
+        let shop = promoting(INDEX, listings, vec![promotion]);
+        let Command::CheckOut { order, payment, mut terms, shipping } = check_out(1) else {
+            panic!()
+        };
+        terms.shortfall = Shortfall::DropLines;
+        let when = Command::CheckOut { order, payment, terms, shipping };
+        let given = [created(), tea(2), ten(&[(0, 90)])];
+        let decision = decide(&given, when, Some(&shop)).unwrap();
+        let placed = decision.effects.iter().find_map(|effect| {
+            let Effect::Tell { to, command } = effect else { return None };
+            let is_order = to.kind == Order::KIND;
+            is_order.then(|| order::Command::from_bytes(command).unwrap())
+        });
+        let Some(order::Command::PlaceWith { placed, .. }) = placed else { panic!() };
+        assert_eq!(placed.terms.shortfall, shortfall);
+    }
 }

@@ -4,10 +4,11 @@ use cluster::time::Timestamp;
 
 use super::offers::{Attempt, Offer, OfferState, Offers};
 use super::{Event, Line, Lines, Status};
+use crate::domain::discount_code::CodeName;
 use crate::domain::heap;
 use crate::domain::ids::{CartAccess, CartId};
 use crate::domain::money::Currency;
-use crate::domain::pricing::Discount;
+use crate::domain::pricing::{Discount, GivenCode};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Existing {
@@ -20,6 +21,8 @@ pub(crate) struct Existing {
     pub(crate) offers: Offers,
     /// What promotions take off, in the order in which they were granted.
     pub(crate) discounts: Box<[Discount]>,
+    /// In the order in which they were given.
+    pub(crate) codes: Box<[GivenCode]>,
     pub(crate) updated_at: Timestamp,
 }
 
@@ -33,6 +36,7 @@ impl Existing {
             merged_from: vec![],
             offers: Offers::default(),
             discounts: Box::default(),
+            codes: Box::default(),
             updated_at: at,
         }
     }
@@ -92,7 +96,20 @@ impl Existing {
                 self.discounts = discounts.clone().into_boxed_slice();
                 self.updated_at = *at;
             }
+            Event::CodeAdded { given, at } => {
+                self.remove_code(&given.code);
+                self.codes = self.codes.iter().chain([given]).cloned().collect();
+                self.updated_at = *at;
+            }
+            Event::CodeRemoved { code, at } => {
+                self.remove_code(code);
+                self.updated_at = *at;
+            }
         }
+    }
+
+    fn remove_code(&mut self, code: &CodeName) {
+        self.codes = self.codes.iter().filter(|given| given.code != *code).cloned().collect();
     }
 
     /// The carts merged into this one stay known: one of them may still ask whether it was.
@@ -100,6 +117,7 @@ impl Existing {
         self.status = status;
         self.lines = Lines::default();
         self.discounts = Box::default();
+        self.codes = Box::default();
         self.updated_at = at;
     }
 
@@ -109,5 +127,7 @@ impl Existing {
             + self.offers.heap_bytes()
             + heap::allocation(size_of_val(&*self.discounts))
             + self.discounts.iter().map(Discount::heap_bytes).sum::<usize>()
+            + heap::allocation(size_of_val(&*self.codes))
+            + self.codes.iter().map(GivenCode::heap_bytes).sum::<usize>()
     }
 }

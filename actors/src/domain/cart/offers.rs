@@ -178,6 +178,10 @@ fn text_bytes(why: &Rejection) -> usize {
         | Rejection::QuantityTooLarge { sku }
         | Rejection::UnknownSku { sku }
         | Rejection::NotPriced { sku, .. } => sku.as_str().len(),
+        Rejection::UnknownCode { code }
+        | Rejection::CodeNotInForce { code }
+        | Rejection::CodeNotFound { code }
+        | Rejection::CustomerRequired { code } => code.as_str().len(),
         Rejection::NotFound
         | Rejection::AlreadyExists
         | Rejection::Deleted
@@ -194,7 +198,8 @@ fn text_bytes(why: &Rejection) -> usize {
         | Rejection::Empty
         // Of checkouts alone: none is ever an offer's answer.
         | Rejection::NotPricedForOrder(_)
-        | Rejection::ShippingOptionRequired => 0,
+        | Rejection::ShippingOptionRequired
+        | Rejection::TooManyCodes => 0,
     }
 }
 

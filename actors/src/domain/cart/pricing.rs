@@ -68,12 +68,22 @@ impl Existing {
         at: Timestamp,
     ) -> Result<Line, Rejection> {
         let Some(listing) = book.listing(&sku) else { return Err(Rejection::UnknownSku { sku }) };
-        let currency = self.currency;
-        let terms = PricingTerms { currency, group: None, at, destination: None, shipping: None };
-        let Ok(unit_price) = book.price_of(&terms, listing) else {
-            return Err(Rejection::NotPriced { sku, currency });
+        let Ok(unit_price) = book.price_of(&self.terms(at), listing) else {
+            return Err(Rejection::NotPriced { sku, currency: self.currency });
         };
         Ok(Line { sku, name: listing.name().clone(), unit_price, quantity })
+    }
+
+    /// Of its lines alone: nobody has said where they go, or how.
+    pub(super) fn terms(&self, at: Timestamp) -> PricingTerms<'_> {
+        PricingTerms {
+            currency: self.currency,
+            group: None,
+            at,
+            destination: None,
+            shipping: None,
+            codes: &self.codes,
+        }
     }
 }
 

@@ -168,7 +168,9 @@ impl World {
                 | Event::Deleted { .. }
                 | Event::LinesOffered { .. }
                 | Event::OfferRepeated { .. }
-                | Event::DiscountsSet { .. } => {}
+                | Event::DiscountsSet { .. }
+                | Event::CodeAdded { .. }
+                | Event::CodeRemoved { .. } => {}
                 // `order` has its own.
                 Event::CheckoutBegun { .. } | Event::Ordered { .. } | Event::Reopened { .. } => {
                     panic!("nobody checked out")

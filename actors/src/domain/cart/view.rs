@@ -5,9 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{Existing, Line, MergeRefused, Offer, OfferNumber, OfferOutcome, OfferView};
 use crate::domain::catalogue::ProductName;
+use crate::domain::discount_code::CodeName;
 use crate::domain::ids::{CartAccess, CartId, OrderId, SkuCode};
 use crate::domain::money::{Currency, Money};
-use crate::domain::pricing::{Discount, Granted};
+use crate::domain::pricing::{Discount, GivenCode, Granted};
 use crate::domain::quantity::Quantity;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +42,18 @@ pub struct View {
     /// the rest, see `codec::cart`.
     #[serde(skip)]
     pub discounts: Vec<Discount>,
+    /// In the order in which they were given.
+    #[serde(skip)]
+    pub codes: Vec<GivenCode>,
+}
+
+impl View {
+    /// Codes that take nothing off the cart as it is.
+    pub fn idle_codes(&self) -> impl Iterator<Item = &CodeName> {
+        let is_idle =
+            |given: &&GivenCode| !self.discounts.iter().any(|it| it.promotion == given.promotion);
+        self.codes.iter().filter(is_idle).map(|given| &given.code)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,6 +123,7 @@ impl Existing {
             offer,
             updated_at: self.updated_at,
             discounts: self.discounts.to_vec(),
+            codes: self.codes.to_vec(),
         }
     }
 

@@ -3,7 +3,7 @@
 //! **Invariants:** a book depends on the records alone, not on how they were dealt out; kinds of
 //! entities that prices do not come from are passed over.
 //!
-//! What a change costs: of listings and pages, what [`super::shelf`] says; a change of a category, a
+//! What a change costs: of listings, pages and discount codes, what [`super::shelf`] says; a change of a category, a
 //! rate, a price list, a promotion, a shipping option or a seller copies the pointers of all of its kind.
 
 use std::any::Any;
@@ -17,6 +17,7 @@ use cluster::ids::{EntityKey, EntityKind};
 
 use super::{Listing, PriceBook};
 use crate::domain::category::Category;
+use crate::domain::discount_code::DiscountCode;
 use crate::domain::entry::{Content, Entry};
 use crate::domain::location::StockLocation;
 use crate::domain::money::Currency;
@@ -63,6 +64,7 @@ struct Changes<'a> {
     price_lists: BTreeMap<&'a str, Option<Arc<PriceList>>>,
     shipping_options: BTreeMap<&'a str, Option<Arc<ShippingOption>>>,
     promotions: BTreeMap<&'a str, Option<Arc<Promotion>>>,
+    discount_codes: BTreeMap<&'a str, Option<Arc<DiscountCode>>>,
     stock_locations: BTreeMap<&'a str, Option<Arc<StockLocation>>>,
 }
 
@@ -87,6 +89,7 @@ impl<'a> Changes<'a> {
             PriceList::KIND => drop(self.price_lists.insert(name, content(state)?)),
             ShippingOption::KIND => drop(self.shipping_options.insert(name, content(state)?)),
             Promotion::KIND => drop(self.promotions.insert(name, content(state)?)),
+            DiscountCode::KIND => drop(self.discount_codes.insert(name, content(state)?)),
             StockLocation::KIND => drop(self.stock_locations.insert(name, content(state)?)),
             // The fabric keeps the kinds of this program only, and these have no prices.
             _ => {}
@@ -101,6 +104,7 @@ impl<'a> Changes<'a> {
         book.default_currency = self.default_currency.unwrap_or(book.default_currency);
         book.listings = book.listings.with(self.listings);
         book.pages = book.pages.with(self.pages);
+        book.discount_codes = book.discount_codes.with(self.discount_codes);
         if !self.categories.is_empty() {
             let ids = book.categories.iter().map(|it| (it.id.clone(), Arc::clone(it)));
             let mut by_id: BTreeMap<_, _> = ids.collect();

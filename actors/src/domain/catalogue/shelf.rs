@@ -22,6 +22,15 @@ pub(crate) struct Shelf<T> {
 
 const CHUNK_MAX: usize = 256;
 
+impl<T: Named> FromIterator<T> for Shelf<T> {
+    /// In any order; the later of two of one name counts.
+    fn from_iter<I: IntoIterator<Item = T>>(things: I) -> Self {
+        let named = things.into_iter().map(|thing| (thing.name().to_owned(), Arc::new(thing)));
+        let by_name: BTreeMap<String, _> = named.collect();
+        Self::of(&by_name.into_values().collect::<Vec<_>>())
+    }
+}
+
 impl<T: Named> Shelf<T> {
     /// Of things in order of name, each there once.
     pub(crate) fn of(things: &[Arc<T>]) -> Self {

@@ -21,7 +21,7 @@ use crate::mutants::Mutant;
 type Items = Vec<(SkuCode, Quantity)>;
 
 impl Course {
-    fn confirmed(&self) -> Result<&Existing, Rejection> {
+    pub(super) fn confirmed(&self) -> Result<&Existing, Rejection> {
         let order = self.found()?;
         match order.stage {
             Stage::Confirmed => Ok(order),
@@ -47,21 +47,22 @@ impl Course {
             return is_same.then_some(()).ok_or(Rejection::NumberDiffers { number: shipment.0 });
         }
         check_next(shipment.0, order.shipments.len())?;
-        order.check_left(&items, |line| line.quantity.get(), &order.shipped())?;
+        order.check_left(&items, |line| line.quantity.get(), &order.gone())?;
         order.check_there(&items)?;
         order.check_room(&items)?;
         let is_due = order.totals.grand.minor > 0;
         if is_due && order.money.asked != Asked::Open {
             return Err(Rejection::NotPaid);
         }
-        let left = order.money.authorised.minus(order.money.captured).ok();
+        let left = order.left_to_capture();
         let is_time = order.shipments.is_empty() || order.timeline.capture_failed();
         let takes_money = order.placed.terms.capture == CaptureTime::OnFulfilment && is_time;
-        let due = left.filter(|left| takes_money && left.minor > 0);
+        let due = Some(left).filter(|left| takes_money && left.minor > 0);
         let due = due.filter(|_| !Mutant::ShippedUnpaid.is_planted());
         self.happen(Event::Shipped { shipment, items, carrier, tracking, at: self.now });
         if let Some(amount) = due {
             self.happen(Event::CaptureAsked { amount, at: self.now });
+            self.set_timer(Order::PAYMENT_SILENT, Order::CAPTURE_ANSWERS_WITHIN);
             self.capture(amount);
         }
         Ok(())
@@ -130,7 +131,7 @@ impl Course {
         if amount.minor <= 0 {
             return Err(Rejection::NotPositive);
         }
-        if order.refunds.len() >= Order::ENTRIES_MAX {
+        if order.refunds.len() - order.credits.len() >= Order::ENTRIES_MAX {
             return Err(Rejection::TooManyEntries);
         }
         let left = order.refundable();
@@ -175,6 +176,14 @@ impl Existing {
         is_asked || self.money.captured.minor > 0
     }
 
+    /// Whether the money of what was shipped was asked for, and is neither taken nor refused.
+    pub(super) fn awaits_money(&self) -> bool {
+        let is_asked = self.placed.terms.capture == CaptureTime::OnFulfilment
+            && !self.shipments.is_empty()
+            && !self.timeline.capture_failed();
+        is_asked && self.money.captured.minor == 0 && self.money.asked == Asked::Open
+    }
+
     /// What may still be refunded, in minor units.
     pub(super) fn refundable(&self) -> i64 {
         if Mutant::RefundedTooMuch.is_planted() {
@@ -211,11 +220,11 @@ impl Existing {
 
     /// Whether so many pieces of each line are there to be shipped.
     fn check_there(&self, items: &Items) -> Result<(), Rejection> {
-        let shipped = self.shipped();
+        let gone = self.gone();
         for (sku, quantity) in items {
             let Some(waiting) = self.waiting_for(sku) else { continue };
             let bought = self.placed.line(sku).map_or(0, |line| line.quantity.get());
-            let there = bought.saturating_sub(waiting.get() + shipped.of_sku(sku));
+            let there = bought.saturating_sub(waiting.get() + gone.of_sku(sku));
             if quantity.get() > there && !Mutant::BackorderShipped.is_planted() {
                 return Err(Rejection::OnBackorder { sku: sku.clone(), waiting });
             }
@@ -223,7 +232,7 @@ impl Existing {
         Ok(())
     }
 
-    fn is_bought(&self, sku: &SkuCode) -> bool {
+    pub(super) fn is_bought(&self, sku: &SkuCode) -> bool {
         let state = self.state_of(sku);
         matches!(state, Some(LineState::Selling | LineState::Sold | LineState::PartlySold { .. }))
     }

@@ -3,7 +3,7 @@
 use cluster::entity::{Decision, Effect, TimerName, Wire};
 use cluster::time::{Span, Timestamp};
 
-use super::{Event, Existing, Lookup, Order, Rejection, facts};
+use super::{Event, Existing, Lookup, Order, Rejection, Status, facts};
 use crate::domain::cart::{self, Cart};
 use crate::domain::ids::{OrderId, SkuCode};
 use crate::domain::payment::{self, Payment};
@@ -13,6 +13,8 @@ use cluster::entity::Entity;
 pub(super) struct Course {
     pub(super) me: OrderId,
     pub(super) now: Timestamp,
+    /// As its lists show it.
+    pub(super) before: Option<Status>,
     /// The order as the events so far make it.
     after: Order,
     events: Vec<Event>,
@@ -24,7 +26,9 @@ pub(super) struct Course {
 impl Course {
     pub(super) fn new(me: OrderId, before: Order, now: Timestamp) -> Self {
         let (events, effects, published) = (Vec::new(), Vec::new(), Vec::new());
-        Self { me, now, after: before, events, effects, published }
+        let after = before;
+        let before = after.existing.as_ref().map(|order| order.status());
+        Self { me, now, before, after, events, effects, published }
     }
 
     pub(super) fn order(&self) -> Option<&Existing> {
@@ -42,6 +46,10 @@ impl Course {
         self.events.push(event);
     }
 
+    pub(super) fn has_happened(&self) -> bool {
+        !self.events.is_empty()
+    }
+
     pub(super) fn tell_stock(&mut self, sku: &SkuCode, step: OrderStep) {
         let command = sku::Command::ForOrder { order: self.me, step }.to_bytes();
         self.effects.push(Effect::Tell { to: Sku::address(sku), command });
@@ -57,6 +65,14 @@ impl Course {
         let Some(cart) = self.order().map(|order| order.cart) else { return };
         let (to, command) = (Cart::address(cart), command.to_bytes());
         self.effects.push(Effect::Tell { to, command });
+    }
+
+    /// What it asks of its payment is named by its own id; the first of a kind is the id itself.
+    pub(super) fn name_of(&self, nth: usize) -> [u8; 16] {
+        let mut name = *self.me.as_bytes();
+        let [first, ..] = &mut name;
+        *first ^= u8::try_from(nth).unwrap_or(u8::MAX);
+        name
     }
 
     pub(super) fn does(&mut self, effect: Effect) {

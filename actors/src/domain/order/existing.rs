@@ -3,9 +3,9 @@
 use cluster::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::records::{Note, Pieces, RefundRecord, RefundState, Return, Shipment};
+use super::records::{Cancellation, Note, Pieces, RefundRecord, RefundState, Return, Shipment};
 use super::timeline::Timeline;
-use super::{Event, Failure, Placed, ReturnNumber, ShipmentNumber, Shortage};
+use super::{Event, Failure, Listing, Placed, ReturnNumber, ShipmentNumber, Shortage, Use};
 use crate::domain::ids::{CartAccess, CartId, PaymentId, RefundId, SkuCode};
 use crate::domain::money::{Currency, Money};
 use crate::domain::order_numbers::OrderNumber;
@@ -31,12 +31,20 @@ pub(crate) struct Existing {
     pub(crate) returns: Vec<Return>,
     pub(crate) refunds: Vec<RefundRecord>,
     pub(crate) notes: Vec<Note>,
+    /// Of pieces, while others were wanted still.
+    pub(crate) cancellations: Vec<Cancellation>,
+    /// Those refunds that gave back what cancelled pieces had cost.
+    pub(crate) credits: Vec<RefundId>,
+    /// Once its lists were asked for places.
+    pub(crate) listing: Option<Listing>,
     /// What the shopper was told of the checkout; see [`Settlement`].
     pub(crate) settlement: Option<Settlement>,
     pub(crate) timeline: Timeline,
     pub(crate) updated_at: Timestamp,
     /// What promotions took off the lines that were not dropped.
     pub(crate) discounts: Vec<Discount>,
+    /// Of discount codes.
+    pub(crate) uses: Vec<Use>,
 }
 
 /// Where an order is.
@@ -192,18 +200,36 @@ impl Existing {
             returns: Vec::new(),
             refunds: Vec::new(),
             notes: Vec::new(),
+            cancellations: Vec::new(),
+            credits: Vec::new(),
+            listing: None,
             settlement: None,
             timeline,
             updated_at: at,
             discounts: Vec::new(),
+            uses: Vec::new(),
         }
     }
 
     pub(super) fn apply(&mut self, event: &Event) {
-        self.timeline.take(event);
-        self.updated_at = event.at();
+        // Where it is listed is nothing of its own.
+        if let Event::PlacesAsked { status, .. } = event {
+            self.listing = Some(Listing::asked(*status));
+        } else if let Event::PlaceTaken { list, place, .. } = event {
+            self.take_place(*list, *place);
+        } else {
+            self.timeline.take(event);
+            self.updated_at = event.at();
+            self.change(event);
+        }
+    }
+
+    fn change(&mut self, event: &Event) {
         match event {
-            Event::Placed { .. } | Event::CaptureFailed { .. } => {}
+            Event::Placed { .. }
+            | Event::CaptureFailed { .. }
+            | Event::PlacesAsked { .. }
+            | Event::PlaceTaken { .. } => {}
             Event::Numbered { number, .. } => self.number = Some(*number),
             Event::StockReserved { sku, .. } => self.set(sku, LineState::Reserved),
             Event::StockPromised { sku, waiting, .. } => {
@@ -218,10 +244,7 @@ impl Existing {
                 self.set(sku, LineState::Released);
             }
             Event::LinesDropped { .. } if Mutant::DroppedLinesPaid.is_planted() => {}
-            Event::LinesDropped { skus, totals, .. } => {
-                self.totals = *totals;
-                self.drop_discounts(skus);
-            }
+            Event::LinesDropped { skus, totals, .. } => self.drop_lines(skus, *totals),
             Event::PaymentAsked { .. } => {
                 self.money.asked = Asked::Open;
                 self.stage = Stage::Authorising;
@@ -229,40 +252,23 @@ impl Existing {
             Event::Authorised { amount, .. } => self.money.authorised = *amount,
             Event::CaptureAsked { .. } => self.capture(),
             Event::Captured { total, .. } => self.money.captured = *total,
-            Event::Confirmed { at } => {
-                self.sell();
-                self.stage = Stage::Confirmed;
-                self.settle(None, *at);
-            }
-            Event::Failed { why, at } => {
-                self.leave(Stage::Failed(why.clone()));
-                self.settle(Some(why.clone()), *at);
-            }
+            Event::Confirmed { at } => self.confirm(*at),
+            Event::Failed { why, at } => self.fail(why, *at),
             Event::EndingAsked { why, .. } => self.leave(Stage::Ending(Ending::Fails(why.clone()))),
             Event::CancelAsked { .. } => self.leave(Stage::Ending(Ending::IsCancelled)),
             Event::Cancelled { .. } => self.cancel(),
             Event::PaymentUndone { .. } => self.money.undo(),
             Event::Shipped { shipment, items, carrier, tracking, at } => {
-                self.shipments.push(Shipment {
-                    number: *shipment,
-                    items: items.clone(),
-                    carrier: carrier.clone(),
-                    tracking: tracking.clone(),
-                    shipped_at: *at,
-                    delivered_at: None,
-                });
+                let way = (carrier.clone(), tracking.clone());
+                self.shipments.push(Shipment::sent(*shipment, items.clone(), way, *at));
             }
             Event::Delivered { shipment, at } => self.deliver(*shipment, *at),
             Event::ReturnAsked { number, items, reason, at } => {
-                let (number, items, reason) = (*number, items.clone(), reason.clone());
-                let (asked_at, received_at) = (*at, None);
-                self.returns.push(Return { number, items, reason, asked_at, received_at });
+                self.returns.push(Return::asked(*number, items.clone(), reason.clone(), *at));
             }
             Event::ReturnReceived { number, at } => self.receive(*number, *at),
             Event::RefundAsked { refund, amount, reason, at } => {
-                let (id, amount, reason, at) = (*refund, *amount, reason.clone(), *at);
-                let state = RefundState::Asked;
-                self.refunds.push(RefundRecord { id, amount, reason, state, at });
+                self.refunds.push(RefundRecord::asked(*refund, *amount, reason, *at));
             }
             Event::Refunded { refund, refunded, .. } => {
                 self.money.refunded = *refunded;
@@ -270,8 +276,20 @@ impl Existing {
             }
             Event::RefundFailed { refund, .. } => self.end_refund(*refund, RefundState::Failed),
             Event::Discounted { discounts, .. } => self.discounts.clone_from(discounts),
+            Event::UsesAsked { redemptions, .. } => self.uses = Use::all_asked(redemptions),
+            Event::UseBecame { nth, state, .. } => self.use_becomes(*nth, *state),
             Event::NoteAdded { text, at } => {
                 self.notes.push(Note { text: text.clone(), at: *at });
+            }
+            Event::PiecesCancelled { by, items, amount, reason, at } => {
+                self.wait_no_more(items);
+                let (items, reason) = (items.clone(), reason.clone());
+                let (by, amount, at) = (*by, *amount, *at);
+                self.cancellations.push(Cancellation { by, items, amount, reason, at });
+            }
+            Event::CreditAsked { refund, amount, reason, at } => {
+                self.refunds.push(RefundRecord::asked(*refund, *amount, reason, *at));
+                self.credits.push(*refund);
             }
             Event::PaymentInDoubt { .. } => {}
             Event::PaymentVoidAsked { .. } | Event::PaymentUndoFailed { .. } => {
@@ -280,11 +298,23 @@ impl Existing {
         }
     }
 
-    fn drop_discounts(&mut self, skus: &[SkuCode]) {
+    fn drop_lines(&mut self, skus: &[SkuCode], totals: Totals) {
+        self.totals = totals;
         let dropped: Vec<_> = skus.iter().filter_map(|sku| self.placed.place_of(sku)).collect();
         for discount in &mut self.discounts {
             *discount = discount.without(&dropped);
         }
+    }
+
+    fn confirm(&mut self, at: Timestamp) {
+        self.sell();
+        self.stage = Stage::Confirmed;
+        self.settle(None, at);
+    }
+
+    fn fail(&mut self, why: &Failure, at: Timestamp) {
+        self.leave(Stage::Failed(why.clone()));
+        self.settle(Some(why.clone()), at);
     }
 
     /// Of a checkout it is the step before the last; with the first shipment it is not.
@@ -322,6 +352,7 @@ impl Existing {
 
     /// What is reserved leaves the stock.
     fn sell(&mut self) {
+        self.count_uses();
         for line in &mut self.lines {
             *line = match *line {
                 LineState::Reserved => LineState::Selling,
@@ -364,6 +395,7 @@ impl Existing {
 
     /// What is held, or may be, or was sold, is the stock's again.
     fn let_go(&mut self) {
+        self.free_uses();
         for line in &mut self.lines {
             *line = match *line {
                 LineState::Asked | LineState::Reserved | LineState::Promised { .. } => {
@@ -395,7 +427,7 @@ impl Existing {
         });
     }
 
-    fn set(&mut self, sku: &SkuCode, state: LineState) {
+    pub(super) fn set(&mut self, sku: &SkuCode, state: LineState) {
         let place = self.placed.place_of(sku);
         if let Some(line) = place.and_then(|place| self.lines.get_mut(place)) {
             *line = state;
@@ -456,13 +488,16 @@ impl Existing {
         const ENTRY_BYTES: usize = 160;
         const ITEM_BYTES: usize = 96;
         let entries = self.shipments.len() + self.returns.len() + self.refunds.len();
-        let entries = entries + self.notes.len();
+        let entries = entries + self.notes.len() + self.cancellations.len();
+        let cancelled: usize = self.cancellations.iter().map(|known| known.items.len()).sum();
         let settled = self.settlement.as_ref().map_or(0, |told| told.shortages.len() * 2);
         self.lines.len() * LINE_BYTES
             + entries * ENTRY_BYTES
-            + (self.n_items() + settled) * ITEM_BYTES
+            + (self.n_items() + cancelled + settled) * ITEM_BYTES
             + self.timeline.heap_bytes()
+            + self.listing.as_ref().map_or(0, Listing::heap_bytes)
             + self.discounts.iter().map(Discount::heap_bytes).sum::<usize>()
+            + self.uses.len() * ENTRY_BYTES
     }
 
     /// Lines of all shipments and returns.

@@ -51,9 +51,15 @@ pub(super) fn fact_of(event: &Event, order: &Existing) -> Option<OrderFact> {
         | Event::RefundFailed { .. }
         | Event::NoteAdded { .. }
         | Event::Discounted { .. }
+        | Event::UsesAsked { .. }
+        | Event::UseBecame { .. }
         | Event::PaymentInDoubt { .. }
         | Event::PaymentVoidAsked { .. }
         | Event::PaymentUndoFailed { .. }
+        | Event::PiecesCancelled { .. }
+        | Event::CreditAsked { .. }
+        | Event::PlacesAsked { .. }
+        | Event::PlaceTaken { .. }
         | Event::StockPromised { .. }
         | Event::StockArrived { .. } => return None,
     })

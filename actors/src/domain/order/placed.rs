@@ -5,6 +5,7 @@
 use cluster::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::Redemption;
 use crate::domain::cart::Cart;
 use crate::domain::contact::Contact;
 use crate::domain::ids::SkuCode;
@@ -61,6 +62,8 @@ struct RawPlaced {
 pub enum Extra {
     /// What a promotion took off.
     Discount(Discount),
+    /// A use of a discount code that it needs.
+    Redemption(Redemption),
 }
 
 /// Lines that make no order.

@@ -13,13 +13,18 @@ use super::existing::Asked;
 use super::*;
 use crate::domain::cart::{self, Cart};
 use crate::domain::catalogue::{Listing, PriceBook, ProductName};
+use crate::domain::code_uses::{CodeUses, CustomerKey};
 use crate::domain::contact::{Address, Contact};
+use crate::domain::discount_code::DiscountCode;
 use crate::domain::ids::CaptureId;
 use crate::domain::money::Currency;
+use crate::domain::order_list::{Listed, OrderList, OrderPage};
 use crate::domain::order_numbers::OrderNumbers;
 use crate::domain::payment::{
     self, Action, Outcome, Payment, PaymentMethod, ProviderAnswer, ProviderRequest,
 };
+use crate::domain::pricing::discounting_tests::percent;
+use crate::domain::promotion::{Promotion, Trigger};
 use crate::domain::sku::{self, Sku};
 
 pub(super) const NOON: Timestamp = Timestamp::from_micros(43_200_000_000);
@@ -57,7 +62,9 @@ enum Step {
         nth: prop::sample::Index,
     },
     Cancel,
-    Fulfil,
+    Fulfil {
+        backordered: u32,
+    },
     Refund {
         minor: i64,
     },
@@ -157,9 +164,13 @@ struct World {
     now: Timestamp,
     cart: Actor<Cart>,
     numbers: Actor<OrderNumbers>,
+    lists: BTreeMap<EntityRef, Actor<OrderList>>,
+    pages: BTreeMap<EntityRef, Actor<OrderPage>>,
     orders: BTreeMap<OrderId, Actor<Order>>,
     payments: BTreeMap<PaymentId, Actor<Payment>>,
     stocks: Vec<Actor<Sku>>,
+    /// Of a discount code, by everybody and by the shopper.
+    uses: BTreeMap<EntityRef, Actor<CodeUses>>,
     sold_elsewhere: [u32; 3],
     arrived: u32,
     /// Tells under way, in order between two of them.
@@ -215,16 +226,31 @@ pub(super) fn book() -> PriceBook {
     PriceBook::new(Currency::EURO, (0..3).map(listing).collect()).unwrap()
 }
 
+/// With a code for a tenth of the price, for one order in all.
+fn book_with_code() -> PriceBook {
+    let promotion = Promotion { trigger: Trigger::Code, ..percent("sale", 10) };
+    let code = DiscountCode {
+        code: "SALE".parse().unwrap(),
+        promotion: promotion.id.clone(),
+        limit: std::num::NonZeroU32::new(1),
+        limit_per_customer: std::num::NonZeroU32::new(1),
+    };
+    book().with_promotions([promotion]).with_discount_codes([code])
+}
+
 impl World {
     fn new() -> Self {
         let mut world = Self {
-            catalogue: Catalogue { index: 3, content: Arc::new(book()) },
+            catalogue: Catalogue { index: 3, content: Arc::new(book_with_code()) },
             now: NOON,
             cart: Actor::default(),
             numbers: Actor::default(),
+            lists: BTreeMap::new(),
+            pages: BTreeMap::new(),
             orders: BTreeMap::new(),
             payments: BTreeMap::new(),
             stocks: (0..3).map(|_| Actor::default()).collect(),
+            uses: BTreeMap::new(),
             sold_elsewhere: [0; 3],
             arrived: 0,
             ways: BTreeMap::new(),
@@ -238,6 +264,7 @@ impl World {
         world.send(&cart, cart::Command::Create { currency: Currency::EURO, access }.to_bytes());
         let items = (0..3).map(|nth| (code(nth), 3.try_into().unwrap())).collect();
         world.send(&cart, cart::Command::AddItems { items }.to_bytes());
+        world.send(&cart, cart::Command::AddCode { code: "sale".parse().unwrap() }.to_bytes());
         for nth in 0..3 {
             let (on_hand, reason) = (STOCK.try_into().unwrap(), "stated".to_owned());
             let reason = reason.try_into().unwrap();
@@ -257,6 +284,14 @@ impl World {
         let effects = match to.kind {
             Cart::KIND => self.cart.run(to, &command, catalogue, now),
             OrderNumbers::KIND => self.numbers.run(to, &command, catalogue, now),
+            OrderList::KIND => {
+                let list = self.lists.entry(to.clone()).or_default();
+                list.run(to, &command, catalogue, now)
+            }
+            OrderPage::KIND => {
+                let page = self.pages.entry(to.clone()).or_default();
+                page.run(to, &command, catalogue, now)
+            }
             Order::KIND => {
                 let id = OrderId::try_from(&to.key).unwrap();
                 self.orders.entry(id).or_default().run(to, &command, catalogue, now)
@@ -268,6 +303,9 @@ impl World {
             Sku::KIND => {
                 let nth = (0..3).find(|nth| Sku::address(&code(*nth)) == *to).unwrap();
                 self.stocks[nth].run(to, &command, catalogue, now)
+            }
+            CodeUses::KIND => {
+                self.uses.entry(to.clone()).or_default().run(to, &command, catalogue, now)
             }
             other => panic!("nothing lives at {other:?}"),
         };
@@ -300,8 +338,12 @@ impl World {
             Step::CheckOut { nth, shortfall, capture } => {
                 let order = OrderId::in_slot(slot(), [nth; 14]);
                 let payment = PaymentId::in_slot(slot(), [nth; 14]);
-                let terms = Box::new(terms(shortfall, capture));
-                let command = cart::Command::CheckOut { order, payment, terms, shipping: None };
+                let mut terms = Box::new(terms(shortfall, capture));
+                terms.contact.email = Some("someone@shop.example".to_owned().try_into().unwrap());
+                let (shipping, customer) = (None, CustomerKey::from_bytes([8; 16]));
+                let means = vec![cart::Means::Customer(customer)];
+                let command =
+                    cart::Command::CheckOutWith { order, payment, terms, shipping, means };
                 self.send(&Cart::address(cart_id()), command.to_bytes());
             }
             Step::Deliver { nth } => self.deliver(nth),
@@ -324,12 +366,16 @@ impl World {
             Step::Cancel => {
                 self.tell_orders(&Command::Cancel { by: Side::Shopper, reason: label("no more") })
             }
-            Step::Fulfil => self.tell_orders(&Command::Fulfil {
-                shipment: ShipmentNumber(1),
-                items: vec![(code(0), 1.try_into().unwrap()), (code(2), 3.try_into().unwrap())],
-                carrier: label("Post"),
-                tracking: label("1Z"),
-            }),
+            Step::Fulfil { backordered } => {
+                let some = Quantity::try_from(backordered).ok();
+                let some = some.map(|pieces| (code(BACKORDERED), pieces));
+                self.tell_orders(&Command::Fulfil {
+                    shipment: ShipmentNumber(1),
+                    items: some.into_iter().chain([(code(0), 1.try_into().unwrap())]).collect(),
+                    carrier: label("Post"),
+                    tracking: label("1Z"),
+                });
+            }
             Step::Refund { minor } => self.tell_orders(&Command::Refund {
                 refund: RefundId::from_bytes([u8::try_from(minor).unwrap(); 16]),
                 amount: euro(minor),
@@ -464,9 +510,44 @@ impl World {
         panic!("it never ends");
     }
 
+    /// Each order is in a book of the shop and among those of its customer, once, as it is.
+    fn check_lists(&self) {
+        let shown = |(id, actor): (&OrderId, &Actor<Order>)| {
+            let order = actor.live.existing.as_ref()?;
+            let (number, status) = (order.number?, order.status());
+            let (total, placed_at) = (order.totals.grand, order.placed.at);
+            Some(Listed { order: *id, number, status, total, placed_at })
+        };
+        let mut orders: Vec<_> = self.orders.iter().filter_map(shown).collect();
+        orders.sort_by_key(|listed| listed.order);
+        assert_eq!(
+            (self.lists.len(), self.pages.len()),
+            if orders.is_empty() { (0, 0) } else { (2, 2) }
+        );
+        for page in self.pages.values() {
+            let mut entries = page.live.entries.clone();
+            entries.sort_by_key(|listed| listed.order);
+            assert_eq!(entries, orders);
+        }
+        for list in self.lists.values() {
+            assert_eq!(list.live.n_orders, u32::try_from(orders.len()).unwrap());
+        }
+    }
+
+    /// For pieces that were called off nothing is kept, unless the provider would not give it back.
+    fn check_kept(&self, order: &Existing, kept: i64) {
+        let failed = |refund: &RefundRecord| refund.state == RefundState::Failed;
+        if order.cancellations.is_empty() || order.refunds.iter().any(failed) {
+            return;
+        }
+        let pieces: u32 = order.bought().map(|line| wanted(order, &line.sku)).sum();
+        assert!(kept <= i64::from(pieces) * PRICE, "{kept} is kept for {pieces} pieces");
+    }
+
     /// What holds once nothing is under way.
     fn check_end(&self) {
-        let (mut sold, mut waited_for) = ([0_u32; 3], 0);
+        self.check_lists();
+        let (mut sold, mut redeemed, mut waited_for) = ([0_u32; 3], 0, 0);
         for (id, actor) in &self.orders {
             let order = actor.live.existing.as_ref().expect("it was told to be placed");
             let settlement = order.settlement.as_ref().expect("a checkout ends");
@@ -477,18 +558,24 @@ impl World {
             match &order.stage {
                 Stage::Confirmed => {
                     // A capture that is refused later leaves what is held to the shop.
+                    self.check_kept(order, captured - refunded);
                     if order.placed.terms.capture == CaptureTime::AtOnce {
                         assert_eq!(captured, settlement.totals.grand.minor, "{id}");
                     }
-                    let is_given_up = order.money.asked == Asked::Closed;
-                    let paid = if is_given_up { 0 } else { settlement.totals.grand.minor };
-                    assert_eq!(held + captured, paid, "{id}");
+                    // What an operator took just before a void was asked for goes back with it.
+                    if order.money.asked == Asked::Closed {
+                        assert_eq!((held, captured - refunded), (0, 0), "{id}");
+                    } else {
+                        assert_eq!(held + captured, settlement.totals.grand.minor, "{id}");
+                    }
                     assert_eq!(order.money.captured.minor, captured);
                     assert_eq!(order.money.refunded.minor, refunded);
+                    assert_eq!(order.uses.len(), 2);
+                    redeemed += 1;
                     for line in order.bought() {
                         let nth = (0..3).find(|nth| code(*nth) == line.sku).unwrap();
                         let waiting = order.waiting_for(&line.sku).map_or(0, Quantity::get);
-                        sold[nth] += line.quantity.get() - waiting;
+                        sold[nth] += wanted(order, &line.sku) - waiting;
                         waited_for += waiting;
                     }
                 }
@@ -500,6 +587,9 @@ impl World {
                 }
             }
         }
+        for (code, uses) in &self.uses {
+            assert_eq!((uses.live.used, uses.live.held.len()), (redeemed, 0), "of {code}");
+        }
         for (nth, stock) in self.stocks.iter().enumerate() {
             assert_eq!(stock.live.reserved.get(), 0, "{} holds pieces for nobody", SKUS[nth]);
             let arrived = if nth == BACKORDERED { self.arrived } else { 0 };
@@ -508,6 +598,15 @@ impl World {
         }
         assert_eq!(self.stocks[BACKORDERED].live.backordered.get(), waited_for);
     }
+}
+
+/// Pieces that the shopper gets in the end: where some were called off, what was shipped.
+fn wanted(order: &Existing, sku: &SkuCode) -> u32 {
+    if order.cancellations.is_empty() {
+        return order.placed.line(sku).unwrap().quantity.get();
+    }
+    let shipped = order.shipments.iter().flat_map(|shipment| &shipment.items);
+    shipped.filter(|(shipped, _)| shipped == sku).map(|(_, pieces)| pieces.get()).sum()
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -524,7 +623,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => index().prop_map(|nth| Step::Notify { nth }),
         1 => index().prop_map(|nth| Step::Fire { nth }),
         1 => Just(Step::Cancel),
-        1 => Just(Step::Fulfil),
+        2 => (0_u32..4).prop_map(|backordered| Step::Fulfil { backordered }),
         2 => (1_u32..4).prop_map(|pieces| Step::Arrive { pieces }),
         2 => (1_u32..5).prop_map(|pieces| Step::Sell { sku: BACKORDERED, pieces }),
         1 => (1_i64..200).prop_map(|minor| Step::Refund { minor }),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use cluster::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{ReturnNumber, ShipmentNumber};
+use super::{ReturnNumber, ShipmentNumber, Side};
 use crate::domain::ids::{RefundId, SkuCode};
 use crate::domain::money::Money;
 use crate::domain::names::Label;
@@ -21,6 +21,17 @@ pub(crate) struct Shipment {
     pub(crate) delivered_at: Option<Timestamp>,
 }
 
+impl Shipment {
+    pub(super) fn sent(
+        number: ShipmentNumber,
+        items: Vec<(SkuCode, Quantity)>,
+        (carrier, tracking): (Label, Label),
+        shipped_at: Timestamp,
+    ) -> Self {
+        Self { number, items, carrier, tracking, shipped_at, delivered_at: None }
+    }
+}
+
 /// Pieces that come back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Return {
@@ -31,6 +42,17 @@ pub(crate) struct Return {
     pub(crate) received_at: Option<Timestamp>,
 }
 
+impl Return {
+    pub(super) fn asked(
+        number: ReturnNumber,
+        items: Vec<(SkuCode, Quantity)>,
+        reason: Label,
+        asked_at: Timestamp,
+    ) -> Self {
+        Self { number, items, reason, asked_at, received_at: None }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RefundRecord {
     pub(crate) id: RefundId,
@@ -38,6 +60,23 @@ pub(crate) struct RefundRecord {
     pub(crate) reason: Label,
     pub(crate) state: RefundState,
     pub(crate) at: Timestamp,
+}
+
+impl RefundRecord {
+    pub(super) fn asked(id: RefundId, amount: Money, reason: &Label, at: Timestamp) -> Self {
+        Self { id, amount, reason: reason.clone(), state: RefundState::Asked, at }
+    }
+}
+
+/// Pieces that were called off before they were sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cancellation {
+    pub by: Side,
+    pub items: Vec<(SkuCode, Quantity)>,
+    /// What was to be paid for them.
+    pub amount: Money,
+    pub reason: Label,
+    pub at: Timestamp,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,6 +112,14 @@ impl<'a> Pieces<'a> {
 
     pub(super) fn of_sku(&self, sku: &SkuCode) -> u32 {
         self.0.get(sku).copied().unwrap_or(0)
+    }
+
+    pub(super) fn plus(mut self, others: Self) -> Self {
+        for (sku, count) in others.0 {
+            let sum = self.0.entry(sku).or_default();
+            *sum = sum.saturating_add(count);
+        }
+        self
     }
 
     pub(super) fn are_within(&self, whole: &Self) -> bool {

@@ -42,9 +42,19 @@ impl Course {
             self.tell_stock(&line.sku, OrderStep::Reserve { quantity: line.quantity });
         }
         self.happen(Event::Placed { cart, access, payment, placed });
-        let discounts: Vec<_> = extras.into_iter().map(|Extra::Discount(it)| it).collect();
+        let (mut discounts, mut redemptions) = (Vec::new(), Vec::new());
+        for extra in extras {
+            match extra {
+                Extra::Discount(discount) => discounts.push(discount),
+                Extra::Redemption(redemption) => redemptions.push(redemption),
+            }
+        }
         if !discounts.is_empty() {
             self.happen(Event::Discounted { discounts, at: self.now });
+        }
+        if !redemptions.is_empty() {
+            self.happen(Event::UsesAsked { redemptions, at: self.now });
+            self.ask_uses();
         }
         let to = OrderNumbers::address(self.me.key().slot());
         let command = order_numbers::Command::Give { to: self.me }.to_bytes();
@@ -126,11 +136,11 @@ impl Course {
         }
     }
 
-    fn when_stocks_answered(&mut self) {
+    pub(super) fn when_stocks_answered(&mut self) {
         let Some(order) = self.order().filter(|order| order.stage == Stage::Reserving) else {
             return;
         };
-        if order.lines.contains(&LineState::Asked) {
+        if order.lines.contains(&LineState::Asked) || order.waits_for_uses() {
             return;
         }
         self.cancel_timer(Order::STOCK_SILENT);
@@ -141,6 +151,9 @@ impl Course {
         let is_crowded = order.short_lines().any(|(_, why)| why == Shortage::Crowded);
         if is_crowded {
             return self.fail(Failure::Crowded);
+        }
+        if let Some(why) = order.refused_use() {
+            return self.fail(why);
         }
         match (short.is_empty(), drops) {
             (true, _) => self.ask_payment(),
@@ -200,6 +213,7 @@ impl Course {
                     self.cancel_timer(Order::PAYMENT_SILENT);
                     self.confirm();
                 }
+                self.give_credit();
             }
             News::CaptureFailed { .. } => {
                 let is_checkout = order.stage == Stage::Capturing;
@@ -242,13 +256,7 @@ impl Course {
     /// The order's own id names its capture; one that failed is tried again with a later shipment.
     pub(super) fn capture(&mut self, amount: Money) {
         let shipped = self.order().map_or(0, |order| order.shipments.len());
-        let attempt = u8::try_from(shipped.saturating_sub(1)).unwrap_or(u8::MAX);
-        let [first, rest @ ..] = *self.me.as_bytes();
-        let mut name = [first ^ attempt; 16];
-        for (to, from) in name.iter_mut().skip(1).zip(rest) {
-            *to = from;
-        }
-        let capture = CaptureId::from_bytes(name);
+        let capture = CaptureId::from_bytes(self.name_of(shipped.saturating_sub(1)));
         self.tell_payment(&payment::Command::Capture { capture, amount });
     }
 
@@ -257,6 +265,7 @@ impl Course {
         for sku in self.sold_lines() {
             self.tell_stock(&sku, OrderStep::Confirm);
         }
+        self.count_uses();
     }
 
     fn confirm(&mut self) {
@@ -288,12 +297,7 @@ impl Course {
 
     /// Nothing is paid and nothing can be: the order ends here.
     fn fail(&mut self, why: Failure) {
-        let held = self.held();
-        let is_declined = matches!(why, Failure::Declined { .. });
-        self.happen(Event::Failed { why, at: self.now });
-        if !(is_declined && Mutant::StockNotReleased.is_planted()) {
-            self.let_go(held);
-        }
+        self.let_go_with(Event::Failed { why, at: self.now });
         if !Mutant::CartNotReopened.is_planted() {
             self.tell_cart(&cart::Command::ReopenAfter { order: self.me });
         }
@@ -301,10 +305,19 @@ impl Course {
 
     /// The payment has the money, or may have: it is undone first.
     fn end_after_payment(&mut self, why: Failure) {
-        let held = self.held();
-        self.happen(Event::EndingAsked { why, at: self.now });
-        self.let_go(held);
+        self.let_go_with(Event::EndingAsked { why, at: self.now });
         self.tell_payment(&payment::Command::Cancel);
+    }
+
+    /// What was held before this happens is let go of after it.
+    fn let_go_with(&mut self, event: Event) {
+        let (held, uses) = (self.held(), self.open_uses());
+        let is_declined = matches!(&event, Event::Failed { why: Failure::Declined { .. }, .. });
+        self.happen(event);
+        if !(is_declined && Mutant::StockNotReleased.is_planted()) {
+            self.let_go(held);
+        }
+        self.free_uses(uses);
     }
 
     /// Lines whose stock holds pieces for this order, or gave them away to it.
@@ -357,6 +370,12 @@ impl Course {
             Stage::Ending(_) => self.tell_payment(&payment::Command::Cancel),
             Stage::Confirmed if order.money.asked == Asked::Closing => {
                 self.tell_payment(&payment::Command::Cancel);
+            }
+            // The pieces are gone: it is only shown.
+            Stage::Confirmed
+                if order.awaits_money() && !order.timeline.has(Moment::PaymentInDoubt) =>
+            {
+                self.happen(Event::PaymentInDoubt { at: self.now });
             }
             Stage::Reserving | Stage::Confirmed | Stage::Failed(_) | Stage::Cancelled => {}
         }
@@ -412,13 +431,11 @@ impl Course {
                 self.end_after_payment(Failure::CancelledInTime);
             }
             Stage::Confirmed if !order.shipments.is_empty() => {
-                return Err(Rejection::AlreadyShipped);
+                return self.cancel_rest(by, reason);
             }
             Stage::Confirmed => {
                 let is_paid = order.money.is_open();
-                let held = self.held();
-                self.happen(Event::CancelAsked { by, reason, at: self.now });
-                self.let_go(held);
+                self.let_go_with(Event::CancelAsked { by, reason, at: self.now });
                 if is_paid {
                     self.tell_payment(&payment::Command::Cancel);
                 } else {

@@ -2,6 +2,7 @@
 
 use super::records::{Pieces, RefundState};
 use super::{Existing, LineState, Order};
+use crate::domain::ids::RefundId;
 use crate::domain::pricing::discount::by_line;
 use crate::domain::quantity::Quantity;
 
@@ -12,9 +13,13 @@ impl Existing {
             return Err("an order does not know the stock of each line");
         }
         let (shipments, returns) = (self.shipments.len(), self.returns.len());
-        let entries = [shipments, returns, self.refunds.len(), self.notes.len()];
+        let refunds = self.refunds.len().saturating_sub(self.credits.len());
+        let entries = [shipments, returns, refunds, self.notes.len()];
         if entries.iter().any(|n| *n > Order::ENTRIES_MAX) {
             return Err("an order has too many shipments, returns, refunds or notes");
+        }
+        if self.listing.as_ref().is_some_and(|listing| !listing.is_sound()) {
+            return Err("an order has too many places in lists");
         }
         let currency = self.placed.currency();
         if !self.money.is_sound(currency) {
@@ -22,15 +27,17 @@ impl Existing {
         }
         let (shipped, returned) = (self.shipped(), self.returned());
         let bought = self.bought().map(|line| (&line.sku, line.quantity.get()));
-        if !shipped.are_within(&Pieces::counted(bought)) {
+        let bought = Pieces::counted(bought);
+        if !shipped.are_within(&bought) {
             return Err("more of an order is shipped than was bought");
         }
+        self.check_cancellations(&bought)?;
         let there = self.bought().map(|line| {
             let waiting = self.waiting_for(&line.sku).map_or(0, Quantity::get);
             (&line.sku, line.quantity.get().saturating_sub(waiting))
         });
-        if !shipped.are_within(&Pieces::counted(there)) {
-            return Err("pieces of an order are shipped that are on backorder");
+        if !self.gone().are_within(&Pieces::counted(there)) {
+            return Err("pieces of an order are shipped or cancelled that are on backorder");
         }
         if !returned.are_within(&shipped) {
             return Err("more of an order comes back than was shipped");
@@ -46,6 +53,27 @@ impl Existing {
             .all(|refund| refund.amount.currency == currency && refund.amount.minor > 0);
         if left < 0 || !is_ours {
             return Err("more of an order is to be refunded than was captured");
+        }
+        Ok(())
+    }
+
+    fn check_cancellations(&self, bought: &Pieces<'_>) -> Result<(), &'static str> {
+        if self.cancellations.len() > Order::ENTRIES_MAX || self.credits.len() > Order::CREDITS_MAX
+        {
+            return Err("an order has too many cancellations or credits");
+        }
+        if !self.gone().are_within(bought) {
+            return Err("more of an order is shipped or cancelled than was bought");
+        }
+        let is_ours = self.cancellations.iter().all(|known| {
+            known.amount.currency == self.totals.grand.currency && known.amount.minor >= 0
+        });
+        let is_refund = |credit: &RefundId| self.refunds.iter().any(|refund| refund.id == *credit);
+        if !is_ours || self.credit() > self.totals.grand.minor {
+            return Err("more of an order is cancelled than was to be paid");
+        }
+        if !self.credits.iter().all(is_refund) {
+            return Err("an order gave credit that is no refund");
         }
         Ok(())
     }

@@ -16,17 +16,17 @@ use crate::domain::sku::{self, OrderStep, Sku};
 pub(super) const TOTAL: i64 = 3 * PRICE;
 const CUPS: i64 = 2 * PRICE;
 
-type Then<'a> = Result<(&'a [Event], &'a [Effect]), Rejection>;
+pub(super) type Then<'a> = Result<(&'a [Event], &'a [Effect]), Rejection>;
 
 pub(super) fn me() -> OrderId {
     OrderId::from_bytes([7; 16])
 }
 
-fn cart() -> CartId {
+pub(super) fn cart() -> CartId {
     CartId::from_bytes([6; 16])
 }
 
-fn pay() -> PaymentId {
+pub(super) fn pay() -> PaymentId {
     PaymentId::from_bytes([5; 16])
 }
 
@@ -42,13 +42,14 @@ pub(super) fn quantity(count: u32) -> Quantity {
     count.try_into().unwrap()
 }
 
-fn bought(shortfall: Shortfall, capture: CaptureTime) -> Box<Placed> {
+pub(super) fn bought(shortfall: Shortfall, capture: CaptureTime) -> Box<Placed> {
     let pricing = PricingTerms {
         currency: Currency::EURO,
         group: None,
         at: NOON,
         destination: None,
         shipping: None,
+        codes: &[],
     };
     let lines = [(cup(), quantity(2)), (pot(), quantity(1))];
     let priced = book().quote(&pricing, &lines).unwrap().priced;
@@ -66,15 +67,15 @@ fn placed(shortfall: Shortfall, capture: CaptureTime) -> Event {
 }
 
 /// Everything or nothing, and the money at once.
-fn asked() -> Event {
+pub(super) fn asked() -> Event {
     placed(Shortfall::FailAll, CaptureTime::AtOnce)
 }
 
-fn reserved(sku: SkuCode) -> Event {
+pub(super) fn reserved(sku: SkuCode) -> Event {
     Event::StockReserved { sku, at: NOON }
 }
 
-fn refused(sku: SkuCode) -> Event {
+pub(super) fn refused(sku: SkuCode) -> Event {
     Event::StockRefused { sku, shortage: short(), at: NOON }
 }
 
@@ -82,7 +83,7 @@ fn short() -> Shortage {
     Shortage::OutOfStock { available: Units::ZERO }
 }
 
-fn payment_asked(minor: i64) -> Event {
+pub(super) fn payment_asked(minor: i64) -> Event {
     Event::PaymentAsked { amount: euro(minor), at: NOON }
 }
 
@@ -94,37 +95,37 @@ fn capture_asked() -> Event {
     Event::CaptureAsked { amount: euro(TOTAL), at: NOON }
 }
 
-fn captured() -> Event {
+pub(super) fn captured() -> Event {
     Event::Captured { total: euro(TOTAL), at: NOON }
 }
 
-fn failed(why: Failure) -> Event {
+pub(super) fn failed(why: Failure) -> Event {
     Event::Failed { why, at: NOON }
 }
 
-fn ending(why: Failure) -> Event {
+pub(super) fn ending(why: Failure) -> Event {
     Event::EndingAsked { why, at: NOON }
 }
 
-const CONFIRMED: Event = Event::Confirmed { at: NOON };
-const UNDONE: Event = Event::PaymentUndone { at: NOON };
+pub(super) const CONFIRMED: Event = Event::Confirmed { at: NOON };
+pub(super) const UNDONE: Event = Event::PaymentUndone { at: NOON };
 const CANCELLED: Event = Event::Cancelled { at: NOON };
 
-fn cancel_asked() -> Event {
+pub(super) fn cancel_asked() -> Event {
     Event::CancelAsked { by: Side::Shopper, reason: label("no more"), at: NOON }
 }
 
-fn declined() -> Failure {
+pub(super) fn declined() -> Failure {
     Failure::Declined { reason: Refusal::Declined }
 }
 
 /// The payment is asked.
-fn authorising() -> Vec<Event> {
+pub(super) fn authorising() -> Vec<Event> {
     vec![asked(), reserved(cup()), reserved(pot()), payment_asked(TOTAL)]
 }
 
 /// It has the money, and is asked to take it.
-fn capturing() -> Vec<Event> {
+pub(super) fn capturing() -> Vec<Event> {
     [authorising(), vec![authorised(), capture_asked()]].concat()
 }
 
@@ -143,7 +144,7 @@ fn given(steps: &[&[Event]]) -> Vec<Event> {
     steps.concat()
 }
 
-fn stock(sku: SkuCode, news: StockNews) -> Command {
+pub(super) fn stock(sku: SkuCode, news: StockNews) -> Command {
     Command::TakeStockNews { sku, news }
 }
 
@@ -151,7 +152,7 @@ pub(super) fn paid(news: News) -> Command {
     Command::TakePaymentNews { payment: pay(), news }
 }
 
-fn money_taken() -> Command {
+pub(super) fn money_taken() -> Command {
     let (capture, total) = (CaptureId::from_bytes([7; 16]), euro(TOTAL));
     paid(News::Captured { capture, amount: total, total })
 }
@@ -184,15 +185,15 @@ fn to_cart(command: &cart::Command) -> Effect {
     Effect::Tell { to: Cart::address(cart()), command: command.to_bytes() }
 }
 
-fn reopens() -> Effect {
+pub(super) fn reopens() -> Effect {
     to_cart(&cart::Command::ReopenAfter { order: me() })
 }
 
-fn finishes() -> Effect {
+pub(super) fn finishes() -> Effect {
     to_cart(&cart::Command::FinishCheckout { order: me() })
 }
 
-fn undo_payment() -> Effect {
+pub(super) fn undo_payment() -> Effect {
     to_payment(&payment::Command::Cancel)
 }
 
@@ -200,19 +201,19 @@ fn to_each(step: impl Fn(Quantity) -> OrderStep) -> [Effect; 2] {
     [to_stock(&cup(), step(quantity(2))), to_stock(&pot(), step(quantity(1)))]
 }
 
-fn release() -> [Effect; 2] {
+pub(super) fn release() -> [Effect; 2] {
     to_each(|_| OrderStep::Release)
 }
 
-fn sell() -> [Effect; 2] {
+pub(super) fn sell() -> [Effect; 2] {
     to_each(|_| OrderStep::Confirm)
 }
 
-fn restock() -> [Effect; 2] {
+pub(super) fn restock() -> [Effect; 2] {
     to_each(|quantity| OrderStep::Restock { quantity })
 }
 
-fn payment_timer() -> Effect {
+pub(super) fn payment_timer() -> Effect {
     payment_due(Order::PAYMENT_ANSWERS_WITHIN)
 }
 
@@ -226,8 +227,8 @@ fn not_undone() -> Command {
 
 const UNDO_FAILED: Event = Event::PaymentUndoFailed { at: NOON };
 
-const NO_STOCK_TIMER: Effect = Effect::CancelTimer { name: Order::STOCK_SILENT };
-const NO_PAYMENT_TIMER: Effect = Effect::CancelTimer { name: Order::PAYMENT_SILENT };
+pub(super) const NO_STOCK_TIMER: Effect = Effect::CancelTimer { name: Order::STOCK_SILENT };
+pub(super) const NO_PAYMENT_TIMER: Effect = Effect::CancelTimer { name: Order::PAYMENT_SILENT };
 
 fn order(given: &[Event]) -> Order {
     let mut order = Order::default();
@@ -248,13 +249,19 @@ pub(super) fn check(given: &[Event], when: Command, then: Then<'_>) {
     assert_eq!(decided, then.map(|(events, effects)| (events.to_vec(), effects.to_vec())));
 }
 
+/// Who is told what, whatever happens.
+pub(super) fn check_effects(given: &[Event], when: Command) -> Vec<Effect> {
+    let address = Order::address(me());
+    told_apart(order(given).decide(when, &context(&address)).unwrap().effects).1
+}
+
 /// Nothing happens and nobody is told.
 #[track_caller]
 pub(super) fn check_nothing(given: &[Event], when: Command) {
     check(given, when, Ok((&[], &[])));
 }
 
-fn view(given: &[Event]) -> View {
+pub(super) fn view(given: &[Event]) -> View {
     let address = Order::address(me());
     let Lookup(view) = order(given).view(Query::Order, &context(&address));
     *view.expect("an order")
@@ -295,7 +302,9 @@ fn an_order_has_one_number() {
     let take = || Command::from_bytes(command).unwrap();
     let Command::TakeNumber { number } = take() else { panic!() };
     let numbered = Event::Numbered { number, at: NOON };
-    check(&[asked()], take(), Ok((std::slice::from_ref(&numbered), &[])));
+    let address = Order::address(me());
+    let taken = order(&[asked()]).decide(take(), &context(&address)).unwrap();
+    assert_eq!(taken.events.first(), Some(&numbered));
     check_nothing(&[asked(), numbered], take());
     check_nothing(&[], take());
 }

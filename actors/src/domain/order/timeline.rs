@@ -32,6 +32,7 @@ pub enum Moment {
     PaymentInDoubt,
     PaymentVoidAsked,
     PaymentUndoFailed,
+    PiecesCancelled,
     /// The last pieces of a line that were on backorder are there.
     StockArrived,
 }
@@ -79,13 +80,14 @@ impl Timeline {
             Event::Delivered { .. } => Moment::Delivered,
             Event::ReturnAsked { .. } => Moment::ReturnAsked,
             Event::ReturnReceived { .. } => Moment::ReturnReceived,
-            Event::RefundAsked { .. } => Moment::RefundAsked,
+            Event::RefundAsked { .. } | Event::CreditAsked { .. } => Moment::RefundAsked,
             Event::Refunded { .. } => Moment::Refunded,
             Event::RefundFailed { .. } => Moment::RefundFailed,
             Event::NoteAdded { .. } => Moment::NoteAdded,
             Event::PaymentInDoubt { .. } => Moment::PaymentInDoubt,
             Event::PaymentVoidAsked { .. } => Moment::PaymentVoidAsked,
             Event::PaymentUndoFailed { .. } => Moment::PaymentUndoFailed,
+            Event::PiecesCancelled { .. } => Moment::PiecesCancelled,
             Event::StockArrived { waiting: Units::ZERO, .. } => Moment::StockArrived,
             // The fabric's own steps, and the one that makes the timeline.
             Event::Placed { .. }
@@ -101,7 +103,11 @@ impl Timeline {
             | Event::StockPromised { .. }
             | Event::StockArrived { .. }
             | Event::PaymentUndone { .. }
-            | Event::Discounted { .. } => return,
+            | Event::Discounted { .. }
+            | Event::UsesAsked { .. }
+            | Event::UseBecame { .. }
+            | Event::PlacesAsked { .. }
+            | Event::PlaceTaken { .. } => return,
         };
         self.push(moment, event.at());
     }

@@ -4,13 +4,16 @@ use cluster::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::existing::{Asked, Ending, Settlement};
-use super::{Existing, Failure, LineState, Moment, RefundState, Stage, TimelineEntry};
+use super::{
+    Cancellation, Existing, Failure, LineState, Moment, Redemption, RefundState, Stage,
+    TimelineEntry,
+};
 use crate::domain::contact::Contact;
 use crate::domain::ids::{CartAccess, CartId, OrderId, PaymentId, RefundId, SkuCode};
 use crate::domain::money::Money;
 use crate::domain::names::Label;
 use crate::domain::order_numbers::OrderNumber;
-use crate::domain::pricing::{Discount, PricedLine, PricedShipping, Totals};
+use crate::domain::pricing::{Discount, GivenCode, PricedLine, PricedShipping, Totals};
 use crate::domain::quantity::Quantity;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,9 +49,18 @@ pub struct View {
     pub timeline: Vec<TimelineEntry>,
     pub placed_at: Timestamp,
     pub updated_at: Timestamp,
-    /// What promotions took off. In bytes these come after the rest, see `codec::order`.
+    /// What promotions took off. In bytes this and what follows comes after the rest, see
+    /// `codec::order`.
     #[serde(skip)]
     pub discounts: Vec<Discount>,
+    /// The discount codes that it was placed with, and what each was redeemed for.
+    #[serde(skip)]
+    pub codes: Vec<GivenCode>,
+    #[serde(skip)]
+    pub cancellations: Vec<Cancellation>,
+    /// Those refunds that gave back what cancelled pieces had cost.
+    #[serde(skip)]
+    pub credits: Vec<RefundId>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -164,10 +176,23 @@ impl Existing {
             placed_at: self.placed.at,
             updated_at: self.updated_at,
             discounts: self.discounts.clone(),
+            codes: self.codes(),
+            cancellations: self.cancellations.clone(),
+            credits: self.credits.clone(),
         })
     }
 
-    fn status(&self) -> Status {
+    fn codes(&self) -> Vec<GivenCode> {
+        let everybodys =
+            self.uses.iter().map(|it| &it.redemption).filter(|it| it.counted.customer.is_none());
+        let given = |it: &Redemption| {
+            let (code, promotion) = (it.counted.code.clone(), it.promotion.clone());
+            GivenCode { code, promotion }
+        };
+        everybodys.map(given).collect()
+    }
+
+    pub(super) fn status(&self) -> Status {
         match &self.stage {
             Stage::Reserving
             | Stage::Authorising
@@ -182,6 +207,8 @@ impl Existing {
 
     fn way_of_goods(&self) -> Status {
         let bought: u32 = self.bought().map(|line| line.quantity.get()).sum();
+        let cancelled = pieces(self.cancellations.iter().map(|known| &known.items));
+        let bought = bought.saturating_sub(cancelled);
         let shipped = pieces(self.shipments.iter().map(|shipment| &shipment.items));
         let received = self.returns.iter().filter(|known| known.received_at.is_some());
         let received = pieces(received.map(|known| &known.items));
@@ -213,6 +240,11 @@ impl Existing {
                 PaymentStatus::Cancelled
             }
             (Stage::Capturing, _) if self.timeline.has(Moment::PaymentInDoubt) => {
+                PaymentStatus::InDoubt
+            }
+            (Stage::Confirmed, _)
+                if self.awaits_money() && self.timeline.has(Moment::PaymentInDoubt) =>
+            {
                 PaymentStatus::InDoubt
             }
             (Stage::Ending(Ending::Fails(Failure::PaymentSilent)), _) => PaymentStatus::InDoubt,

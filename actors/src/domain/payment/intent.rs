@@ -200,8 +200,9 @@ impl Intent {
     pub(super) fn pending_after(&self, other: Option<RefundId>) -> Option<RefundId> {
         let place = |id| self.refunds.iter().position(|refund| refund.id == id);
         let from = other.and_then(place).map_or(0, |at| at + 1);
-        let is_after = |id| place(id).is_some_and(|at| at >= from);
-        self.pending().map(|(refund, ..)| refund).find(|refund| is_after(*refund))
+        let mut rest = self.refunds.iter().skip(from);
+        let next = rest.find(|refund| matches!(refund.progress, Progress::Pending { .. }));
+        next.map(|refund| refund.id)
     }
 
     fn pending(&self) -> impl Iterator<Item = (RefundId, OperationNumber, &ProviderReference)> {

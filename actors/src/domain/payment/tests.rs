@@ -448,6 +448,10 @@ fn the_provider_is_asked_what_became_of_pending_refunds_one_after_the_other() {
         Event::Refunded { refund: back(1), reference: reference("re"), total: euro(60), at: NOON };
     check(&given, yes(5, "re"), &[done.clone(), next.clone()]);
     check(&given, no(5), &[refund_failed(1, Refusal::Declined), next]);
+    // A question that the provider cannot answer holds up nothing for long.
+    let cancelling = [given.clone(), vec![cancel_asked()]].concat();
+    let still = Event::RefundChecked { refund: back(1), at: NOON };
+    check(&cancelling, pending(5, "re"), &[still, asked(6, Doing::CheckRefund(back(2)))]);
     // A notice is first, and the answer that comes later is about nothing.
     check(&given, notice(3, "re", None), std::slice::from_ref(&done));
     let known = [given.clone(), vec![done]].concat();

@@ -13,7 +13,7 @@ use super::{PricedLine, PricingTerms};
 use crate::domain::catalogue::PriceBook;
 use crate::domain::ids::SkuCode;
 use crate::domain::money::Money;
-use crate::domain::promotion::{Benefit, Promotion, Rebate, Scope, Shoppers, Stacking};
+use crate::domain::promotion::{Benefit, Promotion, Rebate, Scope, Shoppers, Stacking, in_order};
 use crate::domain::quantity::Quantity;
 use crate::domain::tax::round_half_up;
 
@@ -37,7 +37,7 @@ impl PriceBook {
     pub fn discounts(&self, terms: &PricingTerms<'_>, lines: &[Bought<'_>]) -> Vec<Discount> {
         let mut basket = Basket::new(self, lines);
         let mut discounts: Vec<Discount> = Vec::new();
-        for promotion in self.promotions().automatic() {
+        for promotion in self.promoted(terms) {
             if discounts.len() >= Discount::COUNT_MAX {
                 break;
             }
@@ -149,16 +149,16 @@ impl<'a> Basket<'a> {
         cheapest.retain(|(_, is_in)| **is_in);
         cheapest.sort_by_key(|((_, line), _)| line.unit_price.minor);
         let mut wanted = sets * get;
-        let mut taken = vec![0; self.lines.len()];
+        let mut worth = vec![0; self.lines.len()];
         for ((at, line), _) in cheapest {
             let pieces = wanted.min(u64::from(line.quantity.get()));
             wanted -= pieces;
-            let Ok(pieces) = Quantity::try_from(u32::try_from(pieces).ok()?) else { break };
-            let price = line.unit_price.times(pieces).ok()?;
-            let (Some(taken), Some(left)) = (taken.get_mut(at), self.left.get(at)) else { break };
-            *taken = part_of(price.minor, off)?.min(*left);
+            let (Some(worth), Some(left)) = (worth.get_mut(at), self.left.get(at)) else { break };
+            // Of what promotions before this one left of the line, as much as these pieces are of it.
+            let pieces = u32::try_from(pieces).ok()?;
+            *worth = round_half_up(*left, pieces, NonZeroU32::new(line.quantity.get())?)?;
         }
-        Some(taken)
+        Some(largest_remainder(part_of(sum(&worth)?, off)?, &worth))
     }
 
     fn pieces(&self, within: &[bool]) -> u64 {
@@ -168,6 +168,24 @@ impl<'a> Basket<'a> {
 }
 
 impl PriceBook {
+    /// What is granted if its conditions hold, in order of evaluation.
+    fn promoted(&self, terms: &PricingTerms<'_>) -> Vec<&Promotion> {
+        let mut promoted: Vec<_> = self.promotions().automatic().collect();
+        let n_automatic = promoted.len();
+        for given in terms.codes {
+            // It may stand for another promotion by now, or for none.
+            let code = self.discount_code(&given.code);
+            let code = code.filter(|code| code.promotion == given.promotion);
+            let promotion = code.and_then(|code| self.promotions().promotion(&code.promotion));
+            let promotion = promotion.filter(|promotion| promotion.requires_code());
+            promoted.extend(promotion.filter(|it| !promoted.iter().any(|known| known.id == it.id)));
+        }
+        if promoted.len() > n_automatic {
+            in_order(&mut promoted);
+        }
+        promoted
+    }
+
     fn is_within(&self, scope: &Scope, sku: &SkuCode) -> bool {
         match scope {
             Scope::Everything => true,

@@ -85,6 +85,7 @@ fn quote(book: &PriceBook, lines: &[(&str, u32)]) -> Quote {
         at: NOON,
         destination: Some(&destination),
         shipping: Some(&shipping),
+        codes: &[],
     };
     let line = |(sku, count): &(&str, u32)| (sku.parse().unwrap(), quantity(*count));
     book.quote(&terms, &lines.iter().map(line).collect::<Vec<_>>()).unwrap()
@@ -160,6 +161,18 @@ fn the_cheapest_pieces_are_given() {
     let itself = || buy_get("tea", 1, 1, Some(skus(&["tea"])));
     check(vec![itself()], &[("tea", 5)], &[]);
     check(vec![itself()], &[("cup", 1), ("tea", 5)], &[("tea", &[0, 450])]);
+}
+
+#[test]
+fn given_pieces_are_worth_what_promotions_before_have_left_of_them() {
+    let half = || Promotion { priority: 1, ..percent("half", 50) };
+    let pair = || buy_get("pair", 1, 1, None);
+    check(vec![half(), pair()], &[("tea", 2)], &[("half", &[450]), ("pair", &[225])]);
+    // Half of 1299 and 450 is 874.5: rounded once for both lines.
+    let off = rebate(500_000);
+    let (buy, get) = (quantity(1), quantity(2));
+    let rounded = promotion("half", Benefit::BuyGet { buy, get, from: None, off });
+    check(vec![rounded], &[("cup", 1), ("pot", 1), ("tea", 1)], &[("half", &[650, 0, 225])]);
 }
 
 #[test]
@@ -276,7 +289,8 @@ fn what_is_in_a_category_is_in_those_above_it() {
         Bought { sku, quantity, unit_price }
     });
     let (currency, at) = (Currency::EURO, NOON);
-    let terms = PricingTerms { currency, group: None, at, destination: None, shipping: None };
+    let terms =
+        PricingTerms { currency, group: None, at, destination: None, shipping: None, codes: &[] };
     let found = |catalogue: &Catalogue| -> Vec<(String, i64)> {
         let book: &PriceBook = catalogue.content().unwrap();
         let found = book.discounts(&terms, &bought);
@@ -391,6 +405,7 @@ proptest! {
             at: NOON,
             destination: Some(&destination),
             shipping: None,
+            codes: &[],
         };
         let asked: Vec<_> = lines
             .iter()
@@ -414,7 +429,8 @@ proptest! {
             if places.is_empty() || !is_enough || (drawn.is_alone && n_granted > 0) {
                 continue;
             }
-            let mut given = vec![None; left.len()];
+            let within = |at| if places.contains(&at) { left[at] } else { 0 };
+            let mut weights: Vec<i128> = (0..left.len()).map(within).collect();
             let expected = match drawn.kind {
                 Kind::Percentage(off) => rounded(base * i128::from(off), one * 1_000_000, digits),
                 Kind::Amount(minor) => base.min(minor.into()),
@@ -429,14 +445,15 @@ proptest! {
                     pieces.sort_unstable();
                     let n_given = pieces.len() / (buy + get) as usize * get as usize;
                     let mut per_line = vec![0_i128; left.len()];
-                    for (price, at) in pieces.into_iter().take(n_given) {
-                        per_line[at] += i128::from(price);
+                    for (_, at) in pieces.into_iter().take(n_given) {
+                        per_line[at] += 1;
                     }
-                    for (at, price) in per_line.into_iter().enumerate() {
-                        let off = rounded(price * i128::from(off), one * 1_000_000, digits);
-                        given[at] = Some(off.min(left[at]));
+                    for (at, pieces) in per_line.into_iter().enumerate() {
+                        let count = i128::from(*lines.values().nth(at).unwrap());
+                        weights[at] = rounded(left[at] * pieces, one * count, digits);
                     }
-                    given.iter().flatten().sum()
+                    let worth: i128 = weights.iter().sum();
+                    rounded(worth * i128::from(off), one * 1_000_000, digits)
                 }
             };
             if expected == 0 {
@@ -447,14 +464,9 @@ proptest! {
             prop_assert_eq!(i128::from(discount.minor()), expected);
             let shares = discount::by_line(std::slice::from_ref(discount), left.len()).unwrap();
             for (at, share) in shares.into_iter().map(i128::from).enumerate() {
-                match given[at] {
-                    Some(exact) => prop_assert_eq!(share, exact),
-                    None if !places.contains(&at) => prop_assert_eq!(share, 0),
-                    None => {
-                        let off = share * base - expected * left[at];
-                        prop_assert!(off.abs() < base, "{share} of {} of {base}", left[at]);
-                    }
-                }
+                let whole: i128 = weights.iter().sum();
+                let apart = share * whole - expected * weights[at];
+                prop_assert!(apart.abs() < whole.max(1), "{share} of {} of {whole}", weights[at]);
                 prop_assert!(share <= left[at]);
                 left[at] -= share;
             }

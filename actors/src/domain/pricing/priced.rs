@@ -3,6 +3,8 @@
 //! **Invariants:** see [`super`]; the fields are public to be read, and a decoded record is refused
 //! unless it is what [`Priced::of`] makes of its own lines and shipping.
 
+use std::num::NonZeroU32;
+
 use serde::{Deserialize, Serialize};
 
 use crate::domain::catalogue::ProductName;
@@ -11,7 +13,7 @@ use crate::domain::money::{Currency, Money};
 use crate::domain::names::{Label, ShippingOptionId};
 use crate::domain::quantity::Quantity;
 use crate::domain::shipping::ShippingOption;
-use crate::domain::tax::{AppliedRate, Inclusion};
+use crate::domain::tax::{AppliedRate, Inclusion, round_half_up};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "RawPriced")]
@@ -117,6 +119,19 @@ impl PricedLine {
         let discount = Money::zero(unit_price.currency);
         let tax = tax_on(tax_rate, line_total)?;
         Some(Self { sku, name, quantity, unit_price, line_total, discount, tax, tax_rate })
+    }
+
+    /// What is paid for so many of its pieces, taxes with it: their part of the line, rounded half up, so
+    /// that all of them come to the line exactly.
+    pub(crate) fn paid_for(&self, pieces: u32) -> Money {
+        let on_top = match self.tax_rate.map(|applied| applied.inclusion) {
+            Some(Inclusion::Exclusive) => self.tax.minor,
+            Some(Inclusion::Inclusive) | None => 0,
+        };
+        let paid = self.line_total.minor - self.discount.minor + on_top;
+        let whole = NonZeroU32::new(self.quantity.get()).unwrap_or(NonZeroU32::MIN);
+        let minor = round_half_up(paid, pieces.min(whole.get()), whole).unwrap_or(paid);
+        Money { minor, ..self.line_total }
     }
 
     /// Takes a part of the line total off before its tax; `None` when the tax is out of bounds.

@@ -101,6 +101,7 @@ impl Shop {
             at: NOON,
             destination: Some(&destination),
             shipping: self.shipping.map(|_| &parcel),
+            codes: &[],
         };
         let line = |(at, count): &(usize, u32)| {
             (format!("sku-{at}").parse().unwrap(), Quantity::try_from(*count).unwrap())

@@ -107,6 +107,7 @@ fn price(when: &Terms, lines: &[(&str, u32)]) -> Result<Priced, NotPriced> {
         at: NOON,
         destination: destination.as_ref(),
         shipping: shipping.as_ref(),
+        codes: &[],
     };
     let line =
         |(sku, count): &(&str, u32)| (sku.parse().unwrap(), Quantity::try_from(*count).unwrap());

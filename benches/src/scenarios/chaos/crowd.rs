@@ -34,6 +34,12 @@ pub(super) struct Manner {
     pub(super) pause: Duration,
 }
 
+impl Manner {
+    pub(super) fn asker(&self, random: Random) -> Asker {
+        Asker::new(self.addresses.clone(), random, self.began, self.give_up_at)
+    }
+}
+
 /// All that was seen.
 #[derive(Default)]
 pub(super) struct Archive {
@@ -76,9 +82,7 @@ impl Crowd {
 }
 
 fn worker(manner: &Manner, random: Random, stop: &Arc<AtomicBool>) -> Worker {
-    let Manner { addresses, began, give_up_at, pause } = manner.clone();
-    let asker = Asker::new(addresses, random, began, give_up_at);
-    Worker::new(asker, pause, Arc::clone(stop))
+    Worker::new(manner.asker(random), manner.pause, Arc::clone(stop))
 }
 
 async fn group(nth: u16, mut workers: Vec<Worker>) -> anyhow::Result<Archive> {

@@ -211,7 +211,16 @@ mod tests {
         (0..100).for_each(|_| group.tick());
         drain(&mut group);
         assert!(!stands(&group));
-        group.persisted(number);
+        // Its leader is silent, so another one may have its vote, which is given once it is durable.
+        let mut vote = Message { from: 3, to: 1, term: 4, index: 5, ..Message::default() };
+        (vote.log_term, vote.msg_type) = (3, MessageType::MsgRequestPreVote);
+        group.step(vote).expect("taken");
+        drain(&mut group);
+        let said = group.persisted(number);
+        let granted = |said: &Message| {
+            said.msg_type == MessageType::MsgRequestPreVoteResponse && !said.reject
+        };
+        assert!(said.iter().any(granted), "{said:?}");
         group.step(timeout).expect("taken");
         assert!(stands(&group));
     }

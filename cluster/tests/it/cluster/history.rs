@@ -60,11 +60,11 @@ impl FeedConsumer for Listener {
 
 /// Everything happens within seconds: small segments, but large enough for what a node that catches
 /// up writes at once, and snapshots of little.
-fn brief(config: NodeConfig) -> NodeConfig {
+pub(super) fn brief(config: NodeConfig) -> NodeConfig {
     NodeConfig { segment_bytes: 256 << 10, snapshot_log_bytes_min: 32 << 10, ..config }
 }
 
-async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+pub(super) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let waited = tokio::time::timeout(PATIENCE, async {
         while !holds().await {
             tokio::time::sleep(STEP).await;
@@ -74,7 +74,7 @@ async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 }
 
 /// Publishes some events of every shard, and gives their names.
-async fn announce(node: &Node, round: &str) -> BTreeSet<String> {
+pub(super) async fn announce(node: &Node, round: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for n in 0..20 {
         for entity in 0..12 {
@@ -91,7 +91,7 @@ async fn announce(node: &Node, round: &str) -> BTreeSet<String> {
 
 /// Publishes events until nothing is left of the log as the running members had it, and gives their
 /// names.
-async fn announce_much(members: &[Member], round: &str) -> BTreeSet<String> {
+pub(super) async fn announce_much(members: &[Member], round: &str) -> BTreeSet<String> {
     const ROUNDS_MAX: usize = 20;
     let segments = |member: &Member| segments(member.folder.path());
     let running: Vec<_> = members.iter().filter(|member| member.node.is_some()).collect();

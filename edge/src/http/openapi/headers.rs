@@ -11,6 +11,7 @@ pub(super) enum Header {
     IfMatch,
     IfNoneMatch,
     IfNoneMatchAny,
+    LastEventId,
     OmniCartToken,
     OmniMinSeq,
     Prefer,
@@ -63,6 +64,7 @@ impl Header {
             Self::IdempotencyKey | Self::SecretKey => "Idempotency-Key",
             Self::IfMatch => "If-Match",
             Self::IfNoneMatch | Self::IfNoneMatchAny => "If-None-Match",
+            Self::LastEventId => "Last-Event-ID",
             Self::OmniCartToken => "Omni-Cart-Token",
             Self::OmniMinSeq => "Omni-Min-Seq",
             Self::Prefer => "Prefer",
@@ -93,6 +95,7 @@ impl Header {
             Self::IfMatch => "`*`, or the ETag of the state that is to be changed.",
             Self::IfNoneMatch => "ETags that the client has the state of.",
             Self::IfNoneMatchAny => "`*`: only if there is nothing yet.",
+            Self::LastEventId => "The `id` of the last event that the client has.",
             Self::OmniCartToken => "What the creation of the cart answered as `token`.",
             Self::OmniMinSeq => "An Omni-Seq: the answer is at or past it.",
             Self::Prefer => "`wait=N`: how many seconds to wait for the outcome.",
@@ -124,6 +127,7 @@ impl Header {
             | Self::IfMatch
             | Self::IfNoneMatch
             | Self::IfNoneMatchAny
+            | Self::LastEventId
             | Self::OmniCartToken
             | Self::OmniMinSeq
             | Self::Prefer => true,
@@ -151,6 +155,7 @@ impl Header {
             Self::IfMatch => text(0, None, Some(r#"^(\*|"[^"]*")$"#), "*"),
             Self::IfNoneMatch => words::text("\"1\""),
             Self::IfNoneMatchAny => word(&["*"]),
+            Self::LastEventId => words::text("2"),
             Self::OmniCartToken => {
                 let token = "q3Jt5nB0x8vXc2Yw7mKzRfLd1sHgPa4eUiOoTb6N9Qk";
                 text(43, Some(43), Some("^[A-Za-z0-9_-]+$"), token)

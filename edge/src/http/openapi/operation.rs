@@ -10,7 +10,7 @@ use crate::http::extract::InPath;
 use crate::http::schema::{Described, Schema, of};
 use crate::http::{Endpoint, Verb};
 
-use super::headers::Header;
+use super::headers::{Header, SHOWN};
 
 /// A chapter of the document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,12 +23,13 @@ pub(super) enum Tag {
     Inventory,
     Fulfilment,
     Payments,
+    History,
     Cluster,
     Service,
 }
 
 impl Tag {
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::Products,
         Self::Carts,
         Self::Orders,
@@ -37,6 +38,7 @@ impl Tag {
         Self::Inventory,
         Self::Fulfilment,
         Self::Payments,
+        Self::History,
         Self::Cluster,
         Self::Service,
     ];
@@ -51,6 +53,7 @@ impl Tag {
             Self::Inventory => "inventory",
             Self::Fulfilment => "fulfilment",
             Self::Payments => "payments",
+            Self::History => "history",
             Self::Cluster => "cluster",
             Self::Service => "service",
         }
@@ -66,6 +69,7 @@ impl Tag {
             Self::Inventory => "What lies in stock, and for whom.",
             Self::Fulfilment => "What the shop does with orders.",
             Self::Payments => "What was paid, and what providers say of it.",
+            Self::History => "What happened, from the beginning.",
             Self::Cluster => "What operators see and change of the cluster.",
             Self::Service => "What watches over the service, and this description.",
         }
@@ -219,12 +223,8 @@ impl Operation {
     /// Says that the client has the newest state already.
     pub(super) fn cached(mut self) -> Self {
         self.headers.push((Header::IfNoneMatch, Presence::Optional));
-        let headers = vec![Header::ETag, Header::OmniSeq];
-        self.answers.push(Answer {
-            status: StatusCode::NOT_MODIFIED,
-            content: Vec::new(),
-            headers,
-        });
+        let (status, headers) = (StatusCode::NOT_MODIFIED, SHOWN.into());
+        self.answers.push(Answer { status, content: Vec::new(), headers });
         self
     }
 

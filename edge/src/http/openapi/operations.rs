@@ -2,6 +2,7 @@
 
 mod carts;
 mod catalogue;
+mod history;
 mod imports;
 mod inventory;
 mod orders;
@@ -19,6 +20,7 @@ pub(super) fn all() -> Vec<Operation> {
     all.extend(imports::all());
     all.extend(inventory::all());
     all.extend(payments::all());
+    all.extend(history::all());
     all.extend(system::all());
     all
 }

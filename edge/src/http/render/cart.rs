@@ -3,14 +3,16 @@
 //! `available` is no member of an item: this node does not know the stock of other shards, and
 //! advice that may never have been true is none.
 
-use actors::domain::cart::{LineView, MergeRefused, Status, View};
+use actors::domain::cart::{LineView, Status, View};
 use actors::{CartId, Money};
 use serde::ser::{Serialize, Serializer};
 
 use super::discount::{DiscountJson, discount_schema};
 use super::{MoneyJson, Text, TotalsJson};
 use crate::http::rfc3339::Rfc3339;
-use crate::http::schema::{self, Described, Schema, list, object, of, required, word, words};
+use crate::http::schema::{
+    self, Described, Schema, list, maybe, object, of, required, word, words,
+};
 
 #[derive(serde::Serialize)]
 pub(in crate::http) struct CartJson<'a> {
@@ -18,9 +20,10 @@ pub(in crate::http) struct CartJson<'a> {
     status: &'static str,
     currency: &'a str,
     items: Items<'a>,
+    discount_codes: Vec<&'a str>,
     discounts: Vec<DiscountJson<'a>>,
     totals: TotalsJson,
-    messages: Messages<'a>,
+    messages: Vec<MessageJson<'a>>,
     seq: u64,
     updated_at: Text<Rfc3339>,
 }
@@ -29,13 +32,14 @@ impl<'a> CartJson<'a> {
     pub(in crate::http) fn new(view: &'a View, seq: u64) -> Self {
         let zero = MoneyJson(Money::zero(view.currency));
         let none = || MoneyJson(zero.0);
-        let discounts = view.discounts.iter();
+        let discount = |it| DiscountJson::new(it, &view.codes, view.currency);
         Self {
             id: Text(view.id),
             status: status(view.status),
             currency: view.currency.as_str(),
             items: Items(&view.lines),
-            discounts: discounts.map(|it| DiscountJson::new(it, view.currency)).collect(),
+            discount_codes: view.codes.iter().map(|given| given.code.as_str()).collect(),
+            discounts: view.discounts.iter().map(discount).collect(),
             totals: TotalsJson {
                 items: MoneyJson(view.totals.items),
                 discount: MoneyJson(view.totals.discount()),
@@ -43,7 +47,7 @@ impl<'a> CartJson<'a> {
                 tax: none(),
                 grand: MoneyJson(view.totals.grand),
             },
-            messages: Messages(view.merge_refused.as_ref()),
+            messages: messages(view),
             seq,
             updated_at: Text(Rfc3339(view.updated_at)),
         }
@@ -100,20 +104,26 @@ struct ItemJson<'a> {
 }
 
 /// What the shopper should know of the cart besides its lines.
-struct Messages<'a>(Option<&'a MergeRefused>);
-
-impl Serialize for Messages<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(
-            self.0.map(|refused| MessageJson { code: "merge_refused", text: Text(&refused.why) }),
-        )
-    }
+fn messages(view: &View) -> Vec<MessageJson<'_>> {
+    let refused = view.merge_refused.as_ref().map(|refused| MessageJson {
+        code: "merge_refused",
+        text: refused.why.to_string(),
+        discount_code: None,
+    });
+    let idle = view.idle_codes().map(|code| MessageJson {
+        code: "discount_code_idle",
+        text: format!("discount code {code} takes nothing off this cart"),
+        discount_code: Some(code.as_str()),
+    });
+    refused.into_iter().chain(idle).collect()
 }
 
 #[derive(serde::Serialize)]
 struct MessageJson<'a> {
     code: &'static str,
-    text: Text<&'a actors::domain::cart::Rejection>,
+    text: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    discount_code: Option<&'a str>,
 }
 
 impl Described for CartJson<'_> {
@@ -128,6 +138,7 @@ impl Described for CartJson<'_> {
             required("status", status),
             required("currency", words::currency()),
             required("items", list(item_schema())),
+            required("discount_codes", list(words::handle("SPRING-10"))),
             required("discounts", list(discount_schema())),
             required("totals", totals_schema()),
             required("messages", list(message_schema())),
@@ -156,8 +167,9 @@ pub(super) fn totals_schema() -> Schema {
 
 fn message_schema() -> Schema {
     object([
-        required("code", word(&["merge_refused"])),
+        required("code", word(&["merge_refused", "discount_code_idle"])),
         required("text", words::text("the cart has too many lines")),
+        maybe("discount_code", words::handle("SPRING-10")),
     ])
 }
 

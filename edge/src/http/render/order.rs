@@ -2,10 +2,12 @@
 
 mod schema;
 
+pub(in crate::http) use schema::ORDER_STATUS;
+
 use actors::domain::contact::Address;
 use actors::domain::order::{
-    LineView, Moment, PaymentStatus, RefundState, RefundView, ReturnView, Settlement, ShipmentView,
-    Status, StockStatus, TimelineEntry, View,
+    Cancellation, LineView, Moment, PaymentStatus, RefundState, RefundView, ReturnView, Settlement,
+    ShipmentView, Side, Status, StockStatus, TimelineEntry, View,
 };
 use actors::domain::pricing::{PricedShipping, Totals};
 use actors::{Money, OrderId, PaymentId, Quantity, RefundId, SkuCode};
@@ -29,6 +31,7 @@ pub(in crate::http) struct OrderJson<'a> {
     addresses: AddressesJson<'a>,
     shipments: Vec<ShipmentJson<'a>>,
     returns: Vec<ReturnJson<'a>>,
+    cancellations: Vec<CancellationJson<'a>>,
     /// None where nothing was due.
     payments: Vec<PaymentJson>,
     refunds: Vec<RefundJson<'a>>,
@@ -52,6 +55,7 @@ struct ItemJson<'a> {
     backordered: Option<u32>,
     shipped: u32,
     returned: u32,
+    cancelled: u32,
 }
 
 #[derive(Serialize)]
@@ -99,6 +103,16 @@ struct ReturnJson<'a> {
     received_at: Option<Text<Rfc3339>>,
 }
 
+/// Of some pieces, while the others were wanted still.
+#[derive(Serialize)]
+struct CancellationJson<'a> {
+    by: &'static str,
+    items: Vec<PiecesJson<'a>>,
+    amount: MoneyJson,
+    reason: &'a str,
+    cancelled_at: Text<Rfc3339>,
+}
+
 #[derive(Serialize)]
 struct PiecesJson<'a> {
     sku: &'a str,
@@ -133,9 +147,9 @@ impl<'a> OrderJson<'a> {
             number: view.number.map(|number| number.to_string()),
             status: status(view.status),
             payment_status,
-            items: view.lines.iter().map(ItemJson::new).collect(),
+            items: view.lines.iter().map(|line| ItemJson::new(line, view)).collect(),
             shipping: view.shipping.as_ref().map(ShippingJson::new),
-            discounts: discounts.map(|it| DiscountJson::new(it, currency)).collect(),
+            discounts: discounts.map(|it| DiscountJson::new(it, &view.codes, currency)).collect(),
             totals: TotalsJson::new(view.totals),
             email: view.contact.email.as_ref().map(|email| email.as_str()),
             addresses: AddressesJson {
@@ -144,6 +158,7 @@ impl<'a> OrderJson<'a> {
             },
             shipments: view.shipments.iter().map(ShipmentJson::new).collect(),
             returns: view.returns.iter().map(ReturnJson::new).collect(),
+            cancellations: view.cancellations.iter().map(CancellationJson::new).collect(),
             payments: payments(view, payment_status, view.captured, view.refunded),
             refunds: view.refunds.iter().map(RefundJson::new).collect(),
             placed_at: Text(Rfc3339(view.placed_at)),
@@ -161,9 +176,9 @@ pub(in crate::http) fn settled<'a>(view: &'a View, settlement: &Settlement) -> O
     let line = |line: &'a LineView| {
         let is_dropped = settlement.dropped.contains(&line.line.sku);
         let stock = if is_dropped { StockStatus::Refused } else { StockStatus::Sold };
-        let (shipped, returned, backordered) = (0, 0, None);
+        let (shipped, returned, cancelled, backordered) = (0, 0, 0, None);
         let stock = stock_status(stock);
-        ItemJson { stock, shipped, returned, backordered, ..ItemJson::new(line) }
+        ItemJson { stock, shipped, returned, cancelled, backordered, ..ItemJson::new(line, view) }
     };
     OrderJson {
         number: settlement.number.map(|number| number.to_string()),
@@ -173,6 +188,7 @@ pub(in crate::http) fn settled<'a>(view: &'a View, settlement: &Settlement) -> O
         totals: TotalsJson::new(settlement.totals),
         shipments: Vec::new(),
         returns: Vec::new(),
+        cancellations: Vec::new(),
         payments: payments(view, payment_status(paid), settlement.captured, zero),
         refunds: Vec::new(),
         updated_at: Text(Rfc3339(settlement.at)),
@@ -203,8 +219,10 @@ impl TimelineJson {
 }
 
 impl<'a> ItemJson<'a> {
-    fn new(view: &'a LineView) -> Self {
-        let LineView { line, stock, shipped, returned } = view;
+    fn new(line: &'a LineView, view: &View) -> Self {
+        let LineView { line, stock, shipped, returned } = line;
+        let cancelled = view.cancellations.iter().flat_map(|known| &known.items);
+        let cancelled = cancelled.filter(|(sku, _)| *sku == line.sku).map(|(_, n)| n.get()).sum();
         Self {
             sku: line.sku.as_str(),
             name: line.name.as_str(),
@@ -224,6 +242,7 @@ impl<'a> ItemJson<'a> {
             },
             shipped: *shipped,
             returned: *returned,
+            cancelled,
         }
     }
 }
@@ -291,6 +310,21 @@ impl<'a> ReturnJson<'a> {
     }
 }
 
+impl<'a> CancellationJson<'a> {
+    fn new(known: &'a Cancellation) -> Self {
+        Self {
+            by: match known.by {
+                Side::Shopper => "shopper",
+                Side::Shop => "shop",
+            },
+            items: pieces(&known.items),
+            amount: MoneyJson(known.amount),
+            reason: known.reason.as_str(),
+            cancelled_at: Text(Rfc3339(known.at)),
+        }
+    }
+}
+
 impl<'a> RefundJson<'a> {
     fn new(refund: &'a RefundView) -> Self {
         let status = match refund.state {
@@ -320,7 +354,7 @@ fn pieces(items: &[(SkuCode, Quantity)]) -> Vec<PiecesJson<'_>> {
     items.map(|(sku, n)| PiecesJson { sku: sku.as_str(), quantity: n.get() }).collect()
 }
 
-const fn status(status: Status) -> &'static str {
+pub(in crate::http) const fn status(status: Status) -> &'static str {
     match status {
         Status::Pending => "pending",
         Status::Confirmed => "confirmed",
@@ -381,6 +415,7 @@ const fn moment(moment: Moment) -> &'static str {
         Moment::PaymentInDoubt => "payment_in_doubt",
         Moment::PaymentVoidAsked => "payment_void_requested",
         Moment::PaymentUndoFailed => "payment_cancel_failed",
+        Moment::PiecesCancelled => "items_cancelled",
         Moment::StockArrived => "stock_arrived",
     }
 }

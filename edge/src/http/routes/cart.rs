@@ -62,7 +62,7 @@ pub(in crate::http) async fn show(
     Reply::resource(StatusCode::OK, &CartJson::new(&view, provenance.seq), provenance)
 }
 
-async fn look_up(
+pub(super) async fn look_up(
     app: &App,
     cart: &GuestCart,
     terms: &ReadTerms,
@@ -131,7 +131,7 @@ pub(in crate::http) async fn remove_item(
 }
 
 /// Carries out a command that answers with the cart.
-async fn change(
+pub(super) async fn change(
     app: &App,
     terms: &Terms,
     cart: &GuestCart,

@@ -8,10 +8,13 @@ pub(in crate::http) mod document;
 
 use std::time::Duration;
 
-use actors::domain::cart::{Command, Status, View};
+use actors::domain::cart::{self as cart_domain, Command, Means, Status, View};
+use actors::domain::code_uses::CustomerKey;
+use actors::domain::contact::Email;
 use actors::domain::order::{self, Failure, Query, Settlement, Shortage, Terms as OrderTerms};
-use actors::domain::payment::Refusal;
-use actors::{CartId, Order, OrderId, PaymentId, SkuCode};
+use actors::domain::payment::{PaymentMethod, ProviderName, Refusal};
+use actors::domain::tax::CountryCode;
+use actors::{Cart, CartId, Order, OrderId, PaymentId, SkuCode};
 use axum::extract::State;
 use axum::http::StatusCode;
 use cluster::fabric::{Provenance, Viewed};
@@ -28,6 +31,7 @@ use crate::http::extract::{GuestCart, JsonBody, Prefer, Terms};
 use crate::http::keys::{self, Credential};
 use crate::http::render::order::{OrderJson, settled};
 use crate::http::reply::Reply;
+use crate::providers::payment::routing::Subject;
 
 const POLL_FIRST: Duration = Duration::from_millis(1);
 const POLL_LAST: Duration = Duration::from_millis(50);
@@ -44,15 +48,21 @@ pub(in crate::http) async fn check_out(
 ) -> Result<Reply, ApiError> {
     let credential = Credential::Cart(cart.token.as_bytes());
     let (order, payment) = ids(&app, &terms, credential, cart.id)?;
-    let CheckOut { contact, shipping, method, shortfall } = body.document;
+    let CheckOut { contact, shipping, provider, token, shortfall } = body.document;
+    let provider = match provider {
+        Some(named) => named,
+        None => routed(&app, &terms, &cart, payment, contact.shipping.country).await?,
+    };
+    let method = PaymentMethod { provider, token };
     let providers = app.settings.payment_providers.as_ref();
     if !providers.is_some_and(|providers| providers.has(&method.provider)) {
         let detail = format!("there is no payment provider {}", method.provider);
         return Err(ApiError::new(Code::PROVIDER_UNKNOWN, detail).about("payment"));
     }
     let capture = app.settings.capture;
+    let means = contact.email.iter().map(|email| Means::Customer(customer(&app, email))).collect();
     let order_terms = Box::new(OrderTerms { contact, method, shortfall, capture });
-    let command = Command::CheckOut { order, payment, terms: order_terms, shipping };
+    let command = Command::CheckOutWith { order, payment, terms: order_terms, shipping, means };
     let done = cart::execute(&app, &terms, cart.id, credential, &body.bytes, command).await;
     let begun = begun(done)?;
     let wait_until = terms.deadline.min(terms.now().plus(prefer.wait(app.settings.checkout_wait)));
@@ -74,6 +84,34 @@ pub(in crate::http) async fn check_out(
             Err(failed(failure, settlement, view).at(path).kept(begun.kept).decided_at(at))
         }
     }
+}
+
+/// The provider that the rules choose. The payment's own id is the draw, so that a retry is chosen alike;
+/// what the cart was checked out with before stays as it is.
+async fn routed(
+    app: &App,
+    terms: &Terms,
+    cart: &GuestCart,
+    payment: PaymentId,
+    country: CountryCode,
+) -> Result<ProviderName, ApiError> {
+    let required = || {
+        let detail = "payment.provider is required: the shop has no rule for it";
+        ApiError::new(Code::PROVIDER_UNKNOWN, detail).about("payment")
+    };
+    let providers = app.settings.payment_providers.as_ref();
+    let (routing, providers) =
+        app.settings.payment_routing.as_ref().zip(providers).ok_or_else(required)?;
+    let query =
+        app.fabric.query::<Cart>(cart.id.key(), &[], terms.deadline, cart_domain::Query::Cart);
+    let cart_domain::Lookup(view) = query.await?.view;
+    let view = view.filter(|view| view.access == cart.token.access());
+    let amount = view.ok_or_else(ApiError::cart_not_found)?.totals.grand;
+    let [.., a, b, c, d, e, f, g, h] = *payment.as_bytes();
+    let draw = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
+    let subject = Subject { amount, country };
+    let chosen = routing.choose(subject, draw, |name| providers.rests(name));
+    chosen.cloned().ok_or_else(required)
 }
 
 /// Where the cart became an order, as far as that is remembered, and whether it had been so before.
@@ -141,6 +179,12 @@ fn ids(
     Ok((OrderId::in_slot(slot, unique("order")), PaymentId::in_slot(slot, unique("payment"))))
 }
 
+/// One for all spellings of an address; the cluster's secret keeps it from being read back.
+fn customer(app: &App, email: &Email) -> CustomerKey {
+    let digest = app.secrets.derive("customer", &[email.as_str().to_lowercase().as_bytes()]);
+    CustomerKey::from_bytes(keys::half(digest))
+}
+
 /// Waits until the checkout has ended, or the deadline has come.
 async fn ended(
     app: &App,
@@ -189,6 +233,14 @@ fn failed(failure: &Failure, settlement: &Settlement, view: &order::View) -> Api
             const RETRY_AFTER_SECONDS: u64 = 5;
             let detail = "too many are buying this at once; check out again, under another key";
             ApiError::new(Code::TOO_MANY_RESERVATIONS, detail).retry_after(RETRY_AFTER_SECONDS)
+        }
+        Failure::CodeExhausted { code } => {
+            let detail = format!("discount code {code} was used as often as it may be");
+            ApiError::new(Code::DISCOUNT_CODE_EXHAUSTED, detail)
+        }
+        Failure::CodeUsedBefore { code } => {
+            let detail = format!("this customer has used discount code {code}");
+            ApiError::new(Code::DISCOUNT_CODE_USED, detail)
         }
         Failure::StockSilent | Failure::PaymentSilent => {
             let detail = "part of the shop did not answer in time; nothing was bought";

@@ -359,12 +359,12 @@ impl Described for SendLead {
     }
 }
 
-fn quantity(json: Json<'_>) -> Result<Quantity, Flaw> {
+pub(super) fn quantity(json: Json<'_>) -> Result<Quantity, Flaw> {
     let count = small(json, 1, Quantity::MAX)?;
     Quantity::try_from(count).map_err(|error| flaw("out_of_range", error.to_string()))
 }
 
-fn small(json: Json<'_>, min: u32, max: u32) -> Result<u32, Flaw> {
+pub(super) fn small(json: Json<'_>, min: u32, max: u32) -> Result<u32, Flaw> {
     let number = integer(json, i64::from(min), i64::from(max))?;
     u32::try_from(number).map_err(|_| flaw("out_of_range", format!("must be from {min} to {max}")))
 }

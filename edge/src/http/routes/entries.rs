@@ -1,5 +1,5 @@
-//! Entries of the catalogue, for merchants: categories, price lists, tax rates, promotions, shipping
-//! options and sellers. One set of handlers serves all of them.
+//! Entries of the catalogue, for merchants: categories, price lists, tax rates, promotions,
+//! discount codes, shipping options and sellers. One set of handlers serves all of them.
 //!
 //! **Invariants:** a replacement or a change is bound to a state that its client has seen; what a
 //! list shows comes from this node's own book, what a single entry shows from the group itself.
@@ -8,6 +8,7 @@ pub(super) mod documents;
 
 use std::fmt::Display;
 use std::str::FromStr;
+use std::time::Duration;
 
 use actors::PriceBook;
 use actors::domain::entry::{Command, Content, Entry, Lookup, Query, Rejection};
@@ -16,9 +17,10 @@ use axum::http::{StatusCode, Uri};
 use cluster::entity::Entity;
 use cluster::fabric::{CommandError, Envelope, Executed, Precondition, Viewed};
 use cluster::ids::EntityKey;
+use cluster::time::Span;
 use serde::Serialize;
 
-use crate::http::app::App;
+use crate::http::app::{App, now};
 use crate::http::code::Code;
 use crate::http::error::{ApiError, Kept};
 use crate::http::extract::{InPath, JsonBody, Operator, PathId, ReadTerms, Terms};
@@ -70,8 +72,8 @@ impl<R: Resource> Described for Written<R> {
 #[derive(Serialize)]
 pub(in crate::http) struct Shown<T> {
     #[serde(flatten)]
-    content: T,
-    seq: u64,
+    pub(super) content: T,
+    pub(super) seq: u64,
 }
 
 impl<T: Described> Described for Shown<T> {
@@ -114,8 +116,7 @@ pub(in crate::http) async fn create<R: Resource>(
     let (key, path) = (content.key(), format!("{}/{}", R::PATH, content.id()));
     let mut envelope = terms.envelope(Credential::Operator, &body.bytes);
     envelope.precondition = Precondition::Absent;
-    let command = Command::Put { content: content.clone() };
-    let executed = app.fabric.execute::<Entry<R>>(key, envelope, command).await;
+    let executed = put(&app, &key, envelope, &content).await;
     let twin = ApiError::new(Code::ALREADY_EXISTS, "there is one under this id already");
     let executed = executed.map_err(|error| {
         instead_of_stale(error, Some(twin), &terms, |it| refused::<R>(it, &terms, path.clone()))
@@ -208,11 +209,35 @@ async fn write<R: Resource>(
         faults.add("id".to_owned(), fields::flaw("invalid", detail));
         return faults.into_result(None);
     }
-    let envelope: Envelope = terms.envelope(Credential::Operator, body);
-    let command = Command::Put { content: content.clone() };
-    let executed = app.fabric.execute::<Entry<R>>(key, envelope, command).await;
+    let envelope = terms.envelope(Credential::Operator, body);
+    let executed = put(app, &key, envelope, &content).await;
     let executed = executed.map_err(|error| refused::<R>(error, terms, path))?;
     answer(StatusCode::OK, &content, &executed, terms)
+}
+
+/// Writes an entry. What it refers to may have been written right before, and is in the book of
+/// whoever decides a moment later.
+async fn put<R: Resource>(
+    app: &App,
+    key: &EntityKey,
+    envelope: Envelope,
+    content: &R,
+) -> Result<Executed<Lookup<R>>, CommandError<Rejection>> {
+    const BOOK_LAGS_MAX: Span = Span::from_millis(500);
+    const PAUSE: Duration = Duration::from_millis(20);
+    let until = now().plus(BOOK_LAGS_MAX).min(envelope.deadline);
+    loop {
+        let command = Command::Put { content: content.clone() };
+        let executed = app.fabric.execute::<Entry<R>>(key.clone(), envelope.clone(), command).await;
+        match executed {
+            Err(CommandError::Rejected { rejection, .. })
+                if rejection.is_of_what_is_missing() && now() < until =>
+            {
+                tokio::time::sleep(PAUSE).await;
+            }
+            ended => return ended,
+        }
+    }
 }
 
 /// What was written is what is answered; a repeat under a key answers what was written then.
@@ -269,7 +294,7 @@ pub(super) fn unbound(terms: &Terms) -> Result<(), ApiError> {
     }
 }
 
-fn not_found<R: Resource>() -> ApiError {
+pub(super) fn not_found<R: Resource>() -> ApiError {
     let (code, _) = R::Id::NOT_FOUND;
     ApiError::new(code, format!("there is no {} under this id", Entry::<R>::NAME))
 }

@@ -107,7 +107,7 @@ pub(in crate::http) async fn take_notice(
         return Err(ApiError::not_found());
     };
     let provider = providers.find(&name).ok_or_else(ApiError::not_found)?;
-    let notice = match provider.read_notice(&headers, &body, now()) {
+    let notice = match providers.read_notice(provider, &headers, &body, now()).await {
         Ok(Some(notice)) => notice,
         Ok(None) => {
             providers.noticed(NoticeOutcome::PassedOver);
@@ -118,6 +118,8 @@ pub(in crate::http) async fn take_notice(
             let code = match refused {
                 NoticeRefused::BadSignature | NoticeRefused::OutOfTime => Code::NOTICE_NOT_SIGNED,
                 NoticeRefused::Unreadable => Code::NOTICE_UNREADABLE,
+                // Sent again later, it is taken.
+                NoticeRefused::NotVouched => Code::NOTICE_NOT_VOUCHED,
             };
             return Err(ApiError::new(code, refused.to_string()));
         }

@@ -173,6 +173,7 @@ impl<'a> Look<'a> {
             at: self.at,
             destination: None,
             shipping: None,
+            codes: &[],
         };
         self.book.unit_price(&terms, listing.sku()).ok()
     }

@@ -157,6 +157,11 @@ pub(in crate::http) fn price() -> Schema {
     amount(0, Prices::PRICE_MAX)
 }
 
+/// An amount by which something is cheaper.
+pub(in crate::http) fn taken_off() -> Schema {
+    amount(1, Prices::PRICE_MAX)
+}
+
 /// An amount that moves.
 pub(in crate::http) fn moved() -> Schema {
     amount(1, Payment::AMOUNT_MAX)

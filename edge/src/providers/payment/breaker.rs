@@ -29,6 +29,11 @@ impl Breaker {
         }
     }
 
+    /// Whether nothing would be sent. When the rest is over, the next one is the trial.
+    pub(super) fn rests(&self, now: Instant) -> bool {
+        self.closed_again_at.is_some_and(|at| now < at)
+    }
+
     pub(super) fn succeeded(&mut self) {
         *self = Self::default();
     }
@@ -57,13 +62,16 @@ mod tests {
         }
         assert!(breaker.admit(start));
         breaker.failed(start);
+        assert!(breaker.rests(start));
         assert!(!breaker.admit(start + REST - Duration::from_millis(1)));
         assert!(breaker.admit(start + REST), "one goes out");
+        assert!(breaker.rests(start + REST), "until it is known how that went");
         assert!(!breaker.admit(start + REST), "the others wait");
         breaker.failed(start + REST);
         assert!(!breaker.admit(start + REST));
         assert!(breaker.admit(start + REST * 2));
         breaker.succeeded();
+        assert!(!breaker.rests(start + REST * 2));
         assert!(breaker.admit(start + REST * 2) && breaker.admit(start + REST * 2));
     }
 

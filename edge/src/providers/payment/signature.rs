@@ -53,8 +53,8 @@ impl NoticeSecret {
         mac
     }
 
-    /// The text of the header.
-    pub(super) fn sign(&self, now: Timestamp, body: &[u8]) -> String {
+    /// The text of the header, as a provider writes it.
+    pub fn sign(&self, now: Timestamp, body: &[u8]) -> String {
         let seconds = now.as_micros() / 1_000_000;
         let mac = self.mac(seconds, body).finalize().into_bytes();
         let hex: String = mac.iter().map(|byte| format!("{byte:02x}")).collect();

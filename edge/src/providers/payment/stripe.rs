@@ -19,10 +19,9 @@ use actors::domain::payment::{ProviderAnswer, ProviderRequest};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use cluster::runtime::ports::InDoubt;
 use cluster::time::Timestamp;
-use serde_json::Value;
 
 use super::signature::NoticeSecret;
-use super::{Notice, NoticeRefused, PaymentProvider, ProviderFuture, in_doubt};
+use super::{Notice, NoticeRefused, PaymentProvider, ProviderFuture, in_doubt, json};
 use crate::providers::client::{Answered, Caller};
 use requests::Call;
 
@@ -128,8 +127,4 @@ impl PaymentProvider for Stripe {
         secret.check(signature.ok_or(NoticeRefused::BadSignature)?, body, now)?;
         notices::read(body)
     }
-}
-
-fn json(body: &[u8]) -> Value {
-    serde_json::from_slice(body).unwrap_or_default()
 }

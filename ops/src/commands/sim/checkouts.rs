@@ -5,8 +5,10 @@
 //! the provider has in its books.
 
 mod carts;
+mod codes;
 mod counts;
 mod judge;
+mod lists;
 mod names;
 mod orders;
 mod payments;
@@ -18,7 +20,7 @@ mod tests;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use actors::{Cart, Order, OrderNumbers, Payment, Sku};
+use actors::{Cart, CodeUses, Order, OrderList, OrderNumbers, OrderPage, Payment, Sku};
 use cluster::entity::Catalogue;
 use cluster::fabric::OutcomeKey;
 use cluster::ids::ShardId;
@@ -31,7 +33,9 @@ use cluster::time::{Span, Timestamp};
 use storage::sim_disk::SplitMix64;
 
 use self::carts::Carts;
+use self::codes::Codes;
 pub(super) use self::counts::Counts;
+use self::lists::Lists;
 use self::orders::Orders;
 use self::payments::Payments;
 use self::provider::SharedBooks;
@@ -53,9 +57,11 @@ pub(super) type SharedCounts = Arc<Mutex<Counts>>;
 pub(super) struct Checkouts {
     shoppers: Shoppers,
     carts: Carts,
+    codes: Codes,
     orders: Orders,
     stocks: Stocks,
     payments: Payments,
+    lists: Lists,
     books: SharedBooks,
     counts: SharedCounts,
 }
@@ -82,7 +88,8 @@ impl Checkouts {
 impl Workload for Checkouts {
     fn kinds(&self, kinds: Kinds) -> Kinds {
         let kinds = kinds.with::<Cart>().with::<Sku>().with::<Order>();
-        kinds.with::<OrderNumbers>().with::<Payment>()
+        let kinds = kinds.with::<OrderList>().with::<OrderPage>();
+        kinds.with::<OrderNumbers>().with::<Payment>().with::<CodeUses>()
     }
 
     fn catalogue(&self) -> Option<Catalogue> {
@@ -136,10 +143,17 @@ impl Workload for Checkouts {
         for (cart, op) in self.shoppers.carts().zip(&mut ops) {
             audits.push(self.carts.audit(op, cart));
         }
-        for (order, cart) in self.orders.all().collect::<Vec<_>>() {
+        let orders: Vec<_> = self.orders.all().collect();
+        for (order, cart) in orders.iter().copied() {
             let (Some(one), Some(other)) = (ops.next(), ops.next()) else { break };
             audits.push(self.orders.audit(one, order));
             audits.push(self.payments.audit(other, order, cart));
+        }
+        for (number, op) in Codes::all().zip(&mut ops) {
+            audits.push(self.codes.audit(op, number));
+        }
+        for (list, op) in Lists::of(&orders).into_iter().zip(&mut ops) {
+            audits.push(self.lists.audit(op, list));
         }
         for product in range::ORDERED {
             let (Some(one), Some(other)) = (ops.next(), ops.next()) else { break };
@@ -153,6 +167,10 @@ impl Workload for Checkouts {
         let op = finished.op;
         if self.payments.has(op) {
             self.payments.finish(&finished)
+        } else if self.codes.journal.has(op) {
+            self.codes.finish(finished)
+        } else if self.lists.has(op) {
+            self.lists.finish(&finished)
         } else if self.carts.journal.has(op) {
             self.carts.finish(finished)
         } else if self.orders.journal.has(op) {

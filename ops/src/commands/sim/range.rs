@@ -4,8 +4,14 @@
 //! that happens to its own.
 
 use actors::domain::catalogue::Listing;
-use actors::{Currency, Money, PriceBook, ProductName, SkuCode};
+use actors::domain::discount_code::CodeName;
+use actors::domain::names::Label;
+use actors::domain::price_list::Validity;
+use actors::domain::prices::Prices;
+use actors::domain::promotion::{Benefit, Scope, Shoppers, Stacking, Trigger};
+use actors::{Currency, DiscountCode, Money, PriceBook, ProductName, Promotion, SkuCode};
 use cluster::entity::Catalogue;
+use std::num::NonZeroU32;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -30,6 +36,37 @@ pub(super) fn number(code: &SkuCode) -> Option<u64> {
     (0..).zip(NAMES).find(|(_, name)| *name == code.as_str()).map(|(number, _)| number)
 }
 
+/// How often the discount code may be used: by all customers, and by each.
+pub(super) const CODE_LIMITS: (u32, u32) = (4, 2);
+/// What it takes off, in hundredths.
+const CODE_PERCENT: i64 = 10;
+
+pub(super) fn discount_code() -> CodeName {
+    let code = "SALE".parse();
+    code.unwrap_or_else(|_| unreachable!("a plain word"))
+}
+
+/// What the code takes off a sum: halves of a minor unit count as a whole.
+pub(super) fn taken_off(minor: i64) -> i64 {
+    (minor * CODE_PERCENT * 2 + 100) / 200
+}
+
+fn promotion() -> Option<Promotion> {
+    let off = u32::try_from(CODE_PERCENT * 10_000).ok()?.try_into().ok()?;
+    Some(Promotion {
+        id: "sale".parse().ok()?,
+        name: Label::try_from("Sale".to_owned()).ok()?,
+        benefit: Benefit::Percentage { off },
+        scope: Scope::Everything,
+        minimum: Prices::default(),
+        shoppers: Shoppers::Everyone,
+        validity: Validity::default(),
+        trigger: Trigger::Code,
+        priority: 0,
+        stacking: Stacking::Combinable,
+    })
+}
+
 /// In minor units.
 pub(super) fn price(product: u64) -> i64 {
     if product == FREE { 0 } else { 199 + 350 * product.cast_signed() }
@@ -43,5 +80,11 @@ pub(super) fn catalogue() -> Option<Catalogue> {
     };
     let listings = (0..ORDERED.end).map(listing).collect::<Option<Vec<_>>>()?;
     let book = PriceBook::new(Currency::EURO, listings).ok()?;
+    let book = book.with_promotions([promotion()?]).with_discount_codes([DiscountCode {
+        code: discount_code(),
+        promotion: promotion()?.id,
+        limit: NonZeroU32::new(CODE_LIMITS.0),
+        limit_per_customer: NonZeroU32::new(CODE_LIMITS.1),
+    }]);
     Some(Catalogue { index: 1, content: Arc::new(book) })
 }

@@ -1,15 +1,18 @@
 //! Carts and checkouts.
 
+use actors::domain::discount_code::CodeName;
 use actors::{CartId, SkuCode};
 use axum::http::StatusCode;
 
-use super::super::headers::{CHANGED, Header};
+use super::super::headers::{CHANGED, Header, SHOWN};
 use super::super::operation::{Key, Operation, Tag};
 use crate::http::code::Code;
 use crate::http::render::cart::{CartJson, CreatedJson, MergeJson};
 use crate::http::render::order::OrderJson;
 use crate::http::routes::checkout::document::CheckOut;
+use crate::http::routes::codes::GiveCode;
 use crate::http::routes::documents::{AddItems, CreateCart, MergeCart, SetQuantity};
+use crate::http::schema::words;
 use crate::http::{Endpoint as E, Verb};
 
 /// Why a cart does not change.
@@ -26,8 +29,11 @@ const LINES: [Code; 5] = [
 const PRICES: [Code; 2] = [Code::CATALOGUE_STALE, Code::CATALOGUE_UNAVAILABLE];
 const SETTLED: [Header; 3] = [Header::OmniSeq, Header::Location, Header::IdempotentReplayed];
 
-pub(super) fn all() -> [Operation; 8] {
-    [create(), show(), delete(), add_items(), set_item(), remove_item(), merge(), check_out()]
+pub(super) fn all() -> Vec<Operation> {
+    let items = [add_items(), set_item(), remove_item()];
+    let codes = [add_code(), remove_code()];
+    let whole = [create(), show(), stream(), delete(), merge(), check_out()];
+    whole.into_iter().chain(items).chain(codes).collect()
 }
 
 fn cart(endpoint: E, verb: Verb, id: &'static str, summary: &'static str) -> Operation {
@@ -51,9 +57,24 @@ fn create() -> Operation {
 fn show() -> Operation {
     cart(E::Cart, Verb::Get, "showCart", "Shows a cart")
         .reads()
-        .answers::<CartJson<'_>>(StatusCode::OK, &[Header::ETag, Header::OmniSeq])
+        .answers::<CartJson<'_>>(StatusCode::OK, &SHOWN)
         .cached()
         .refuses(&[Code::CART_MERGED])
+}
+
+fn stream() -> Operation {
+    let event = words::text("id: 2\nevent: cart\ndata: {\"status\": \"open\"}\n\n");
+    cart(E::CartStream, Verb::Get, "streamCart", "Shows a cart, and again whenever it has changed")
+        .about(
+            "Server-sent events. `cart` has the cart as it is shown, under its `seq`; `end` says why \
+             there is none any more. A stream ends with its cart and when the node stops: a client \
+             that comes back with `Last-Event-ID` gets what it lacks.",
+        )
+        .reads()
+        .header(Header::LastEventId)
+        .answers_with(StatusCode::OK, "text/event-stream", event, &[])
+        .answers_nothing(StatusCode::NO_CONTENT, &[])
+        .refuses(&[Code::CART_MERGED, Code::TOO_MANY_STREAMS])
 }
 
 fn delete() -> Operation {
@@ -96,6 +117,33 @@ fn remove_item() -> Operation {
         .refuses(&[Code::LINE_NOT_FOUND])
 }
 
+fn add_code() -> Operation {
+    cart(E::CartCodes, Verb::Post, "addCodeToCart", "Gives a cart a discount code")
+        .about(
+            "A code that takes nothing off the cart as it is stays, and a message says so. How often \
+             it may be used is asked at the checkout.",
+        )
+        .changes(Key::Optional)
+        .body::<GiveCode>()
+        .answers::<CartJson<'_>>(StatusCode::OK, &CHANGED)
+        .refuses(&CLOSED)
+        .refuses(&PRICES)
+        .refuses(&[
+            Code::DISCOUNT_CODE_NOT_IN_FORCE,
+            Code::DISCOUNT_CODE_UNKNOWN,
+            Code::TOO_MANY_DISCOUNT_CODES,
+        ])
+}
+
+fn remove_code() -> Operation {
+    cart(E::CartCode, Verb::Delete, "removeCodeFromCart", "Takes a discount code away from a cart")
+        .at::<CodeName>()
+        .changes(Key::Optional)
+        .answers::<CartJson<'_>>(StatusCode::OK, &CHANGED)
+        .refuses(&CLOSED)
+        .refuses(&[Code::DISCOUNT_CODE_NOT_FOUND])
+}
+
 fn merge() -> Operation {
     cart(E::CartMerge, Verb::Post, "mergeCart", "Merges another cart into this one")
         .about("The other cart gives up its lines. 202 says that this is still under way.")
@@ -127,6 +175,9 @@ fn check_out() -> Operation {
         .refuses(&[
             Code::CART_EMPTY,
             Code::CHECKOUT_TIMED_OUT,
+            Code::DISCOUNT_CODE_EXHAUSTED,
+            Code::DISCOUNT_CODE_USED,
+            Code::EMAIL_REQUIRED,
             Code::IDEMPOTENCY_IN_FLIGHT,
             Code::ORDER_CANCELLED,
             Code::OUT_OF_STOCK,

@@ -1,17 +1,20 @@
 //! What merchants write.
 
+use actors::domain::discount_code::CodeName;
 use actors::domain::names::Slug;
 use actors::{
-    Category, PageLimit, PriceList, Promotion, Seller, ShippingOption, StockLocation, TaxRate,
+    Category, DiscountCode, PageLimit, PriceList, Promotion, Seller, ShippingOption, StockLocation,
+    TaxRate,
 };
 use axum::http::StatusCode;
 
-use super::super::headers::{CHANGED, Header};
+use super::super::headers::{CHANGED, Header, SHOWN};
 use super::super::operation::{Key, Operation, Tag};
 use crate::http::code::Code;
 use crate::http::extract::InPath;
 use crate::http::fields::Changes;
 use crate::http::render::inventory::ListJson;
+use crate::http::routes::codes::UsesJson;
 use crate::http::routes::entries::{Resource, Shown, Written};
 use crate::http::routes::products::document::{Bulk, BulkJson, Product, ProductJson};
 use crate::http::schema::{Schema, integer, words};
@@ -50,6 +53,19 @@ pub(super) fn all() -> Vec<Operation> {
         ["promotions", "a promotion"],
     );
     let promotions = promotions.map(|operation| operation.refuses(&[Code::TOO_MANY_AUTOMATIC]));
+    let codes = entries::<DiscountCode>(
+        [E::DiscountCodes, E::DiscountCode],
+        ["listDiscountCodes", "createDiscountCode", "showDiscountCode"],
+        ["replaceDiscountCode", "changeDiscountCode", "removeDiscountCode"],
+        ["discount codes", "a discount code"],
+    );
+    let codes = codes.map(|operation| operation.refuses(&[Code::PROMOTION_WITHOUT_CODE]));
+    let uses =
+        merchant(E::DiscountCodeUses, Verb::Get, "showUses", "Shows how often a code is used")
+            .at::<CodeName>()
+            .reads()
+            .answers::<UsesJson<'_>>(StatusCode::OK, &SHOWN)
+            .cached();
     let sellers = entries::<Seller>(
         [E::Sellers, E::Seller],
         ["listSellers", "createSeller", "showSeller"],
@@ -73,11 +89,12 @@ pub(super) fn all() -> Vec<Operation> {
         price_lists,
         tax_rates,
         promotions,
+        codes,
         sellers,
         shipping_options,
         stock_locations,
     ];
-    products().into_iter().chain(entries.into_iter().flatten()).collect()
+    products().into_iter().chain(entries.into_iter().flatten()).chain([uses]).collect()
 }
 
 fn merchant(endpoint: E, verb: Verb, id: &'static str, summary: impl Into<String>) -> Operation {
@@ -116,7 +133,7 @@ fn products() -> [Operation; 7] {
             .answers::<BulkJson>(StatusCode::OK, &[]),
         one(Verb::Get, "showProduct", "Shows a product")
             .reads()
-            .answers::<ProductJson<'_>>(StatusCode::OK, &[Header::ETag, Header::OmniSeq]),
+            .answers::<ProductJson<'_>>(StatusCode::OK, &SHOWN),
         one(Verb::Put, "replaceProduct", "Replaces a product")
             .about("Variants that the body does not name are taken off the product.")
             .changes(Key::Optional)
@@ -160,7 +177,7 @@ fn entries<R: Resource>(
             .refuses(&[Code::ALREADY_EXISTS]),
         of_one(Verb::Get, show, "Shows")
             .reads()
-            .answers::<Shown<R::Json<'_>>>(StatusCode::OK, &[Header::ETag, Header::OmniSeq])
+            .answers::<Shown<R::Json<'_>>>(StatusCode::OK, &SHOWN)
             .cached(),
         of_one(Verb::Put, replace, "Replaces")
             .changes(Key::Optional)

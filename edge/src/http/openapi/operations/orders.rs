@@ -1,16 +1,18 @@
 //! Orders, for shoppers and for the shop.
 
-use actors::OrderId;
+use actors::{OrderId, PageLimit};
 use axum::http::StatusCode;
 
 use super::super::headers::{CHANGED, SHOWN};
 use super::super::operation::{Key, Operation, Tag};
 use crate::http::code::Code;
-use crate::http::render::order::{OrderJson, TimelineJson};
+use crate::http::render::inventory::ListJson;
+use crate::http::render::order::{ORDER_STATUS, OrderJson, TimelineJson};
+use crate::http::render::order_list::ListedOrderJson;
 use crate::http::routes::orders::documents::{
     AddNote, AskReturn, CancelOrder, DeliverOrder, FulfilOrder, ReceiveReturn, RefundOrder,
 };
-use crate::http::schema::Described;
+use crate::http::schema::{Described, integer, word, words};
 use crate::http::{Endpoint as E, Verb};
 
 /// Why an order does not change.
@@ -19,11 +21,15 @@ const CLOSED: [Code; 3] = [Code::ORDER_NOT_CONFIRMED, Code::ORDER_OVER, Code::OR
 const PIECES: [Code; 4] =
     [Code::LINE_NOT_FOUND, Code::NUMBER_DIFFERS, Code::NUMBER_OUT_OF_ORDER, Code::TOO_MANY_PIECES];
 
+const CANCELS: &str = "Where parts of the order are on their way, the rest of it is cancelled: what it cost is \
+     refunded, or is not captured.";
+
 const NUMBERS: &str = "They are numbered from one on, and the number makes a repeat harmless. Without one it is the \
      next, and the request needs an Idempotency-Key.";
 
 pub(super) fn all() -> Vec<Operation> {
     vec![
+        list(),
         show(),
         timeline(),
         cancel_own(),
@@ -69,7 +75,8 @@ fn timeline() -> Operation {
 }
 
 fn cancel_own() -> Operation {
-    let operation = own(E::OrderCancel, Verb::Post, "cancelOwnOrder", "Cancels an order");
+    let summary = "Cancels an order, or what is not shipped of it";
+    let operation = own(E::OrderCancel, Verb::Post, "cancelOwnOrder", summary).about(CANCELS);
     changed::<CancelOrder>(operation, Key::Optional).refuses(&[Code::ORDER_SHIPPED])
 }
 
@@ -81,6 +88,27 @@ fn ask_return() -> Operation {
         .refuses(&[Code::IDEMPOTENCY_KEY_REQUIRED, Code::ORDER_FULL])
 }
 
+fn list() -> Operation {
+    const ABOUT: &str = "Newest first, as they were placed. A page may hold fewer orders than were asked for, \
+         though there are more: only a `next_cursor` of null is the end.";
+    let list =
+        Operation::new(E::AdminOrders, Verb::Get, "listOrders", Tag::Fulfilment, "Lists orders");
+    let limit = integer(1, i64::from(PageLimit::MAX), 20);
+    let after = words::exact("^ol_[0-9a-z]{1,7}([.][0-9a-z]{1,7}){0,63}$", "ol_5");
+    let named = words::bounded(1, 40, "^[0-9a-z_]+$", "ord_01jzy5v3n8q2w4x6t7r9k0m1ab");
+    list.about(ABOUT)
+        .operator()
+        .reads()
+        .query("status", word(ORDER_STATUS), "Of the orders.")
+        .query("customer", words::email(), "Whose orders, by the e-mail address of the checkout.")
+        .query("from", words::instant(), "Placed then or later.")
+        .query("to", words::instant(), "Placed before.")
+        .query("q", named, "The id or the number of one order.")
+        .query("limit", limit, "How many at most; 20 without it.")
+        .query("after", after, "A `next_cursor` of the same list: what follows it.")
+        .answers::<ListJson<ListedOrderJson>>(StatusCode::OK, &[])
+}
+
 fn show_any() -> Operation {
     any(E::AdminOrder, Verb::Get, "showAnyOrder", "Shows an order to the shop")
         .reads()
@@ -89,7 +117,8 @@ fn show_any() -> Operation {
 }
 
 fn cancel() -> Operation {
-    let operation = any(E::AdminOrderCancel, Verb::Post, "cancelOrder", "Cancels an order");
+    let summary = "Cancels an order, or what is not shipped of it";
+    let operation = any(E::AdminOrderCancel, Verb::Post, "cancelOrder", summary).about(CANCELS);
     changed::<CancelOrder>(operation, Key::Optional).refuses(&[Code::ORDER_SHIPPED])
 }
 

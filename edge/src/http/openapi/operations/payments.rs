@@ -43,7 +43,6 @@ fn list() -> Operation {
         .over_shards();
     paged(list, words::text("doubt_3_71_0"))
         .answers::<ListJson<PaymentJson<'_>>>(StatusCode::OK, &[])
-        .refuses(&[Code::VALIDATION_FAILED])
 }
 
 fn show() -> Operation {
@@ -85,6 +84,7 @@ fn notice() -> Operation {
         .refuses(&CLOSED)
         .refuses(&[
             Code::NOTICE_NOT_SIGNED,
+            Code::NOTICE_NOT_VOUCHED,
             Code::NOTICE_UNREADABLE,
             Code::DEADLINE_EXCEEDED,
             Code::NODE_CUT_OFF,

@@ -24,26 +24,27 @@ const PAYMENT_STATUS: &[&str] = &[
 
 const STOCK: &[&str] = &["sold", "asked", "reserved", "refused", "released", "backordered"];
 
+pub(in crate::http) const ORDER_STATUS: &[&str] = &[
+    "confirmed",
+    "pending",
+    "processing",
+    "shipped",
+    "delivered",
+    "returned",
+    "cancelled",
+    "failed",
+];
+
 impl Described for OrderJson<'_> {
     fn name() -> String {
         "Order".to_owned()
     }
 
     fn schema() -> Schema {
-        let status = word(&[
-            "confirmed",
-            "pending",
-            "processing",
-            "shipped",
-            "delivered",
-            "returned",
-            "cancelled",
-            "failed",
-        ]);
         object([
             required("id", words::order_id()),
             required("number", nullable(words::text("100042"))),
-            required("status", status),
+            required("status", word(ORDER_STATUS)),
             required("payment_status", word(PAYMENT_STATUS)),
             required("items", list(item())),
             required("shipping", nullable(shipping())),
@@ -53,6 +54,7 @@ impl Described for OrderJson<'_> {
             required("addresses", addresses()),
             required("shipments", list(shipment())),
             required("returns", list(returned())),
+            required("cancellations", list(cancellation())),
             required("payments", short_list(payment(), 1, 1)),
             required("refunds", list(refund())),
             required("placed_at", words::instant()),
@@ -76,6 +78,7 @@ fn item() -> Schema {
             .about("Pieces that are still to come; not in the answer to a checkout."),
         required("shipped", count(2)),
         required("returned", count(1)),
+        required("cancelled", count(0)),
     ])
 }
 
@@ -123,6 +126,17 @@ fn returned() -> Schema {
         required("reason", words::line("stale")),
         required("asked_at", words::instant()),
         required("received_at", nullable(words::instant())),
+    ])
+}
+
+/// Of pieces that were not on their way, while others were.
+fn cancellation() -> Schema {
+    object([
+        required("by", word(&["shopper", "shop"])),
+        required("items", list(pieces())),
+        required("amount", of::<Money>()),
+        required("reason", words::line("ordered twice")),
+        required("cancelled_at", words::instant()),
     ])
 }
 
@@ -187,5 +201,6 @@ const MOMENTS: &[&str] = &[
     "payment_in_doubt",
     "payment_void_requested",
     "payment_cancel_failed",
+    "items_cancelled",
     "stock_arrived",
 ];

@@ -3,19 +3,21 @@
 use actors::domain::contact::{Address, Contact, Email};
 use actors::domain::names::{Label, ShippingOptionId};
 use actors::domain::order::Shortfall;
-use actors::domain::payment::{PaymentMethod, ProviderToken};
+use actors::domain::payment::{ProviderName, ProviderToken};
 
 use crate::http::fields::{Document, Faults, Flaw, Members, flaw, inner, parsed, text};
 use crate::http::json::Json;
 use crate::http::routes::documents::words;
 use crate::http::schema::{self, Described, Schema, object, optional, required, word};
 
-/// `{email?, shipping_address, billing_address?, shipping_option?, payment: {provider, token},
+/// `{email?, shipping_address, billing_address?, shipping_option?, payment: {provider?, token},
 /// out_of_stock?}`
 pub(in crate::http) struct CheckOut {
     pub(in crate::http) contact: Contact,
     pub(in crate::http) shipping: Option<ShippingOptionId>,
-    pub(in crate::http) method: PaymentMethod,
+    /// Who is to take the payment; else a rule says.
+    pub(in crate::http) provider: Option<ProviderName>,
+    pub(in crate::http) token: ProviderToken,
     pub(in crate::http) shortfall: Shortfall,
 }
 
@@ -29,7 +31,8 @@ impl Document for CheckOut {
         let shortfall = members.optional("out_of_stock", faults, shortfall);
         let contact = Contact { email: email?, shipping: shipping?, billing: billing? };
         let shortfall = shortfall?.unwrap_or(Shortfall::FailAll);
-        Some(Self { contact, shipping: option?, method: method?, shortfall })
+        let (provider, token) = method?;
+        Some(Self { contact, shipping: option?, provider, token, shortfall })
     }
 }
 
@@ -40,7 +43,8 @@ impl Described for CheckOut {
 
     fn schema() -> Schema {
         let payment = object([
-            required("provider", schema::words::provider()),
+            optional("provider", schema::words::provider())
+                .about("Without it the shop's rules choose; required where there are none."),
             required("token", schema::words::provider_token())
                 .about("The provider's stand-in for a card or an account."),
         ]);
@@ -88,10 +92,13 @@ fn address(members: &mut Members<'_>, faults: &mut Faults) -> Option<Address> {
     })
 }
 
-fn method(members: &mut Members<'_>, faults: &mut Faults) -> Option<PaymentMethod> {
-    let provider = members.required("provider", faults, parsed);
+fn method(
+    members: &mut Members<'_>,
+    faults: &mut Faults,
+) -> Option<(Option<ProviderName>, ProviderToken)> {
+    let provider = members.optional("provider", faults, parsed);
     let token = members.required("token", faults, words::<ProviderToken>);
-    Some(PaymentMethod { provider: provider?, token: token? })
+    Some((provider?, token?))
 }
 
 fn shortfall(json: Json<'_>) -> Result<Shortfall, Flaw> {

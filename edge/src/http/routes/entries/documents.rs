@@ -1,11 +1,13 @@
 //! What each kind of entry looks like in JSON, both ways: what is shown is what may be sent.
 
+pub(in crate::http) mod discount_code;
 mod price_list;
 mod promotion;
 mod schema;
 mod stock_location;
 
 use actors::domain::category::Category;
+use actors::domain::discount_code::CodeName;
 use actors::domain::names::{
     CategoryId, LocationId, PriceListId, PromotionId, SellerId, ShippingOptionId, TaxClass,
 };
@@ -16,15 +18,19 @@ use actors::domain::tax::{AppliedRate, Destination, Inclusion, Percent, TaxRate,
 use actors::domain::translations::{Translation, Translations};
 use actors::{Currency, Money, PriceBook};
 use cluster::ids::EntityKey;
+use cluster::time::Timestamp;
 
 use super::Resource;
 use crate::http::extract::in_path;
 use crate::http::fields::{Faults, Flaw, Members, flaw, inner, integer, made, parsed, text};
 use crate::http::json::Json;
 use crate::http::render::{MoneyJson, Text};
+use crate::http::rfc3339::Rfc3339;
 use crate::http::schema::{Schema, object, optional, required, short_list, word, words};
 
 in_path! {
+    CodeName: "code", DISCOUNT_CODE_NOT_FOUND, "this cannot be a discount code",
+        words::handle("SPRING-10");
     CategoryId: "id", CATEGORY_NOT_FOUND, "this cannot be a category", words::handle("oolong");
     LocationId: "id", STOCK_LOCATION_NOT_FOUND, "this cannot be a stock location",
         words::handle("berlin");
@@ -91,6 +97,10 @@ pub(in crate::http) fn money(json: Json<'_>) -> Result<Money, Flaw> {
         let currency = members.required("currency", faults, parsed::<Currency>);
         Some(Money { minor: minor?, currency: currency? })
     })
+}
+
+fn instant(json: Json<'_>) -> Result<Timestamp, Flaw> {
+    parsed(json).map(|Rfc3339(at)| at)
 }
 
 pub(in crate::http) fn prices_schema() -> Schema {

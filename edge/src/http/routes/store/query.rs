@@ -11,9 +11,9 @@ use actors::{Currency, PageLimit};
 use axum::http::Uri;
 
 use crate::http::error::ApiError;
-use crate::http::fields::{Faults, flaw};
+use crate::http::fields::Faults;
+use crate::http::query::Values;
 
-const LIMIT_DEFAULT: u32 = 20;
 const WORDS_BYTES_MAX: usize = 200;
 
 /// Which products a shopper wants to see, and how.
@@ -68,7 +68,8 @@ impl Wanted {
             ["q", "category", "currency", "price_min", "price_max", "sort", "limit", "after"];
         let mut faults = Faults::default();
         let values = Values::of(uri, &known, &mut faults);
-        let words = values.words(&mut faults);
+        let takes = "must be 200 bytes of text at most, escaped as in a URL";
+        let words = values.read("q", takes, words, &mut faults).unwrap_or_default();
         let category = values.parsed("category", "must be a category", &mut faults);
         let currency = values.parsed("currency", "must be three capital letters", &mut faults);
         let mut price = |name| {
@@ -77,11 +78,10 @@ impl Wanted {
         };
         let (price_min, price_max) = (price("price_min"), price("price_max"));
         let sort = values.parsed("sort", "must be slug, price or -price", &mut faults);
-        let limit = values.parsed("limit", "must be from 1 to 100", &mut faults);
+        let limit = values.limit(&mut faults);
         let after = values.parsed("after", "must be a next_cursor of this list", &mut faults);
-        let limit = limit.map_or_else(|| PageLimit::try_from(LIMIT_DEFAULT), |Limit(it)| Ok(it));
         let sort = sort.unwrap_or(Sort::Slug);
-        let wanted = limit.ok().map(|limit| Self {
+        let wanted = limit.map(|limit| Self {
             words,
             category,
             currency,
@@ -103,17 +103,6 @@ impl Wanted {
     }
 }
 
-struct Limit(PageLimit);
-
-impl FromStr for Limit {
-    type Err = InvalidCursor;
-
-    fn from_str(text: &str) -> Result<Self, InvalidCursor> {
-        let number = text.parse::<u32>().map_err(|_| InvalidCursor)?;
-        PageLimit::try_from(number).map(Self).map_err(|_| InvalidCursor)
-    }
-}
-
 impl FromStr for Sort {
     type Err = InvalidCursor;
 
@@ -127,73 +116,9 @@ impl FromStr for Sort {
     }
 }
 
-/// The values as they were sent, each name once.
-struct Values<'a>(Vec<(&'a str, &'a str)>);
-
-impl<'a> Values<'a> {
-    fn of(uri: &'a Uri, known: &[&str], faults: &mut Faults) -> Self {
-        const NAME_CHARS_MAX: usize = 64;
-        let mut values: Vec<(&str, &str)> = Vec::new();
-        let pairs = uri.query().into_iter().flat_map(|query| query.split('&'));
-        for pair in pairs.filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let param = || name.chars().take(NAME_CHARS_MAX).collect();
-            if !known.contains(&name) {
-                faults.add(param(), flaw("unknown", "there is no such parameter"));
-            } else if values.iter().any(|(before, _)| *before == name) {
-                faults.add(param(), flaw("repeated", "comes more than once"));
-            } else {
-                values.push((name, value));
-            }
-        }
-        Self(values)
-    }
-
-    fn value(&self, name: &str) -> Option<&'a str> {
-        self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
-    }
-
-    fn parsed<T: FromStr>(
-        &self,
-        name: &str,
-        takes: &'static str,
-        faults: &mut Faults,
-    ) -> Option<T> {
-        let value = self.value(name)?;
-        let parsed = value.parse().ok();
-        if parsed.is_none() {
-            faults.add(name.to_owned(), flaw("invalid", takes));
-        }
-        parsed
-    }
-
-    fn words(&self, faults: &mut Faults) -> Vec<String> {
-        let text = self.value("q").map_or(Some(String::new()), unescaped);
-        let Some(text) = text.filter(|text| text.len() <= WORDS_BYTES_MAX) else {
-            let detail = "must be 200 bytes of text at most, escaped as in a URL";
-            faults.add("q".to_owned(), flaw("invalid", detail));
-            return Vec::new();
-        };
-        text.to_lowercase().split_whitespace().map(str::to_owned).collect()
-    }
-}
-
-/// Without the escapes of a query string; `None` where they give no text.
-fn unescaped(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'+' => b' ',
-            b'%' => {
-                let mut digit = || char::from(rest.next()?).to_digit(16);
-                let (high, low) = (digit()?, digit()?);
-                u8::try_from(high * 16 + low).ok()?
-            }
-            plain => plain,
-        });
-    }
-    String::from_utf8(bytes).ok()
+fn words(text: &str) -> Option<Vec<String>> {
+    let fits = text.len() <= WORDS_BYTES_MAX;
+    fits.then(|| text.to_lowercase().split_whitespace().map(str::to_owned).collect())
 }
 
 #[cfg(test)]

@@ -1,7 +1,5 @@
-use actors::domain::payment::{
-    Action, OperationReference, Outcome, ProviderAnswer, ProviderRequest, Refusal,
-};
-use actors::{Currency, Money, OrderId, PaymentId};
+use actors::OrderId;
+use actors::domain::payment::{Action, Outcome, ProviderAnswer, ProviderRequest, Refusal};
 use cluster::time::{Span, Timestamp};
 use http_body_util::BodyExt;
 use storage::disk::{Disk, RealDisk};
@@ -13,21 +11,10 @@ use super::book::Book;
 use super::ledger::{Conflict, Decided, Ledger};
 use super::wire::{Reason, Result as Came};
 use super::*;
-
-fn reference(number: u32) -> OperationReference {
-    OperationReference {
-        payment: PaymentId::from_bytes([3; 16]),
-        number: number.try_into().unwrap(),
-    }
-}
+use crate::providers::payment::samples::{self, euro, reference};
 
 fn request(number: u32, action: Action) -> ProviderRequest {
-    let (provider, reference) = ("simulator".parse().unwrap(), reference(number));
-    ProviderRequest { provider, reference, action }
-}
-
-fn euro(minor: i64) -> Money {
-    Money { minor, currency: Currency::EURO }
+    samples::request("simulator", number, action)
 }
 
 fn authorise(number: u32, minor: i64, token: &str) -> ProviderRequest {

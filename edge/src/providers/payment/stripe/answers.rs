@@ -20,13 +20,18 @@ pub(super) fn outcome(
     status: StatusCode,
     body: &Value,
 ) -> Result<Outcome, InDoubt> {
+    // Whatever Stripe does not know of a refund, the payment goes on, and it is asked again later.
+    if let (Action::CheckRefund { refund, .. }, 400 | 404) = (&request.action, status.as_u16()) {
+        return Ok(Outcome::Pending { reference: refund.clone() });
+    }
     match status {
         StatusCode::OK => match &request.action {
             Action::Authorise { .. } => authorised(body),
             Action::Capture { .. } | Action::Void { .. } => {
                 state_of_intent(request, body)?.ok_or_else(|| undecided(body))
             }
-            Action::Refund { .. } | Action::CheckRefund { .. } => refunded(body),
+            Action::Refund { .. } => refunded(body),
+            Action::CheckRefund { refund, .. } => Ok(checked(refund, body)),
         },
         StatusCode::PAYMENT_REQUIRED | StatusCode::BAD_REQUEST => {
             refused(request, body.get("error").unwrap_or(&Value::Null))
@@ -45,7 +50,7 @@ pub(super) fn found(
         return Err(InDoubt(format!("stripe answered {status} to a question")));
     }
     match &request.action {
-        Action::CheckRefund { .. } => refunded(body).map(Some),
+        Action::CheckRefund { refund, .. } => Ok(Some(checked(refund, body))),
         Action::Capture { .. } | Action::Void { .. } => state_of_intent(request, body),
         Action::Authorise { .. } => match list(body)? {
             [] => Ok(None),
@@ -117,6 +122,11 @@ fn refunded(refund: &Value) -> Result<Outcome, InDoubt> {
         "failed" | "canceled" => Ok(Outcome::Refused(Refusal::NotPossible)),
         _ => Err(undecided(refund)),
     }
+}
+
+/// What became of a refund; one that is neither done nor refused is pending.
+fn checked(known: &ProviderReference, refund: &Value) -> Outcome {
+    refunded(refund).unwrap_or_else(|_| Outcome::Pending { reference: known.clone() })
 }
 
 fn refused(request: &ProviderRequest, error: &Value) -> Result<Outcome, InDoubt> {

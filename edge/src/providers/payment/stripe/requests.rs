@@ -7,6 +7,8 @@ use actors::Money;
 use actors::domain::payment::{Action, OperationReference, ProviderReference, ProviderRequest};
 use axum::http::Method;
 
+use crate::providers::payment::escaped;
+
 /// The member of an object's metadata that names the operation which made it.
 pub(super) const OPERATION: &str = "omnicart_operation";
 /// Of a payment intent: the operation that captured it.
@@ -117,17 +119,4 @@ pub(super) fn money(number: i64, currency: &str) -> Option<Money> {
     let one = i64::try_from(factor(Money { minor: 1, currency })).ok()?;
     let is_whole = number % one == 0;
     is_whole.then_some(Money { minor: number / one, currency })
-}
-
-/// Percent-encoded: everything but what needs it nowhere.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            escaped.push(char::from(byte));
-        } else {
-            escaped.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    escaped
 }

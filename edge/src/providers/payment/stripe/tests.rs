@@ -1,32 +1,19 @@
 use std::sync::Mutex;
 
-use actors::domain::payment::{
-    Action, Fact, OperationReference, Outcome, ProviderReference, Refusal,
-};
-use actors::{Currency, Money, OrderId, PaymentId};
+use actors::domain::payment::{Action, Fact, Outcome, ProviderReference, Refusal};
+use actors::{Money, OrderId};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{Method, StatusCode, Uri};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::*;
-
-fn reference(number: u32) -> OperationReference {
-    OperationReference {
-        payment: PaymentId::from_bytes([3; 16]),
-        number: number.try_into().unwrap(),
-    }
-}
+use crate::providers::payment::samples::{self, euro, reference};
 
 fn request(number: u32, action: Action) -> ProviderRequest {
-    let (provider, reference) = ("stripe".parse().unwrap(), reference(number));
-    ProviderRequest { provider, reference, action }
-}
-
-fn euro(minor: i64) -> Money {
-    Money { minor, currency: Currency::EURO }
+    samples::request("stripe", number, action)
 }
 
 fn intent() -> ProviderReference {
@@ -129,7 +116,10 @@ fn a_refund_that_the_bank_has_not_made_is_pending_until_stripe_says_more() {
     check(&ask, 200, refund_is("succeeded"), done("re_1"));
     check(&ask, 200, refund_is("pending"), pending());
     check(&ask, 200, refund_is("canceled"), no(Refusal::NotPossible));
-    check(&ask, 404, json!({"error": {"type": "invalid_request_error"}}), None);
+    // A question that stays open would hold up whatever else the payment is to do.
+    check(&ask, 200, refund_is("requires_action"), pending());
+    check(&ask, 404, json!({"error": {"type": "invalid_request_error"}}), pending());
+    check(&ask, 503, Value::Null, None);
     let object = |status: &str| {
         json!({
             "id": "re_1", "status": status, "amount": 99, "currency": "eur",

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use actors::domain::cart::{Command, Lookup, Query, Rejection, Status, View};
+use actors::domain::cart::{Command, Lookup, Means, Query, Rejection, Status, View};
 use actors::domain::contact::{Address, Contact};
 use actors::domain::names::Label;
 use actors::domain::order::{CaptureTime, Shortfall, Terms};
@@ -17,7 +17,7 @@ use storage::sim_disk::SplitMix64;
 
 use super::super::journal::{Asked, Fate, Journal, Read, adds_up};
 use super::super::range;
-use super::names;
+use super::{codes, names};
 
 const PIECES_MAX: u64 = 3;
 
@@ -28,6 +28,7 @@ pub(super) enum Deed {
     Fill {
         pieces: [u32; 4],
     },
+    GiveCode,
     CheckOut {
         order: u64,
     },
@@ -39,6 +40,7 @@ pub(super) struct Carts {
     pub(super) journal: Journal<Deed>,
     created: BTreeSet<u64>,
     filled: BTreeSet<u64>,
+    with_code: BTreeSet<u64>,
     audits: BTreeSet<u64>,
 }
 
@@ -49,7 +51,8 @@ impl Carts {
             return Some(Deed::Create);
         }
         if self.filled.contains(&cart) {
-            return None;
+            let lacks_code = codes::has_code(cart) && !self.with_code.contains(&cart);
+            return lacks_code.then_some(Deed::GiveCode);
         }
         let mut pieces = [0; 4];
         for _ in 0..=random.below(2) {
@@ -102,7 +105,7 @@ impl Carts {
                 Some(Status::CheckingOut { order: begun } | Status::Ordered { order: begun }),
             ) => begun == names::order(order, cart),
             (Deed::CheckOut { .. }, _) | (_, None) => false,
-            (Deed::Create | Deed::Fill { .. } | Deed::Look, Some(_)) => true,
+            (Deed::Create | Deed::Fill { .. } | Deed::GiveCode | Deed::Look, Some(_)) => true,
         };
         if !is_as_asked {
             return Err(format!("operation {op} {asked:?} was not done"));
@@ -110,6 +113,7 @@ impl Carts {
         match deed {
             Deed::Create => drop(self.created.insert(cart)),
             Deed::Fill { .. } => drop(self.filled.insert(cart)),
+            Deed::GiveCode => drop(self.with_code.insert(cart)),
             Deed::CheckOut { .. } | Deed::Look => {}
         }
         Ok(())
@@ -181,7 +185,7 @@ pub(super) fn capture_of(order: u64) -> CaptureTime {
     if order.is_multiple_of(2) { CaptureTime::AtOnce } else { CaptureTime::OnFulfilment }
 }
 
-fn terms(order: u64) -> Option<Terms> {
+fn terms(order: u64, cart: u64) -> Option<Terms> {
     let label = |text: &str| Label::try_from(text.to_owned()).ok();
     let shipping = Address {
         name: label("A Shopper")?,
@@ -194,7 +198,7 @@ fn terms(order: u64) -> Option<Terms> {
     };
     let method =
         PaymentMethod { provider: "simulator".parse().ok()?, token: "tok_visa".parse().ok()? };
-    let contact = Contact { email: None, shipping, billing: None };
+    let contact = Contact { email: Some(names::email(cart)), shipping, billing: None };
     let (shortfall, capture) = (shortfall_of(order), capture_of(order));
     Some(Terms { contact, method, shortfall, capture })
 }
@@ -213,10 +217,13 @@ fn operation(asked: &Asked<Deed>) -> Operation {
             });
             Command::AddItems { items: items.collect() }
         }
+        Deed::GiveCode => Command::AddCode { code: range::discount_code() },
         Deed::CheckOut { order } => {
-            let terms = terms(order).unwrap_or_else(|| unreachable!("every word is a short one"));
+            let terms = terms(order, cart);
+            let terms = terms.unwrap_or_else(|| unreachable!("every word is a short one"));
             let (order, payment) = (names::order(order, cart), names::payment(order, cart));
-            Command::CheckOut { order, payment, terms: Box::new(terms), shipping: None }
+            let (terms, means) = (Box::new(terms), vec![Means::Customer(codes::customer(cart))]);
+            Command::CheckOutWith { order, payment, terms, shipping: None, means }
         }
         Deed::Look => return Operation { entity, wish: asked.wish(Query::Cart.to_bytes()) },
     };
@@ -226,7 +233,7 @@ fn operation(asked: &Asked<Deed>) -> Operation {
 /// Whether there is a reason for which a cart refuses such a deed.
 fn may_be_refused(deed: Deed, why: &Rejection) -> bool {
     match deed {
-        Deed::Create | Deed::Fill { .. } | Deed::CheckOut { .. } => {
+        Deed::Create | Deed::Fill { .. } | Deed::GiveCode | Deed::CheckOut { .. } => {
             matches!(why, Rejection::CheckingOut { .. } | Rejection::Ordered { .. })
         }
         Deed::Look => false,

@@ -30,6 +30,9 @@ counts! {
     /// Of which less was bought than asked for.
     shortened as "orders_shortened",
     out_of_stock as "orders_out_of_stock",
+    /// Whose discount code was used as often as it may be.
+    code_refused as "orders_code_refused",
+    code_used as "orders_code_used",
     stock_silent as "orders_stock_silent",
     declined as "orders_declined",
     payment_silent as "orders_payment_silent",
@@ -41,6 +44,8 @@ counts! {
     /// Times that pieces came for a line that waited.
     arrivals as "orders_arrivals",
     shipments as "orders_shipments",
+    /// Orders that were shipped in part and called off for the rest.
+    called_off as "orders_called_off",
     returns as "orders_returns",
     refunds as "orders_refunds",
     refunds_failed as "orders_refunds_failed",

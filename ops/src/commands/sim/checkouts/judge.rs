@@ -18,7 +18,7 @@ use super::carts::capture_of;
 use super::counts::Counts;
 use super::orders::{Deed, refund_id};
 use super::provider::Books;
-use super::{Checkouts, names};
+use super::{Checkouts, codes, names};
 
 type Finals = BTreeMap<u64, Box<View>>;
 
@@ -39,6 +39,14 @@ impl Checkouts {
         self.check_accounts(&orders, &books)?;
         self.check_deeds(&orders)?;
         self.stocks.check(&taken(&orders), &awaited(&orders))?;
+        let bought = orders.iter().filter(|(_, view)| is_still_bought(view));
+        let of_carts = bought.map(|(order, view)| (self.orders.cart_of(*order), view.as_ref()));
+        self.codes.check(&codes::uses(of_carts))?;
+        let listed = orders.iter().map(|(order, view)| {
+            let cart = self.orders.cart_of(*order);
+            (names::order(*order, cart), (cart, view.as_ref()))
+        });
+        self.lists.check(&listed.collect())?;
         let carts: Vec<_> = orders.keys().map(|order| self.orders.cart_of(*order)).collect();
         let once: BTreeSet<_> = carts.iter().collect();
         counts.second_tries = count(carts.iter()) - count(once.iter());
@@ -127,6 +135,7 @@ impl Checkouts {
                 account.held == 0 && account.captured == account.refunded
             }
         };
+        let right = right && keeps_what_is_due(view);
         let is_in_time = !(is_bought(view) && books.is_stuck(view.payment));
         if is_same && is_done && right && is_in_time {
             return Ok(());
@@ -167,7 +176,7 @@ impl Checkouts {
             };
             if view.shipments.len() > n_asked(Part::Shipment)
                 || view.returns.len() > n_asked(Part::Return)
-                || view.refunds.len() > n_asked(Part::Refund)
+                || view.refunds.len() - view.credits.len() > n_asked(Part::Refund)
             {
                 return Err(format!("nobody asked for parts of order {order}: {view:?}"));
             }
@@ -203,13 +212,21 @@ fn has(order: u64, view: &View, part: Part) -> bool {
     let shipment = |n| view.shipments.iter().find(|known| known.number == n);
     let returned = |n| view.returns.iter().find(|known| known.number == n);
     match part {
-        Part::Cancellation => !is_still_bought(view),
+        Part::Cancellation => !is_still_bought(view) || !view.cancellations.is_empty(),
         Part::Shipment(n) => shipment(n).is_some(),
         Part::Delivery(n) => shipment(n).is_some_and(|known| known.delivered_at.is_some()),
         Part::Return(n) => returned(n).is_some(),
         Part::Receipt(n) => returned(n).is_some_and(|known| known.received_at.is_some()),
         Part::Refund(n) => view.refunds.iter().any(|known| known.id == refund_id(order, n)),
     }
+}
+
+/// For pieces that were called off no money is kept, unless the provider would not give it back.
+fn keeps_what_is_due(view: &View) -> bool {
+    let called_off: i64 = view.cancellations.iter().map(|known| known.amount.minor).sum();
+    let is_refused = view.refunds.iter().any(|refund| refund.state == RefundState::Failed);
+    let kept = view.captured.minor - view.refunded.minor;
+    called_off == 0 || is_refused || kept <= view.totals.grand.minor - called_off
 }
 
 /// Whether its checkout ended well, whatever became of it since.
@@ -259,6 +276,9 @@ fn ended(order: u64, view: &View) -> Result<Counts, String> {
         None => &mut counts.confirmed,
         // So many that a stock knows no more of them are never there.
         Some(Failure::OutOfStock | Failure::Crowded) => &mut counts.out_of_stock,
+        Some(Failure::CodeExhausted { .. } | Failure::CodeUsedBefore { .. }) => {
+            &mut counts.code_refused
+        }
         Some(Failure::StockSilent) => &mut counts.stock_silent,
         Some(Failure::Declined { .. }) => &mut counts.declined,
         Some(Failure::PaymentSilent) => &mut counts.payment_silent,
@@ -270,7 +290,9 @@ fn ended(order: u64, view: &View) -> Result<Counts, String> {
     counts.waiting = count(view.lines.iter().filter(|line| waiting(line) > 0));
     let arrived = |entry: &&TimelineEntry| entry.moment == Moment::StockArrived;
     counts.arrivals = count(view.timeline.iter().filter(arrived));
+    counts.code_used = u64::from(is_still_bought(view) && !view.codes.is_empty());
     counts.shipments = count(view.shipments.iter());
+    counts.called_off = count(view.cancellations.iter());
     counts.returns = count(view.returns.iter().filter(|known| known.received_at.is_some()));
     let refunds = |state| count(view.refunds.iter().filter(|known| known.state == state));
     counts.refunds = refunds(RefundState::Done);
@@ -290,9 +312,9 @@ fn taken(orders: &Finals) -> BTreeMap<u64, i64> {
             let pieces = i64::from(line.line.quantity.get()) - waiting(line);
             *taken.entry(product).or_insert(0) += pieces;
         }
-        for (sku, quantity) in
-            view.returns.iter().filter(|it| it.received_at.is_some()).flat_map(|it| &it.items)
-        {
+        let received = view.returns.iter().filter(|it| it.received_at.is_some());
+        let called_off = view.cancellations.iter().flat_map(|it| &it.items);
+        for (sku, quantity) in received.flat_map(|it| &it.items).chain(called_off) {
             let product = range::number(sku).unwrap_or(0);
             *taken.entry(product).or_insert(0) -= i64::from(quantity.get());
         }

@@ -1,5 +1,6 @@
 //! What things are called: everything has a number, and its id follows from that.
 
+use actors::domain::contact::Email;
 use actors::{CartId, OrderId, PaymentId};
 use cluster::ids::Slot;
 
@@ -19,6 +20,12 @@ fn slot(cart: u64) -> Slot {
 
 pub(super) fn cart(number: u64) -> CartId {
     CartId::in_slot(slot(number), unique(number))
+}
+
+/// Whoever has a cart has no other.
+pub(super) fn email(cart: u64) -> Email {
+    let email = Email::try_from(format!("shopper-{cart}@shop.example"));
+    email.unwrap_or_else(|_| unreachable!("a plain address"))
 }
 
 /// An order lives where its cart does, and its payment as well.

@@ -7,6 +7,7 @@ use actors::domain::order::{
     Command, Lookup, Query, RefundState, Rejection, ReturnNumber, Settlement, ShipmentNumber, Side,
     StockStatus, View,
 };
+use actors::domain::pricing::Discount;
 use actors::{Currency, Money, Order, Quantity, RefundId, SkuCode};
 use cluster::entity::Wire;
 use cluster::fabric::OutcomeKey;
@@ -114,7 +115,7 @@ impl Orders {
             }
             (6, _) => Deed::Receive { number: next(view.returns.len()) - 1 },
             (7..9, _) => {
-                let number = next(view.refunds.len());
+                let number = next(view.refunds.len() - view.credits.len());
                 // Of three, one is too many.
                 let minor = view.totals.grand.minor / 2 + i64::from(number % 2);
                 Deed::Refund { number, minor: minor + i64::from(order.is_multiple_of(5)) }
@@ -199,13 +200,18 @@ impl Orders {
         let mut right =
             is_itself && view.lines.is_sorted_by(|one, next| one.line.sku < next.line.sku);
         let (mut all, mut bought) = (0, 0);
+        let called_off = || view.cancellations.iter().flat_map(|known| &known.items);
+        let cancelled = |sku: &SkuCode| -> u32 {
+            called_off().filter(|(known, _)| known == sku).map(|(_, pieces)| pieces.get()).sum()
+        };
         for line in &view.lines {
             let price = range::number(&line.line.sku).map(range::price);
             let total = price.unwrap_or(0) * i64::from(line.line.quantity.get());
             right &= price == Some(line.line.unit_price.minor)
                 && line.line.line_total.minor == total
-                && i64::from(line.shipped) <= i64::from(line.line.quantity.get()) - waiting(line)
-                && line.returned <= line.shipped;
+                && line.returned <= line.shipped
+                && i64::from(line.shipped + cancelled(&line.line.sku)) + waiting(line)
+                    <= i64::from(line.line.quantity.get());
             all += total;
             bought += if line.stock == StockStatus::Refused { 0 } else { total };
         }
@@ -221,9 +227,14 @@ impl Orders {
             && refunding <= view.captured.minor
             && [0, view.totals.grand.minor].contains(&view.captured.minor);
         let grand = view.totals.grand.minor;
-        right &= view.totals.items.minor == grand && (grand == all || grand == bought);
+        let (items, off) = (view.totals.items.minor, view.totals.discount.minor);
+        let expected = if view.codes.is_empty() { 0 } else { range::taken_off(all) };
+        let itemised: i64 = view.discounts.iter().map(Discount::minor).sum();
+        right &= grand == items - off && off == itemised && (items == all || items == bought);
+        // Of an order without some lines, shares are gone with them.
+        right &= if items == all { off == expected } else { off <= expected };
         if let Some(settlement) = &view.settlement {
-            right &= settlement.failure.is_some() || settlement.totals.grand.minor == bought;
+            right &= settlement.failure.is_some() || settlement.totals.items.minor == bought;
             let told = self.told.entry(order).or_insert_with(|| settlement.clone());
             right &= told == settlement;
         }

@@ -6,8 +6,8 @@ use actors::{Currency, Money, PriceBook, SkuCode};
 use cluster::ids::EntityKey;
 use cluster::time::Timestamp;
 
-use super::money;
-use crate::http::fields::{Faults, Flaw, Members, flaw, inner, made, parsed, text};
+use super::{instant, money};
+use crate::http::fields::{Faults, Flaw, Members, flaw, inner, made, parsed};
 use crate::http::json::Json;
 use crate::http::render::{MoneyJson, Text};
 use crate::http::rfc3339::Rfc3339;
@@ -81,10 +81,6 @@ impl Resource for PriceList {
         let name = members.required("name", faults, made);
         let currency = members.required("currency", faults, parsed::<Currency>);
         let group = members.optional("customer_group", faults, parsed);
-        let instant = |json: Json<'_>| {
-            let read = text(json)?.parse::<Rfc3339>();
-            read.map(|at| at.0).map_err(|error| flaw("invalid", error.to_string()))
-        };
         let from = members.optional("valid_from", faults, instant);
         let until = members.optional("valid_until", faults, instant);
         let prices = members.list("prices", Self::LEN_MAX, faults, sku_price);

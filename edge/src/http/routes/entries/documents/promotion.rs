@@ -1,21 +1,23 @@
 //! A promotion in JSON.
 
+use actors::PriceBook;
 use actors::domain::names::PromotionId;
 use actors::domain::price_list::Validity;
+use actors::domain::prices::Prices;
 use actors::domain::promotion::{
     Benefit, CHOSEN_MAX, Chosen, Promotion, Rebate, Scope, Shoppers, Stacking, Trigger,
 };
-use actors::{PriceBook, Quantity};
 use cluster::ids::EntityKey;
 use cluster::time::Timestamp;
 
-use super::{prices, prices_json, prices_schema};
+use super::{instant, prices, prices_json, prices_schema};
 use crate::http::fields::{
     Faults, Flaw, Members, boolean, flaw, inner, integer, list, made, parsed, text,
 };
 use crate::http::json::Json;
 use crate::http::render::{MoneyJson, Text};
 use crate::http::rfc3339::Rfc3339;
+use crate::http::routes::documents::{quantity, small};
 use crate::http::routes::entries::Resource;
 use crate::http::schema::{self, Schema, object, optional, required, short_list, word, words};
 
@@ -91,9 +93,10 @@ impl Resource for Promotion {
             optional("scope", scope_schema()).about("Which lines it is about; without it, all."),
             optional("minimum", prices_schema())
                 .about("What these lines must be worth, before anything is taken off."),
-            optional("customer_group", words::handle("staff")),
+            optional("customer_group", words::handle("staff"))
+                .about("Shoppers without an account are in none."),
             optional("valid_from", words::instant().such_as("2026-01-01T00:00:00Z")),
-            optional("valid_until", words::instant()),
+            optional("valid_until", words::instant().such_as("2126-01-01T00:00:00Z")),
             optional("requires_code", Schema::Boolean),
             optional("priority", schema::integer(0, i64::from(u16::MAX), 10))
                 .about("Those with more come first, among equals by id."),
@@ -138,10 +141,6 @@ impl Resource for Promotion {
 }
 
 fn validity(members: &mut Members<'_>, faults: &mut Faults) -> Option<Validity> {
-    let instant = |json: Json<'_>| {
-        let read = text(json)?.parse::<Rfc3339>();
-        read.map(|at| at.0).map_err(|error| flaw("invalid", error.to_string()))
-    };
     let from = members.optional("valid_from", faults, instant);
     let until = members.optional("valid_until", faults, instant);
     let validity = Validity::new(from?, until?);
@@ -171,7 +170,15 @@ fn benefit(members: &mut Members<'_>, faults: &mut Faults) -> Option<Benefit> {
         "percentage" => {
             Some(Benefit::Percentage { off: members.required("rate_millionths", faults, rebate)? })
         }
-        "amount" => Some(Benefit::Amount { off: prices("off", members, faults)? }),
+        "amount" => {
+            let off = prices("off", members, faults)?;
+            if off.iter().next().is_none() || off.iter().any(|amount| amount.minor == 0) {
+                let detail = "must have an amount above zero for each of some currencies";
+                faults.add("off".into(), flaw("out_of_range", detail));
+                return None;
+            }
+            Some(Benefit::Amount { off })
+        }
         "buy_get" => {
             let buy = members.required("buy", faults, quantity);
             let get = members.required("get", faults, quantity);
@@ -195,7 +202,10 @@ pub(super) fn benefit_schema() -> Schema {
     let pieces = |such_as| words::quantity().so_many(such_as);
     Schema::Either(vec![
         object([of(&["percentage"]), rate()]),
-        object([of(&["amount"]), optional("off", prices_schema())]),
+        object([
+            of(&["amount"]),
+            required("off", short_list(words::taken_off(), 1, Prices::LEN_MAX)),
+        ]),
         object([
             of(&["buy_get"]),
             required("buy", pieces(2)),
@@ -208,19 +218,12 @@ pub(super) fn benefit_schema() -> Schema {
 }
 
 fn rebate(json: Json<'_>) -> Result<Rebate, Flaw> {
-    let number = integer(json, 1, i64::from(Rebate::MILLIONTHS_MAX))?;
-    let number = u32::try_from(number).unwrap_or(u32::MAX);
+    let number = small(json, 1, Rebate::MILLIONTHS_MAX)?;
     Rebate::try_from(number).map_err(|error| flaw("out_of_range", error.to_string()))
 }
 
 fn rebate_schema() -> Schema {
     schema::integer(1, i64::from(Rebate::MILLIONTHS_MAX), 100_000)
-}
-
-fn quantity(json: Json<'_>) -> Result<Quantity, Flaw> {
-    let number = integer(json, 1, i64::from(Quantity::MAX))?;
-    let number = u32::try_from(number).unwrap_or(u32::MAX);
-    Quantity::try_from(number).map_err(|error| flaw("out_of_range", error.to_string()))
 }
 
 fn scope_json(scope: &Scope) -> Option<ScopeJson<'_>> {

@@ -2,6 +2,7 @@
 
 use actors::Money;
 
+use super::discount_code::{DiscountCodeJson, limit_schema};
 use super::price_list::PriceListJson;
 use super::promotion::{PromotionJson, benefit_schema, scope_schema};
 use super::stock_location::StockLocationJson;
@@ -152,6 +153,22 @@ impl Described for PromotionJson<'_> {
             required("requires_code", Schema::Boolean),
             required("priority", count(10)),
             required("exclusive", Schema::Boolean),
+            seq(),
+        ])
+    }
+}
+
+impl Described for DiscountCodeJson<'_> {
+    fn name() -> String {
+        "DiscountCode".to_owned()
+    }
+
+    fn schema() -> Schema {
+        object([
+            required("code", words::handle("SPRING-10")),
+            required("promotion", words::handle("spring")),
+            required("limit", nullable(limit_schema())),
+            required("limit_per_customer", nullable(limit_schema())),
             seq(),
         ])
     }

@@ -1,0 +1,129 @@
+//! Calling off pieces that are not on their way, while the order goes on with the others.
+//!
+//! **Invariants:** what is shipped and what is called off are no more than what was bought; the pieces
+//! are in stock again, once, and those that were to come are waited for no more; what they cost is
+//! refunded once it was captured, or is not captured.
+
+use super::records::Pieces;
+use super::{Course, Event, Existing, LineState, Order, RefundState, Rejection, Side};
+use crate::domain::ids::{RefundId, SkuCode};
+use crate::domain::money::Money;
+use crate::domain::names::Label;
+use crate::domain::payment;
+use crate::domain::quantity::Quantity;
+use crate::domain::sku::OrderStep;
+use crate::mutants::Mutant;
+
+impl Course {
+    /// Nothing of what was not shipped is wanted any more.
+    pub(super) fn cancel_rest(&mut self, by: Side, reason: Label) -> Result<(), Rejection> {
+        let order = self.confirmed()?;
+        let items = order.unshipped();
+        if items.is_empty() {
+            let was_done = !order.cancellations.is_empty();
+            return if was_done { Ok(()) } else { Err(Rejection::AlreadyShipped) };
+        }
+        if order.cancellations.len() >= Order::ENTRIES_MAX {
+            return Err(Rejection::TooManyEntries);
+        }
+        let amount = order.worth(&items);
+        let undone: Vec<_> = items.iter().map(|item| order.undo_of_sale(item)).collect();
+        self.happen(Event::PiecesCancelled { by, items, amount, reason, at: self.now });
+        for (sku, undo) in undone {
+            if !Mutant::CancelledPiecesLost.is_planted() {
+                self.tell_stock(&sku, undo);
+            }
+        }
+        self.give_credit();
+        Ok(())
+    }
+
+    /// Gives back what was captured for pieces that were called off, as far as it was not yet.
+    pub(super) fn give_credit(&mut self) {
+        let owed = self.order().and_then(|order| Some((order, order.owed_credit()?)));
+        let owed = owed.filter(|_| !Mutant::CreditForgotten.is_planted());
+        let Some((order, (amount, reason))) = owed else { return };
+        let refund = RefundId::from_bytes(self.name_of(order.credits.len()));
+        self.happen(Event::CreditAsked { refund, amount, reason, at: self.now });
+        self.tell_payment(&payment::Command::Refund { refund, amount });
+    }
+}
+
+impl Existing {
+    /// Pieces of each line that were called off while others were wanted still.
+    pub(super) fn cancelled(&self) -> Pieces<'_> {
+        Pieces::of(self.cancellations.iter().flat_map(|known| &known.items))
+    }
+
+    /// Pieces of each line that are not to be sent any more: on their way, or called off.
+    pub(super) fn gone(&self) -> Pieces<'_> {
+        self.shipped().plus(self.cancelled())
+    }
+
+    /// What is to be sent still.
+    fn unshipped(&self) -> Vec<(SkuCode, Quantity)> {
+        let gone = self.gone();
+        let left = self.bought().filter_map(|line| {
+            let left = line.quantity.get().saturating_sub(gone.of_sku(&line.sku));
+            Some((line.sku.clone(), Quantity::try_from(left).ok()?))
+        });
+        left.collect()
+    }
+
+    /// Where pieces are on backorder, the stock knows how many of them came meanwhile.
+    fn undo_of_sale(&self, (sku, quantity): &(SkuCode, Quantity)) -> (SkuCode, OrderStep) {
+        let (waits, quantity) = (self.waiting_for(sku).is_some(), *quantity);
+        let waits = waits && !Mutant::BackorderRestocked.is_planted();
+        let undo =
+            if waits { OrderStep::TakeBack { quantity } } else { OrderStep::Restock { quantity } };
+        (sku.clone(), undo)
+    }
+
+    /// What is not to be sent is not waited for.
+    pub(super) fn wait_no_more(&mut self, items: &[(SkuCode, Quantity)]) {
+        for (sku, _) in items {
+            if self.waiting_for(sku).is_some() {
+                self.set(sku, LineState::Sold);
+            }
+        }
+    }
+
+    /// What is paid for these pieces, after those that were called off before.
+    fn worth(&self, items: &[(SkuCode, Quantity)]) -> Money {
+        let gone = self.cancelled();
+        let worth = items.iter().filter_map(|(sku, quantity)| {
+            let line = self.placed.line(sku)?;
+            let kept = line.quantity.get().saturating_sub(gone.of_sku(sku));
+            let left = kept.saturating_sub(quantity.get());
+            Some(line.paid_for(kept).minor - line.paid_for(left).minor)
+        });
+        Money { minor: worth.sum(), ..self.totals.grand }
+    }
+
+    /// What all pieces that were called off had cost, in minor units.
+    pub(super) fn credit(&self) -> i64 {
+        self.cancellations.iter().map(|known| known.amount.minor).fold(0, i64::saturating_add)
+    }
+
+    /// What is to be captured still, without what was called off.
+    pub(super) fn left_to_capture(&self) -> Money {
+        let due = self.totals.grand.minor - self.credit();
+        let most = due.min(self.money.authorised.minor);
+        Money { minor: most - self.money.captured.minor, ..self.totals.grand }
+    }
+
+    /// What was captured for pieces that were called off and was not given back for it, and why it is.
+    fn owed_credit(&self) -> Option<(Money, Label)> {
+        let last = self.cancellations.last()?;
+        let credit = self.credit();
+        let too_much = self.money.captured.minor - (self.totals.grand.minor - credit);
+        let given = self.refunds.iter().filter(|refund| self.credits.contains(&refund.id));
+        let given = given.filter(|refund| refund.state != RefundState::Failed);
+        let given: i64 = given.map(|refund| refund.amount.minor).sum();
+        // An operator may have given more back than what was shipped had cost.
+        let minor = (too_much.min(credit) - given).min(self.refundable());
+        let has_room = self.credits.len() < Order::CREDITS_MAX;
+        let amount = Money { minor, ..self.totals.grand };
+        (minor > 0 && has_room).then(|| (amount, last.reason.clone()))
+    }
+}
