@@ -19,6 +19,8 @@ mod claims_tests;
 mod ended;
 mod ledger;
 mod low_stock;
+#[cfg(test)]
+mod low_stock_tests;
 mod orders;
 #[cfg(test)]
 mod orders_tests;
@@ -52,6 +54,7 @@ use crate::codec;
 pub(crate) use ended::{End, Ended, EndedReservation};
 pub(crate) use ledger::Ledger;
 pub use ledger::{Cause, InvalidReason, LedgerEntry, Reason};
+pub(crate) use low_stock::Word;
 pub use orders::OrderStep;
 pub(crate) use places::Places;
 pub use places::{Change, Taken};
@@ -76,6 +79,8 @@ pub struct Sku {
     pub(crate) backordered: Units,
     pub(crate) promises: Promises,
     pub(crate) low_stock_at: Option<Units>,
+    /// None before the first.
+    pub(crate) low_stock_word: Option<Word>,
     pub(crate) places: Places,
 }
 
@@ -142,6 +147,8 @@ pub enum Command {
         pieces: Units,
         reason: Reason,
     },
+    /// The timer's.
+    TellLowStock,
 }
 
 /// What to do about the release of a reservation that is neither open nor known to have ended.
@@ -252,6 +259,14 @@ pub enum Event {
         reserved: Units,
         at: Timestamp,
     },
+    /// Word is given that few are left.
+    RanLow {
+        at: Timestamp,
+    },
+    /// There are more again, or nobody wants to know.
+    RanLowNoMore {
+        at: Timestamp,
+    },
 }
 
 /// Which rule a command broke.
@@ -283,9 +298,33 @@ pub enum Rejection {
     TooFewThere { there: Units },
     #[error("the pieces of a sku lie at {} locations at most", Places::LEN_MAX)]
     TooManyLocations,
+    /// Not for good: one that was made right before is not in every node's book yet.
+    #[error("there is no stock location {location}")]
+    UnknownLocation { location: LocationId },
+    #[error("stock locations are not known at the moment")]
+    CatalogueUnavailable,
 }
 
 impl Command {
+    /// Where pieces are said to come to lie.
+    fn stocks_at(&self) -> Option<&LocationId> {
+        match self {
+            Self::StockAt { location, .. } => Some(location),
+            Self::Transfer { to, .. } => to.as_ref(),
+            Self::Adjust { .. }
+            | Self::SetOnHand { .. }
+            | Self::Reserve { .. }
+            | Self::Confirm { .. }
+            | Self::Release { .. }
+            | Self::TakeOver { .. }
+            | Self::ExpireDue
+            | Self::ForOrder { .. }
+            | Self::SetPolicy { .. }
+            | Self::SetLowStock { .. }
+            | Self::TellLowStock => None,
+        }
+    }
+
     /// The reservation that is asked for.
     fn claimed(&self) -> Option<ReservationId> {
         match self {
@@ -299,7 +338,8 @@ impl Command {
             | Self::SetPolicy { .. }
             | Self::SetLowStock { .. }
             | Self::StockAt { .. }
-            | Self::Transfer { .. } => None,
+            | Self::Transfer { .. }
+            | Self::TellLowStock => None,
         }
     }
 }
@@ -315,6 +355,7 @@ impl Entity for Sku {
     type View = View;
 
     fn decide(&self, command: Command, ctx: &Context<'_>) -> Result<Decision<Self>, Rejection> {
+        places::check_location(&command, ctx)?;
         let timer_is_spent = command == Command::ExpireDue;
         let claimed = command.claimed();
         let (sku, mut events) = self.settled(ctx.now);
@@ -327,16 +368,21 @@ impl Entity for Sku {
         level = kept.iter().fold(level, Level::after);
         let reservation = claimed.and_then(|id| sku.reservation_after(id, decided.first()));
         let timer = self.timer_effect(&standing, decided.first(), timer_is_spent);
-        events.extend(standing.into_event().into_iter().chain(decided).chain(kept));
+        let (word, telling) = self.word_after(&level, ctx.now);
+        events.extend(standing.into_event().into_iter().chain(decided).chain(kept).chain(word));
         let told = told.and_then(|(order, news)| Self::tell_order(&ctx.me.key, order, news));
         let arrivals = Self::tell_of_arrivals(&ctx.me.key, &events);
-        let fact = self.low_stock_fact(&level);
-        let effects = timer.into_iter().chain(told).chain(arrivals).chain(fact).collect();
+        let effects = timer.into_iter().chain(told).chain(arrivals).chain(telling).collect();
         Ok(Decision { events, effects, reply: Reply { level, reservation } })
     }
 
     fn is_momentary(rejection: &Rejection) -> bool {
-        matches!(rejection, Rejection::TooManyReservations)
+        matches!(
+            rejection,
+            Rejection::TooManyReservations
+                | Rejection::UnknownLocation { .. }
+                | Rejection::CatalogueUnavailable
+        )
     }
 
     fn apply(&mut self, event: &Event) {
@@ -344,18 +390,20 @@ impl Entity for Sku {
     }
 
     fn view(&self, query: Query, ctx: &Context<'_>) -> View {
+        let (sku, _) = self.settled(ctx.now);
+        let level = || sku.standing(ctx.now).level();
         match query {
-            Query::Level => View::Level(self.level_at(ctx.now)),
+            Query::Level => View::Level(level()),
             Query::Reservation { id } => {
-                let level = self.level_at(ctx.now);
-                let open = self.reservations.get(id).filter(|held| !held.is_due(ctx.now));
-                View::Reservation(Reply { level, reservation: open.map(|held| held.view(id)) })
+                let open = sku.reservations.get(id).filter(|held| !held.is_due(ctx.now));
+                let reservation = open.map(|held| held.view(id));
+                View::Reservation(Reply { level: level(), reservation })
             }
             Query::Reservations { after, limit } => {
-                View::Reservations(self.reservations.page(after, limit, ctx.now))
+                View::Reservations(sku.reservations.page(after, limit, ctx.now))
             }
-            Query::Ledger { limit } => View::Ledger(self.ledger.newest(limit)),
-            Query::Places => View::Places(self.whereabouts()),
+            Query::Ledger { limit } => View::Ledger(sku.ledger.newest(limit)),
+            Query::Places => View::Places(sku.whereabouts()),
         }
     }
 
@@ -380,13 +428,20 @@ impl Entity for Sku {
     }
 
     fn on_timer(name: TimerName) -> Option<Command> {
-        (name == Self::EXPIRY).then_some(Command::ExpireDue)
+        match name {
+            Self::EXPIRY => Some(Command::ExpireDue),
+            Self::LOW_STOCK => Some(Command::TellLowStock),
+            _ => None,
+        }
     }
 
     fn on_answer(_: Port, _: &Answer) -> Option<Command> {
         None
     }
 }
+
+/// What happens, and what an order is told.
+type Answered = (Vec<Event>, Option<(OrderId, StockNews)>);
 
 impl Sku {
     pub const RESERVATIONS_MAX: usize = 5_000;
@@ -397,11 +452,7 @@ impl Sku {
     }
 
     /// What a command comes to, and what an order is told.
-    fn answer(
-        &self,
-        standing: &Standing,
-        command: Command,
-    ) -> Result<(Vec<Event>, Option<(OrderId, StockNews)>), Rejection> {
+    fn answer(&self, standing: &Standing, command: Command) -> Result<Answered, Rejection> {
         let event = match command {
             Command::Adjust { delta, reason } => {
                 standing.adjust(delta, reason, self.elsewhere())?
@@ -426,7 +477,7 @@ impl Sku {
                 self.release(standing, id, holder, if_unknown)?
             }
             Command::TakeOver { id, holder } => self.take_over(standing, id, holder)?,
-            Command::ExpireDue => None,
+            Command::ExpireDue | Command::TellLowStock => None,
             Command::ForOrder { order, step } => {
                 let (events, news) = self.for_order(standing, order, step);
                 return Ok((events, news.map(|news| (order, news))));

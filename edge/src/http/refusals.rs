@@ -140,6 +140,8 @@ pub(super) fn of_stock(refusal: sku::Rejection, sku: &SkuCode) -> ApiError {
         Rejection::HeldByAnother => ApiError::new(Code::RESERVATION_HELD_BY_ANOTHER, detail),
         Rejection::TooFewThere { .. } => ApiError::new(Code::TOO_FEW_AT_LOCATION, detail),
         Rejection::TooManyLocations => ApiError::new(Code::TOO_MANY_LOCATIONS, detail),
+        Rejection::UnknownLocation { .. } => ApiError::new(Code::STOCK_LOCATION_UNKNOWN, detail),
+        Rejection::CatalogueUnavailable => ApiError::new(Code::CATALOGUE_UNAVAILABLE, detail),
     }
 }
 

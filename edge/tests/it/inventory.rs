@@ -321,7 +321,7 @@ async fn a_policy_and_a_threshold_are_set_and_shown() {
 
 #[tokio::test]
 async fn pieces_lie_at_locations_and_go_from_one_to_another() {
-    let shop = Shop::open().await;
+    let shop = Shop::open_empty().await;
     shop.stock("tea", 5).await;
     let berlin = json!({"id": "berlin", "name": "Berlin", "priority": 1});
     let stock_at = |path: &str, body: Value| post(path, &body);
@@ -357,5 +357,62 @@ async fn pieces_lie_at_locations_and_go_from_one_to_another() {
     let transfer = json!({"from": null, "to": "berlin", "quantity": 3});
     assert_eq!((&rows[2]["transfer"], &rows[2]["delta"]), (&transfer, &json!(0)));
     assert_eq!(row(3), (json!(4), Some(json!("berlin"))));
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn a_change_at_a_location_is_repeated_though_the_location_is_gone() {
+    let shop = Shop::open_empty().await;
+    shop.stock("tea", 5).await;
+    let created = Ask::post("/admin/v1/stock_locations").operator();
+    let created = shop.send(created.json(&json!({"id": "berlin", "name": "Berlin"}))).await;
+    assert_eq!(created.status, 201);
+    let set = |key: &str| {
+        post("/set", &json!({"on_hand": 4, "reason": "counted", "location": "berlin"})).key(key)
+    };
+    let body = json!({"to": "berlin", "quantity": 1, "reason": "moved"});
+    let transfer = |key: &str| post("/transfer", &body).key(key);
+    let (first, moved) = (shop.send(set("first")).await, shop.send(transfer("moved")).await);
+    assert_eq!((first.status, moved.status), (200, 200), "{first:?} {moved:?}");
+    let removed = Ask::new(Method::DELETE, "/admin/v1/stock_locations/berlin").operator();
+    let removed = shop.send(removed.header("if-match", "*")).await;
+    assert_eq!(removed.status, 204, "{removed:?}");
+    // Whoever decides hears of it a moment later.
+    let mut refused = shop.send(set("other")).await;
+    for nth in 0..500 {
+        if refused.status == 200 {
+            refused = shop.send(set(&format!("other-{nth}"))).await;
+        }
+    }
+    assert_eq!(refused.problem(422, "stock_location_unknown")["param"], "location");
+    let refused = shop.send(transfer("once-more")).await;
+    assert_eq!(refused.problem(422, "stock_location_unknown")["param"], "to");
+    for (ask, before) in [(set("first"), first), (transfer("moved"), moved)] {
+        let again = shop.send(ask).await;
+        assert!(again.is_replayed(), "{again:?}");
+        assert_eq!((again.status, again.body), (before.status, before.body));
+    }
+    let away = json!({"from": "berlin", "quantity": 1, "reason": "moved"});
+    assert_eq!(shop.send(post("/transfer", &away)).await.status, 200);
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn word_of_a_low_stock_is_an_event_and_one_an_hour() {
+    let shop = Shop::open().await;
+    shop.stock("tea", 5).await;
+    let mark = Ask::new(Method::PUT, "/admin/v1/inventory/tea/low_stock").operator();
+    let mark = mark.header("if-match", "*").json(&json!({"threshold": 2}));
+    assert_eq!(shop.send(mark).await.status, 200);
+    for on_hand in [2, 3, 1, 9, 0] {
+        shop.stock("tea", on_hand).await;
+    }
+    let events = Ask::get("/admin/v1/events?type=stock").operator();
+    let events = shop.send(events).await.json();
+    let event = &events["data"][0];
+    assert_eq!(events["data"].as_array().unwrap().len(), 1, "{events}");
+    assert_eq!((&event["type"], &event["topic"]), (&json!("stock.ran_low"), &json!("stock")));
+    assert_eq!(event["entity"], json!({"kind": "sku", "id": "tea"}));
+    assert_eq!(event["data"], json!({"available": 2, "threshold": 2}));
     shop.close().await;
 }

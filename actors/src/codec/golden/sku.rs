@@ -85,6 +85,8 @@ fn events() -> Vec<Event> {
             reserved: units(0),
             at: AT,
         },
+        Event::RanLow { at: AT },
+        Event::RanLowNoMore { at: AT },
     ]
 }
 
@@ -127,6 +129,7 @@ fn commands() -> Vec<Command> {
         Command::SetLowStock { threshold: None },
         Command::StockAt { location: north(), change: Change::To(units(3)), reason: reason() },
         Command::Transfer { from: None, to: Some(north()), pieces: units(2), reason: reason() },
+        Command::TellLowStock,
     ]
 }
 
@@ -148,6 +151,8 @@ fn rejections() -> Vec<Rejection> {
         Rejection::HeldByAnother,
         Rejection::TooFewThere { there: units(1) },
         Rejection::TooManyLocations,
+        Rejection::UnknownLocation { location: north() },
+        Rejection::CatalogueUnavailable,
     ]
 }
 
@@ -173,7 +178,7 @@ fn stock() -> Sku {
 /// The same stock with all that most do not have.
 fn promising() -> Sku {
     let mut sku = stock();
-    for event in [&events()[7], &events()[8], &promised()] {
+    for event in [&events()[7], &events()[8], &promised(), &events()[15]] {
         sku.apply(event);
     }
     sku
@@ -244,36 +249,45 @@ fn sku_replies_have_their_bytes() {
     };
     let (id, quantity, holder) = (reservation(0xAA), quantity(3), Some(holder()));
     let held = ReservationView { id, quantity, holder, expires_at: Some(AT) };
-    let plain = Reply { level, reservation: None };
-    check_whole(&plain, REPLY);
+    let replies = [
+        (Reply { level, reservation: None }, REPLY),
+        (Reply { level, reservation: Some(held) }, REPLY_RESERVED),
+    ];
+    for (reply, golden) in replies {
+        let golden: String = golden.split_whitespace().collect();
+        check_whole(&reply, &golden);
+    }
     let promising = Level {
         backordered: units(2),
         policy: Policy::Backorder { limit: None },
         low_stock_at: Some(units(4)),
         ..level
     };
-    check_whole(&Reply { level: promising, reservation: None }, REPLY_PROMISING);
-    let older = [
-        (Reply { level, reservation: None }, REPLY_V1),
-        (Reply { level, reservation: Some(held) }, REPLY_RESERVED_V1),
-    ];
-    for (reply, golden) in older {
-        let golden: String = golden.split_whitespace().collect();
-        check_read(&[reply], &golden);
-    }
-    check_read(&[View::Level(level), View::Reservation(plain)], VIEWS_V1);
-    check_read(&[View::Ledger(vec![])], "0100030000000000000000000000");
+    let promising = Reply { level: promising, reservation: None };
+    check_whole(&promising, REPLY_PROMISING);
+    check_whole(&View::Level(level), VIEW);
+    check_whole(&View::Reservation(promising), VIEW_PROMISING);
+    check_whole(&View::Places(vec![(None, units(2)), (Some(north()), units(3))]), VIEW_OF_PLACES);
+}
+
+#[test]
+fn a_reply_that_could_not_be_is_refused() {
+    let changed = |old: &str, new: &str| {
+        assert!(REPLY_PROMISING.contains(old), "{old}");
+        Reply::from_bytes(&unhex(&REPLY_PROMISING.replacen(old, new, 1)))
+    };
+    check_refused(changed("0000000002000000", "0000000000000000"), "not in order");
+    check_refused(changed("0200000004000000", "0000000004000000"), "not in order");
+    let view = VIEW_PROMISING.replacen("0200010000", "0200030000", 1);
+    assert!(View::from_bytes(&unhex(&view)).is_err());
 }
 
 #[test]
 fn sku_records_have_their_bytes() {
     let body = |golden: &str| golden.split_whitespace().collect::<String>()[4..].to_owned();
-    let with = |body: &str, extras: &str| format!("0200{body}{extras}");
-    check_record_read(&Sku::default(), UNKNOWN_V1);
-    check_record_read(&stock(), STOCK_V1);
-    check_record(&Sku::default(), &with(&body(UNKNOWN_V1), NO_EXTRAS));
-    check_record(&stock(), &with(&body(STOCK_V1), NO_EXTRAS));
-    check_record(&promising(), &with(&body(STOCK_V1), EXTRAS));
+    check_record(&Sku::default(), UNKNOWN);
+    check_record(&stock(), STOCK);
+    check_record(&promising(), &format!("0200{}{PARTS}", body(STOCK)));
     check_record(&scattered(), SCATTERED);
 }
 
@@ -330,6 +344,8 @@ const EVENTS: &str = "
     01000c00000005000000000000006e6f727468030000000900000003000000000000000500000000000000636f756e740403020100000000
     01000d0000000105000000000000006e6f727468010000000005000000020000000500000000000000636f756e740403020100000000
     01000e000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa01000000000000000105000000000000006e6f72746803000000000000000600000006000000fdffffffffffffff000000000403020100000000
+    01000f0000000403020100000000
+    0100100000000403020100000000
 ";
 const COMMANDS: &str = "
     010000000000feffffffffffffff0500000000000000636f756e74
@@ -344,6 +360,7 @@ const COMMANDS: &str = "
     01000900000000
     01000a00000005000000000000006e6f72746801000000030000000500000000000000636f756e74
     01000b000000000105000000000000006e6f727468020000000500000000000000636f756e74
+    01000c000000
 ";
 const STEPS: &str = "
     010007000000cccccccccccccccccccccccccccccccc01000000
@@ -364,20 +381,21 @@ const REJECTIONS: &str = "
     010009000000
     01000a00000001000000
     01000b000000
+    01000c00000005000000000000006e6f727468
+    01000d000000
 ";
-const REPLY: &str = "02000109000000030000000600000000000000000000000000";
-const REPLY_PROMISING: &str = "020001090000000300000006000000020000000100000000010400000000";
-const REPLY_V1: &str = "01000109000000030000000600000000";
-const VIEWS_V1: &str = "
-    01000000000001090000000300000006000000
-    0100010000000109000000030000000600000000
-";
-const REPLY_RESERVED_V1: &str = "
+const REPLY: &str = "01000109000000030000000600000000";
+const REPLY_PROMISING: &str = "02000109000000030000000600000000030000000000000000000000020000000100000001000000000200000004000000";
+const VIEW: &str = "01000000000001090000000300000006000000";
+const VIEW_PROMISING: &str = "0200010000000109000000030000000600000000030000000000000000000000020000000100000001000000000200000004000000";
+const VIEW_OF_PLACES: &str =
+    "010004000000020000000000000000020000000105000000000000006e6f72746803000000";
+const REPLY_RESERVED: &str = "
     01000109000000030000000600000001aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa030000000101dddddddddddd
     dddddddddddddddddddd010403020100000000
 ";
-const UNKNOWN_V1: &str = "010000000000000000000000000000000000000000000000000000";
-const STOCK_V1: &str = "
+const UNKNOWN: &str = "010000000000000000000000000000000000000000000000000000";
+const STOCK: &str = "
     010001060000000200000000000000a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0030000000101dddddddddddddd
     dddddddddddddddddd00eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee030000000001040302010000000004000000
     00000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa000000000403020100000000bbbbbbbbbbbbbbbbbbbbbbbb
@@ -398,8 +416,7 @@ const SCATTERED: &str = "
     6f7274680500000000000000636f756e74010000000000000003000000010000000000000005000000000000
     006e6f72746803000000
 ";
-const NO_EXTRAS: &str = "0000000000000000";
-const EXTRAS: &str = "
-    0300000000000000000000000100000001050000000100000002000000020000000100000000000000cccccccc
-    cccccccccccccccccccccccc0500000003000000
+const PARTS: &str = "
+    0400000000000000000000000100000001050000000100000002000000020000000100000000000000cccccccc
+    cccccccccccccccccccccccc050000000300000004000000000000000403020100000000
 ";

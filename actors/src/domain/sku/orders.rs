@@ -77,22 +77,8 @@ impl Sku {
     /// What an order waits for once a reserve is done, or was done before.
     fn waiting_after(&self, order: OrderId, events: &[Event]) -> Option<Quantity> {
         let before = self.promises.get(order).map(|promise| promise.waiting);
-        let promised = |event: &Event| match event {
-            Event::Promised { waiting, .. } => Some(*waiting),
-            Event::OnHandSet { .. }
-            | Event::Reserved { .. }
-            | Event::Confirmed { .. }
-            | Event::Released { .. }
-            | Event::ReleasedEarly { .. }
-            | Event::TakenOver { .. }
-            | Event::Expired { .. }
-            | Event::PolicySet { .. }
-            | Event::LowStockSet { .. }
-            | Event::PromisesKept { .. }
-            | Event::PromiseWithdrawn { .. }
-            | Event::StockedAt { .. }
-            | Event::Transferred { .. }
-            | Event::SoldFrom { .. } => None,
+        let promised = |event: &Event| {
+            if let Event::Promised { waiting, .. } = event { Some(*waiting) } else { None }
         };
         events.iter().find_map(promised).or(before)
     }
@@ -181,7 +167,11 @@ fn shortage(why: &Rejection, standing: &Standing) -> Shortage {
         | Rejection::AlreadyConfirmed
         | Rejection::HeldByAnother
         | Rejection::TooFewThere { .. }
-        | Rejection::TooManyLocations => Shortage::OutOfStock { available: standing.available() },
+        | Rejection::TooManyLocations
+        | Rejection::UnknownLocation { .. }
+        | Rejection::CatalogueUnavailable => {
+            Shortage::OutOfStock { available: standing.available() }
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use cluster::entity::Context;
 use serde::{Deserialize, Serialize};
 
 use super::standing::{Standing, less};
-use super::{Event, Reason, Rejection, Sku};
+use super::{Command, Event, Reason, Rejection, Sku};
 use crate::domain::catalogue::PriceBook;
 use crate::domain::heap;
 use crate::domain::names::LocationId;
@@ -103,6 +103,15 @@ impl Places {
     }
 }
 
+/// Pieces are stated to lie at a location that there is; they may leave one that is no more.
+pub(super) fn check_location(command: &Command, ctx: &Context<'_>) -> Result<(), Rejection> {
+    let Some(location) = command.stocks_at() else { return Ok(()) };
+    let book = ctx.catalogue.ok().and_then(|catalogue| catalogue.content::<PriceBook>());
+    let book = book.ok_or(Rejection::CatalogueUnavailable)?;
+    let unknown = || Rejection::UnknownLocation { location: location.clone() };
+    book.stock_location(location).map(drop).ok_or_else(unknown)
+}
+
 impl Sku {
     /// What lies at the default location.
     pub(super) fn elsewhere(&self) -> Units {
@@ -180,14 +189,13 @@ impl Sku {
 
     /// A sale says which locations its pieces leave, where there are any.
     pub(super) fn sold_from(&self, event: Event, ctx: &Context<'_>) -> Event {
-        match event {
-            Event::Confirmed { id, on_hand, delta, reserved, at } if !self.places.is_empty() => {
-                let before = self.on_hand.unwrap_or_default();
-                let taken = self.taken(before, less(before, on_hand), ctx);
-                Event::SoldFrom { id, taken, on_hand, delta, reserved, at }
-            }
-            other => other,
+        let Event::Confirmed { id, on_hand, delta, reserved, at } = event else { return event };
+        if self.places.is_empty() {
+            return event;
         }
+        let before = self.on_hand.unwrap_or_default();
+        let taken = self.taken(before, less(before, on_hand), ctx);
+        Event::SoldFrom { id, taken, on_hand, delta, reserved, at }
     }
 
     fn taken(&self, on_hand: Units, pieces: Units, ctx: &Context<'_>) -> Vec<Taken> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cluster::entity::Catalogue;
 
-use super::tests::*;
+use super::tests::{NOON, at, confirm, id, reserved, sku, stocked, units};
 use super::*;
 use crate::domain::catalogue::PriceBook;
 use crate::domain::location::StockLocation;
@@ -52,6 +52,43 @@ fn transferred(from: Option<(&str, u32)>, to: Option<(&str, u32)>, left: u32, co
         reason: counted(),
         at: NOON,
     }
+}
+
+fn location(name: &str, priority: u32) -> StockLocation {
+    StockLocation { id: place(name), name: Label::try_from(name.to_owned()).unwrap(), priority }
+}
+
+/// Where all locations are known that these tests name.
+fn with_book<T>(use_it: impl FnOnce(&Context<'_>) -> T) -> T {
+    let numbered = (0..33).map(|nth| location(&format!("place-{nth}"), 9));
+    let named = [location("north", 7), location("south", 3)];
+    let book = PriceBook::empty().with_stock_locations(numbered.chain(named));
+    let catalogue = Catalogue { index: 1, content: Arc::new(book) };
+    let me = Sku::address(&"tea".parse().unwrap());
+    use_it(&Context { now: NOON, me: &me, entropy: [0; 32], catalogue: Ok(&catalogue) })
+}
+
+#[track_caller]
+fn check(given: &[Event], when: Command, then: Result<&[Event], Rejection>) {
+    let decided = with_book(|ctx| sku(given).decide(when, ctx));
+    assert_eq!(decided.map(|decision| decision.events), then.map(<[_]>::to_vec));
+}
+
+#[test]
+fn pieces_come_to_lie_where_there_is_a_location_and_may_leave_one_that_is_no_more() {
+    let unknown = |name: &str| Err(Rejection::UnknownLocation { location: place(name) });
+    let given = [stocked(5, 5), there("west", 3, 8, 3)];
+    check(&given, state("west", Change::To(units(1))), unknown("west"));
+    check(&given, transfer(None, Some("west"), 1), unknown("west"));
+    let moved = transferred(Some(("west", 1)), None, 7, 2);
+    check(&given, transfer(Some("west"), None, 2), Ok(&[moved]));
+    let blind = |command| at(NOON, |ctx| sku(&given).decide(command, ctx));
+    let blind = |command| blind(command).map(|decision| decision.events.len());
+    let none = Err(Rejection::CatalogueUnavailable);
+    assert_eq!(blind(state("north", Change::To(units(1)))), none);
+    assert_eq!(blind(transfer(Some("west"), None, 1)), Ok(1));
+    assert!(Sku::is_momentary(&Rejection::CatalogueUnavailable));
+    assert!(Sku::is_momentary(&Rejection::UnknownLocation { location: place("west") }));
 }
 
 #[test]
@@ -107,7 +144,7 @@ fn a_stock_lies_at_so_many_locations() {
     for nth in 0..u32::try_from(Places::LEN_MAX).unwrap() {
         stock.apply(&there(&format!("place-{nth}"), 1, 6 + nth, 1));
     }
-    let decide = |command| at(NOON, |ctx| stock.decide(command, ctx)).map(|it| it.events.len());
+    let decide = |command| with_book(|ctx| stock.decide(command, ctx)).map(|it| it.events.len());
     let full = Err(Rejection::TooManyLocations);
     assert_eq!(decide(state("north", Change::To(units(1)))), full.clone());
     assert_eq!(decide(transfer(None, Some("north"), 1)), full);
@@ -119,17 +156,7 @@ fn a_stock_lies_at_so_many_locations() {
 fn a_sale_leaves_the_default_location_first_and_then_those_of_low_priority() {
     let given =
         [stocked(2, 2), there("north", 3, 5, 3), there("south", 4, 9, 4), reserved(1, 6, None, 6)];
-    let location = |name: &str, priority| StockLocation {
-        id: place(name),
-        name: Label::try_from(name.to_owned()).unwrap(),
-        priority,
-    };
-    let book = PriceBook::empty();
-    let book = book.with_stock_locations([location("north", 7), location("south", 3)]);
-    let catalogue = Catalogue { index: 1, content: Arc::new(book) };
-    let me = Sku::address(&"tea".parse().unwrap());
-    let ctx = Context { now: NOON, me: &me, entropy: [0; 32], catalogue: Ok(&catalogue) };
-    let decision = sku(&given).decide(confirm(1), &ctx).unwrap();
+    let decision = with_book(|ctx| sku(&given).decide(confirm(1), ctx)).unwrap();
     let taken = |name: Option<&str>, pieces, left, on_hand| Taken {
         location: name.map(place),
         pieces: units(pieces),

@@ -2,12 +2,15 @@
 //! each order's pieces.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use cluster::entity::{Effect, NoCatalogue, Wire};
+use cluster::entity::{Catalogue, Effect, Wire};
 use cluster::time::Span;
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::catalogue::PriceBook;
+use crate::domain::location::StockLocation;
 use crate::domain::order;
 
 const START: Timestamp = Timestamp::from_micros(1_000_000);
@@ -34,6 +37,10 @@ struct World {
     /// What each order was told last of what it waits for.
     told: BTreeMap<OrderId, i64>,
     promised: Vec<OrderId>,
+    /// When word was given last that few are left, and whether they have been few since.
+    word: Option<(Timestamp, bool)>,
+    low_timer: Option<Timestamp>,
+    catalogue: Catalogue,
     now: Timestamp,
     me: EntityRef,
 }
@@ -46,51 +53,83 @@ impl World {
             orders: BTreeMap::new(),
             told: BTreeMap::new(),
             promised: Vec::new(),
+            word: None,
+            low_timer: None,
+            catalogue: Catalogue { index: 1, content: Arc::new(locations()) },
             now: START,
             me: Sku::address(&"tea".parse().unwrap()),
         }
     }
 
     fn run(&mut self, step: Step) {
-        let command = match step {
-            Step::Send(command) => command,
+        match step {
+            Step::Send(command) => self.send(command),
             Step::Wait(span) => {
                 self.now = self.now.plus(span);
-                Command::ExpireDue
-            }
-        };
-        if let Command::ForOrder { order, step: OrderStep::TakeBack { quantity } } = command {
-            // No order takes back what it did not ask for, or gave back before.
-            let asked = self.orders.get(&order).map_or(0, |pieces| pieces.asked);
-            if asked != i64::from(quantity.get()) {
-                return;
+                self.send(Command::ExpireDue);
+                if self.low_timer.take_if(|at| *at <= self.now).is_some() {
+                    self.send(Command::TellLowStock);
+                }
             }
         }
-        let catalogue = Err(NoCatalogue::Absent);
-        let ctx = Context { now: self.now, me: &self.me, entropy: [0; 32], catalogue };
-        let before = self.sku.recorded();
-        let Ok(decision) = self.sku.decide(command.clone(), &ctx) else { return };
+    }
+
+    fn send(&mut self, command: Command) {
+        let mut before = None;
+        if let Command::ForOrder { order, step: OrderStep::TakeBack { quantity } } = command {
+            // No order takes back more than it has, or less than what has not left the stock.
+            let (pieces, back) = (self.orders.get(&order), i64::from(quantity.get()));
+            let pieces = pieces.copied().unwrap_or_default();
+            if back > pieces.asked || back < pieces.waiting + pieces.held {
+                return;
+            }
+            before = Some((order, pieces.asked - back));
+        }
+        let ctx = Context {
+            now: self.now,
+            me: &self.me,
+            entropy: [0; 32],
+            catalogue: Ok(&self.catalogue),
+        };
+        let Ok(decision) = self.sku.decide(command, &ctx) else { return };
         for event in &decision.events {
             self.account(event);
             self.sku.apply(event);
             self.replica.apply(&Event::from_bytes(&event.to_bytes()).unwrap());
             assert!(self.sku.reserved <= self.sku.on_hand.unwrap_or_default(), "between events");
         }
-        let became_low = !before.is_low() && self.sku.recorded().is_low();
-        let mut n_words = 0;
+        let mut has_word = false;
         for effect in decision.effects {
             match effect {
                 Effect::Tell { to, command } => self.tell(&to, &command),
-                Effect::Publish { .. } => n_words += 1,
+                Effect::Publish { .. } => has_word = true,
+                Effect::SetTimer { name: Sku::LOW_STOCK, at } => self.low_timer = Some(at),
                 Effect::SetTimer { .. } | Effect::CancelTimer { .. } => {}
                 Effect::Invoke { .. } => panic!("{effect:?}"),
             }
         }
-        assert_eq!(n_words, usize::from(became_low));
-        if let Command::ForOrder { order, step: OrderStep::TakeBack { .. } } = command {
-            assert_eq!(self.orders.remove(&order).unwrap_or_default(), Pieces::default());
+        if let Some((order, left)) = before {
+            let pieces = Pieces { asked: left, sold: left, ..Pieces::default() };
+            assert_eq!(self.orders.get(&order), Some(&pieces), "what was sent stays sold");
         }
+        self.check_word(has_word);
         self.check(decision.reply.level);
+    }
+
+    fn check_word(&mut self, has_word: bool) {
+        let is_low = self.sku.recorded().is_low();
+        if has_word {
+            assert!(is_low);
+            if let Some((given, holds)) = self.word {
+                assert!(!holds && self.now >= given.plus(Sku::LOW_STOCK_EVERY), "a flood");
+            }
+            self.word = Some((self.now, true));
+        }
+        if let Some((_, holds)) = &mut self.word {
+            *holds &= is_low;
+        }
+        let is_known = self.word.is_some_and(|(_, holds)| holds) || self.low_timer.is_some();
+        assert!(!is_low || is_known, "nobody hears of it");
     }
 
     /// Each event moves the pieces of orders from one place to the next.
@@ -155,7 +194,9 @@ impl World {
             | Event::PolicySet { .. }
             | Event::LowStockSet { .. }
             | Event::StockedAt { .. }
-            | Event::Transferred { .. } => {}
+            | Event::Transferred { .. }
+            | Event::RanLow { .. }
+            | Event::RanLowNoMore { .. } => {}
         }
     }
 
@@ -207,8 +248,9 @@ impl World {
 
 /// Each order asks for as many pieces as its number says, whenever it asks.
 fn orders() -> impl Strategy<Value = Command> {
-    (1..6_u8, 0..8_u8).prop_map(|(number, what)| {
-        let quantity = Quantity::try_from(u32::from(number)).unwrap();
+    (1..6_u8, 0..10_u8).prop_map(|(number, what)| {
+        let pieces = if what == 9 { number.div_ceil(2) } else { number };
+        let quantity = Quantity::try_from(u32::from(pieces)).unwrap();
         let step = match what {
             0..4 => OrderStep::Reserve { quantity },
             4 | 5 => OrderStep::Confirm,
@@ -217,6 +259,15 @@ fn orders() -> impl Strategy<Value = Command> {
         };
         Command::ForOrder { order: OrderId::from_bytes([number; 16]), step }
     })
+}
+
+fn locations() -> PriceBook {
+    let location = |name: &str| StockLocation {
+        id: name.parse().unwrap(),
+        name: name.to_owned().try_into().unwrap(),
+        priority: 0,
+    };
+    PriceBook::empty().with_stock_locations(["north", "south"].map(location))
 }
 
 fn location() -> impl Strategy<Value = Option<LocationId>> {
@@ -273,6 +324,7 @@ fn steps() -> impl Strategy<Value = Step> {
         12 => orders().prop_map(Step::Send),
         7 => others().prop_map(Step::Send),
         2 => (1..20_u64).prop_map(|micros| Step::Wait(Span::from_micros(micros))),
+        2 => (1..20_u64).prop_map(|minutes| Step::Wait(Span::from_secs(60 * minutes))),
     ]
 }
 

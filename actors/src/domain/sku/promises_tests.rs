@@ -6,7 +6,6 @@ use cluster::time::Span;
 use super::tests::*;
 use super::*;
 use crate::domain::order::{self, Order, Shortage};
-use crate::domain::published::{Fact, StockFact, told_apart};
 
 fn order(number: u8) -> OrderId {
     OrderId::from_bytes([number; 16])
@@ -154,8 +153,20 @@ fn what_expires_goes_to_those_who_wait_before_anything_else() {
     let events = [expired(&[8], 0), kept(&[(2, 1, 0)], 1, 0), held(3, 1, 2)];
     let decision = at(NOON, |ctx| sku(&given).decide(wants(3, 1), ctx)).unwrap();
     assert_eq!(decision.events, events);
-    let View::Level(level) = at(NOON, |ctx| sku(&given).view(Query::Level, ctx)) else { panic!() };
+}
+
+#[test]
+fn whoever_looks_sees_what_has_expired_handed_on() {
+    let given = [stocked(2, 2), backorder(9), reserved(8, 2, Some(NOON), 2), promised(2, 1, 1, 1)];
+    let seen = |query| at(NOON, |ctx| sku(&given).view(query, ctx));
+    let View::Level(level) = seen(Query::Level) else { panic!() };
     assert_eq!((level.available, level.backordered), (units(1), units(0)));
+    let View::Reservation(reply) = seen(Query::Reservation { id: id(2) }) else { panic!() };
+    let held = reply.reservation.expect("it is kept for the order");
+    assert_eq!((reply.level, held.id, held.quantity), (level, id(2), quantity(1)));
+    let all = Query::Reservations { after: None, limit: 9.try_into().unwrap() };
+    let View::Reservations(page) = seen(all) else { panic!() };
+    assert_eq!(page.reservations, [held]);
 }
 
 #[test]
@@ -233,9 +244,9 @@ fn a_stock_promises_to_so_many_orders_at_once() {
     let all = at(NOON, |ctx| stock.decide(arrive(5_000), ctx)).unwrap();
     assert_eq!(all.effects.len(), Promises::LEN_MAX, "one entry keeps them all");
     let bytes: usize = all.events.iter().map(|event| event.to_bytes().len()).sum();
-    let told = all.effects.iter().map(|effect| match effect {
-        Effect::Tell { command, .. } => command.len(),
-        other => panic!("{other:?}"),
+    let told = all.effects.iter().map(|effect| {
+        let Effect::Tell { command, .. } = effect else { panic!("{effect:?}") };
+        command.len()
     });
     assert!(bytes + told.sum::<usize>() < 200_000, "far below an entry's bound");
 }
@@ -277,37 +288,4 @@ fn a_policy_and_a_threshold_are_set_once() {
     check(&[stocked(9, 9)], mark(Some(2)), Ok(&[marked(Some(2))]));
     check(&[stocked(9, 9), marked(Some(2))], mark(Some(2)), Ok(&[]));
     check(&[stocked(9, 9), marked(Some(2))], mark(None), Ok(&[marked(None)]));
-}
-
-/// What is published of a change, if anything is.
-#[track_caller]
-fn check_word(given: &[Event], when: Command, available: Option<u32>) {
-    let decision = at(NOON, |ctx| sku(given).decide(when, ctx)).unwrap();
-    let (published, _) = told_apart(decision.effects);
-    let fact = |available| StockFact::RanLow { available: units(available), threshold: units(2) };
-    let expected: Vec<_> = available.map(|it| Fact::Stock(fact(it))).into_iter().collect();
-    assert_eq!(published, expected);
-}
-
-#[test]
-fn word_of_a_low_stock_is_given_once_each_time_it_becomes_low() {
-    let mark = || Event::LowStockSet { threshold: Some(units(2)), at: NOON };
-    let given = [stocked(4, 4), mark()];
-    check_word(&given, reserve(1, 1, None), None);
-    check_word(&given, reserve(1, 2, None), Some(2));
-    check_word(&given, arrive(-4), Some(0));
-    let low = [stocked(4, 4), mark(), reserved(1, 2, None, 2)];
-    check_word(&low, reserve(2, 1, None), None);
-    check_word(&low, confirm(1), None);
-    check_word(&low, arrive(9), None);
-    let again = [&low[..], &[released(1, 0)]].concat();
-    check_word(&again, reserve(3, 3, None), Some(1));
-    // A threshold that is set above what is there.
-    let set = Command::SetLowStock { threshold: Some(units(2)) };
-    check_word(&[stocked(2, 2)], set.clone(), Some(2));
-    check_word(&[stocked(3, 3)], set, None);
-    // What expired was there to be taken again.
-    let lapsed = [stocked(4, 4), mark(), reserved(1, 3, Some(NOON), 3)];
-    check_word(&lapsed, reserve(2, 1, None), None);
-    assert_eq!(sku(&given).low_stock_fact(&sku(&given).recorded()), None);
 }

@@ -87,7 +87,8 @@ impl Account {
             Command::SetPolicy { .. }
             | Command::SetLowStock { .. }
             | Command::StockAt { .. }
-            | Command::Transfer { .. } => {
+            | Command::Transfer { .. }
+            | Command::TellLowStock => {
                 panic!("promises have properties of their own")
             }
             Command::ExpireDue => {}

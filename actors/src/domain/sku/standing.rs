@@ -103,11 +103,6 @@ impl Sku {
         }
     }
 
-    /// The level at one instant, with what has expired handed on to those who wait.
-    pub(super) fn level_at(&self, now: Timestamp) -> Level {
-        self.settled(now).0.standing(now).level()
-    }
-
     /// The level as the last command left it.
     pub(super) fn recorded(&self) -> Level {
         let on_hand = self.on_hand.unwrap_or_default();
@@ -147,7 +142,9 @@ impl Sku {
                 | Event::PromisesKept { .. }
                 | Event::PromiseWithdrawn { .. }
                 | Event::StockedAt { .. }
-                | Event::Transferred { .. },
+                | Event::Transferred { .. }
+                | Event::RanLow { .. }
+                | Event::RanLowNoMore { .. },
             )
             | None => (None, None),
         };

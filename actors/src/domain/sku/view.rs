@@ -55,10 +55,14 @@ pub struct Level {
     pub on_hand: Units,
     pub reserved: Units,
     pub available: Units,
-    /// What orders were promised beyond what there is.
+    /// What orders were promised beyond what there is. In bytes this and what follows comes after the
+    /// rest, see `codec::sku`.
+    #[serde(skip)]
     pub backordered: Units,
+    #[serde(skip)]
     pub policy: Policy,
     /// The stock is low with no more than this available.
+    #[serde(skip)]
     pub low_stock_at: Option<Units>,
 }
 
@@ -84,7 +88,11 @@ impl Level {
             }
             Event::PolicySet { policy, .. } => after.policy = *policy,
             Event::LowStockSet { threshold, .. } => after.low_stock_at = *threshold,
-            Event::ReleasedEarly { .. } | Event::TakenOver { .. } | Event::Transferred { .. } => {}
+            Event::ReleasedEarly { .. }
+            | Event::TakenOver { .. }
+            | Event::Transferred { .. }
+            | Event::RanLow { .. }
+            | Event::RanLowNoMore { .. } => {}
         }
         after.available = less(after.on_hand, after.reserved);
         after

@@ -2,10 +2,8 @@
 
 pub(in crate::http) mod documents;
 
-use actors::domain::entry;
-use actors::domain::names::LocationId;
-use actors::domain::sku::{self, Change, Command, IfUnknown, Query, View};
-use actors::{Entry, PageLimit, ReservationId, Sku, SkuCode, StockLocation};
+use actors::domain::sku::{self, Change, Command, IfUnknown, Query, Rejection, View};
+use actors::{PageLimit, ReservationId, Sku, SkuCode};
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use cluster::fabric::Viewed;
@@ -14,7 +12,7 @@ use cluster::time::Span;
 use self::documents::{SetLowStock, SetPolicy, TransferStock};
 use super::documents::{AdjustStock, Nothing, ReserveStock, SetStock};
 use super::done::Done;
-use super::entries::bound;
+use super::entries::{bound, with_latest_book};
 use crate::http::app::App;
 use crate::http::code::Code;
 use crate::http::error::ApiError;
@@ -96,7 +94,7 @@ pub(in crate::http) async fn adjust(
     body: JsonBody<AdjustStock>,
 ) -> Result<Reply, ApiError> {
     let AdjustStock { delta, location, reason } = body.document;
-    let command = match check_location(&app, &terms, "location", location).await? {
+    let command = match location {
         Some(location) => Command::StockAt { location, change: Change::By(delta), reason },
         None => Command::Adjust { delta, reason },
     };
@@ -112,7 +110,7 @@ pub(in crate::http) async fn set(
     body: JsonBody<SetStock>,
 ) -> Result<Reply, ApiError> {
     let SetStock { on_hand, location, reason } = body.document;
-    let command = match check_location(&app, &terms, "location", location).await? {
+    let command = match location {
         Some(location) => Command::StockAt { location, change: Change::To(on_hand), reason },
         None => Command::SetOnHand { on_hand, reason },
     };
@@ -128,8 +126,6 @@ pub(in crate::http) async fn transfer(
     body: JsonBody<TransferStock>,
 ) -> Result<Reply, ApiError> {
     let TransferStock { from, to, quantity: pieces, reason } = body.document;
-    // Pieces may leave a location that is no more.
-    let to = check_location(&app, &terms, "to", to).await?;
     let command = Command::Transfer { from, to, pieces, reason };
     change(&app, &terms, &sku, &body.bytes, command).await
 }
@@ -148,23 +144,6 @@ pub(in crate::http) async fn list_locations(
     }
     let data: Vec<PlaceJson<'_>> = places.iter().map(Into::into).collect();
     Reply::resource(StatusCode::OK, &ListJson::new(data, None::<&str>), provenance)
-}
-
-/// Pieces are stated to lie at a location that there is.
-async fn check_location(
-    app: &App,
-    terms: &Terms,
-    member: &'static str,
-    location: Option<LocationId>,
-) -> Result<Option<LocationId>, ApiError> {
-    let Some(location) = location else { return Ok(None) };
-    let (key, query) = (location.key(), entry::Query::Content);
-    let looked = app.fabric.query::<Entry<StockLocation>>(key, &[], terms.deadline, query).await?;
-    if looked.view.0.is_none() {
-        let detail = format!("there is no stock location {location}");
-        return Err(ApiError::new(Code::STOCK_LOCATION_UNKNOWN, detail).about(member));
-    }
-    Ok(Some(location))
 }
 
 /// `PUT /admin/v1/inventory/{sku}/policy`
@@ -282,9 +261,16 @@ async fn execute(
     otherwise: Query,
 ) -> Result<Done<sku::Reply>, ApiError> {
     let envelope = terms.envelope(Credential::Operator, body);
-    let executed = app.fabric.execute::<Sku>(sku.key(), envelope, command).await;
+    let named = if matches!(command, Command::Transfer { .. }) { "to" } else { "location" };
+    let is_missing = |why: &Rejection| matches!(why, Rejection::UnknownLocation { .. });
+    let ask = || app.fabric.execute::<Sku>(sku.key(), envelope.clone(), command.clone());
+    let executed = with_latest_book(envelope.deadline, is_missing, ask).await;
     let executed = executed.map_err(|error| {
-        let refusal = |refusal| refusals::of_stock(refusal, sku);
+        let refusal = |why| {
+            let is_missing = is_missing(&why);
+            let error = refusals::of_stock(why, sku);
+            if is_missing { error.about(named) } else { error }
+        };
         ApiError::from_command::<Sku>(error, terms.is_keyed(), || path_of(sku), refusal)
     })?;
     let reply_of = |view| match view {

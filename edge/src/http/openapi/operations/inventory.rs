@@ -26,8 +26,12 @@ const ENDED: [Code; 5] = [
 ];
 
 /// Why pieces are not stated to lie at a location.
-const AT_LOCATION: [Code; 3] =
-    [Code::STOCK_LOCATION_UNKNOWN, Code::TOO_FEW_AT_LOCATION, Code::TOO_MANY_LOCATIONS];
+const AT_LOCATION: [Code; 4] = [
+    Code::CATALOGUE_UNAVAILABLE,
+    Code::STOCK_LOCATION_UNKNOWN,
+    Code::TOO_FEW_AT_LOCATION,
+    Code::TOO_MANY_LOCATIONS,
+];
 
 pub(super) fn all() -> [Operation; 12] {
     [
@@ -112,7 +116,10 @@ fn policy() -> Operation {
 fn low_stock() -> Operation {
     let summary = "States from which number down a stock is low";
     stock(E::InventoryLowStock, Verb::Put, "setLowStock", summary)
-        .about("One event is published each time that a stock becomes low.")
+        .about(
+            "One event is published each time that a stock becomes low, at most one an hour: where it \
+             does so sooner and is low still, the event comes when the hour is over.",
+        )
         .changes(Key::Optional)
         .bound()
         .body::<SetLowStock>()
