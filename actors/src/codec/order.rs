@@ -5,13 +5,14 @@ use cluster::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{damaged, encode, encode_with_parts, latest, latest_with_parts};
-use crate::domain::ids::{CartAccess, CartId, PaymentId, RefundId};
+use crate::domain::ids::{CartAccess, CartId, PaymentId, RefundId, SkuCode};
 use crate::domain::order::{
     self, Cancellation, Existing, Funds, LineState, Listing, Note, Order, Placed, Redemption,
     RefundRecord, Return, Settlement, Shipment, Stage, Timeline, Use, UseState,
 };
 use crate::domain::order_numbers::{self, OrderNumber, OrderNumbers};
 use crate::domain::pricing::{Discount, GivenCode, Totals};
+use crate::domain::quantity::Quantity;
 
 const RECORD: &str = "an order's record";
 
@@ -36,6 +37,8 @@ enum Part {
     Cancellation(Cancellation),
     Credit(RefundId),
     Listing(Listing),
+    /// Pieces that were still to come when the checkout ended.
+    Awaited(SkuCode, Quantity),
 }
 
 /// The parts of one order, each sort together.
@@ -49,6 +52,8 @@ struct Parts {
     cancellations: Vec<Cancellation>,
     credits: Vec<RefundId>,
     listing: Option<Listing>,
+    /// Of a settlement.
+    awaited: Vec<(SkuCode, Quantity)>,
 }
 
 impl Part {
@@ -61,6 +66,7 @@ impl Part {
             Self::Cancellation(_) => 3,
             Self::Credit(_) => 4,
             Self::Listing(_) => 5,
+            Self::Awaited(..) => 6,
         }
     }
 }
@@ -73,8 +79,9 @@ impl Parts {
         let cancellations = self.cancellations.into_iter().map(Part::Cancellation);
         let credits = self.credits.into_iter().map(Part::Credit);
         let listing = self.listing.into_iter().map(Part::Listing);
+        let awaited = self.awaited.into_iter().map(|(sku, pieces)| Part::Awaited(sku, pieces));
         let bought = discounts.chain(codes).chain(uses);
-        bought.chain(cancellations).chain(credits).chain(listing).collect()
+        bought.chain(cancellations).chain(credits).chain(listing).chain(awaited).collect()
     }
 
     /// Each sort comes after the one before it, and there is one listing at most.
@@ -90,6 +97,7 @@ impl Parts {
                 Part::Credit(it) => parts.credits.push(it),
                 Part::Listing(it) if parts.listing.is_none() => parts.listing = Some(it),
                 Part::Listing(_) => return None,
+                Part::Awaited(sku, pieces) => parts.awaited.push((sku, pieces)),
             }
         }
         is_in_order.then_some(parts)
@@ -111,6 +119,7 @@ impl Wire for order::Lookup {
             codes: view.codes.clone(),
             cancellations: view.cancellations.clone(),
             credits: view.credits.clone(),
+            awaited: awaited(view.settlement.as_ref()),
             ..Parts::default()
         });
         encode_with_parts(self, &parts.into_list())
@@ -129,8 +138,25 @@ impl Wire for order::Lookup {
         view.codes = parts.codes;
         view.cancellations = parts.cancellations;
         view.credits = parts.credits;
+        put_awaited(view.settlement.as_mut(), parts.awaited).map_err(|why| damaged(WHAT, why))?;
         Ok(lookup)
     }
+}
+
+fn awaited(settlement: Option<&Settlement>) -> Vec<(SkuCode, Quantity)> {
+    settlement.map(|told| told.awaited.clone()).unwrap_or_default()
+}
+
+fn put_awaited(
+    settlement: Option<&mut Settlement>,
+    awaited: Vec<(SkuCode, Quantity)>,
+) -> Result<(), &'static str> {
+    match settlement {
+        Some(told) => told.awaited = awaited,
+        None if awaited.is_empty() => {}
+        None => return Err("pieces were awaited at the end of no checkout"),
+    }
+    Ok(())
 }
 
 #[derive(Serialize, Deserialize)]
@@ -183,6 +209,7 @@ pub(crate) fn to_record(order: &Order) -> Vec<u8> {
         cancellations: order.cancellations.clone(),
         credits: order.credits.clone(),
         listing: order.listing.clone(),
+        awaited: awaited(order.settlement.as_ref()),
         ..Parts::default()
     });
     encode_with_parts(&OrderRecordV1 { existing }, &parts.into_list())
@@ -200,6 +227,8 @@ pub(crate) fn from_record(bytes: &[u8]) -> Result<Order, DecodeError> {
 fn existing_from(record: ExistingV1, parts: Vec<Part>) -> Result<Existing, DecodeError> {
     let parts = Parts::of(parts).filter(Parts::is_of_record);
     let parts = parts.ok_or_else(|| damaged(RECORD, "its parts are not in order"))?;
+    let mut settlement = record.settlement;
+    put_awaited(settlement.as_mut(), parts.awaited).map_err(|why| damaged(RECORD, why))?;
     let existing = Existing {
         cart: record.cart,
         access: record.access,
@@ -214,7 +243,7 @@ fn existing_from(record: ExistingV1, parts: Vec<Part>) -> Result<Existing, Decod
         returns: record.returns,
         refunds: record.refunds,
         notes: record.notes,
-        settlement: record.settlement,
+        settlement,
         timeline: record.timeline,
         updated_at: record.updated_at,
         discounts: parts.discounts,

@@ -53,6 +53,8 @@ async fn what_is_on_backorder_is_shipped_once_it_has_come() {
     let answer = shop.send(check_out(&first, KEY, &terms("tok_visa"))).await;
     assert_eq!(answer.status, 201, "{answer:?}");
     let id = answer.json()["id"].clone();
+    let told = answer.json()["items"][0].clone();
+    assert_eq!((&told["stock"], &told["backordered"]), (&json!("backordered"), &json!(3)));
     let line = line_waiting(&shop, &first, &answer, json!(3)).await;
     assert_eq!(line["stock"], "backordered");
     expect_stock(&shop, "tea", (0, 0)).await;
@@ -99,4 +101,46 @@ async fn an_order_that_is_cancelled_gives_back_what_it_had_and_waits_no_more() {
     expect_stock(&shop, "tea", (3, 0)).await;
     assert_eq!(backordered(&shop, "tea").await, 0);
     shop.close().await;
+}
+
+#[tokio::test]
+async fn what_is_not_shipped_is_called_off_with_what_is_on_backorder() {
+    let (shop, _folder) = open().await;
+    shop.stock("tea", 3).await;
+    allow(&shop, "tea", 9).await;
+    let basket = basket(&shop, &[("tea", 7)]).await;
+    let answer = shop.send(check_out(&basket, KEY, &terms("tok_visa"))).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    line_waiting(&shop, &basket, &answer, json!(4)).await;
+    let parcel = shop.send(parcel(&answer.json()["id"], "one", 1)).await;
+    assert_eq!(parcel.status, 200, "{parcel:?}");
+    arrive(&shop, "tea", 1).await;
+    let cancel = Ask::post(format!("{}/cancel", answer.header("location").unwrap()));
+    let cancelled =
+        shop.send(cancel.token(&basket.token).json(&json!({"reason": "no more"}))).await;
+    assert_eq!(cancelled.status, 200, "{cancelled:?}");
+    // Two of those that were there were not sent, and one has come.
+    expect_stock(&shop, "tea", (3, 0)).await;
+    assert_eq!(backordered(&shop, "tea").await, 0);
+    let line = line_waiting(&shop, &basket, &answer, Value::Null).await;
+    assert_eq!((&line["stock"], &line["cancelled"]), (&json!("sold"), &json!(6)));
+    let order = refunded(&shop, &basket, &answer).await;
+    assert_eq!(order["status"], "shipped");
+    let paid = |member: &str| order["payments"][0][member]["amount"].as_i64().unwrap();
+    assert_eq!(paid("refunded"), 6 * line["unit_price"]["amount"].as_i64().unwrap());
+    arrive(&shop, "tea", 2).await;
+    expect_stock(&shop, "tea", (5, 0)).await;
+    shop.close().await;
+}
+
+/// The order once its money is given back, which the payment tells it after the answer.
+async fn refunded(shop: &Shop, basket: &Basket, created: &Answer) -> Value {
+    for _ in 0..500 {
+        let order = order_of(shop, basket, created).await;
+        if order["refunds"][0]["status"] == "succeeded" {
+            return order;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("{:?}", order_of(shop, basket, created).await);
 }

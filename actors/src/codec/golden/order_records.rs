@@ -7,9 +7,10 @@ use super::order::{
 use super::*;
 use crate::domain::ids::RefundId;
 use crate::domain::order::{
-    Cancellation, Event, Existing, Failure, LineState, Order, Query, ReturnNumber, ShipmentNumber,
-    Shortage, Side, Status,
+    Cancellation, Event, Existing, Failure, LineState, Lookup, Order, Query, ReturnNumber,
+    ShipmentNumber, Shortage, Side, Status,
 };
+use crate::domain::quantity::Units;
 
 fn state(events: &[Event]) -> Order {
     let mut order = Order::default();
@@ -149,17 +150,33 @@ fn lines_on_backorder_have_their_bytes() {
         assert_eq!(Order::from_record(&record), Ok(state(events)));
     };
     contains(&waiting, &lines("08000000"));
-    contains(&[waiting, paid(1_000)].concat(), &lines("09000000"));
+    let bought = [waiting, paid(1_000)].concat();
+    contains(&bought, &lines("09000000"));
+    // What was still to come when the checkout ended stays with how it ended.
+    let awaited = |sku: &str| format!("060000000300000000000000{sku}01000000");
+    let pot_and_tea = [awaited("706f74"), awaited("746561")].concat();
+    let part = format!("0200000000000000{pot_and_tea}");
+    contains(&bought, &part);
+    let arrived = Event::StockArrived { sku: tea(), waiting: Units::ZERO, at: AT };
+    let come = [bought, vec![arrived]].concat();
+    contains(&come, &part);
+    contains(&come, "150000000403020100000000");
+    let view = seen(&come);
+    assert!(hex(&view.to_bytes()).ends_with(&part));
+    check_whole(&view, &hex(&view.to_bytes()));
+    let unsettled = hex(&state(&asked()).to_record()).replacen("0100", "0200", 1) + &part;
+    check_refused(Order::from_record(&unhex(&unsettled)), "at the end of no checkout");
+}
+
+fn seen(events: &[Event]) -> Lookup {
+    let (address, catalogue) = (Order::address(id()), Err(NoCatalogue::Absent));
+    let ctx = Context { now: AT, me: &address, entropy: [0; 32], catalogue };
+    state(events).view(Query::Order, &ctx)
 }
 
 #[test]
 fn views_of_orders_have_their_bytes() {
-    let view = |events: &[Event]| {
-        let (address, catalogue) = (Order::address(id()), Err(NoCatalogue::Absent));
-        let ctx = Context { now: AT, me: &address, entropy: [0; 32], catalogue };
-        state(events).view(Query::Order, &ctx)
-    };
-    check_each(&[view(&[]), view(&asked()), view(&shortened())], VIEWS);
+    check_each(&[seen(&[]), seen(&asked()), seen(&shortened())], VIEWS);
 }
 
 #[test]

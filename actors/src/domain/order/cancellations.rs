@@ -5,7 +5,9 @@
 //! refunded once it was captured, or is not captured.
 
 use super::records::Pieces;
-use super::{Course, Event, Existing, LineState, Order, RefundState, Rejection, Side};
+use super::{
+    Cancellation, Course, Event, Existing, LineState, Order, RefundState, Rejection, Side,
+};
 use crate::domain::ids::{RefundId, SkuCode};
 use crate::domain::money::Money;
 use crate::domain::names::Label;
@@ -80,12 +82,13 @@ impl Existing {
     }
 
     /// What is not to be sent is not waited for.
-    pub(super) fn wait_no_more(&mut self, items: &[(SkuCode, Quantity)]) {
-        for (sku, _) in items {
+    pub(super) fn call_off(&mut self, cancelled: Cancellation) {
+        for (sku, _) in &cancelled.items {
             if self.waiting_for(sku).is_some() {
                 self.set(sku, LineState::Sold);
             }
         }
+        self.cancellations.push(cancelled);
     }
 
     /// What is paid for these pieces, after those that were called off before.

@@ -85,6 +85,10 @@ pub struct Settlement {
     pub captured: Money,
     pub number: Option<OrderNumber>,
     pub at: Timestamp,
+    /// Pieces that were bought and were still to come. In bytes they come after the rest of the order,
+    /// see `codec::order`.
+    #[serde(skip)]
+    pub awaited: Vec<(SkuCode, Quantity)>,
 }
 
 /// The pieces of one line.
@@ -228,6 +232,7 @@ impl Existing {
         match event {
             Event::Placed { .. }
             | Event::CaptureFailed { .. }
+            | Event::PaymentInDoubt { .. }
             | Event::PlacesAsked { .. }
             | Event::PlaceTaken { .. } => {}
             Event::Numbered { number, .. } => self.number = Some(*number),
@@ -282,16 +287,13 @@ impl Existing {
                 self.notes.push(Note { text: text.clone(), at: *at });
             }
             Event::PiecesCancelled { by, items, amount, reason, at } => {
-                self.wait_no_more(items);
                 let (items, reason) = (items.clone(), reason.clone());
-                let (by, amount, at) = (*by, *amount, *at);
-                self.cancellations.push(Cancellation { by, items, amount, reason, at });
+                self.call_off(Cancellation { by: *by, items, amount: *amount, reason, at: *at });
             }
             Event::CreditAsked { refund, amount, reason, at } => {
                 self.refunds.push(RefundRecord::asked(*refund, *amount, reason, *at));
                 self.credits.push(*refund);
             }
-            Event::PaymentInDoubt { .. } => {}
             Event::PaymentVoidAsked { .. } | Event::PaymentUndoFailed { .. } => {
                 self.money.asked = Asked::Closing;
             }
@@ -424,6 +426,7 @@ impl Existing {
             captured: self.money.captured,
             number: self.number,
             at,
+            awaited: self.awaited(),
         });
     }
 
@@ -459,6 +462,12 @@ impl Existing {
             | LineState::Promised { .. }
             | LineState::PartlySold { .. } => None,
         })
+    }
+
+    /// Pieces of each line that are still to come.
+    fn awaited(&self) -> Vec<(SkuCode, Quantity)> {
+        let lines = self.placed.lines().iter().zip(&self.lines);
+        lines.filter_map(|(line, state)| Some((line.sku.clone(), state.waiting()?))).collect()
     }
 
     /// Pieces of a line that are still to come.

@@ -174,10 +174,15 @@ pub(in crate::http) fn settled<'a>(view: &'a View, settlement: &Settlement) -> O
     let paid = if is_captured { PaymentStatus::Captured } else { PaymentStatus::Authorised };
     let zero = Money::zero(settlement.captured.currency);
     let line = |line: &'a LineView| {
-        let is_dropped = settlement.dropped.contains(&line.line.sku);
-        let stock = if is_dropped { StockStatus::Refused } else { StockStatus::Sold };
-        let (shipped, returned, cancelled, backordered) = (0, 0, 0, None);
-        let stock = stock_status(stock);
+        let sku = &line.line.sku;
+        let awaited = settlement.awaited.iter().find(|(awaited, _)| awaited == sku);
+        let stock = match awaited {
+            Some((_, pieces)) => StockStatus::Backordered { pieces: *pieces },
+            None if settlement.dropped.contains(sku) => StockStatus::Refused,
+            None => StockStatus::Sold,
+        };
+        let (shipped, returned, cancelled) = (0, 0, 0);
+        let (stock, backordered) = (stock_status(stock), backordered(stock));
         ItemJson { stock, shipped, returned, cancelled, backordered, ..ItemJson::new(line, view) }
     };
     OrderJson {
@@ -232,14 +237,7 @@ impl<'a> ItemJson<'a> {
             discount: MoneyJson(line.discount),
             tax: MoneyJson(line.tax),
             stock: stock_status(*stock),
-            backordered: match stock {
-                StockStatus::Backordered { pieces } => Some(pieces.get()),
-                StockStatus::Asked
-                | StockStatus::Reserved
-                | StockStatus::Refused
-                | StockStatus::Sold
-                | StockStatus::Released => None,
-            },
+            backordered: backordered(*stock),
             shipped: *shipped,
             returned: *returned,
             cancelled,
@@ -379,6 +377,17 @@ const fn payment_status(status: PaymentStatus) -> &'static str {
         PaymentStatus::Cancelled => "cancelled",
         PaymentStatus::InDoubt => "in_doubt",
         PaymentStatus::CancelFailed => "cancel_failed",
+    }
+}
+
+fn backordered(stock: StockStatus) -> Option<u32> {
+    match stock {
+        StockStatus::Backordered { pieces } => Some(pieces.get()),
+        StockStatus::Asked
+        | StockStatus::Reserved
+        | StockStatus::Refused
+        | StockStatus::Sold
+        | StockStatus::Released => None,
     }
 }
 

@@ -74,8 +74,9 @@ fn item() -> Schema {
         required("discount", of::<Money>()),
         required("tax", of::<Money>()),
         required("stock", word(STOCK)),
-        maybe("backordered", words::quantity())
-            .about("Pieces that are still to come; not in the answer to a checkout."),
+        maybe("backordered", words::quantity()).about(
+            "Pieces that are still to come; in the answer to a checkout, that were when it ended.",
+        ),
         required("shipped", count(2)),
         required("returned", count(1)),
         required("cancelled", count(0)),
