@@ -40,6 +40,7 @@ pub(crate) mod order_list;
 pub(crate) mod page;
 pub(crate) mod payment;
 pub(crate) mod published;
+pub(crate) mod seller_board;
 pub(crate) mod sku;
 
 use cluster::entity::DecodeError;

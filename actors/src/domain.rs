@@ -27,6 +27,7 @@ pub mod promotion;
 pub mod published;
 pub mod quantity;
 pub mod seller;
+pub mod seller_board;
 pub mod shipping;
 pub mod shop;
 pub mod sku;

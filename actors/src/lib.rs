@@ -31,6 +31,7 @@ pub use domain::product::Product;
 pub use domain::promotion::Promotion;
 pub use domain::quantity::{Delta, PageLimit, Quantity, Units};
 pub use domain::seller::Seller;
+pub use domain::seller_board::SellerBoard;
 pub use domain::shipping::ShippingOption;
 pub use domain::shop::Shop;
 pub use domain::sku::{Holder, Reason, Sku};
@@ -40,7 +41,7 @@ pub use domain::tax::TaxRate;
 pub fn all_kinds() -> Kinds {
     let kinds = Kinds::default().with::<Cart>().with::<Sku>().with::<Order>();
     let kinds = kinds.with::<OrderNumbers>().with::<Payment>().with::<CodeUses>();
-    let kinds = kinds.with::<OrderList>().with::<OrderPage>();
+    let kinds = kinds.with::<OrderList>().with::<OrderPage>().with::<SellerBoard>();
     with_catalogue(kinds.with::<Import>().with::<ImportPart>())
 }
 

@@ -79,6 +79,10 @@ mutants! {
     PlaceGivenTwice,
     /// A list shows an order as it was when it was placed.
     ListNotTold,
+    /// A seller is told of an order when it is confirmed, and of nothing after it.
+    SellerNotTold,
+    /// A seller's sums keep what an order was before.
+    SellerCountedTwice,
     /// A capture that is done is asked for again.
     CapturedTwice,
     /// An answer or a notice is taken for whatever is under way.

@@ -11,6 +11,7 @@ mod order_records;
 mod payment;
 mod promotions;
 mod published;
+mod sellers;
 mod sku;
 
 use std::fmt::Debug;
@@ -111,6 +112,7 @@ fn decodes_to_itself(bytes: &[u8]) {
     promotions::decodes_to_itself(bytes);
     published::decodes_to_itself(bytes);
     codes::decodes_to_itself(bytes);
+    sellers::decodes_to_itself(bytes);
     if let Ok(event) = cart_domain::Event::from_bytes(bytes) {
         assert_eq!(event.to_bytes(), bytes);
     }
@@ -136,7 +138,7 @@ fn all_samples() -> Vec<Vec<u8>> {
     let shop = [cart::samples(), sku::samples(), catalogue::samples(), entries::samples()];
     let sold = [payment::samples(), order::samples(), order_records::samples()];
     let told = [imports::samples(), promotions::samples(), codes::samples(), published::samples()];
-    let told = [told.concat(), order_lists::samples()];
+    let told = [told.concat(), order_lists::samples(), sellers::samples()];
     [shop.concat(), sold.concat(), told.concat()].concat()
 }
 

@@ -8,7 +8,7 @@ use super::{damaged, encode, encode_with_parts, latest, latest_with_parts};
 use crate::domain::ids::{CartAccess, CartId, PaymentId, RefundId, SkuCode};
 use crate::domain::order::{
     self, Cancellation, Existing, Funds, LineState, Listing, Note, Order, Placed, Redemption,
-    RefundRecord, Return, Settlement, Shipment, Stage, Timeline, Use, UseState,
+    RefundRecord, Return, SellerLines, Settlement, Shipment, Stage, Timeline, Use, UseState,
 };
 use crate::domain::order_numbers::{self, OrderNumber, OrderNumbers};
 use crate::domain::pricing::{Discount, GivenCode, Totals};
@@ -37,6 +37,7 @@ enum Part {
     Cancellation(Cancellation),
     Credit(RefundId),
     Listing(Listing),
+    Seller(SellerLines),
     /// Pieces that were still to come when the checkout ended.
     Awaited(SkuCode, Quantity),
 }
@@ -52,6 +53,7 @@ struct Parts {
     cancellations: Vec<Cancellation>,
     credits: Vec<RefundId>,
     listing: Option<Listing>,
+    sellers: Vec<SellerLines>,
     /// Of a settlement.
     awaited: Vec<(SkuCode, Quantity)>,
 }
@@ -66,7 +68,8 @@ impl Part {
             Self::Cancellation(_) => 3,
             Self::Credit(_) => 4,
             Self::Listing(_) => 5,
-            Self::Awaited(..) => 6,
+            Self::Seller(_) => 6,
+            Self::Awaited(..) => 7,
         }
     }
 }
@@ -79,9 +82,11 @@ impl Parts {
         let cancellations = self.cancellations.into_iter().map(Part::Cancellation);
         let credits = self.credits.into_iter().map(Part::Credit);
         let listing = self.listing.into_iter().map(Part::Listing);
+        let sellers = self.sellers.into_iter().map(Part::Seller);
         let awaited = self.awaited.into_iter().map(|(sku, pieces)| Part::Awaited(sku, pieces));
         let bought = discounts.chain(codes).chain(uses);
-        bought.chain(cancellations).chain(credits).chain(listing).chain(awaited).collect()
+        let later = cancellations.chain(credits).chain(listing).chain(sellers).chain(awaited);
+        bought.chain(later).collect()
     }
 
     /// Each sort comes after the one before it, and there is one listing at most.
@@ -97,6 +102,7 @@ impl Parts {
                 Part::Credit(it) => parts.credits.push(it),
                 Part::Listing(it) if parts.listing.is_none() => parts.listing = Some(it),
                 Part::Listing(_) => return None,
+                Part::Seller(it) => parts.sellers.push(it),
                 Part::Awaited(sku, pieces) => parts.awaited.push((sku, pieces)),
             }
         }
@@ -119,6 +125,7 @@ impl Wire for order::Lookup {
             codes: view.codes.clone(),
             cancellations: view.cancellations.clone(),
             credits: view.credits.clone(),
+            sellers: view.sellers.clone(),
             awaited: awaited(view.settlement.as_ref()),
             ..Parts::default()
         });
@@ -138,6 +145,7 @@ impl Wire for order::Lookup {
         view.codes = parts.codes;
         view.cancellations = parts.cancellations;
         view.credits = parts.credits;
+        view.sellers = parts.sellers;
         put_awaited(view.settlement.as_mut(), parts.awaited).map_err(|why| damaged(WHAT, why))?;
         Ok(lookup)
     }
@@ -209,6 +217,7 @@ pub(crate) fn to_record(order: &Order) -> Vec<u8> {
         cancellations: order.cancellations.clone(),
         credits: order.credits.clone(),
         listing: order.listing.clone(),
+        sellers: order.sellers.clone(),
         awaited: awaited(order.settlement.as_ref()),
         ..Parts::default()
     });
@@ -251,6 +260,7 @@ fn existing_from(record: ExistingV1, parts: Vec<Part>) -> Result<Existing, Decod
         cancellations: parts.cancellations,
         credits: parts.credits,
         listing: parts.listing,
+        sellers: parts.sellers,
     };
     existing.check().map_err(|why| damaged(RECORD, why))?;
     Ok(existing)

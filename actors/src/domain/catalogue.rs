@@ -223,6 +223,12 @@ impl PriceBook {
             })
     }
 
+    /// Whose a SKU is, if it is not the shop's own.
+    pub fn seller_of(&self, sku: &SkuCode) -> Option<&SellerId> {
+        let page = self.any_listing(sku)?.page()?;
+        self.any_page(page)?.seller.as_ref()
+    }
+
     /// A page that shoppers may see.
     pub fn page(&self, slug: &Slug) -> Option<&Page> {
         self.any_page(slug).filter(|page| self.is_open(page))

@@ -31,6 +31,7 @@ mod redemptions;
 #[cfg(test)]
 mod redemptions_tests;
 mod saga;
+mod sellers;
 mod soundness;
 #[cfg(test)]
 mod tests;
@@ -62,6 +63,7 @@ pub use records::{Cancellation, RefundState};
 pub(crate) use records::{Note, RefundRecord, Return, Shipment};
 pub(crate) use redemptions::Use;
 pub use redemptions::{Redemption, UseState};
+pub use sellers::SellerLines;
 pub(crate) use timeline::Timeline;
 pub use timeline::{Moment, TimelineEntry};
 pub use view::{
@@ -417,6 +419,11 @@ pub enum Event {
         place: Place,
         at: Timestamp,
     },
+    /// Whose its lines are, beside `Placed`.
+    SellersNamed {
+        sellers: Vec<SellerLines>,
+        at: Timestamp,
+    },
     /// These pieces are to come; the others are reserved.
     StockPromised {
         sku: SkuCode,
@@ -471,6 +478,7 @@ impl Event {
             | Self::CreditAsked { at, .. }
             | Self::PlacesAsked { at, .. }
             | Self::PlaceTaken { at, .. }
+            | Self::SellersNamed { at, .. }
             | Self::StockPromised { at, .. }
             | Self::StockArrived { at, .. } => *at,
         }
@@ -560,6 +568,7 @@ impl Entity for Order {
             Command::TakePlace { list, place } => course.take_place(list, place),
         }
         course.tell_lists();
+        course.tell_sellers();
         Ok(course.decision())
     }
 

@@ -2,7 +2,9 @@
 //!
 //! **Invariants:** a command known by its id or its key is answered, not decided; a refusal is
 //! recorded where someone may ask again (a key) or must move on (a channel, a timer, a port); a
-//! panic is contained to its command.
+//! final answer that is one only because time passed is told once that time is in the log, or a
+//! later leader with a slower clock could accept what was refused for good; a panic is contained to
+//! its command.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -24,12 +26,26 @@ use crate::shard::turn::Turn;
 use crate::time::{Span, Timestamp};
 
 /// What an entity made of a command.
+#[derive(PartialEq)]
 pub(crate) enum Decided {
     Accepted(Resolved),
     Rejected(Vec<u8>),
     NotNow(Vec<u8>),
     Malformed(String),
     Panicked,
+}
+
+impl Decided {
+    /// Whether it is final and yet nothing that an entry would hold.
+    fn leaves_no_trace(&self) -> bool {
+        match self {
+            Self::Accepted(Resolved { events, effects, .. }) => {
+                events.is_empty() && effects.is_empty()
+            }
+            Self::Rejected(_) => true,
+            Self::NotNow(_) | Self::Malformed(_) | Self::Panicked => false,
+        }
+    }
 }
 
 impl ShardCore {
@@ -203,7 +219,7 @@ impl ShardCore {
     /// record: only a client's key makes a refusal worth remembering.
     fn judge(
         &self,
-        turn: &Turn,
+        turn: &mut Turn,
         command: &Command,
         out: &mut Vec<Output>,
     ) -> Result<(Verdict, Reply), Reply> {
@@ -217,7 +233,14 @@ impl ShardCore {
             let reply = Reply::PreconditionFailed { seq, index: turn.index, replayed: false };
             return keyed(Verdict::PreconditionFailed, reply);
         }
-        match self.decide(turn, &command.entity, &command.body) {
+        let decided = self.decide(turn, &command.entity, &command.body);
+        if command.key.is_none()
+            && decided.leaves_no_trace()
+            && self.came_with_time(turn, command, &decided)
+        {
+            turn.record_time();
+        }
+        match decided {
             Decided::Accepted(resolved) => self.accepted(resolved, command, turn, before),
             Decided::NotNow(rejection) => Err(rejected(rejection, before, turn.index)),
             Decided::Rejected(rejection) => {
@@ -231,6 +254,16 @@ impl ShardCore {
                 Err(Reply::Panicked)
             }
         }
+    }
+
+    /// Whether the answer would have been another at the time that the log already holds.
+    fn came_with_time(&self, turn: &Turn, command: &Command, decided: &Decided) -> bool {
+        let Some(recorded) = self.lead.as_ref().map(|lead| lead.speculation.time) else {
+            return false;
+        };
+        // An entry that is made anyway carries the time.
+        turn.makes_no_entry()
+            && self.decide_at(recorded, turn, &command.entity, &command.body) != *decided
     }
 
     /// The verdict and the reply of an accepted command, or the reply alone when there is nothing
@@ -320,11 +353,21 @@ impl ShardCore {
     }
 
     pub(crate) fn decide(&self, turn: &Turn, entity: &EntityRef, command: &[u8]) -> Decided {
+        self.decide_at(turn.time, turn, entity, command)
+    }
+
+    fn decide_at(
+        &self,
+        now: Timestamp,
+        turn: &Turn,
+        entity: &EntityRef,
+        command: &[u8],
+    ) -> Decided {
         let Some(kind) = self.kinds.find(entity.kind) else {
             return Decided::Malformed(format!("unknown entity kind {}", entity.kind.0));
         };
         let ctx = Context {
-            now: turn.time,
+            now,
             me: entity,
             entropy: self.entropy(turn),
             catalogue: self.catalogue.as_ref().map_err(|none| *none),

@@ -66,6 +66,7 @@ pub(crate) trait Instance: Send {
 }
 
 /// A [`Decision`] in bytes.
+#[derive(PartialEq)]
 pub(crate) struct Resolved {
     pub(crate) events: Vec<Vec<u8>>,
     pub(crate) effects: Vec<Effect>,

@@ -28,6 +28,8 @@ pub(crate) struct Turn {
     /// What the entry may take.
     entry_bytes_max: usize,
     n_effects: u32,
+    /// Whether the entry is made for its time, if for nothing else.
+    records_time: bool,
     held: Vec<Held>,
 }
 
@@ -44,6 +46,16 @@ impl Turn {
 
     pub(crate) fn hold(&mut self, token: Token, reply: Reply) {
         self.held.push(Held { token, reply });
+    }
+
+    /// Has an entry made of this turn even if nothing else is recorded.
+    pub(crate) fn record_time(&mut self) {
+        self.records_time = true;
+    }
+
+    /// Whether nothing calls for an entry so far.
+    pub(crate) fn makes_no_entry(&self) -> bool {
+        self.items.is_empty() && !self.records_time
     }
 
     /// Whether to stop taking work: from here on, the largest outcome allowed still fits.
@@ -104,6 +116,7 @@ impl ShardCore {
             bytes: 0,
             entry_bytes_max: self.entry_bytes_max,
             n_effects: 0,
+            records_time: false,
             held: Vec::new(),
         };
         self.decide_told(&mut turn, out);
@@ -124,7 +137,7 @@ impl ShardCore {
             return out
                 .extend(held.map(|h| Output::Reply { token: h.token, reply: Reply::Fenced }));
         };
-        if turn.items.is_empty() {
+        if turn.makes_no_entry() {
             // There will be no entry at this index: what was seen is what is applied, and what is
             // proposed. An entry of the group's own that comes after that may never be committed.
             let last = lead.proposed.back().map_or(applied, |proposed| proposed.index);

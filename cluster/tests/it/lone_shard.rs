@@ -63,9 +63,10 @@ impl LoneShard {
         Self::restart(entry_bytes_max, at, Vec::new())
     }
 
-    /// Another replica of this shard, made from its log alone.
+    /// Another replica of this shard, made from its log alone, for the same clients.
     pub(crate) fn replayed(&self) -> Self {
-        Self::restart(self.entry_bytes_max, self.now, self.log.clone())
+        let replayed = Self::restart(self.entry_bytes_max, self.now, self.log.clone());
+        Self { last_token: self.last_token, ..replayed }
     }
 
     fn restart(entry_bytes_max: usize, now: Timestamp, log: Vec<Record>) -> Self {

@@ -29,6 +29,7 @@ mod ports;
 mod reluctance;
 mod removal;
 mod resting;
+mod slower_clock;
 mod tally;
 mod unled_reads;
 mod waiting_tells;

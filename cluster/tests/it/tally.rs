@@ -60,6 +60,10 @@ pub(crate) enum TallyCommand {
     Dawdle {
         ms: u64,
     },
+    /// Adds one up to a time in microseconds, and is refused for good after it.
+    AddBy(u64),
+    /// Adds nothing, which is accepted once a time in microseconds has come.
+    NoteFrom(u64),
     /// Adds what a program that cannot bear it panics on while applying.
     AddFragile(u64),
 }
@@ -202,6 +206,16 @@ impl Entity for Tally {
             TallyCommand::Dawdle { ms } => {
                 std::thread::sleep(Duration::from_millis(ms));
                 self.added(1, vec![])
+            }
+            TallyCommand::AddBy(micros) if ctx.now > Timestamp::from_micros(micros) => {
+                Err(NegativeSum)
+            }
+            TallyCommand::NoteFrom(micros) if ctx.now < Timestamp::from_micros(micros) => {
+                Err(NegativeSum)
+            }
+            TallyCommand::AddBy(_) => self.added(1, vec![]),
+            TallyCommand::NoteFrom(_) => {
+                Ok(Decision { events: vec![], effects: vec![], reply: Sum(self.sum) })
             }
             TallyCommand::AddFragile(number) => Ok(Decision {
                 events: vec![TallyEvent::Fragile(number)],

@@ -67,6 +67,7 @@ pub(crate) enum Endpoint {
     DiscountCodeUses,
     Sellers,
     Seller,
+    SellerDashboard,
     ShippingOptions,
     ShippingOption,
     StockLocations,
@@ -162,6 +163,7 @@ impl Endpoint {
             Self::Promotion => "/admin/v1/promotions/{id}",
             Self::Sellers => "/admin/v1/sellers",
             Self::Seller => "/admin/v1/sellers/{id}",
+            Self::SellerDashboard => "/admin/v1/sellers/{id}/dashboard",
             Self::ShippingOptions => "/admin/v1/shipping_options",
             Self::StockLocations => "/admin/v1/stock_locations",
             Self::StockLocation => "/admin/v1/stock_locations/{id}",
@@ -272,6 +274,7 @@ impl Endpoint {
             | Self::DiscountCodeUses
             | Self::Sellers
             | Self::Seller
+            | Self::SellerDashboard
             | Self::ShippingOptions
             | Self::ShippingOption
             | Self::StockLocations

@@ -8,6 +8,7 @@ pub(super) mod order;
 pub(super) mod order_list;
 pub(super) mod payment;
 pub(super) mod plain;
+pub(super) mod seller_board;
 
 use std::fmt::Display;
 

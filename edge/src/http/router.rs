@@ -14,7 +14,7 @@ use super::openapi;
 use super::routes::entries::{self, Resource};
 use super::routes::{
     cart, cart_stream, checkout, codes, events, exports, history, imports, inventory, merge, nodes,
-    order_lists, orders, payment, products, shards, store, system,
+    order_lists, orders, payment, products, seller_board, shards, store, system,
 };
 
 type Routes = Vec<(E, MethodRouter<App>)>;
@@ -80,6 +80,7 @@ fn admin() -> Routes {
         (E::DiscountCodes, all::<DiscountCode>()),
         (E::DiscountCode, one::<DiscountCode>()),
         (E::DiscountCodeUses, get(codes::show_uses)),
+        (E::SellerDashboard, get(seller_board::show)),
         (E::Sellers, all::<Seller>()),
         (E::Seller, one::<Seller>()),
         (E::ShippingOptions, all::<ShippingOption>()),

@@ -19,6 +19,7 @@ pub(super) mod order_lists;
 pub(super) mod orders;
 pub(super) mod payment;
 pub(in crate::http) mod products;
+pub(super) mod seller_board;
 pub(super) mod shards;
 pub(super) mod store;
 pub(super) mod system;

@@ -29,6 +29,7 @@ mod overload;
 mod payments;
 mod promotions;
 mod races;
+mod sellers;
 mod server;
 mod shop;
 mod topology;

@@ -153,7 +153,7 @@ fn lines_on_backorder_have_their_bytes() {
     let bought = [waiting, paid(1_000)].concat();
     contains(&bought, &lines("09000000"));
     // What was still to come when the checkout ended stays with how it ended.
-    let awaited = |sku: &str| format!("060000000300000000000000{sku}01000000");
+    let awaited = |sku: &str| format!("070000000300000000000000{sku}01000000");
     let pot_and_tea = [awaited("706f74"), awaited("746561")].concat();
     let part = format!("0200000000000000{pot_and_tea}");
     contains(&bought, &part);

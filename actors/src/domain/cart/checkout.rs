@@ -11,10 +11,11 @@ use cluster::time::Timestamp;
 use super::codes::redemptions;
 use super::pricing::book_of;
 use super::{Cart, Event, Existing, Means, Rejection, Status};
-use crate::domain::ids::{CartId, OrderId, PaymentId};
-use crate::domain::names::ShippingOptionId;
-use crate::domain::order::{self, Extra, Order, Placed, Shortfall, Terms};
-use crate::domain::pricing::{Destination, Discount, PricingTerms, Quote};
+use crate::domain::catalogue::PriceBook;
+use crate::domain::ids::{CartId, OrderId, PaymentId, SkuCode};
+use crate::domain::names::{SellerId, ShippingOptionId};
+use crate::domain::order::{self, Extra, Order, Placed, SellerLines, Shortfall, Terms};
+use crate::domain::pricing::{Destination, Discount, PricedLine, PricingTerms, Quote};
 use crate::domain::promotion::Promotion;
 use crate::mutants::Mutant;
 
@@ -79,7 +80,8 @@ impl Cart {
         let (access, placed) = (cart.access, Box::new(placed));
         let redemptions = redemptions(&cart.codes, &discounts, means, book)?;
         let extras = discounts.into_iter().map(Extra::Discount);
-        let extras = extras.chain(redemptions.into_iter().map(Extra::Redemption)).collect();
+        let extras = extras.chain(redemptions.into_iter().map(Extra::Redemption));
+        let extras = extras.chain(sellers(placed.lines(), book).map(Extra::Seller)).collect();
         let place = order::Command::placing((me, access), payment, placed, extras);
         let tell = Effect::Tell { to: Order::address(order), command: place.to_bytes() };
         Ok((vec![Event::CheckoutBegun { order, at: ctx.now }], vec![tell]))
@@ -107,4 +109,16 @@ impl Existing {
         let lines = self.lines.iter().map(|line| (line.sku.clone(), line.quantity));
         self.set_quantities(lines.collect::<BTreeMap<_, _>>(), ctx)
     }
+}
+
+/// Whose the lines are, as the catalogue has it now.
+fn sellers(lines: &[PricedLine], book: &PriceBook) -> impl Iterator<Item = SellerLines> {
+    let mut sellers: BTreeMap<&SellerId, Vec<SkuCode>> = BTreeMap::new();
+    for PricedLine { sku, .. } in lines {
+        if let Some(seller) = book.seller_of(sku) {
+            sellers.entry(seller).or_default().push(sku.clone());
+        }
+    }
+    let sellers = sellers.into_iter();
+    sellers.map(|(seller, skus)| SellerLines { seller: seller.clone(), skus })
 }

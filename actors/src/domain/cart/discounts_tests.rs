@@ -84,6 +84,7 @@ fn a_checkout_is_at_the_discounts_that_the_shopper_saw() {
     let minor = |extra: &order::Extra| match extra {
         order::Extra::Discount(discount) => discount.minor(),
         order::Extra::Redemption(_) => panic!("no code was given"),
+        order::Extra::Seller(_) => panic!("these are the shop's own"),
     };
     assert_eq!(to.kind, Order::KIND);
     assert_eq!((placed.totals().discount.minor, placed.totals().grand.minor), (90, 810));

@@ -6,7 +6,9 @@ use cluster::time::{Span, Timestamp};
 use super::{Event, Existing, Lookup, Order, Rejection, Status, facts};
 use crate::domain::cart::{self, Cart};
 use crate::domain::ids::{OrderId, SkuCode};
+use crate::domain::names::SellerId;
 use crate::domain::payment::{self, Payment};
+use crate::domain::seller_board::Consignment;
 use crate::domain::sku::{self, OrderStep, Sku};
 use cluster::entity::Entity;
 
@@ -15,6 +17,8 @@ pub(super) struct Course {
     pub(super) now: Timestamp,
     /// As its lists show it.
     pub(super) before: Option<Status>,
+    /// As its sellers' boards show it.
+    pub(super) consigned: Vec<(SellerId, Consignment)>,
     /// The order as the events so far make it.
     after: Order,
     events: Vec<Event>,
@@ -28,7 +32,9 @@ impl Course {
         let (events, effects, published) = (Vec::new(), Vec::new(), Vec::new());
         let after = before;
         let before = after.existing.as_ref().map(|order| order.status());
-        Self { me, now, before, after, events, effects, published }
+        let consigned = after.existing.iter().flat_map(|order| order.consignments());
+        let consigned = consigned.map(|(seller, it)| (seller.clone(), it)).collect();
+        Self { me, now, before, consigned, after, events, effects, published }
     }
 
     pub(super) fn order(&self) -> Option<&Existing> {

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::records::{Cancellation, Note, Pieces, RefundRecord, RefundState, Return, Shipment};
 use super::timeline::Timeline;
-use super::{Event, Failure, Listing, Placed, ReturnNumber, ShipmentNumber, Shortage, Use};
+use super::{
+    Event, Failure, Listing, Placed, ReturnNumber, SellerLines, ShipmentNumber, Shortage, Use,
+};
 use crate::domain::ids::{CartAccess, CartId, PaymentId, RefundId, SkuCode};
 use crate::domain::money::{Currency, Money};
 use crate::domain::order_numbers::OrderNumber;
@@ -45,6 +47,8 @@ pub(crate) struct Existing {
     pub(crate) discounts: Vec<Discount>,
     /// Of discount codes.
     pub(crate) uses: Vec<Use>,
+    /// Whose the lines are; those of the shop itself are nobody's.
+    pub(crate) sellers: Vec<SellerLines>,
 }
 
 /// Where an order is.
@@ -212,6 +216,7 @@ impl Existing {
             updated_at: at,
             discounts: Vec::new(),
             uses: Vec::new(),
+            sellers: Vec::new(),
         }
     }
 
@@ -282,6 +287,7 @@ impl Existing {
             Event::RefundFailed { refund, .. } => self.end_refund(*refund, RefundState::Failed),
             Event::Discounted { discounts, .. } => self.discounts.clone_from(discounts),
             Event::UsesAsked { redemptions, .. } => self.uses = Use::all_asked(redemptions),
+            Event::SellersNamed { sellers, .. } => self.sellers.clone_from(sellers),
             Event::UseBecame { nth, state, .. } => self.use_becomes(*nth, *state),
             Event::NoteAdded { text, at } => {
                 self.notes.push(Note { text: text.clone(), at: *at });
@@ -507,6 +513,7 @@ impl Existing {
             + self.listing.as_ref().map_or(0, Listing::heap_bytes)
             + self.discounts.iter().map(Discount::heap_bytes).sum::<usize>()
             + self.uses.len() * ENTRY_BYTES
+            + self.sellers.iter().map(SellerLines::heap_bytes).sum::<usize>()
     }
 
     /// Lines of all shipments and returns.

@@ -60,6 +60,7 @@ pub(super) fn fact_of(event: &Event, order: &Existing) -> Option<OrderFact> {
         | Event::CreditAsked { .. }
         | Event::PlacesAsked { .. }
         | Event::PlaceTaken { .. }
+        | Event::SellersNamed { .. }
         | Event::StockPromised { .. }
         | Event::StockArrived { .. } => return None,
     })

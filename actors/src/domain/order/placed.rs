@@ -5,7 +5,7 @@
 use cluster::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Redemption;
+use super::{Redemption, SellerLines};
 use crate::domain::cart::Cart;
 use crate::domain::contact::Contact;
 use crate::domain::ids::SkuCode;
@@ -64,6 +64,8 @@ pub enum Extra {
     Discount(Discount),
     /// A use of a discount code that it needs.
     Redemption(Redemption),
+    /// Lines of one seller.
+    Seller(SellerLines),
 }
 
 /// Lines that make no order.

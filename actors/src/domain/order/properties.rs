@@ -20,12 +20,15 @@ use crate::domain::ids::CaptureId;
 use crate::domain::money::Currency;
 use crate::domain::order_list::{Listed, OrderList, OrderPage};
 use crate::domain::order_numbers::OrderNumbers;
+use crate::domain::page::{self, Page};
 use crate::domain::payment::{
     self, Action, Outcome, Payment, PaymentMethod, ProviderAnswer, ProviderRequest,
 };
 use crate::domain::pricing::discounting_tests::percent;
 use crate::domain::promotion::{Promotion, Trigger};
+use crate::domain::seller_board::{Consignment, SellerBoard, Sum};
 use crate::domain::sku::{self, Sku};
+use crate::domain::translations::Translations;
 
 pub(super) const NOON: Timestamp = Timestamp::from_micros(43_200_000_000);
 const SKUS: [&str; 3] = ["cup", "pot", "tea"];
@@ -166,6 +169,7 @@ struct World {
     numbers: Actor<OrderNumbers>,
     lists: BTreeMap<EntityRef, Actor<OrderList>>,
     pages: BTreeMap<EntityRef, Actor<OrderPage>>,
+    boards: BTreeMap<EntityRef, Actor<SellerBoard>>,
     orders: BTreeMap<OrderId, Actor<Order>>,
     payments: BTreeMap<PaymentId, Actor<Payment>>,
     stocks: Vec<Actor<Sku>>,
@@ -219,11 +223,37 @@ pub(super) fn terms(shortfall: Shortfall, capture: CaptureTime) -> Terms {
 }
 
 pub(super) fn book() -> PriceBook {
-    let listing = |nth| {
-        let name = ProductName::try_from(format!("The {}", SKUS[nth])).unwrap();
-        Listing::new(code(nth), name, vec![euro(PRICE)]).unwrap()
-    };
     PriceBook::new(Currency::EURO, (0..3).map(listing).collect()).unwrap()
+}
+
+fn listing(nth: usize) -> Listing {
+    let name = ProductName::try_from(format!("The {}", SKUS[nth])).unwrap();
+    Listing::new(code(nth), name, vec![euro(PRICE)]).unwrap()
+}
+
+/// Whose cups, pots and teas are.
+const SELLERS: [Option<&str>; 3] = [Some("ann"), Some("bob"), None];
+
+fn book_with_sellers() -> PriceBook {
+    let page = |nth: usize| {
+        let content = page::Content {
+            slug: SKUS[nth].parse().unwrap(),
+            title: label(SKUS[nth]),
+            description: None,
+            attributes: vec![],
+            media: vec![],
+            categories: vec![],
+            seller: SELLERS[nth].map(|seller| seller.parse().unwrap()),
+            status: page::Status::Active,
+            visibility: page::Visibility::Listed,
+            translations: Translations::default(),
+            variants: vec![code(nth)],
+        };
+        Page::new(content).unwrap()
+    };
+    let listing = |nth: usize| listing(nth).on_page(Some(SKUS[nth].parse().unwrap()));
+    let book = PriceBook::new(Currency::EURO, (0..3).map(listing).collect()).unwrap();
+    book.with_pages((0..3).map(page))
 }
 
 /// With a code for a tenth of the price, for one order in all.
@@ -235,7 +265,7 @@ fn book_with_code() -> PriceBook {
         limit: std::num::NonZeroU32::new(1),
         limit_per_customer: std::num::NonZeroU32::new(1),
     };
-    book().with_promotions([promotion]).with_discount_codes([code])
+    book_with_sellers().with_promotions([promotion]).with_discount_codes([code])
 }
 
 impl World {
@@ -247,6 +277,7 @@ impl World {
             numbers: Actor::default(),
             lists: BTreeMap::new(),
             pages: BTreeMap::new(),
+            boards: BTreeMap::new(),
             orders: BTreeMap::new(),
             payments: BTreeMap::new(),
             stocks: (0..3).map(|_| Actor::default()).collect(),
@@ -291,6 +322,10 @@ impl World {
             OrderPage::KIND => {
                 let page = self.pages.entry(to.clone()).or_default();
                 page.run(to, &command, catalogue, now)
+            }
+            SellerBoard::KIND => {
+                let board = self.boards.entry(to.clone()).or_default();
+                board.run(to, &command, catalogue, now)
             }
             Order::KIND => {
                 let id = OrderId::try_from(&to.key).unwrap();
@@ -534,6 +569,41 @@ impl World {
         }
     }
 
+    /// A board counts what each order is to its seller now, and lists what is open.
+    fn check_boards(&self) {
+        let mut n_boards = 0;
+        for seller in SELLERS.into_iter().flatten() {
+            let seller = seller.parse().unwrap();
+            let mine = |(id, actor): (&OrderId, &Actor<Order>)| {
+                let order = actor.live.existing.as_ref()?;
+                let mut mine = order.consignments().filter(|(whose, _)| **whose == seller);
+                mine.next().map(|(_, it)| (*id, it))
+            };
+            let all: Vec<(OrderId, Consignment)> = self.orders.iter().filter_map(mine).collect();
+            n_boards += usize::from(!all.is_empty());
+            let Some(board) = self.boards.get(&SellerBoard::address(&seller)) else {
+                assert!(all.is_empty());
+                continue;
+            };
+            let is_open = |it: &Consignment| {
+                !matches!(it.status, Status::Delivered | Status::Returned | Status::Cancelled)
+            };
+            let [open, ended] = [true, false].map(|wanted| {
+                let those = all.iter().filter(|(_, it)| is_open(it) == wanted);
+                those.map(|(_, it)| it).fold(Sum::default(), |sum, it| Sum {
+                    orders: sum.orders + 1,
+                    pieces: sum.pieces + u64::from(it.pieces),
+                    amount: sum.amount + it.amount.minor,
+                })
+            });
+            let sums = board.live.sums[&Currency::EURO];
+            assert_eq!((sums.open, sums.ended), (open, ended));
+            let listed = all.into_iter().filter(|(_, it)| is_open(it));
+            assert_eq!(board.live.open, listed.collect());
+        }
+        assert_eq!(self.boards.len(), n_boards);
+    }
+
     /// For pieces that were called off nothing is kept, unless the provider would not give it back.
     fn check_kept(&self, order: &Existing, kept: i64) {
         let failed = |refund: &RefundRecord| refund.state == RefundState::Failed;
@@ -547,6 +617,7 @@ impl World {
     /// What holds once nothing is under way.
     fn check_end(&self) {
         self.check_lists();
+        self.check_boards();
         let (mut sold, mut redeemed, mut waited_for) = ([0_u32; 3], 0, 0);
         for (id, actor) in &self.orders {
             let order = actor.live.existing.as_ref().expect("it was told to be placed");

@@ -38,27 +38,33 @@ impl Course {
             self.tell_again_how_it_ended();
             return Ok(());
         }
+        // Before the stocks: where all of them are of one shard, a free order is confirmed by what
+        // they say, and has its number by then.
+        let to = OrderNumbers::address(self.me.key().slot());
+        let command = order_numbers::Command::Give { to: self.me }.to_bytes();
+        self.does(Effect::Tell { to, command });
         for line in placed.lines() {
             self.tell_stock(&line.sku, OrderStep::Reserve { quantity: line.quantity });
         }
         self.happen(Event::Placed { cart, access, payment, placed });
-        let (mut discounts, mut redemptions) = (Vec::new(), Vec::new());
+        let (mut discounts, mut redemptions, mut sellers) = (Vec::new(), Vec::new(), Vec::new());
         for extra in extras {
             match extra {
                 Extra::Discount(discount) => discounts.push(discount),
                 Extra::Redemption(redemption) => redemptions.push(redemption),
+                Extra::Seller(lines) => sellers.push(lines),
             }
         }
         if !discounts.is_empty() {
             self.happen(Event::Discounted { discounts, at: self.now });
         }
+        if !sellers.is_empty() {
+            self.happen(Event::SellersNamed { sellers, at: self.now });
+        }
         if !redemptions.is_empty() {
             self.happen(Event::UsesAsked { redemptions, at: self.now });
             self.ask_uses();
         }
-        let to = OrderNumbers::address(self.me.key().slot());
-        let command = order_numbers::Command::Give { to: self.me }.to_bytes();
-        self.does(Effect::Tell { to, command });
         self.set_timer(Order::STOCK_SILENT, Order::STOCK_ANSWERS_WITHIN);
         Ok(())
     }

@@ -275,7 +275,7 @@ fn a_placed_order_asks_every_stock_and_for_its_number() {
     let at = NOON.plus(Order::STOCK_ANSWERS_WITHIN);
     let timer = Effect::SetTimer { name: Order::STOCK_SILENT, at };
     let bought = || bought(Shortfall::FailAll, CaptureTime::AtOnce);
-    let effects = [cups, pots, Effect::Tell { to, command }, timer];
+    let effects = [Effect::Tell { to, command }, cups, pots, timer];
     check(&[], place(bought()), Ok((&[asked()], &effects)));
     check_nothing(&[asked()], place(bought()));
     let over = [asked(), failed(Failure::StockSilent)];

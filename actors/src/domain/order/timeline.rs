@@ -107,7 +107,8 @@ impl Timeline {
             | Event::UsesAsked { .. }
             | Event::UseBecame { .. }
             | Event::PlacesAsked { .. }
-            | Event::PlaceTaken { .. } => return,
+            | Event::PlaceTaken { .. }
+            | Event::SellersNamed { .. } => return,
         };
         self.push(moment, event.at());
     }

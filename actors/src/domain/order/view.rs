@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::existing::{Asked, Ending, Settlement};
 use super::{
-    Cancellation, Existing, Failure, LineState, Moment, Redemption, RefundState, Stage,
-    TimelineEntry,
+    Cancellation, Existing, Failure, LineState, Moment, Redemption, RefundState, SellerLines,
+    Stage, TimelineEntry,
 };
 use crate::domain::contact::Contact;
 use crate::domain::ids::{CartAccess, CartId, OrderId, PaymentId, RefundId, SkuCode};
@@ -61,6 +61,9 @@ pub struct View {
     /// Those refunds that gave back what cancelled pieces had cost.
     #[serde(skip)]
     pub credits: Vec<RefundId>,
+    /// Whose the lines are; those of the shop itself are nobody's.
+    #[serde(skip)]
+    pub sellers: Vec<SellerLines>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -179,6 +182,7 @@ impl Existing {
             codes: self.codes(),
             cancellations: self.cancellations.clone(),
             credits: self.credits.clone(),
+            sellers: self.sellers.clone(),
         })
     }
 

@@ -45,6 +45,7 @@ pub(in crate::http) struct OrderJson<'a> {
 struct ItemJson<'a> {
     sku: &'a str,
     name: &'a str,
+    seller: Option<&'a str>,
     quantity: u32,
     unit_price: MoneyJson,
     line_total: MoneyJson,
@@ -224,13 +225,15 @@ impl TimelineJson {
 }
 
 impl<'a> ItemJson<'a> {
-    fn new(line: &'a LineView, view: &View) -> Self {
+    fn new(line: &'a LineView, view: &'a View) -> Self {
         let LineView { line, stock, shipped, returned } = line;
         let cancelled = view.cancellations.iter().flat_map(|known| &known.items);
         let cancelled = cancelled.filter(|(sku, _)| *sku == line.sku).map(|(_, n)| n.get()).sum();
+        let seller = view.sellers.iter().find(|lines| lines.skus.contains(&line.sku));
         Self {
             sku: line.sku.as_str(),
             name: line.name.as_str(),
+            seller: seller.map(|lines| lines.seller.as_str()),
             quantity: line.quantity.get(),
             unit_price: MoneyJson(line.unit_price),
             line_total: MoneyJson(line.line_total),

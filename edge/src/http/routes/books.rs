@@ -1,6 +1,7 @@
 //! This node's own book, at or past what a request has seen.
 
 use actors::PriceBook;
+use actors::domain::shop::{Query, Shop};
 use cluster::entity::Catalogue;
 use cluster::ids::{Position, ShardId};
 use cluster::time::Timestamp;
@@ -39,6 +40,16 @@ pub(in crate::http) async fn at_least(
         None => app.fabric.catalogue(),
     };
     catalogue.map(|catalogue| Book { catalogue }).ok_or_else(unavailable)
+}
+
+/// The book with all that was accepted by now, on whichever node.
+pub(in crate::http) async fn of_all_before(
+    app: &App,
+    deadline: Timestamp,
+) -> Result<Book, ApiError> {
+    let read = app.fabric.query::<Shop>(Shop::key(), &[], deadline, Query::Terms).await?;
+    let there = app.fabric.catalogue_at(read.provenance.position, deadline).await?;
+    there.map(|catalogue| Book { catalogue }).ok_or_else(unavailable)
 }
 
 pub(in crate::http) fn unavailable() -> ApiError {

@@ -307,7 +307,7 @@ pub(super) fn unbound(terms: &Terms) -> Result<(), ApiError> {
     }
 }
 
-pub(super) fn not_found<R: Resource>() -> ApiError {
+pub(in crate::http) fn not_found<R: Resource>() -> ApiError {
     let (code, _) = R::Id::NOT_FOUND;
     ApiError::new(code, format!("there is no {} under this id", Entry::<R>::NAME))
 }

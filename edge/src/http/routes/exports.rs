@@ -1,8 +1,9 @@
 //! Exports: every product of the shop, as an import takes it.
 //!
 //! **Invariants:** an export is of one book, so of one moment, however long it takes and whatever
-//! changes meanwhile; it is made while it is sent and never held whole. One that breaks off has no
-//! end: it is asked for again.
+//! changes meanwhile; it misses nothing that was accepted before it was asked for, on any node; it
+//! is made while it is sent and never held whole. One that breaks off has no end: it is asked for
+//! again.
 
 mod rows;
 
@@ -56,9 +57,10 @@ pub(in crate::http) async fn export(
     headers: HeaderMap,
     body: JsonBody<Export>,
 ) -> Result<Response, ApiError> {
-    let positions = positions::wanted(&headers, app.fabric.incarnation())?;
+    // An export has all of them, if they are positions of this shop.
+    positions::wanted(&headers, app.fabric.incarnation())?;
     let deadline = now().plus(app.settings.request_timeout);
-    let book = books::at_least(&app, &positions, deadline).await?;
+    let book = books::of_all_before(&app, deadline).await?;
     book.content()?;
     let format = body.document.format;
     let (response, pieces) = streamed(match format {

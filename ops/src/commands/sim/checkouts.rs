@@ -4,6 +4,7 @@
 //! **Invariants:** what is judged is what clients were told, what they are shown at rest, and what
 //! the provider has in its books.
 
+mod boards;
 mod carts;
 mod codes;
 mod counts;
@@ -20,7 +21,9 @@ mod tests;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use actors::{Cart, CodeUses, Order, OrderList, OrderNumbers, OrderPage, Payment, Sku};
+use actors::{
+    Cart, CodeUses, Order, OrderList, OrderNumbers, OrderPage, Payment, SellerBoard, Sku,
+};
 use cluster::entity::Catalogue;
 use cluster::fabric::OutcomeKey;
 use cluster::ids::ShardId;
@@ -32,6 +35,7 @@ use cluster::sim::workload::{Operation, Workload};
 use cluster::time::{Span, Timestamp};
 use storage::sim_disk::SplitMix64;
 
+use self::boards::Boards;
 use self::carts::Carts;
 use self::codes::Codes;
 pub(super) use self::counts::Counts;
@@ -62,6 +66,7 @@ pub(super) struct Checkouts {
     stocks: Stocks,
     payments: Payments,
     lists: Lists,
+    boards: Boards,
     books: SharedBooks,
     counts: SharedCounts,
 }
@@ -88,7 +93,7 @@ impl Checkouts {
 impl Workload for Checkouts {
     fn kinds(&self, kinds: Kinds) -> Kinds {
         let kinds = kinds.with::<Cart>().with::<Sku>().with::<Order>();
-        let kinds = kinds.with::<OrderList>().with::<OrderPage>();
+        let kinds = kinds.with::<OrderList>().with::<OrderPage>().with::<SellerBoard>();
         kinds.with::<OrderNumbers>().with::<Payment>().with::<CodeUses>()
     }
 
@@ -155,6 +160,9 @@ impl Workload for Checkouts {
         for (list, op) in Lists::of(&orders).into_iter().zip(&mut ops) {
             audits.push(self.lists.audit(op, list));
         }
+        for (seller, op) in range::sellers().into_iter().zip(&mut ops) {
+            audits.push(self.boards.audit(op, seller));
+        }
         for product in range::ORDERED {
             let (Some(one), Some(other)) = (ops.next(), ops.next()) else { break };
             audits.push(self.stocks.audits(one, product, StockDeed::Look));
@@ -171,6 +179,8 @@ impl Workload for Checkouts {
             self.codes.finish(finished)
         } else if self.lists.has(op) {
             self.lists.finish(&finished)
+        } else if self.boards.has(op) {
+            self.boards.finish(&finished)
         } else if self.carts.journal.has(op) {
             self.carts.finish(finished)
         } else if self.orders.journal.has(op) {

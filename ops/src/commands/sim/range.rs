@@ -5,10 +5,12 @@
 
 use actors::domain::catalogue::Listing;
 use actors::domain::discount_code::CodeName;
-use actors::domain::names::Label;
+use actors::domain::names::{Label, SellerId};
+use actors::domain::page::{self, Page};
 use actors::domain::price_list::Validity;
 use actors::domain::prices::Prices;
 use actors::domain::promotion::{Benefit, Scope, Shoppers, Stacking, Trigger};
+use actors::domain::translations::Translations;
 use actors::{Currency, DiscountCode, Money, PriceBook, ProductName, Promotion, SkuCode};
 use cluster::entity::Catalogue;
 use std::num::NonZeroU32;
@@ -67,6 +69,37 @@ fn promotion() -> Option<Promotion> {
     })
 }
 
+/// Whose some of what is ordered is.
+const SELLERS: [(u64, &str); 2] = [(N_PRODUCTS, "ann"), (N_PRODUCTS + 1, "bob")];
+
+pub(super) fn sellers() -> Vec<SellerId> {
+    SELLERS.iter().filter_map(|(_, seller)| seller.parse().ok()).collect()
+}
+
+pub(super) fn seller_of(sku: &SkuCode) -> Option<SellerId> {
+    let product = number(sku)?;
+    SELLERS.iter().find(|(sold, _)| *sold == product)?.1.parse().ok()
+}
+
+/// What a seller sells.
+fn page((product, seller): (u64, &str)) -> Option<Page> {
+    let sku = code(product);
+    let content = page::Content {
+        slug: sku.as_str().parse().ok()?,
+        title: Label::try_from(sku.to_string()).ok()?,
+        description: None,
+        attributes: Vec::new(),
+        media: Vec::new(),
+        categories: Vec::new(),
+        seller: seller.parse().ok(),
+        status: page::Status::Active,
+        visibility: page::Visibility::Listed,
+        translations: Translations::default(),
+        variants: vec![sku],
+    };
+    Page::new(content).ok()
+}
+
 /// In minor units.
 pub(super) fn price(product: u64) -> i64 {
     if product == FREE { 0 } else { 199 + 350 * product.cast_signed() }
@@ -76,10 +109,14 @@ pub(super) fn catalogue() -> Option<Catalogue> {
     let listing = |product| {
         let name = ProductName::try_from(format!("The {}", code(product))).ok()?;
         let price = Money { minor: price(product), currency: Currency::EURO };
-        Listing::new(code(product), name, vec![price]).ok()
+        let listing = Listing::new(code(product), name, vec![price]).ok()?;
+        let is_sellers = SELLERS.iter().any(|(sold, _)| *sold == product);
+        let page = is_sellers.then(|| code(product).as_str().parse()).transpose().ok()?;
+        Some(listing.on_page(page))
     };
     let listings = (0..ORDERED.end).map(listing).collect::<Option<Vec<_>>>()?;
     let book = PriceBook::new(Currency::EURO, listings).ok()?;
+    let book = book.with_pages(SELLERS.into_iter().map(page).collect::<Option<Vec<_>>>()?);
     let book = book.with_promotions([promotion()?]).with_discount_codes([DiscountCode {
         code: discount_code(),
         promotion: promotion()?.id,

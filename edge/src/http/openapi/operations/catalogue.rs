@@ -1,7 +1,7 @@
 //! What merchants write.
 
 use actors::domain::discount_code::CodeName;
-use actors::domain::names::Slug;
+use actors::domain::names::{SellerId, Slug};
 use actors::{
     Category, DiscountCode, PageLimit, PriceList, Promotion, Seller, ShippingOption, StockLocation,
     TaxRate,
@@ -14,6 +14,7 @@ use crate::http::code::Code;
 use crate::http::extract::InPath;
 use crate::http::fields::Changes;
 use crate::http::render::inventory::ListJson;
+use crate::http::render::seller_board::DashboardJson;
 use crate::http::routes::codes::UsesJson;
 use crate::http::routes::entries::{Resource, Shown, Written};
 use crate::http::routes::products::document::{Bulk, BulkJson, Product, ProductJson};
@@ -72,6 +73,20 @@ pub(super) fn all() -> Vec<Operation> {
         ["replaceSeller", "changeSeller", "removeSeller"],
         ["sellers", "a seller"],
     );
+    let dashboard = merchant(
+        E::SellerDashboard,
+        Verb::Get,
+        "showDashboard",
+        "Shows what a seller has to do with orders",
+    );
+    let dashboard = dashboard
+        .about(
+            "Totals and open orders are of one position. An order counts from its confirmation on.",
+        )
+        .at::<SellerId>()
+        .reads()
+        .answers::<DashboardJson<'_>>(StatusCode::OK, &SHOWN)
+        .cached();
     let shipping_options = entries::<ShippingOption>(
         [E::ShippingOptions, E::ShippingOption],
         ["listShippingOptions", "createShippingOption", "showShippingOption"],
@@ -94,7 +109,7 @@ pub(super) fn all() -> Vec<Operation> {
         shipping_options,
         stock_locations,
     ];
-    products().into_iter().chain(entries.into_iter().flatten()).chain([uses]).collect()
+    products().into_iter().chain(entries.into_iter().flatten()).chain([uses, dashboard]).collect()
 }
 
 fn merchant(endpoint: E, verb: Verb, id: &'static str, summary: impl Into<String>) -> Operation {

@@ -68,6 +68,7 @@ fn item() -> Schema {
     object([
         required("sku", words::sku()),
         required("name", words::line("Oolong, 100 g")),
+        required("seller", nullable(words::handle("ann"))),
         required("quantity", words::quantity()),
         required("unit_price", of::<Money>()),
         required("line_total", of::<Money>()),

@@ -46,7 +46,9 @@ impl Checkouts {
             let cart = self.orders.cart_of(*order);
             (names::order(*order, cart), (cart, view.as_ref()))
         });
-        self.lists.check(&listed.collect())?;
+        let listed = listed.collect();
+        self.lists.check(&listed)?;
+        self.boards.check(&listed.into_iter().map(|(id, (_, view))| (id, view)).collect())?;
         let carts: Vec<_> = orders.keys().map(|order| self.orders.cart_of(*order)).collect();
         let once: BTreeSet<_> = carts.iter().collect();
         counts.second_tries = count(carts.iter()) - count(once.iter());

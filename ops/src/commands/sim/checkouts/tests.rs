@@ -48,6 +48,7 @@ struct Hands {
     uses: States<CodeUses>,
     lists: States<OrderList>,
     pages: States<OrderPage>,
+    boards: States<SellerBoard>,
     payments: States<Payment>,
     tells: VecDeque<(EntityRef, Vec<u8>)>,
     timers: BTreeMap<(EntityRef, TimerName), Timestamp>,
@@ -78,6 +79,7 @@ macro_rules! of_kind {
             CodeUses::KIND => $work(&mut hands.uses, $body, &ctx, index, out),
             OrderList::KIND => $work(&mut hands.lists, $body, &ctx, index, out),
             OrderPage::KIND => $work(&mut hands.pages, $body, &ctx, index, out),
+            SellerBoard::KIND => $work(&mut hands.boards, $body, &ctx, index, out),
             Payment::KIND => $work(&mut hands.payments, $body, &ctx, index, out),
             other => panic!("nothing lives at {other:?}"),
         };
@@ -131,6 +133,7 @@ impl Hands {
             uses: States::new(),
             lists: States::new(),
             pages: States::new(),
+            boards: States::new(),
             payments: States::new(),
             tells: VecDeque::new(),
             timers: BTreeMap::new(),

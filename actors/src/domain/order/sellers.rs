@@ -1,0 +1,119 @@
+//! Whose the lines of an order are, and what each seller is told of them.
+//!
+//! **Invariants:** a seller is told of an order from its confirmation on, of each change once, with what
+//! was told before: boards add up, whatever order they are read in.
+
+use cluster::entity::{Effect, Wire};
+use serde::{Deserialize, Serialize};
+
+use super::existing::Ending;
+use super::{Course, Existing, Stage, Status};
+use crate::domain::heap;
+use crate::domain::ids::SkuCode;
+use crate::domain::money::Money;
+use crate::domain::names::SellerId;
+use crate::domain::pricing::PricedLine;
+use crate::domain::quantity::Quantity;
+use crate::domain::seller_board::{Command as BoardCommand, Consignment, SellerBoard};
+use crate::mutants::Mutant;
+
+/// The lines of one seller, as the catalogue had it when they were ordered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SellerLines {
+    pub seller: SellerId,
+    /// In order.
+    pub skus: Vec<SkuCode>,
+}
+
+impl SellerLines {
+    fn has(&self, sku: &SkuCode) -> bool {
+        self.skus.binary_search(sku).is_ok()
+    }
+
+    pub(super) fn heap_bytes(&self) -> usize {
+        heap::allocation(self.skus.capacity() * size_of::<SkuCode>())
+    }
+
+    /// How many pieces of these lines there are among some.
+    fn among<'a>(&self, items: impl Iterator<Item = &'a Vec<(SkuCode, Quantity)>>) -> u32 {
+        let ours = items.flatten().filter(|(sku, _)| self.has(sku));
+        ours.map(|(_, quantity)| quantity.get()).fold(0, u32::saturating_add)
+    }
+}
+
+impl Existing {
+    /// What the order is to each of its sellers; nothing before it is confirmed.
+    pub(super) fn consignments(&self) -> impl Iterator<Item = (&SellerId, Consignment)> {
+        self.sellers.iter().filter_map(|lines| Some((&lines.seller, self.consignment(lines)?)))
+    }
+
+    fn consignment(&self, lines: &SellerLines) -> Option<Consignment> {
+        let confirmed_at = self.settlement.as_ref().filter(|it| it.failure.is_none())?.at;
+        let ours = || self.bought().filter(|line| lines.has(&line.sku));
+        let bought: u32 = ours().map(|line| line.quantity.get()).sum();
+        let shipped = lines.among(self.shipments.iter().map(|it| &it.items));
+        let there = self.shipments.iter().filter(|it| it.delivered_at.is_some());
+        let delivered = lines.among(there.map(|it| &it.items));
+        let back = self.returns.iter().filter(|it| it.received_at.is_some());
+        let returned = lines.among(back.map(|it| &it.items));
+        let wanted = |line: &PricedLine| {
+            line.quantity.get().saturating_sub(self.cancelled().of_sku(&line.sku))
+        };
+        let (mut pieces, mut minor) = (0_u32, 0_i64);
+        for line in ours() {
+            pieces = pieces.saturating_add(wanted(line));
+            minor = minor.saturating_add(line.paid_for(wanted(line)).minor);
+        }
+        let status = match &self.stage {
+            Stage::Confirmed if bought > 0 && pieces == 0 => Status::Cancelled,
+            Stage::Confirmed if shipped == 0 => Status::Confirmed,
+            Stage::Confirmed if shipped < pieces => Status::Processing,
+            Stage::Confirmed if returned >= pieces => Status::Returned,
+            Stage::Confirmed if delivered >= pieces => Status::Delivered,
+            Stage::Confirmed => Status::Shipped,
+            Stage::Ending(Ending::IsCancelled) => Status::Cancelling,
+            Stage::Cancelled => Status::Cancelled,
+            Stage::Reserving
+            | Stage::Authorising
+            | Stage::Capturing
+            | Stage::Ending(Ending::Fails(_))
+            | Stage::Failed(_) => return None,
+        };
+        // Nothing of what is called off whole is paid.
+        let is_off = matches!(status, Status::Cancelling | Status::Cancelled);
+        let (pieces, minor) = if is_off { (0, 0) } else { (pieces, minor) };
+        let amount = Money { minor, ..self.totals.grand };
+        let number = self.number;
+        (bought > 0).then_some(Consignment {
+            number,
+            status,
+            pieces,
+            amount,
+            shipped,
+            delivered,
+            returned,
+            confirmed_at,
+        })
+    }
+}
+
+impl Course {
+    /// After everything else that happens.
+    pub(super) fn tell_sellers(&mut self) {
+        let Some(order) = self.order().filter(|_| self.has_happened()) else { return };
+        let mut tells = Vec::new();
+        for (seller, after) in order.consignments() {
+            let before = self.consigned.iter().find(|(known, _)| known == seller);
+            let before = before.map(|(_, it)| it.clone());
+            let is_forgotten = before.is_some() && Mutant::SellerNotTold.is_planted();
+            if before.as_ref() == Some(&after) || is_forgotten {
+                continue;
+            }
+            let command = BoardCommand::Put { order: self.me, before, after }.to_bytes();
+            tells.push(Effect::Tell { to: SellerBoard::address(seller), command });
+        }
+        for tell in tells {
+            self.does(tell);
+        }
+    }
+}

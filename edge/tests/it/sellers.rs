@@ -1,0 +1,93 @@
+//! What sellers of a marketplace have to do with orders, through one node.
+
+use serde_json::{Value, json};
+
+use crate::checkout::{KEY, basket, check_out};
+use crate::promotions::{open, sent, write};
+use crate::shop::{Ask, Shop};
+
+async fn dashboard(shop: &Shop, seller: &str) -> Value {
+    let asked = Ask::get(format!("/admin/v1/sellers/{seller}/dashboard")).operator();
+    let shown = shop.send(asked).await;
+    assert_eq!(shown.status, 200, "{shown:?}");
+    shown.json()
+}
+
+fn sum(orders: u64, pieces: u64, minor: i64) -> Value {
+    json!({"orders": orders, "pieces": pieces, "amount": {"amount": minor, "currency": "EUR"}})
+}
+
+/// Looks until the totals are so: a seller is told after the answer.
+async fn expect(shop: &Shop, seller: &str, open: Value, ended: Value) -> Value {
+    let expected = json!([{"open": open, "ended": ended}]);
+    for _ in 0..500 {
+        let shown = dashboard(shop, seller).await;
+        if shown["totals"] == expected {
+            return shown;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("{} is never {expected}", dashboard(shop, seller).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_seller_sees_totals_and_orders_of_one_position() {
+    let (shop, _folder) = open().await;
+    let nobody = Ask::get("/admin/v1/sellers/ann/dashboard").operator();
+    shop.send(nobody).await.problem(404, "seller_not_found");
+    let unknown = Ask::get("/admin/v1/sellers/ann/dashboard");
+    shop.send(unknown).await.problem(401, "unauthorized");
+    for (seller, sku, minor) in [("ann", "pot", 1_000), ("bob", "pan", 2_000)] {
+        let name = json!({"id": seller, "name": seller, "status": "active"});
+        write(&shop, "/admin/v1/sellers", &name).await;
+        let prices = json!([{"amount": minor, "currency": "EUR"}]);
+        let variant = json!({"sku": sku, "name": sku, "prices": prices});
+        let product = json!({"slug": sku, "title": sku, "status": "active", "seller": seller,
+            "variants": [variant]});
+        write(&shop, "/admin/v1/products", &product).await;
+        shop.stock(sku, 10).await;
+    }
+    assert_eq!(dashboard(&shop, "ann").await["totals"], json!([]));
+
+    let one = basket(&shop, &[("pot", 3), ("pan", 1), ("tea", 1)]).await;
+    let created = shop.send(check_out(&one, KEY, &sent())).await;
+    assert_eq!(created.status, 201, "{created:?}");
+    let order = created.json();
+    let sellers: Vec<_> =
+        order["items"].as_array().unwrap().iter().map(|item| &item["seller"]).collect();
+    assert_eq!(sellers, [&json!("bob"), &json!("ann"), &Value::Null]);
+    let ann = expect(&shop, "ann", sum(1, 3, 3_000), sum(0, 0, 0)).await;
+    let listed = &ann["open_orders"][0];
+    assert_eq!((&listed["id"], &listed["number"]), (&order["id"], &order["number"]));
+    assert_eq!((&listed["status"], &listed["pieces"]), (&json!("confirmed"), &json!(3)));
+    expect(&shop, "bob", sum(1, 1, 2_000), sum(0, 0, 0)).await;
+
+    // The pan and one pot leave; what was not shipped is called off.
+    let id = order["id"].as_str().unwrap();
+    let admin = |what: &str| Ask::post(format!("/admin/v1/orders/{id}/{what}")).operator();
+    let items = json!([{"sku": "pan", "quantity": 1}, {"sku": "pot", "quantity": 1}]);
+    let parcel = json!({"items": items, "carrier": "Post", "tracking": "1Z"});
+    let shipped = shop.send(admin("fulfilments").key("one").json(&parcel)).await;
+    assert_eq!(shipped.status, 200, "{shipped:?}");
+    let rest = shop.send(admin("cancel").key("rest").json(&json!({"reason": "broken"}))).await;
+    assert_eq!(rest.status, 200, "{rest:?}");
+    let ann = expect(&shop, "ann", sum(1, 1, 1_000), sum(0, 0, 0)).await;
+    let listed = &ann["open_orders"][0];
+    assert_eq!((&listed["status"], &listed["shipped"]), (&json!("shipped"), &json!(1)));
+    let delivered = shop.send(admin("deliver").key("there").json(&json!({}))).await;
+    assert_eq!(delivered.status, 200, "{delivered:?}");
+    let ann = expect(&shop, "ann", sum(0, 0, 0), sum(1, 1, 1_000)).await;
+    assert_eq!(ann["open_orders"], json!([]));
+    expect(&shop, "bob", sum(0, 0, 0), sum(1, 1, 2_000)).await;
+
+    // What is called off whole is worth nothing.
+    let two = basket(&shop, &[("pot", 2)]).await;
+    let created = shop.send(check_out(&two, KEY, &sent())).await.json();
+    let id = created["id"].as_str().unwrap();
+    expect(&shop, "ann", sum(1, 2, 2_000), sum(1, 1, 1_000)).await;
+    let cancel = Ask::post(format!("/admin/v1/orders/{id}/cancel")).operator();
+    let cancelled = shop.send(cancel.json(&json!({"reason": "no more pots"}))).await;
+    assert_eq!(cancelled.status, 200, "{cancelled:?}");
+    expect(&shop, "ann", sum(0, 0, 0), sum(2, 1, 1_000)).await;
+    shop.close().await;
+}
