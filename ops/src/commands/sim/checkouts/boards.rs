@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use actors::domain::names::SellerId;
 use actors::domain::order::{Status, StockStatus, View};
 use actors::domain::seller_board::{Dashboard, Query, Sum};
-use actors::{OrderId, SellerBoard, SkuCode};
+use actors::{OrderId, Quantity, SellerBoard, SkuCode};
 use cluster::entity::Wire;
 use cluster::shard::io::{Freshness, Reply};
 use cluster::sim::client::{Finished, Wish};
@@ -87,9 +87,13 @@ fn share(view: &View, seller: &SellerId) -> Option<Share> {
         let items = view.cancellations.iter().flat_map(|known| &known.items);
         items.filter(|(known, _)| known == sku).map(|(_, n)| n.get()).sum()
     };
+    let ours = |items: &[(SkuCode, Quantity)]| -> u32 {
+        items.iter().filter(|(sku, _)| is_ours(sku)).map(|(_, n)| n.get()).sum()
+    };
     let there = view.shipments.iter().filter(|known| known.delivered_at.is_some());
-    let there = there.flat_map(|known| &known.items).filter(|(sku, _)| is_ours(sku));
-    let there: u32 = there.map(|(_, n)| n.get()).sum();
+    let there: u32 = there.map(|known| ours(&known.items)).sum();
+    let back = view.returns.iter().filter(|known| known.received_at.is_some());
+    let back: u32 = back.map(|known| ours(&known.items)).sum();
     let (mut pieces, mut amount) = (0, 0);
     for line in bought() {
         let (whole, gone) = (line.line.quantity.get(), cancelled(&line.line.sku));
@@ -102,7 +106,7 @@ fn share(view: &View, seller: &SellerId) -> Option<Share> {
     if is_off {
         (pieces, amount) = (0, 0);
     }
-    let is_open = view.status == Status::Cancelling || !is_off && there < pieces;
+    let is_open = view.status == Status::Cancelling || !is_off && there.max(back) < pieces;
     let sum = Sum { orders: 1, pieces: pieces.into(), amount };
     Some(Share { is_open, sum })
 }

@@ -283,8 +283,10 @@ fn what_is_done_right_is_right_and_everything_happens() {
         let found = outcome(Fault::None, seed);
         all = all.plus(found.unwrap_or_else(|why| panic!("seed {seed}: {why}")));
     }
-    let never: Vec<_> = all.named().filter(|(_, count)| *count == 0).collect();
-    assert_eq!(never, [("orders_unknown", 0), ("orders_stock_silent", 0)]);
+    // Only what is told late keeps a stock silent here: now and then that is long enough.
+    let named = all.named().filter(|(name, _)| *name != "orders_stock_silent");
+    let never: Vec<_> = named.filter(|(_, count)| *count == 0).collect();
+    assert_eq!(never, [("orders_unknown", 0)]);
 }
 
 /// A fault is always found.
