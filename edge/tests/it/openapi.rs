@@ -203,6 +203,7 @@ async fn catalogue(walk: &mut Walk) {
         walk.does(list, &[]).await;
     }
     walk.does("showUses", &[]).await;
+    walk.does("showDashboard", &[]).await;
     walk.does("writeProducts", &[]).await;
     let shown = walk.does("showStoreProduct", &[]).await.json();
     assert_eq!(shown["price_from"], json!({"amount": 1_290, "currency": "EUR"}));
