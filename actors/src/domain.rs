@@ -14,6 +14,7 @@ pub mod fraud;
 mod heap;
 pub mod ids;
 pub mod import;
+pub mod location;
 pub mod money;
 pub mod names;
 pub mod order;

@@ -20,6 +20,7 @@ pub use domain::ids::{
     CaptureId, CartAccess, CartId, ImportId, OrderId, PaymentId, RefundId, ReservationId, SkuCode,
 };
 pub use domain::import::{Import, ImportPart};
+pub use domain::location::StockLocation;
 pub use domain::money::{Currency, Money};
 pub use domain::order::Order;
 pub use domain::order_list::{OrderList, OrderPage};
@@ -63,4 +64,5 @@ pub fn with_catalogue(kinds: Kinds) -> Kinds {
         .with::<Entry<Seller>>()
         .with::<Entry<Promotion>>()
         .with::<Entry<DiscountCode>>()
+        .with::<Entry<StockLocation>>()
 }

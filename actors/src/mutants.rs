@@ -27,6 +27,16 @@ mutants! {
     LinesTakenTwice,
     /// What was released, expired or sold is reserved again by a reserve that comes late.
     LateReserve,
+    /// More pieces are promised than the limit allows.
+    BackorderedPastLimit,
+    /// Pieces that have come are given to an order that waits, which waits for them still.
+    ArrivalCountedTwice,
+    /// An order that was let go of is still given pieces that it was promised.
+    PromiseOutlivesOrder,
+    /// What is still on backorder is shipped.
+    BackorderShipped,
+    /// Pieces on backorder that are called off are in stock, where they never were.
+    BackorderRestocked,
     /// A cart that is being checked out is checked out again, as another order.
     TwoOrdersOfOneCart,
     /// A cart that was bought is open again.

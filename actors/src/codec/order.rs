@@ -5,7 +5,7 @@ use cluster::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{damaged, encode, encode_with_parts, latest, latest_with_parts};
-use crate::domain::ids::{CartAccess, CartId, PaymentId, RefundId};
+use crate::domain::ids::{CartAccess, CartId, PaymentId, RefundId, SkuCode};
 use crate::domain::order::{
     self, Cancellation, Existing, Funds, LineState, Listing, Note, Order, Parcel, Placed,
     Redemption, RefundRecord, Return, Review, SellerLines, Settlement, Shipment, Stage, Timeline,
@@ -13,6 +13,7 @@ use crate::domain::order::{
 };
 use crate::domain::order_numbers::{self, OrderNumber, OrderNumbers};
 use crate::domain::pricing::{Discount, GivenCode, Totals};
+use crate::domain::quantity::Quantity;
 
 const RECORD: &str = "an order's record";
 
@@ -40,6 +41,8 @@ enum Part {
     Parcel(Parcel),
     Review(Review),
     Seller(SellerLines),
+    /// Pieces that were still to come when the checkout ended.
+    Awaited(SkuCode, Quantity),
 }
 
 /// The parts of one order, each sort together.
@@ -56,6 +59,8 @@ struct Parts {
     parcels: Vec<Parcel>,
     review: Option<Review>,
     sellers: Vec<SellerLines>,
+    /// Of a settlement.
+    awaited: Vec<(SkuCode, Quantity)>,
 }
 
 impl Part {
@@ -71,6 +76,7 @@ impl Part {
             Self::Parcel(_) => 6,
             Self::Review(_) => 7,
             Self::Seller(_) => 8,
+            Self::Awaited(..) => 9,
         }
     }
 }
@@ -84,11 +90,12 @@ impl Parts {
         let credits = self.credits.into_iter().map(Part::Credit);
         let listing = self.listing.into_iter().map(Part::Listing);
         let sellers = self.sellers.into_iter().map(Part::Seller);
+        let awaited = self.awaited.into_iter().map(|(sku, pieces)| Part::Awaited(sku, pieces));
         let bought = discounts.chain(codes).chain(uses);
         let parcels = self.parcels.into_iter().map(Part::Parcel);
         let review = self.review.into_iter().map(Part::Review);
         let after = cancellations.chain(credits).chain(listing).chain(parcels).chain(review);
-        bought.chain(after).chain(sellers).collect()
+        bought.chain(after).chain(sellers).chain(awaited).collect()
     }
 
     /// Each sort comes after the one before it, and there is one listing and one review at most.
@@ -108,6 +115,7 @@ impl Parts {
                 Part::Review(it) if parts.review.is_none() => parts.review = Some(it),
                 Part::Review(_) => return None,
                 Part::Seller(it) => parts.sellers.push(it),
+                Part::Awaited(sku, pieces) => parts.awaited.push((sku, pieces)),
             }
         }
         is_in_order.then_some(parts)
@@ -132,6 +140,7 @@ impl Wire for order::Lookup {
             parcels: view.parcels.clone(),
             review: view.review.clone(),
             sellers: view.sellers.clone(),
+            awaited: awaited(view.settlement.as_ref()),
             ..Parts::default()
         });
         encode_with_parts(self, &parts.into_list())
@@ -153,8 +162,25 @@ impl Wire for order::Lookup {
         view.parcels = parts.parcels;
         view.review = parts.review;
         view.sellers = parts.sellers;
+        put_awaited(view.settlement.as_mut(), parts.awaited).map_err(|why| damaged(WHAT, why))?;
         Ok(lookup)
     }
+}
+
+fn awaited(settlement: Option<&Settlement>) -> Vec<(SkuCode, Quantity)> {
+    settlement.map(|told| told.awaited.clone()).unwrap_or_default()
+}
+
+fn put_awaited(
+    settlement: Option<&mut Settlement>,
+    awaited: Vec<(SkuCode, Quantity)>,
+) -> Result<(), &'static str> {
+    match settlement {
+        Some(told) => told.awaited = awaited,
+        None if awaited.is_empty() => {}
+        None => return Err("pieces were awaited at the end of no checkout"),
+    }
+    Ok(())
 }
 
 #[derive(Serialize, Deserialize)]
@@ -210,6 +236,7 @@ pub(crate) fn to_record(order: &Order) -> Vec<u8> {
         parcels: order.parcels.clone(),
         review: order.review.clone(),
         sellers: order.sellers.clone(),
+        awaited: awaited(order.settlement.as_ref()),
         ..Parts::default()
     });
     encode_with_parts(&OrderRecordV1 { existing }, &parts.into_list())
@@ -227,6 +254,8 @@ pub(crate) fn from_record(bytes: &[u8]) -> Result<Order, DecodeError> {
 fn existing_from(record: ExistingV1, parts: Vec<Part>) -> Result<Existing, DecodeError> {
     let parts = Parts::of(parts).filter(Parts::is_of_record);
     let parts = parts.ok_or_else(|| damaged(RECORD, "its parts are not in order"))?;
+    let mut settlement = record.settlement;
+    put_awaited(settlement.as_mut(), parts.awaited).map_err(|why| damaged(RECORD, why))?;
     let existing = Existing {
         cart: record.cart,
         access: record.access,
@@ -241,7 +270,7 @@ fn existing_from(record: ExistingV1, parts: Vec<Part>) -> Result<Existing, Decod
         returns: record.returns,
         refunds: record.refunds,
         notes: record.notes,
-        settlement: record.settlement,
+        settlement,
         timeline: record.timeline,
         updated_at: record.updated_at,
         discounts: parts.discounts,

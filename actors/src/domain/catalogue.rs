@@ -22,8 +22,9 @@ use shelf::{Named, Shelf};
 use super::category::{Categories, Category};
 use super::discount_code::{CodeName, DiscountCode};
 use super::ids::SkuCode;
+use super::location::StockLocation;
 use super::money::Currency;
-use super::names::{PriceListId, SellerId, ShippingOptionId, Slug};
+use super::names::{LocationId, PriceListId, SellerId, ShippingOptionId, Slug};
 use super::page::{self, Page};
 use super::price_list::PriceList;
 use super::promotion::{Promotion, Promotions};
@@ -77,6 +78,7 @@ pub struct PriceBook {
     promotions: Arc<Promotions>,
     /// There may be as many of them as listings.
     discount_codes: Shelf<DiscountCode>,
+    stock_locations: Arc<BTreeMap<LocationId, Arc<StockLocation>>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -131,6 +133,7 @@ impl PriceBook {
             shipping_options: Arc::default(),
             promotions: Arc::default(),
             discount_codes: Shelf::default(),
+            stock_locations: Arc::default(),
         }
     }
 
@@ -152,6 +155,13 @@ impl PriceBook {
     pub fn with_shipping_options(self, options: impl IntoIterator<Item = ShippingOption>) -> Self {
         let by_id = options.into_iter().map(|option| (option.id.clone(), Arc::new(option)));
         Self { shipping_options: Arc::new(by_id.collect()), ..self }
+    }
+
+    /// The same listings, with stock at other locations; the later of two of one id counts.
+    #[must_use]
+    pub fn with_stock_locations(self, locations: impl IntoIterator<Item = StockLocation>) -> Self {
+        let by_id = locations.into_iter().map(|location| (location.id.clone(), Arc::new(location)));
+        Self { stock_locations: Arc::new(by_id.collect()), ..self }
     }
 
     /// The same listings in other categories; the later of two of one id counts.
@@ -293,6 +303,15 @@ impl PriceBook {
     /// In order of id.
     pub fn shipping_options(&self) -> impl ExactSizeIterator<Item = &Arc<ShippingOption>> {
         self.shipping_options.values()
+    }
+
+    pub fn stock_location(&self, id: &LocationId) -> Option<&StockLocation> {
+        self.stock_locations.get(id).map(AsRef::as_ref)
+    }
+
+    /// In order of id.
+    pub fn stock_locations(&self) -> impl ExactSizeIterator<Item = &Arc<StockLocation>> {
+        self.stock_locations.values()
     }
 }
 

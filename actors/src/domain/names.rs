@@ -61,6 +61,9 @@ macro_rules! handles {
 }
 
 handles! {
+    /// A place where stock lies.
+    LocationId, InvalidLocationId,
+        "a stock location id is 1 to 64 of the characters A-Z a-z 0-9 . _ -";
     /// A group of customers that has prices of its own, such as wholesale.
     CustomerGroup, InvalidCustomerGroup,
         "a customer group is 1 to 64 of the characters A-Z a-z 0-9 . _ -";

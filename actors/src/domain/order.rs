@@ -210,6 +210,14 @@ pub enum StockNews {
     Sold,
     Released,
     Restocked,
+    /// These pieces are to come; the others are reserved.
+    Promised {
+        waiting: Quantity,
+    },
+    /// Pieces that were promised are reserved; so many are still to come.
+    Arrived {
+        waiting: Units,
+    },
 }
 
 /// Why a stock gives no pieces.
@@ -445,6 +453,18 @@ pub enum Event {
         sellers: Vec<SellerLines>,
         at: Timestamp,
     },
+    /// These pieces are to come; the others are reserved.
+    StockPromised {
+        sku: SkuCode,
+        waiting: Quantity,
+        at: Timestamp,
+    },
+    /// Pieces that were promised are there; so many are still to come.
+    StockArrived {
+        sku: SkuCode,
+        waiting: Units,
+        at: Timestamp,
+    },
 }
 
 impl Event {
@@ -489,7 +509,9 @@ impl Event {
             | Self::PlaceTaken { at, .. }
             | Self::Parcel { at, .. }
             | Self::Review { at, .. }
-            | Self::SellersNamed { at, .. } => *at,
+            | Self::SellersNamed { at, .. }
+            | Self::StockPromised { at, .. }
+            | Self::StockArrived { at, .. } => *at,
         }
     }
 }
@@ -537,6 +559,8 @@ pub enum Rejection {
     WithCarrier { shipment: ShipmentNumber },
     #[error("the order waits for nobody's decision")]
     NotOnHold,
+    #[error("of sku {sku} {waiting} pieces are on backorder")]
+    OnBackorder { sku: SkuCode, waiting: Quantity },
 }
 
 impl Entity for Order {
@@ -585,8 +609,8 @@ impl Entity for Order {
         Ok(course.decision())
     }
 
-    fn is_momentary(_: &Rejection) -> bool {
-        false
+    fn is_momentary(rejection: &Rejection) -> bool {
+        matches!(rejection, Rejection::OnBackorder { .. })
     }
 
     fn apply(&mut self, event: &Event) {

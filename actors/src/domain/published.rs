@@ -19,7 +19,7 @@ use super::money::Money;
 use super::order::{Failure, ReturnNumber, ShipmentNumber};
 use super::order_numbers::OrderNumber;
 use super::payment::Refusal;
-use super::quantity::Quantity;
+use super::quantity::{Quantity, Units};
 
 /// The topics. Their numbers are on disk: never reuse one.
 pub mod topics {
@@ -161,12 +161,20 @@ pub enum CartFact {
     },
 }
 
+/// Of a stock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StockFact {
+    /// As few are available as the threshold says, or fewer, and were not before.
+    RanLow { available: Units, threshold: Units },
+}
+
 /// A fact of any topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fact {
     Order(OrderFact),
     Payment(PaymentFact),
     Cart(CartFact),
+    Stock(StockFact),
 }
 
 impl Fact {
@@ -194,6 +202,7 @@ impl Fact {
         "payment.refund_failed",
         "payment.cancelled",
         "cart.updated",
+        "stock.ran_low",
     ];
 
     /// What was published under a topic; `None` for a topic that this program does not know.
@@ -202,6 +211,7 @@ impl Fact {
             topics::ORDERS => Self::Order(OrderFact::from_bytes(bytes)?),
             topics::PAYMENTS => Self::Payment(PaymentFact::from_bytes(bytes)?),
             topics::CARTS => Self::Cart(CartFact::from_bytes(bytes)?),
+            topics::STOCK => Self::Stock(StockFact::from_bytes(bytes)?),
             _ => return Ok(None),
         }))
     }
@@ -237,6 +247,7 @@ impl Fact {
                 PaymentFact::Cancelled { .. } => "payment.cancelled",
             },
             Self::Cart(CartFact::Updated { .. }) => "cart.updated",
+            Self::Stock(StockFact::RanLow { .. }) => "stock.ran_low",
         }
     }
 }
@@ -256,6 +267,12 @@ impl From<PaymentFact> for Effect {
 impl From<CartFact> for Effect {
     fn from(fact: CartFact) -> Self {
         Self::Publish { topic: topics::CARTS, event: fact.to_bytes() }
+    }
+}
+
+impl From<StockFact> for Effect {
+    fn from(fact: StockFact) -> Self {
+        Self::Publish { topic: topics::STOCK, event: fact.to_bytes() }
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! **Invariants**, true in every reachable state:
 //! - `0 <= reserved <= on_hand`, and `reserved` is the sum of the open reservations;
+//! - what is promised beyond that is counted apart, see [`promises`];
 //! - at most [`Sku::RESERVATIONS_MAX`] open reservations;
 //! - the timer stands at the earliest expiry of an open reservation, or nowhere;
 //! - an id is open or has ended, never both.
@@ -11,14 +12,27 @@
 //! is like one that never was, so a reserve that late holds pieces anew. An adjustment says "more",
 //! not "this many": its repeats are the fabric's to recognise; other repeats change no stock.
 
+mod applying;
 mod claims;
 #[cfg(test)]
 mod claims_tests;
 mod ended;
 mod ledger;
+mod low_stock;
+#[cfg(test)]
+mod low_stock_tests;
 mod orders;
 #[cfg(test)]
 mod orders_tests;
+mod places;
+#[cfg(test)]
+mod places_tests;
+mod policy;
+mod promises;
+#[cfg(test)]
+mod promises_properties;
+#[cfg(test)]
+mod promises_tests;
 #[cfg(test)]
 mod properties;
 mod reservations;
@@ -27,19 +41,26 @@ mod standing;
 mod tests;
 mod view;
 
-use cluster::entity::{Answer, Context, Decision, DecodeError, Effect, Entity, Port, TimerName};
+use cluster::entity::{Answer, Context, Decision, DecodeError, Entity, Port, TimerName};
 use cluster::ids::{EntityKind, EntityRef};
 use cluster::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::ids::{OrderId, ReservationId, SkuCode};
+use super::names::LocationId;
+use super::order::StockNews;
 use super::quantity::{Delta, Quantity, Units};
 use crate::codec;
-use crate::mutants::Mutant;
 pub(crate) use ended::{End, Ended, EndedReservation};
 pub(crate) use ledger::Ledger;
 pub use ledger::{Cause, InvalidReason, LedgerEntry, Reason};
+pub(crate) use low_stock::Word;
 pub use orders::OrderStep;
+pub(crate) use places::Places;
+pub use places::{Change, Taken};
+pub use policy::Policy;
+pub use promises::Kept;
+pub(crate) use promises::{Promise, Promises};
 pub use reservations::{Holder, InvalidHolder};
 pub(crate) use reservations::{Reservation, Reservations};
 use standing::{Standing, less};
@@ -53,6 +74,14 @@ pub struct Sku {
     pub(crate) reservations: Reservations,
     pub(crate) ended: Ended,
     pub(crate) ledger: Ledger,
+    pub(crate) policy: Policy,
+    /// Pieces that are waited for.
+    pub(crate) backordered: Units,
+    pub(crate) promises: Promises,
+    pub(crate) low_stock_at: Option<Units>,
+    /// None before the first.
+    pub(crate) low_stock_word: Option<Word>,
+    pub(crate) places: Places,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,6 +127,28 @@ pub enum Command {
         order: OrderId,
         step: OrderStep,
     },
+    SetPolicy {
+        policy: Policy,
+    },
+    /// From which number of available pieces down the stock is low; without one it never is.
+    SetLowStock {
+        threshold: Option<Units>,
+    },
+    /// Adjusts or states what is at one location.
+    StockAt {
+        location: LocationId,
+        change: Change,
+        reason: Reason,
+    },
+    /// From one location to another; none is the default one.
+    Transfer {
+        from: Option<LocationId>,
+        to: Option<LocationId>,
+        pieces: Units,
+        reason: Reason,
+    },
+    /// The timer's.
+    TellLowStock,
 }
 
 /// What to do about the release of a reservation that is neither open nor known to have ended.
@@ -153,6 +204,69 @@ pub enum Event {
         reserved: Units,
         at: Timestamp,
     },
+    PolicySet {
+        policy: Policy,
+        at: Timestamp,
+    },
+    LowStockSet {
+        threshold: Option<Units>,
+        at: Timestamp,
+    },
+    /// Of what the order asked for, these are to come; the others are reserved.
+    Promised {
+        order: OrderId,
+        asked: Quantity,
+        waiting: Quantity,
+        backordered: Units,
+        at: Timestamp,
+    },
+    /// Pieces are there for orders that waited.
+    PromisesKept {
+        kept: Vec<Kept>,
+        reserved: Units,
+        backordered: Units,
+        at: Timestamp,
+    },
+    /// The order waits no more.
+    PromiseWithdrawn {
+        order: OrderId,
+        backordered: Units,
+        at: Timestamp,
+    },
+    StockedAt {
+        location: LocationId,
+        there: Units,
+        on_hand: Units,
+        delta: Delta,
+        reason: Reason,
+        at: Timestamp,
+    },
+    Transferred {
+        from: Option<LocationId>,
+        left: Units,
+        to: Option<LocationId>,
+        come: Units,
+        pieces: Units,
+        reason: Reason,
+        at: Timestamp,
+    },
+    /// As `Confirmed`, of a stock that lies at locations of its own.
+    SoldFrom {
+        id: ReservationId,
+        taken: Vec<Taken>,
+        on_hand: Units,
+        delta: Delta,
+        reserved: Units,
+        at: Timestamp,
+    },
+    /// Word is given that few are left.
+    RanLow {
+        at: Timestamp,
+    },
+    /// There are more again, or nobody wants to know.
+    RanLowNoMore {
+        at: Timestamp,
+    },
 }
 
 /// Which rule a command broke.
@@ -180,9 +294,37 @@ pub enum Rejection {
     AlreadyConfirmed,
     #[error("the reservation is held by another")]
     HeldByAnother,
+    #[error("only {there} pieces are there")]
+    TooFewThere { there: Units },
+    #[error("the pieces of a sku lie at {} locations at most", Places::LEN_MAX)]
+    TooManyLocations,
+    /// Not for good: one that was made right before is not in every node's book yet.
+    #[error("there is no stock location {location}")]
+    UnknownLocation { location: LocationId },
+    #[error("stock locations are not known at the moment")]
+    CatalogueUnavailable,
 }
 
 impl Command {
+    /// Where pieces are said to come to lie.
+    fn stocks_at(&self) -> Option<&LocationId> {
+        match self {
+            Self::StockAt { location, .. } => Some(location),
+            Self::Transfer { to, .. } => to.as_ref(),
+            Self::Adjust { .. }
+            | Self::SetOnHand { .. }
+            | Self::Reserve { .. }
+            | Self::Confirm { .. }
+            | Self::Release { .. }
+            | Self::TakeOver { .. }
+            | Self::ExpireDue
+            | Self::ForOrder { .. }
+            | Self::SetPolicy { .. }
+            | Self::SetLowStock { .. }
+            | Self::TellLowStock => None,
+        }
+    }
+
     /// The reservation that is asked for.
     fn claimed(&self) -> Option<ReservationId> {
         match self {
@@ -192,7 +334,12 @@ impl Command {
             | Self::Confirm { .. }
             | Self::Release { .. }
             | Self::ExpireDue
-            | Self::ForOrder { .. } => None,
+            | Self::ForOrder { .. }
+            | Self::SetPolicy { .. }
+            | Self::SetLowStock { .. }
+            | Self::StockAt { .. }
+            | Self::Transfer { .. }
+            | Self::TellLowStock => None,
         }
     }
 }
@@ -208,91 +355,55 @@ impl Entity for Sku {
     type View = View;
 
     fn decide(&self, command: Command, ctx: &Context<'_>) -> Result<Decision<Self>, Rejection> {
-        let standing = self.standing(ctx.now);
+        places::check_location(&command, ctx)?;
         let timer_is_spent = command == Command::ExpireDue;
         let claimed = command.claimed();
-        let mut told = None;
-        let event = match command {
-            Command::Adjust { delta, reason } => standing.adjust(delta, reason)?,
-            Command::SetOnHand { on_hand, reason } => standing.set_on_hand(on_hand, reason)?,
-            Command::Reserve { id, quantity, holder, expires_at } => {
-                let asked = Reservation { quantity, holder, expires_at };
-                self.reserve(&standing, id, asked)?
-            }
-            Command::Confirm { id, holder } => self.confirm(&standing, id, holder)?,
-            Command::Release { id, holder, if_unknown } => {
-                self.release(&standing, id, holder, if_unknown)?
-            }
-            Command::TakeOver { id, holder } => self.take_over(&standing, id, holder)?,
-            Command::ExpireDue => None,
-            Command::ForOrder { order, step } => {
-                let (event, news) = self.for_order(&standing, order, step);
-                told = news.and_then(|news| Self::tell_order(&ctx.me.key, order, news));
-                event
-            }
-        };
-        let timer = self.timer_effect(&standing, event.as_ref(), timer_is_spent);
-        let effects = timer.into_iter().chain(told).collect();
-        let reservation = claimed.and_then(|id| self.reservation_after(id, event.as_ref()));
-        let reply = Reply { level: standing.level().after(event.as_ref()), reservation };
-        let events = standing.into_event().into_iter().chain(event).collect();
-        Ok(Decision { events, effects, reply })
+        let (sku, mut events) = self.settled(ctx.now);
+        let standing = sku.standing(ctx.now);
+        let (decided, told) = sku.answer(&standing, command)?;
+        let sold = |event| sku.sold_from(event, ctx);
+        let decided: Vec<_> = decided.into_iter().map(sold).collect();
+        let mut level = decided.iter().fold(standing.level(), Level::after);
+        let kept = sku.keep_promises(&level, &decided, ctx.now);
+        level = kept.iter().fold(level, Level::after);
+        let reservation = claimed.and_then(|id| sku.reservation_after(id, decided.first()));
+        let timer = self.timer_effect(&standing, decided.first(), timer_is_spent);
+        let (word, telling) = self.word_after(&level, ctx.now);
+        events.extend(standing.into_event().into_iter().chain(decided).chain(kept).chain(word));
+        let told = told.and_then(|(order, news)| Self::tell_order(&ctx.me.key, order, news));
+        let arrivals = Self::tell_of_arrivals(&ctx.me.key, &events);
+        let effects = timer.into_iter().chain(told).chain(arrivals).chain(telling).collect();
+        Ok(Decision { events, effects, reply: Reply { level, reservation } })
     }
 
     fn is_momentary(rejection: &Rejection) -> bool {
-        matches!(rejection, Rejection::TooManyReservations)
+        matches!(
+            rejection,
+            Rejection::TooManyReservations
+                | Rejection::UnknownLocation { .. }
+                | Rejection::CatalogueUnavailable
+        )
     }
 
     fn apply(&mut self, event: &Event) {
-        match event {
-            Event::OnHandSet { on_hand, delta, reason, at } => {
-                self.on_hand = Some(*on_hand);
-                let cause = Cause::Stated(reason.clone());
-                self.ledger.push(LedgerEntry { at: *at, delta: *delta, on_hand: *on_hand, cause });
-            }
-            Event::Reserved { id, quantity, holder, expires_at, reserved, at } => {
-                let (quantity, holder, expires_at) = (*quantity, *holder, *expires_at);
-                // Else an id that begins anew long after its end would be open and ended at once.
-                self.ended.forget_before(*at);
-                self.reservations.insert(*id, Reservation { quantity, holder, expires_at });
-                self.reserved = *reserved;
-            }
-            Event::Confirmed { id, on_hand, delta, reserved, at } => {
-                self.end(*id, End::Sold, *at);
-                self.on_hand = Some(*on_hand);
-                self.reserved = *reserved;
-                let cause = Cause::Sold(*id);
-                self.ledger.push(LedgerEntry { at: *at, delta: *delta, on_hand: *on_hand, cause });
-            }
-            Event::Released { id, reserved, at } => {
-                self.end(*id, End::Released, *at);
-                self.reserved = *reserved;
-            }
-            Event::ReleasedEarly { id, at } => self.end(*id, End::ReleasedBefore, *at),
-            Event::TakenOver { id, holder, at: _ } => self.reservations.take_over(*id, *holder),
-            Event::Expired { ids, reserved, at } => {
-                for id in ids {
-                    self.end(*id, End::Expired, *at);
-                }
-                if !Mutant::ExpiryKeepsStock.is_planted() {
-                    self.reserved = *reserved;
-                }
-            }
-        }
+        self.apply_event(event);
     }
 
     fn view(&self, query: Query, ctx: &Context<'_>) -> View {
+        let (sku, _) = self.settled(ctx.now);
+        let level = || sku.standing(ctx.now).level();
         match query {
-            Query::Level => View::Level(self.standing(ctx.now).level()),
+            Query::Level => View::Level(level()),
             Query::Reservation { id } => {
-                let level = self.standing(ctx.now).level();
-                let open = self.reservations.get(id).filter(|held| !held.is_due(ctx.now));
-                View::Reservation(Reply { level, reservation: open.map(|held| held.view(id)) })
+                let open = sku.reservations.get(id).filter(|held| !held.is_due(ctx.now));
+                let reservation = open.map(|held| held.view(id));
+                View::Reservation(Reply { level: level(), reservation })
             }
             Query::Reservations { after, limit } => {
-                View::Reservations(self.reservations.page(after, limit, ctx.now))
+                View::Reservations(sku.reservations.page(after, limit, ctx.now))
             }
-            Query::Ledger { limit } => View::Ledger(self.ledger.newest(limit)),
+            Query::Ledger { limit } => View::Ledger(sku.ledger.newest(limit)),
+            Query::Places => View::Places(sku.whereabouts()),
         }
     }
 
@@ -309,17 +420,28 @@ impl Entity for Sku {
     }
 
     fn heap_bytes(&self) -> usize {
-        self.reservations.heap_bytes() + self.ended.heap_bytes() + self.ledger.heap_bytes()
+        self.reservations.heap_bytes()
+            + self.ended.heap_bytes()
+            + self.ledger.heap_bytes()
+            + self.promises.heap_bytes()
+            + self.places.heap_bytes()
     }
 
     fn on_timer(name: TimerName) -> Option<Command> {
-        (name == Self::EXPIRY).then_some(Command::ExpireDue)
+        match name {
+            Self::EXPIRY => Some(Command::ExpireDue),
+            Self::LOW_STOCK => Some(Command::TellLowStock),
+            _ => None,
+        }
     }
 
     fn on_answer(_: Port, _: &Answer) -> Option<Command> {
         None
     }
 }
+
+/// What happens, and what an order is told.
+type Answered = (Vec<Event>, Option<(OrderId, StockNews)>);
 
 impl Sku {
     pub const RESERVATIONS_MAX: usize = 5_000;
@@ -329,36 +451,40 @@ impl Sku {
         EntityRef { kind: Self::KIND, key: sku.key() }
     }
 
-    fn end(&mut self, id: ReservationId, end: End, at: Timestamp) {
-        self.reservations.remove(id);
-        self.ended.remember(id, end, at);
-    }
-
-    /// Moves the one timer when the earliest expiry moves.
-    fn timer_effect(
-        &self,
-        standing: &Standing,
-        event: Option<&Event>,
-        timer_is_spent: bool,
-    ) -> Option<Effect> {
-        let (ended, added) = match event {
-            Some(Event::Reserved { expires_at, .. }) => (None, *expires_at),
-            Some(
-                Event::Confirmed { id, .. }
-                | Event::Released { id, .. }
-                | Event::TakenOver { id, .. },
-            ) => (Some(*id), None),
-            Some(Event::OnHandSet { .. } | Event::ReleasedEarly { .. } | Event::Expired { .. })
-            | None => (None, None),
+    /// What a command comes to, and what an order is told.
+    fn answer(&self, standing: &Standing, command: Command) -> Result<Answered, Rejection> {
+        let event = match command {
+            Command::Adjust { delta, reason } => {
+                standing.adjust(delta, reason, self.elsewhere())?
+            }
+            Command::SetOnHand { on_hand, reason } => {
+                standing.set_elsewhere(on_hand, reason, self.elsewhere())?
+            }
+            Command::StockAt { location, change, reason } => {
+                self.stock_at(standing, location, change, reason)?
+            }
+            Command::Transfer { from, to, pieces, reason } => {
+                self.transfer(standing, from, to, pieces, reason)?
+            }
+            Command::Reserve { id, .. } if self.is_promised(id) => {
+                return Err(Rejection::HeldByAnother);
+            }
+            Command::Reserve { id, quantity, holder, expires_at } => {
+                self.reserve(standing, id, Reservation { quantity, holder, expires_at })?
+            }
+            Command::Confirm { id, holder } => self.confirm(standing, id, holder)?,
+            Command::Release { id, holder, if_unknown } => {
+                self.release(standing, id, holder, if_unknown)?
+            }
+            Command::TakeOver { id, holder } => self.take_over(standing, id, holder)?,
+            Command::ExpireDue | Command::TellLowStock => None,
+            Command::ForOrder { order, step } => {
+                let (events, news) = self.for_order(standing, order, step);
+                return Ok((events, news.map(|news| (order, news))));
+            }
+            Command::SetPolicy { policy } => standing.set_policy(policy),
+            Command::SetLowStock { threshold } => standing.set_low_stock(threshold),
         };
-        let armed = if timer_is_spent { None } else { self.reservations.first_expiry() };
-        let remaining = self.reservations.first_expiry_after(standing.now, ended);
-        let wanted = remaining.into_iter().chain(added).min();
-        let name = Self::EXPIRY;
-        match wanted {
-            same if same == armed => None,
-            Some(at) => Some(Effect::SetTimer { name, at }),
-            None => Some(Effect::CancelTimer { name }),
-        }
+        Ok((event.into_iter().collect(), None))
     }
 }

@@ -1,7 +1,9 @@
 //! Everything a stock has as bytes; and that a state which decodes can go on living.
 
-use actors::domain::ids::ReservationId;
-use actors::domain::sku::{Command, Event, IfUnknown, Query, Rejection, Reply, Sku, View};
+use actors::domain::ids::{OrderId, ReservationId};
+use actors::domain::sku::{
+    Command, Event, IfUnknown, OrderStep, Policy, Query, Rejection, Reply, Sku, View,
+};
 use cluster::entity::{Context, Entity, NoCatalogue, Wire};
 use cluster::time::Timestamp;
 
@@ -43,7 +45,7 @@ fn live_on(sku: &Sku) {
     wire::goes_on(sku, commands(), &ctx);
 }
 
-fn queries() -> [Query; 4] {
+fn queries() -> [Query; 5] {
     let limit = 100_u32.try_into().expect("a limit");
     let id = ReservationId::from_bytes([0xEE; 16]);
     [
@@ -51,6 +53,7 @@ fn queries() -> [Query; 4] {
         Query::Reservation { id },
         Query::Reservations { after: Some(id), limit },
         Query::Ledger { limit },
+        Query::Places,
     ]
 }
 
@@ -59,6 +62,8 @@ fn commands() -> Vec<Command> {
     let new = ReservationId::from_bytes([0x11; 16]);
     let reason = || "count".to_owned().try_into().expect("a reason");
     let quantity = 3_u32.try_into().expect("a quantity");
+    let pieces = 3_u32.try_into().expect("units");
+    let order = OrderId::from_bytes([0xCC; 16]);
     vec![
         Command::Adjust { delta: (-2_i64).try_into().expect("a delta"), reason: reason() },
         Command::SetOnHand { on_hand: 9_u32.try_into().expect("units"), reason: reason() },
@@ -66,6 +71,12 @@ fn commands() -> Vec<Command> {
         Command::Confirm { id, holder: None },
         Command::Release { id, holder: None, if_unknown: IfUnknown::RefuseItsReserve },
         Command::ExpireDue,
+        Command::TellLowStock,
+        Command::SetPolicy { policy: Policy::Backorder { limit: None } },
+        Command::SetLowStock { threshold: 9_u32.try_into().ok() },
+        Command::ForOrder { order, step: OrderStep::Reserve { quantity } },
+        Command::ForOrder { order, step: OrderStep::TakeBack { quantity } },
+        Command::Transfer { from: "north".parse().ok(), to: None, pieces, reason: reason() },
     ]
 }
 

@@ -188,6 +188,20 @@ impl Code {
         code("reservation_released", Status::CONFLICT, "The reservation was released", Never);
     pub(crate) const SKU_NOT_FOUND: Self =
         code("sku_not_found", Status::NOT_FOUND, "There is no stock of this SKU", Never);
+    pub(crate) const STOCK_LOCATION_UNKNOWN: Self = code(
+        "stock_location_unknown",
+        Status::UNPROCESSABLE_ENTITY,
+        "There is no such stock location",
+        Never,
+    );
+    pub(crate) const TOO_FEW_AT_LOCATION: Self =
+        code("too_few_at_location", Status::CONFLICT, "There are not so many there", Never);
+    pub(crate) const TOO_MANY_LOCATIONS: Self = code(
+        "too_many_locations",
+        Status::UNPROCESSABLE_ENTITY,
+        "The stock lies at too many locations",
+        Never,
+    );
     pub(crate) const TOO_MANY_RESERVATIONS: Self = code(
         "too_many_reservations",
         Status::TOO_MANY_REQUESTS,
@@ -238,6 +252,8 @@ impl Code {
         code("order_shipped", Status::CONFLICT, "The order is on its way", Never);
     pub(crate) const PAYMENT_DECLINED: Self =
         code("payment_declined", Status::PAYMENT_REQUIRED, "The payment was declined", Never);
+    pub(crate) const PIECES_ON_BACKORDER: Self =
+        code("pieces_on_backorder", Status::CONFLICT, "Pieces are still on backorder", Later);
     pub(crate) const PRICE_CHANGED: Self =
         code("price_changed", Status::CONFLICT, "Prices have changed", Never);
     pub(crate) const REFUND_DIFFERS: Self =
@@ -348,6 +364,12 @@ impl Code {
         code("promotion_not_found", Status::NOT_FOUND, "There is no such promotion", Never);
     pub(crate) const SELLER_NOT_FOUND: Self =
         code("seller_not_found", Status::NOT_FOUND, "There is no such seller", Never);
+    pub(crate) const STOCK_LOCATION_NOT_FOUND: Self = code(
+        "stock_location_not_found",
+        Status::NOT_FOUND,
+        "There is no such stock location",
+        Never,
+    );
     pub(crate) const SHIPPING_OPTION_NOT_FOUND: Self = code(
         "shipping_option_not_found",
         Status::NOT_FOUND,

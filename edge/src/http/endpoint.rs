@@ -33,6 +33,10 @@ pub(crate) enum Endpoint {
     Inventory,
     InventoryAdjust,
     InventorySet,
+    InventoryTransfer,
+    InventoryLocations,
+    InventoryPolicy,
+    InventoryLowStock,
     InventoryReservations,
     InventoryReservationConfirm,
     InventoryReservationRelease,
@@ -73,6 +77,8 @@ pub(crate) enum Endpoint {
     SellerDashboard,
     ShippingOptions,
     ShippingOption,
+    StockLocations,
+    StockLocation,
     StoreProducts,
     StoreProduct,
     StoreCategories,
@@ -126,6 +132,10 @@ impl Endpoint {
             Self::Inventory => "/admin/v1/inventory/{sku}",
             Self::InventoryAdjust => "/admin/v1/inventory/{sku}/adjust",
             Self::InventorySet => "/admin/v1/inventory/{sku}/set",
+            Self::InventoryTransfer => "/admin/v1/inventory/{sku}/transfer",
+            Self::InventoryLocations => "/admin/v1/inventory/{sku}/locations",
+            Self::InventoryPolicy => "/admin/v1/inventory/{sku}/policy",
+            Self::InventoryLowStock => "/admin/v1/inventory/{sku}/low_stock",
             Self::InventoryReservations => "/admin/v1/inventory/{sku}/reservations",
             Self::InventoryReservationConfirm => {
                 "/admin/v1/inventory/{sku}/reservations/{reservation}/confirm"
@@ -169,6 +179,8 @@ impl Endpoint {
             Self::Seller => "/admin/v1/sellers/{id}",
             Self::SellerDashboard => "/admin/v1/sellers/{id}/dashboard",
             Self::ShippingOptions => "/admin/v1/shipping_options",
+            Self::StockLocations => "/admin/v1/stock_locations",
+            Self::StockLocation => "/admin/v1/stock_locations/{id}",
             Self::ShippingOption => "/admin/v1/shipping_options/{id}",
             Self::StoreProducts => "/store/v1/products",
             Self::StoreProduct => "/store/v1/products/{id}",
@@ -232,6 +244,10 @@ impl Endpoint {
             | Self::Inventory
             | Self::InventoryAdjust
             | Self::InventorySet
+            | Self::InventoryTransfer
+            | Self::InventoryLocations
+            | Self::InventoryPolicy
+            | Self::InventoryLowStock
             | Self::InventoryReservations
             | Self::InventoryReservationConfirm
             | Self::InventoryReservationRelease
@@ -281,7 +297,9 @@ impl Endpoint {
             | Self::Seller
             | Self::SellerDashboard
             | Self::ShippingOptions
-            | Self::ShippingOption => Class::Stock,
+            | Self::ShippingOption
+            | Self::StockLocations
+            | Self::StockLocation => Class::Stock,
         }
     }
 }

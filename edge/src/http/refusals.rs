@@ -89,6 +89,9 @@ pub(super) fn of_order(refusal: order::Rejection) -> ApiError {
             ApiError::new(Code::LINE_NOT_FOUND, detail).about("items")
         }
         Rejection::TooMany { .. } => ApiError::new(Code::TOO_MANY_PIECES, detail).about("items"),
+        Rejection::OnBackorder { .. } => {
+            ApiError::new(Code::PIECES_ON_BACKORDER, detail).about("items")
+        }
         Rejection::NothingNamed | Rejection::NotPositive | Rejection::OtherCurrency { .. } => {
             ApiError::new(Code::VALIDATION_FAILED, detail)
         }
@@ -139,6 +142,10 @@ pub(super) fn of_stock(refusal: sku::Rejection, sku: &SkuCode) -> ApiError {
         Rejection::Expired => ApiError::new(Code::RESERVATION_EXPIRED, detail),
         Rejection::AlreadyConfirmed => ApiError::new(Code::RESERVATION_CONFIRMED, detail),
         Rejection::HeldByAnother => ApiError::new(Code::RESERVATION_HELD_BY_ANOTHER, detail),
+        Rejection::TooFewThere { .. } => ApiError::new(Code::TOO_FEW_AT_LOCATION, detail),
+        Rejection::TooManyLocations => ApiError::new(Code::TOO_MANY_LOCATIONS, detail),
+        Rejection::UnknownLocation { .. } => ApiError::new(Code::STOCK_LOCATION_UNKNOWN, detail),
+        Rejection::CatalogueUnavailable => ApiError::new(Code::CATALOGUE_UNAVAILABLE, detail),
     }
 }
 

@@ -1,6 +1,8 @@
 //! Every route on one screen.
 
-use actors::{Category, DiscountCode, PriceList, Promotion, Seller, ShippingOption, TaxRate};
+use actors::{
+    Category, DiscountCode, PriceList, Promotion, Seller, ShippingOption, StockLocation, TaxRate,
+};
 use axum::Router;
 use axum::handler::Handler;
 use axum::routing::{MethodRouter, any_service, delete, get, post, put};
@@ -87,9 +89,15 @@ fn admin() -> Routes {
         (E::Seller, one::<Seller>()),
         (E::ShippingOptions, all::<ShippingOption>()),
         (E::ShippingOption, one::<ShippingOption>()),
+        (E::StockLocations, all::<StockLocation>()),
+        (E::StockLocation, one::<StockLocation>()),
         (E::Inventory, get(inventory::show)),
         (E::InventoryAdjust, post(inventory::adjust)),
         (E::InventorySet, post(inventory::set)),
+        (E::InventoryTransfer, post(inventory::transfer)),
+        (E::InventoryLocations, get(inventory::list_locations)),
+        (E::InventoryPolicy, put(inventory::set_policy)),
+        (E::InventoryLowStock, put(inventory::set_low_stock)),
         (E::InventoryReservations, get(inventory::list_reservations).post(inventory::reserve)),
         (E::InventoryReservationConfirm, post(inventory::confirm)),
         (E::InventoryReservationRelease, post(inventory::release)),

@@ -112,7 +112,7 @@ pub(crate) async fn expect_stock(shop: &Shop, sku: &str, expected: (u64, u64)) {
     assert_eq!(stock(shop, sku).await, expected, "of {sku}");
 }
 
-async fn order_of(shop: &Shop, basket: &Basket, created: &Answer) -> Value {
+pub(crate) async fn order_of(shop: &Shop, basket: &Basket, created: &Answer) -> Value {
     let at = created.header("location").unwrap();
     let answer = shop.send(Ask::get(at).token(&basket.token)).await;
     assert_eq!(answer.status, 200, "{answer:?}");

@@ -272,3 +272,147 @@ async fn card_numbers_are_not_stored() {
     assert!(!problem.to_string().contains("4111"));
     shop.close().await;
 }
+
+#[tokio::test]
+async fn a_policy_and_a_threshold_are_set_and_shown() {
+    let shop = Shop::open().await;
+    let put = |path: &str, body: &Value| {
+        Ask::new(Method::PUT, format!("/admin/v1/inventory/tea/{path}")).operator().json(body)
+    };
+    let backorder = json!({"kind": "backorder", "limit": 3});
+    shop.send(put("policy", &backorder)).await.problem(428, "precondition_required");
+    let any = |ask: Ask| ask.header("if-match", "*");
+    shop.send(any(put("policy", &backorder))).await.problem(412, "precondition_failed");
+    shop.stock("tea", 2).await;
+    let set = shop.send(any(put("policy", &backorder))).await;
+    let expected = json!({
+        "sku": "tea", "on_hand": 2, "reserved": 0, "available": 2, "backordered": 0,
+        "policy": {"kind": "backorder", "limit": 3}, "seq": 2,
+    });
+    assert_eq!((set.status, set.json()), (200, expected));
+    assert_eq!(shop.send(get("")).await.json(), set.json());
+    let stale = put("policy", &backorder).header("if-match", r#""1""#);
+    shop.send(stale).await.problem(412, "precondition_failed");
+    let out = json!({"kind": "preorder", "available_from": "2030-01-01T00:00:00Z"});
+    let set = shop.send(any(put("policy", &out))).await.json();
+    let expected = json!({
+        "kind": "preorder", "limit": null, "available_from": "2030-01-01T00:00:00.000000Z",
+    });
+    assert_eq!(set["policy"], expected);
+    for bad in [
+        json!({"kind": "never"}),
+        json!({"kind": "deny", "limit": 1}),
+        json!({"kind": "backorder", "available_from": "2030-01-01T00:00:00Z"}),
+        json!({"kind": "backorder", "limit": -1}),
+        json!({"limit": 1}),
+    ] {
+        shop.send(any(put("policy", &bad))).await.problem(422, "validation_failed");
+    }
+    let low = shop.send(any(put("low_stock", &json!({"threshold": 2})))).await.json();
+    assert_eq!(low["low_stock"], json!({"threshold": 2, "is_low": true}));
+    shop.stock("tea", 3).await;
+    assert_eq!(shop.send(get("")).await.json()["low_stock"]["is_low"], false);
+    let never = shop.send(any(put("low_stock", &json!({"threshold": null})))).await.json();
+    assert!(never.get("low_stock").is_none(), "{never}");
+    let deny = shop.send(any(put("policy", &json!({"kind": "deny"})))).await.json();
+    assert!(deny.get("policy").is_none() && deny.get("backordered").is_none(), "{deny}");
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn pieces_lie_at_locations_and_go_from_one_to_another() {
+    let shop = Shop::open_empty().await;
+    shop.stock("tea", 5).await;
+    let berlin = json!({"id": "berlin", "name": "Berlin", "priority": 1});
+    let stock_at = |path: &str, body: Value| post(path, &body);
+    let set = json!({"on_hand": 4, "reason": "counted", "location": "berlin"});
+    shop.send(stock_at("/set", set.clone())).await.problem(422, "stock_location_unknown");
+    let created = Ask::post("/admin/v1/stock_locations").operator().json(&berlin);
+    assert_eq!(shop.send(created).await.status, 201);
+    assert_eq!(shop.send(stock_at("/set", set)).await.json()["on_hand"], 9);
+    let adjust = json!({"delta": -5, "reason": "lost", "location": "berlin"});
+    shop.send(stock_at("/adjust", adjust)).await.problem(409, "too_few_at_location");
+    let transfer = |quantity: u32| {
+        let reason = "the shop runs out";
+        stock_at("/transfer", json!({"to": "berlin", "quantity": quantity, "reason": reason}))
+    };
+    shop.send(transfer(6)).await.problem(409, "too_few_at_location");
+    shop.send(transfer(0)).await.problem(422, "validation_failed");
+    let nowhere = json!({"from": null, "to": null, "quantity": 1, "reason": "x"});
+    shop.send(stock_at("/transfer", nowhere)).await.problem(422, "validation_failed");
+    let moved = shop.send(transfer(3)).await;
+    assert_eq!((moved.status, &moved.json()["on_hand"]), (200, &json!(9)));
+    let lies = |here: u32, berlin: u32| json!([{"location": null, "on_hand": here}, {"location": "berlin", "on_hand": berlin}]);
+    assert_eq!(shop.send(get("/locations")).await.json()["data"], lies(2, 7));
+    // What is sold leaves the default location first.
+    let id = "res_00000000000000000000000007";
+    let reserve = post("/reservations", &json!({"id": id, "quantity": 3}));
+    assert_eq!(shop.send(reserve).await.status, 201);
+    let confirm = post(&format!("/reservations/{id}/confirm"), &json!({}));
+    assert_eq!(shop.send(confirm).await.json()["on_hand"], 6);
+    let rows = shop.send(get("/ledger")).await.json()["data"].clone();
+    let row = |nth: usize| (rows[nth]["delta"].clone(), rows[nth].get("location").cloned());
+    assert_eq!(row(0), (json!(-1), Some(json!("berlin"))));
+    assert_eq!(row(1), (json!(-2), None));
+    let transfer = json!({"from": null, "to": "berlin", "quantity": 3});
+    assert_eq!((&rows[2]["transfer"], &rows[2]["delta"]), (&transfer, &json!(0)));
+    assert_eq!(row(3), (json!(4), Some(json!("berlin"))));
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn a_change_at_a_location_is_repeated_though_the_location_is_gone() {
+    let shop = Shop::open_empty().await;
+    shop.stock("tea", 5).await;
+    let created = Ask::post("/admin/v1/stock_locations").operator();
+    let created = shop.send(created.json(&json!({"id": "berlin", "name": "Berlin"}))).await;
+    assert_eq!(created.status, 201);
+    let set = |key: &str| {
+        post("/set", &json!({"on_hand": 4, "reason": "counted", "location": "berlin"})).key(key)
+    };
+    let body = json!({"to": "berlin", "quantity": 1, "reason": "moved"});
+    let transfer = |key: &str| post("/transfer", &body).key(key);
+    let (first, moved) = (shop.send(set("first")).await, shop.send(transfer("moved")).await);
+    assert_eq!((first.status, moved.status), (200, 200), "{first:?} {moved:?}");
+    let removed = Ask::new(Method::DELETE, "/admin/v1/stock_locations/berlin").operator();
+    let removed = shop.send(removed.header("if-match", "*")).await;
+    assert_eq!(removed.status, 204, "{removed:?}");
+    // Whoever decides hears of it a moment later.
+    let mut refused = shop.send(set("other")).await;
+    for nth in 0..500 {
+        if refused.status == 200 {
+            refused = shop.send(set(&format!("other-{nth}"))).await;
+        }
+    }
+    assert_eq!(refused.problem(422, "stock_location_unknown")["param"], "location");
+    let refused = shop.send(transfer("once-more")).await;
+    assert_eq!(refused.problem(422, "stock_location_unknown")["param"], "to");
+    for (ask, before) in [(set("first"), first), (transfer("moved"), moved)] {
+        let again = shop.send(ask).await;
+        assert!(again.is_replayed(), "{again:?}");
+        assert_eq!((again.status, again.body), (before.status, before.body));
+    }
+    let away = json!({"from": "berlin", "quantity": 1, "reason": "moved"});
+    assert_eq!(shop.send(post("/transfer", &away)).await.status, 200);
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn word_of_a_low_stock_is_an_event_and_one_an_hour() {
+    let shop = Shop::open().await;
+    shop.stock("tea", 5).await;
+    let mark = Ask::new(Method::PUT, "/admin/v1/inventory/tea/low_stock").operator();
+    let mark = mark.header("if-match", "*").json(&json!({"threshold": 2}));
+    assert_eq!(shop.send(mark).await.status, 200);
+    for on_hand in [2, 3, 1, 9, 0] {
+        shop.stock("tea", on_hand).await;
+    }
+    let events = Ask::get("/admin/v1/events?type=stock").operator();
+    let events = shop.send(events).await.json();
+    let event = &events["data"][0];
+    assert_eq!(events["data"].as_array().unwrap().len(), 1, "{events}");
+    assert_eq!((&event["type"], &event["topic"]), (&json!("stock.ran_low"), &json!("stock")));
+    assert_eq!(event["entity"], json!({"kind": "sku", "id": "tea"}));
+    assert_eq!(event["data"], json!({"available": 2, "threshold": 2}));
+    shop.close().await;
+}

@@ -7,6 +7,7 @@
 )]
 
 mod audit;
+mod backorders;
 mod cart_stream;
 mod carts;
 mod catalogue;

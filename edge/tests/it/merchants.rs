@@ -51,7 +51,7 @@ fn tea(slug: &str, sku: &str, minor: i64, status: &str) -> Value {
 }
 
 /// Of each kind: its path, an entry, a change to it, and the code of one that is not there.
-fn entries() -> [(&'static str, &'static str, Value, Value, &'static str); 6] {
+fn entries() -> [(&'static str, &'static str, Value, Value, &'static str); 7] {
     let seller = json!({"id": "ann", "name": "Ann", "status": "active"});
     let category =
         json!({"id": "tea", "name": "Tea", "parent": null, "position": 0, "translations": []});
@@ -89,6 +89,13 @@ fn entries() -> [(&'static str, &'static str, Value, Value, &'static str); 6] {
             parcel,
             json!({"countries": []}),
             "shipping_option_not_found",
+        ),
+        (
+            "/admin/v1/stock_locations",
+            "berlin",
+            json!({"id": "berlin", "name": "Berlin", "priority": 10}),
+            json!({"priority": 3}),
+            "stock_location_not_found",
         ),
     ]
 }

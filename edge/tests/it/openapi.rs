@@ -181,6 +181,7 @@ async fn every_example_is_taken() {
         "DiscountCode",
         "Promotion",
         "ShippingOption",
+        "StockLocation",
         "PriceList",
     ];
     for kind in kinds.into_iter().chain(["Product"]) {
@@ -226,6 +227,7 @@ async fn catalogue(walk: &mut Walk) {
         ("Promotion", "listPromotions"),
         ("DiscountCode", "listDiscountCodes"),
         ("ShippingOption", "listShippingOptions"),
+        ("StockLocation", "listStockLocations"),
         ("PriceList", "listPriceLists"),
         ("Product", "listProducts"),
     ];
@@ -236,6 +238,7 @@ async fn catalogue(walk: &mut Walk) {
         walk.does(list, &[]).await;
     }
     walk.does("showUses", &[]).await;
+    walk.does("showDashboard", &[]).await;
     walk.does("writeProducts", &[]).await;
     let shown = walk.does("showStoreProduct", &[]).await.json();
     assert_eq!(shown["price_from"], json!({"amount": 1_290, "currency": "EUR"}));
@@ -248,6 +251,11 @@ async fn stock(walk: &mut Walk) {
     walk.does("setStock", &[]).await;
     walk.does("adjustStock", &[]).await;
     walk.does("showStock", &[]).await;
+    let body = json!({"from": "berlin", "quantity": 4, "reason": "the shop runs out"});
+    assert_eq!(walk.ask("transferStock", &[], Some(body)).await.status, 200);
+    walk.does("listStockAtLocations", &[]).await;
+    walk.does("setStockPolicy", &[]).await;
+    walk.does("setLowStock", &[]).await;
     walk.does("reserve", &[]).await;
     walk.does("listReservations", &[]).await;
     walk.does("confirmReservation", &[]).await;

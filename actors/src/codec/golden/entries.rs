@@ -1,6 +1,7 @@
 use super::*;
 use crate::domain::category::Category;
 use crate::domain::entry::{Command, Content, Entry, Event, Lookup, Query, Rejection};
+use crate::domain::location::StockLocation;
 use crate::domain::money::{Currency, Money};
 use crate::domain::names::{Label, TaxClass};
 use crate::domain::page::{self, Attribute, Media, Page, ProductPage, Status, Visibility};
@@ -72,6 +73,10 @@ fn shipping_option() -> ShippingOption {
     }
 }
 
+fn stock_location() -> StockLocation {
+    StockLocation { id: "berlin".parse().unwrap(), name: label("Berlin"), priority: 10 }
+}
+
 fn seller(standing: Standing) -> Seller {
     Seller { id: "ann".parse().unwrap(), name: label("Ann"), standing }
 }
@@ -112,6 +117,7 @@ pub(super) fn samples() -> Vec<Vec<u8>> {
         written_bytes(price_list(Audience::Everyone)),
         written_bytes(shipping_option()),
         written_bytes(seller(Standing::Active)),
+        written_bytes(stock_location()),
         put.to_bytes(),
         ProductPage { page: Some(whole_page()) }.to_record(),
         Entry { content: Some(category()) }.to_record(),
@@ -128,6 +134,7 @@ pub(super) fn decodes_to_itself(bytes: &[u8]) {
     entry_decodes_to_itself::<TaxRate>(bytes);
     entry_decodes_to_itself::<PriceList>(bytes);
     entry_decodes_to_itself::<ShippingOption>(bytes);
+    entry_decodes_to_itself::<StockLocation>(bytes);
     entry_decodes_to_itself::<Seller>(bytes);
     if let Ok(command) = page::Command::from_bytes(bytes) {
         assert_eq!(command.to_bytes(), bytes);
@@ -257,6 +264,21 @@ fn the_bytes_of_sellers_are_as_they_were() {
          010001000000",
             "0100010300000000000000616e6e0300000000000000416e6e00000000",
             "0100010300000000000000616e6e0300000000000000416e6e00000000",
+        ],
+    );
+}
+
+#[test]
+fn the_bytes_of_stock_locations_are_as_they_were() {
+    check_entry(
+        &stock_location(),
+        [
+            "01000000000006000000000000006265726c696e06000000000000004265726c696e0a0000000403020100000000 \
+             0100010000000403020100000000",
+            "01000000000006000000000000006265726c696e06000000000000004265726c696e0a000000 \
+             010001000000",
+            "01000106000000000000006265726c696e06000000000000004265726c696e0a000000",
+            "01000106000000000000006265726c696e06000000000000004265726c696e0a000000",
         ],
     );
 }

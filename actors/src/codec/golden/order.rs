@@ -217,6 +217,7 @@ fn rejections() -> Vec<Rejection> {
         Rejection::OtherCurrency { currency: Currency::EURO },
         Rejection::TooManyEntries,
         Rejection::NotPositive,
+        Rejection::NotPaid,
     ]
 }
 
@@ -270,8 +271,20 @@ fn order_rejections_have_their_bytes() {
 fn news_of_stocks_have_their_bytes() {
     let refused = [StockNews::Refused(shortage()), StockNews::Refused(Shortage::Crowded)];
     let others = [StockNews::Sold, StockNews::Released, StockNews::Restocked];
-    let news: Vec<_> = refused.into_iter().chain(others).map(stock_news).collect();
+    let promised = StockNews::Promised { waiting: 3.try_into().unwrap() };
+    let promises = [promised, StockNews::Arrived { waiting: 1.try_into().unwrap() }];
+    let news = refused.into_iter().chain(others).chain(promises);
+    let news: Vec<_> = news.map(stock_news).collect();
     check_each(&news, STOCK_NEWS);
+}
+
+#[test]
+fn backorders_of_orders_have_their_bytes() {
+    let promised = Event::StockPromised { sku: tea(), waiting: 3.try_into().unwrap(), at: AT };
+    let arrived = Event::StockArrived { sku: tea(), waiting: 1.try_into().unwrap(), at: AT };
+    check_each(&[promised, arrived], BACKORDERS);
+    let rejection = Rejection::OnBackorder { sku: tea(), waiting: 3.try_into().unwrap() };
+    check_whole(&rejection, BACKORDER_REFUSED);
 }
 
 #[test]
@@ -381,13 +394,22 @@ const REJECTIONS: &str = "
     01000e000000455552
     01000f000000
     010010000000
+    010011000000
 ";
+/// After those of parcels and reviews.
+const BACKORDER_REFUSED: &str = "010014000000030000000000000074656103000000";
 const STOCK_NEWS: &str = "
     0100020000000300000000000000746561010000000000000001000000
     01000200000003000000000000007465610100000001000000
     010002000000030000000000000074656102000000
     010002000000030000000000000074656103000000
     010002000000030000000000000074656104000000
+    01000200000003000000000000007465610500000003000000
+    01000200000003000000000000007465610600000001000000
+";
+const BACKORDERS: &str = "
+    0100280000000300000000000000746561030000000403020100000000
+    0100290000000300000000000000746561010000000403020100000000
 ";
 const FAILURES: &str = "
     01000b000000010000000403020100000000

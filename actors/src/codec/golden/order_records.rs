@@ -10,9 +10,10 @@ use super::*;
 use crate::domain::carrier::Whereabouts;
 use crate::domain::ids::RefundId;
 use crate::domain::order::{
-    Cancellation, Event, Existing, Failure, Order, ParcelState, ParcelStep, Query, ReturnNumber,
-    ReviewStep, ShipmentNumber, Shortage, Side, Status,
+    Cancellation, Event, Existing, Failure, LineState, Lookup, Order, ParcelState, ParcelStep,
+    Query, ReturnNumber, ReviewStep, ShipmentNumber, Shortage, Side, Status,
 };
+use crate::domain::quantity::Units;
 
 fn state(events: &[Event]) -> Order {
     let mut order = Order::default();
@@ -150,15 +151,50 @@ fn order_records_have_their_bytes() {
     }
 }
 
+/// Of the two lines of an order, one after the number of a state and what goes with it.
+#[test]
+fn lines_on_backorder_have_their_bytes() {
+    let promised = |sku: &str| {
+        let (sku, waiting) = (sku.parse().unwrap(), 1.try_into().unwrap());
+        Event::StockPromised { sku, waiting, at: AT }
+    };
+    let waiting = [asked(), vec![promised("pot"), promised("tea")]].concat();
+    let line = |state: &str| format!("{state}01000000");
+    let lines = |state: &str| format!("0200000000000000{}{}", line(state), line(state));
+    let contains = |events: &[Event], part: &str| {
+        let record = state(events).to_record();
+        assert_eq!(hex(&record).matches(part).count(), 1, "{part} in {}", hex(&record));
+        assert_eq!(Order::from_record(&record), Ok(state(events)));
+    };
+    contains(&waiting, &lines("08000000"));
+    let bought = [waiting, paid(1_000)].concat();
+    contains(&bought, &lines("09000000"));
+    // What was still to come when the checkout ended stays with how it ended.
+    let awaited = |sku: &str| format!("090000000300000000000000{sku}01000000");
+    let pot_and_tea = [awaited("706f74"), awaited("746561")].concat();
+    let part = format!("0200000000000000{pot_and_tea}");
+    contains(&bought, &part);
+    let arrived = Event::StockArrived { sku: tea(), waiting: Units::ZERO, at: AT };
+    let come = [bought, vec![arrived]].concat();
+    contains(&come, &part);
+    contains(&come, "1d0000000403020100000000");
+    let view = seen(&come);
+    assert!(hex(&view.to_bytes()).ends_with(&part));
+    check_whole(&view, &hex(&view.to_bytes()));
+    let unsettled = hex(&state(&asked()).to_record()).replacen("0100", "0200", 1) + &part;
+    check_refused(Order::from_record(&unhex(&unsettled)), "at the end of no checkout");
+}
+
+fn seen(events: &[Event]) -> Lookup {
+    let (address, catalogue) = (Order::address(id()), Err(NoCatalogue::Absent));
+    let ctx = Context { now: AT, me: &address, entropy: [0; 32], catalogue };
+    state(events).view(Query::Order, &ctx)
+}
+
 #[test]
 fn views_of_orders_have_their_bytes() {
-    let view = |events: &[Event]| {
-        let (address, catalogue) = (Order::address(id()), Err(NoCatalogue::Absent));
-        let ctx = Context { now: AT, me: &address, entropy: [0; 32], catalogue };
-        state(events).view(Query::Order, &ctx)
-    };
     check_each(
-        &[view(&[]), view(&asked()), view(&shortened()), view(&parcelled()), view(&on_hold())],
+        &[seen(&[]), seen(&asked()), seen(&shortened()), seen(&parcelled()), seen(&on_hold())],
         VIEWS,
     );
 }
@@ -182,6 +218,10 @@ fn an_order_that_could_not_be_is_refused() {
     let yen = |order: &mut Existing| order.money.refunded.currency = "JPY".parse().unwrap();
     check_refused(changed(yen), "than was captured");
     check_refused(changed(|order| order.shipments[0].items = pieces(3)), "shipped than was bought");
+    let awaited = |order: &mut Existing| {
+        order.lines[1] = LineState::PartlySold { waiting: 1.try_into().unwrap() };
+    };
+    check_refused(changed(awaited), "that are on backorder");
     check_refused(
         changed(|order| order.returns[0].items = pieces(3)),
         "comes back than was shipped",

@@ -7,7 +7,7 @@ use crate::domain::order::{Failure, ReturnNumber, ShipmentNumber};
 use crate::domain::order_numbers::OrderNumber;
 use crate::domain::payment::Refusal;
 use crate::domain::published::{
-    CartFact, Fact, OrderFact, ParcelNews, PaymentFact, SoldLine, topics,
+    CartFact, Fact, OrderFact, ParcelNews, PaymentFact, SoldLine, StockFact, topics,
 };
 
 fn number() -> OrderNumber {
@@ -62,10 +62,17 @@ fn carts() -> Vec<CartFact> {
     vec![CartFact::Updated { status, total, lines: 1, pieces: 2, changed }]
 }
 
+fn stocks() -> Vec<StockFact> {
+    let (available, threshold) = (1.try_into().unwrap(), 2.try_into().unwrap());
+    vec![StockFact::RanLow { available, threshold }]
+}
+
 pub(super) fn samples() -> Vec<Vec<u8>> {
     let orders = orders().into_iter().map(|fact| fact.to_bytes());
     let payments = payments().into_iter().map(|fact| fact.to_bytes());
-    orders.chain(payments).chain(carts().into_iter().map(|fact| fact.to_bytes())).collect()
+    let carts = carts().into_iter().map(|fact| fact.to_bytes());
+    let stocks = stocks().into_iter().map(|fact| fact.to_bytes());
+    orders.chain(payments).chain(carts).chain(stocks).collect()
 }
 
 pub(super) fn decodes_to_itself(bytes: &[u8]) {
@@ -78,6 +85,9 @@ pub(super) fn decodes_to_itself(bytes: &[u8]) {
     if let Ok(fact) = CartFact::from_bytes(bytes) {
         assert_eq!(fact.to_bytes(), bytes);
     }
+    if let Ok(fact) = StockFact::from_bytes(bytes) {
+        assert_eq!(fact.to_bytes(), bytes);
+    }
 }
 
 #[test]
@@ -86,6 +96,7 @@ fn published_facts_keep_their_bytes() {
     check_each(&parcels(), PARCELS);
     check(&payments(), PAYMENTS);
     check(&carts(), CARTS);
+    check(&stocks(), "0100000000000100000002000000");
 }
 
 /// Consumers outside choose by these.
@@ -100,7 +111,9 @@ fn topics_and_facts_keep_their_names() {
     let orders = orders.into_iter().chain(parcels()).chain(later).map(Fact::Order);
     let payments = payments().into_iter().map(Fact::Payment);
     let carts = carts().into_iter().map(Fact::Cart);
-    let names: Vec<_> = orders.chain(payments).chain(carts).map(|fact| fact.name()).collect();
+    let stocks = stocks().into_iter().map(Fact::Stock);
+    let all = orders.chain(payments).chain(carts).chain(stocks);
+    let names: Vec<_> = all.map(|fact| fact.name()).collect();
     assert_eq!(names, Fact::NAMES);
 }
 

@@ -19,6 +19,7 @@ use super::{Listing, PriceBook};
 use crate::domain::category::Category;
 use crate::domain::discount_code::DiscountCode;
 use crate::domain::entry::{Content, Entry};
+use crate::domain::location::StockLocation;
 use crate::domain::money::Currency;
 use crate::domain::page::{Page, ProductPage};
 use crate::domain::price_list::PriceList;
@@ -64,6 +65,7 @@ struct Changes<'a> {
     shipping_options: BTreeMap<&'a str, Option<Arc<ShippingOption>>>,
     promotions: BTreeMap<&'a str, Option<Arc<Promotion>>>,
     discount_codes: BTreeMap<&'a str, Option<Arc<DiscountCode>>>,
+    stock_locations: BTreeMap<&'a str, Option<Arc<StockLocation>>>,
 }
 
 impl<'a> Changes<'a> {
@@ -88,6 +90,7 @@ impl<'a> Changes<'a> {
             ShippingOption::KIND => drop(self.shipping_options.insert(name, content(state)?)),
             Promotion::KIND => drop(self.promotions.insert(name, content(state)?)),
             DiscountCode::KIND => drop(self.discount_codes.insert(name, content(state)?)),
+            StockLocation::KIND => drop(self.stock_locations.insert(name, content(state)?)),
             // The fabric keeps the kinds of this program only, and these have no prices.
             _ => {}
         }
@@ -128,6 +131,7 @@ impl<'a> Changes<'a> {
         change(&mut book.sellers, self.sellers, |seller| seller.id.clone());
         change(&mut book.price_lists, self.price_lists, |list| list.id().clone());
         change(&mut book.shipping_options, self.shipping_options, |option| option.id.clone());
+        change(&mut book.stock_locations, self.stock_locations, |location| location.id.clone());
         book
     }
 }

@@ -48,6 +48,7 @@ impl Course {
         }
         check_next(shipment.0, order.shipments.len())?;
         order.check_left(&items, |line| line.quantity.get(), &order.gone())?;
+        order.check_there(&items)?;
         order.check_room(&items)?;
         let is_due = order.totals.grand.minor > 0;
         if is_due && order.money.asked != Asked::Open {
@@ -217,9 +218,23 @@ impl Existing {
         Ok(())
     }
 
+    /// Whether so many pieces of each line are there to be shipped.
+    fn check_there(&self, items: &Items) -> Result<(), Rejection> {
+        let gone = self.gone();
+        for (sku, quantity) in items {
+            let Some(waiting) = self.waiting_for(sku) else { continue };
+            let bought = self.placed.line(sku).map_or(0, |line| line.quantity.get());
+            let there = bought.saturating_sub(waiting.get() + gone.of_sku(sku));
+            if quantity.get() > there && !Mutant::BackorderShipped.is_planted() {
+                return Err(Rejection::OnBackorder { sku: sku.clone(), waiting });
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn is_bought(&self, sku: &SkuCode) -> bool {
         let state = self.state_of(sku);
-        matches!(state, Some(LineState::Selling | LineState::Sold))
+        matches!(state, Some(LineState::Selling | LineState::Sold | LineState::PartlySold { .. }))
     }
 }
 

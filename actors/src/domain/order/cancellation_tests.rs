@@ -75,6 +75,27 @@ fn what_is_not_shipped_is_called_off_and_its_money_given_back() {
 }
 
 #[test]
+fn pieces_on_backorder_are_called_off_with_the_rest_and_waited_for_no_more() {
+    let promised = Event::StockPromised { sku: cup(), waiting: quantity(1), at: NOON };
+    let mut given = part_shipped();
+    let answer = given.iter_mut().find(|event| **event == reserved(cup()));
+    *answer.unwrap() = promised;
+    let events = [rest_cancelled(), credit_asked(0, 2 * PRICE)];
+    // The stock knows whether the cup came meanwhile.
+    let back = to_stock(&cup(), OrderStep::TakeBack { quantity: quantity(1) });
+    let [_, pots] = restocked();
+    check(&given, cancel(), Ok((&events, &[back, pots, to_refund(0, 2 * PRICE)])));
+    let given = [given, events.to_vec()].concat();
+    check_nothing(&given, cancel());
+    let come = StockNews::Arrived { waiting: Units::ZERO };
+    check_nothing(&given, Command::TakeStockNews { sku: cup(), news: come });
+    let seen = view(&given);
+    assert_eq!((seen.lines[0].stock, seen.status), (StockStatus::Sold, Status::Shipped));
+    // What the stock says to it is no news of the line.
+    check_nothing(&given, Command::TakeStockNews { sku: cup(), news: StockNews::Restocked });
+}
+
+#[test]
 fn an_order_that_is_shipped_whole_is_not_called_off() {
     let given = [part_shipped(), vec![shipped(2, cup(), 1), shipped(3, pot(), 1)]].concat();
     check(&given, cancel(), Err(Rejection::AlreadyShipped));

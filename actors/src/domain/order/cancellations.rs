@@ -1,10 +1,13 @@
 //! Calling off pieces that are not on their way, while the order goes on with the others.
 //!
 //! **Invariants:** what is shipped and what is called off are no more than what was bought; the pieces
-//! are in stock again, once; what they cost is refunded once it was captured, or is not captured.
+//! are in stock again, once, and those that were to come are waited for no more; what they cost is
+//! refunded once it was captured, or is not captured.
 
 use super::records::Pieces;
-use super::{Course, Event, Existing, Order, RefundState, Rejection, Side};
+use super::{
+    Cancellation, Course, Event, Existing, LineState, Order, RefundState, Rejection, Side,
+};
 use crate::domain::ids::{RefundId, SkuCode};
 use crate::domain::money::Money;
 use crate::domain::names::Label;
@@ -26,11 +29,11 @@ impl Course {
             return Err(Rejection::TooManyEntries);
         }
         let amount = order.worth(&items);
-        let stocked = items.clone();
+        let undone: Vec<_> = items.iter().map(|item| order.undo_of_sale(item)).collect();
         self.happen(Event::PiecesCancelled { by, items, amount, reason, at: self.now });
-        for (sku, quantity) in stocked {
+        for (sku, undo) in undone {
             if !Mutant::CancelledPiecesLost.is_planted() {
-                self.tell_stock(&sku, OrderStep::Restock { quantity });
+                self.tell_stock(&sku, undo);
             }
         }
         self.give_credit();
@@ -67,6 +70,25 @@ impl Existing {
             Some((line.sku.clone(), Quantity::try_from(left).ok()?))
         });
         left.collect()
+    }
+
+    /// Where pieces are on backorder, the stock knows how many of them came meanwhile.
+    fn undo_of_sale(&self, (sku, quantity): &(SkuCode, Quantity)) -> (SkuCode, OrderStep) {
+        let (waits, quantity) = (self.waiting_for(sku).is_some(), *quantity);
+        let waits = waits && !Mutant::BackorderRestocked.is_planted();
+        let undo =
+            if waits { OrderStep::TakeBack { quantity } } else { OrderStep::Restock { quantity } };
+        (sku.clone(), undo)
+    }
+
+    /// What is not to be sent is not waited for.
+    pub(super) fn call_off(&mut self, cancelled: Cancellation) {
+        for (sku, _) in &cancelled.items {
+            if self.waiting_for(sku).is_some() {
+                self.set(sku, LineState::Sold);
+            }
+        }
+        self.cancellations.push(cancelled);
     }
 
     /// What is paid for these pieces, after those that were called off before.

@@ -13,6 +13,7 @@ use crate::domain::ids::{CartAccess, CartId, PaymentId, RefundId, SkuCode};
 use crate::domain::money::{Currency, Money};
 use crate::domain::order_numbers::OrderNumber;
 use crate::domain::pricing::{Discount, PricedLine, Totals};
+use crate::domain::quantity::{Quantity, Units};
 use crate::mutants::Mutant;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,6 +96,10 @@ pub struct Settlement {
     pub captured: Money,
     pub number: Option<OrderNumber>,
     pub at: Timestamp,
+    /// Pieces that were bought and were still to come. In bytes they come after the rest of the order,
+    /// see `codec::order`.
+    #[serde(skip)]
+    pub awaited: Vec<(SkuCode, Quantity)>,
 }
 
 /// The pieces of one line.
@@ -112,6 +117,31 @@ pub(crate) enum LineState {
     Released,
     /// What was sold is told to the stock to be there again.
     Returning,
+    /// These pieces are to come, and the others are reserved.
+    Promised {
+        waiting: Quantity,
+    },
+    /// These pieces are to come, and the stock is told to let the others go.
+    PartlySold {
+        waiting: Quantity,
+    },
+}
+
+impl LineState {
+    /// Pieces that are still to come.
+    pub(crate) const fn waiting(self) -> Option<Quantity> {
+        match self {
+            Self::Promised { waiting } | Self::PartlySold { waiting } => Some(waiting),
+            Self::Asked
+            | Self::Reserved
+            | Self::Refused(_)
+            | Self::Selling
+            | Self::Sold
+            | Self::Releasing
+            | Self::Released
+            | Self::Returning => None,
+        }
+    }
 }
 
 /// What the payment said of money.
@@ -216,10 +246,15 @@ impl Existing {
         match event {
             Event::Placed { .. }
             | Event::CaptureFailed { .. }
+            | Event::PaymentInDoubt { .. }
             | Event::PlacesAsked { .. }
             | Event::PlaceTaken { .. } => {}
             Event::Numbered { number, .. } => self.number = Some(*number),
             Event::StockReserved { sku, .. } => self.set(sku, LineState::Reserved),
+            Event::StockPromised { sku, waiting, .. } => {
+                self.set(sku, LineState::Promised { waiting: *waiting });
+            }
+            Event::StockArrived { sku, waiting, .. } => self.arrive(sku, *waiting),
             Event::StockRefused { sku, shortage, .. } => {
                 self.set(sku, LineState::Refused(*shortage));
             }
@@ -251,9 +286,6 @@ impl Existing {
                 self.returns.push(Return::asked(*number, items.clone(), reason.clone(), *at));
             }
             Event::ReturnReceived { number, at } => self.receive(*number, *at),
-            Event::RefundAsked { refund, amount, reason, at } => {
-                self.refunds.push(RefundRecord::asked(*refund, *amount, reason, *at));
-            }
             Event::Refunded { refund, refunded, .. } => {
                 self.money.refunded = *refunded;
                 self.end_refund(*refund, RefundState::Done);
@@ -263,19 +295,17 @@ impl Existing {
             Event::UsesAsked { redemptions, .. } => self.uses = Use::all_asked(redemptions),
             Event::SellersNamed { sellers, .. } => self.sellers.clone_from(sellers),
             Event::UseBecame { nth, state, .. } => self.use_becomes(*nth, *state),
-            Event::NoteAdded { text, at } => {
-                self.notes.push(Note { text: text.clone(), at: *at });
-            }
+            Event::NoteAdded { text, at } => self.notes.push(Note { text: text.clone(), at: *at }),
             Event::PiecesCancelled { by, items, amount, reason, at } => {
                 let (items, reason) = (items.clone(), reason.clone());
-                let (by, amount, at) = (*by, *amount, *at);
-                self.cancellations.push(Cancellation { by, items, amount, reason, at });
+                self.call_off(Cancellation { by: *by, items, amount: *amount, reason, at: *at });
             }
-            Event::CreditAsked { refund, amount, reason, at } => {
+            Event::RefundAsked { refund, amount, reason, at }
+            | Event::CreditAsked { refund, amount, reason, at } => {
                 self.refunds.push(RefundRecord::asked(*refund, *amount, reason, *at));
-                self.credits.push(*refund);
+                let is_credit = matches!(event, Event::CreditAsked { .. });
+                self.credits.extend(is_credit.then_some(*refund));
             }
-            Event::PaymentInDoubt { .. } => {}
             Event::PaymentVoidAsked { .. } | Event::PaymentUndoFailed { .. } => {
                 self.money.asked = Asked::Closing;
             }
@@ -340,9 +370,42 @@ impl Existing {
     fn sell(&mut self) {
         self.count_uses();
         for line in &mut self.lines {
-            if *line == LineState::Reserved {
-                *line = LineState::Selling;
-            }
+            *line = match *line {
+                LineState::Reserved => LineState::Selling,
+                LineState::Promised { waiting } => LineState::PartlySold { waiting },
+                other @ (LineState::Asked
+                | LineState::Refused(_)
+                | LineState::Selling
+                | LineState::Sold
+                | LineState::Releasing
+                | LineState::Released
+                | LineState::Returning
+                | LineState::PartlySold { .. }) => other,
+            };
+        }
+    }
+
+    /// What was promised is there, or some of it.
+    fn arrive(&mut self, sku: &SkuCode, waiting: Units) {
+        let waiting = Quantity::try_from(waiting.get()).ok();
+        let (promised, sold) = match waiting {
+            Some(waiting) => (LineState::Promised { waiting }, LineState::PartlySold { waiting }),
+            None => (LineState::Reserved, LineState::Selling),
+        };
+        match self.state_of(sku) {
+            Some(LineState::Promised { .. }) => self.set(sku, promised),
+            Some(LineState::PartlySold { .. }) => self.set(sku, sold),
+            Some(
+                LineState::Asked
+                | LineState::Reserved
+                | LineState::Refused(_)
+                | LineState::Selling
+                | LineState::Sold
+                | LineState::Releasing
+                | LineState::Released
+                | LineState::Returning,
+            )
+            | None => {}
         }
     }
 
@@ -351,8 +414,12 @@ impl Existing {
         self.free_uses();
         for line in &mut self.lines {
             *line = match *line {
-                LineState::Asked | LineState::Reserved => LineState::Releasing,
-                LineState::Selling | LineState::Sold => LineState::Returning,
+                LineState::Asked | LineState::Reserved | LineState::Promised { .. } => {
+                    LineState::Releasing
+                }
+                LineState::Selling | LineState::Sold | LineState::PartlySold { .. } => {
+                    LineState::Returning
+                }
                 ended @ (LineState::Refused(_)
                 | LineState::Releasing
                 | LineState::Released
@@ -373,10 +440,11 @@ impl Existing {
             captured: self.money.captured,
             number: self.number,
             at,
+            awaited: self.awaited(),
         });
     }
 
-    fn set(&mut self, sku: &SkuCode, state: LineState) {
+    pub(super) fn set(&mut self, sku: &SkuCode, state: LineState) {
         let place = self.placed.place_of(sku);
         if let Some(line) = place.and_then(|place| self.lines.get_mut(place)) {
             *line = state;
@@ -404,8 +472,21 @@ impl Existing {
             | LineState::Sold
             | LineState::Releasing
             | LineState::Released
-            | LineState::Returning => None,
+            | LineState::Returning
+            | LineState::Promised { .. }
+            | LineState::PartlySold { .. } => None,
         })
+    }
+
+    /// Pieces of each line that are still to come.
+    fn awaited(&self) -> Vec<(SkuCode, Quantity)> {
+        let lines = self.placed.lines().iter().zip(&self.lines);
+        lines.filter_map(|(line, state)| Some((line.sku.clone(), state.waiting()?))).collect()
+    }
+
+    /// Pieces of a line that are still to come.
+    pub(super) fn waiting_for(&self, sku: &SkuCode) -> Option<Quantity> {
+        self.state_of(sku).and_then(LineState::waiting)
     }
 
     /// Pieces of each line that were shipped.

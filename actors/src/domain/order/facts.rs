@@ -68,7 +68,9 @@ pub(super) fn fact_of(event: &Event, order: &Existing) -> Option<OrderFact> {
         | Event::PlacesAsked { .. }
         | Event::PlaceTaken { .. }
         | Event::Review { .. }
-        | Event::SellersNamed { .. } => return None,
+        | Event::SellersNamed { .. }
+        | Event::StockPromised { .. }
+        | Event::StockArrived { .. } => return None,
     })
 }
 

@@ -37,6 +37,9 @@ use crate::domain::translations::Translations;
 pub(super) const NOON: Timestamp = Timestamp::from_micros(43_200_000_000);
 const SKUS: [&str; 3] = ["cup", "pot", "tea"];
 const STOCK: u32 = 5;
+/// How many pieces of a third thing may be promised beyond what is there.
+const PROMISED_MAX: u32 = 4;
+const BACKORDERED: usize = 2;
 pub(super) const PRICE: i64 = 450;
 
 #[derive(Clone, Debug)]
@@ -76,7 +79,9 @@ enum Step {
         nth: prop::sample::Index,
     },
     Cancel,
-    Fulfil,
+    Fulfil {
+        backordered: u32,
+    },
     /// A carrier is asked to bring a piece; again, where it refused.
     Book,
     /// The carrier says yes or no to what it was asked.
@@ -101,6 +106,10 @@ enum Step {
     /// Somebody else buys.
     Sell {
         sku: usize,
+        pieces: u32,
+    },
+    /// More has come.
+    Arrive {
         pieces: u32,
     },
 }
@@ -193,6 +202,7 @@ struct World {
     /// Of a discount code, by everybody and by the shopper.
     uses: BTreeMap<EntityRef, Actor<CodeUses>>,
     sold_elsewhere: [u32; 3],
+    arrived: u32,
     /// Tells under way, in order between two of them.
     ways: BTreeMap<(EntityRef, EntityRef), VecDeque<Vec<u8>>>,
     timers: BTreeMap<(EntityRef, TimerName), Timestamp>,
@@ -309,6 +319,7 @@ impl World {
             stocks: (0..3).map(|_| Actor::default()).collect(),
             uses: BTreeMap::new(),
             sold_elsewhere: [0; 3],
+            arrived: 0,
             ways: BTreeMap::new(),
             timers: BTreeMap::new(),
             provider: Provider::default(),
@@ -331,6 +342,9 @@ impl World {
             let state = sku::Command::SetOnHand { on_hand, reason };
             world.send(&Sku::address(&code(nth)), state.to_bytes());
         }
+        let policy = sku::Policy::Backorder { limit: PROMISED_MAX.try_into().ok() };
+        let promise = sku::Command::SetPolicy { policy };
+        world.send(&Sku::address(&code(BACKORDERED)), promise.to_bytes());
         world
     }
 
@@ -403,18 +417,7 @@ impl World {
         self.now = self.now.plus(Span::from_millis(1));
         match step {
             Step::CheckOut { nth, shortfall, capture, is_screened } => {
-                let order = OrderId::in_slot(slot(), [nth; 14]);
-                let payment = PaymentId::in_slot(slot(), [nth; 14]);
-                let mut terms = Box::new(terms(shortfall, capture));
-                terms.contact.email = Some("someone@shop.example".to_owned().try_into().unwrap());
-                let (shipping, customer) = (None, CustomerKey::from_bytes([8; 16]));
-                let screening =
-                    is_screened.then_some(cart::Means::Screening { held_for: Span::from_secs(60) });
-                let means =
-                    [cart::Means::Customer(customer)].into_iter().chain(screening).collect();
-                let command =
-                    cart::Command::CheckOutWith { order, payment, terms, shipping, means };
-                self.send(&Cart::address(cart_id()), command.to_bytes());
+                self.check_out(nth, terms(shortfall, capture), is_screened);
             }
             Step::Judge { nth, verdict } => self.judge(nth, verdict),
             Step::Decide { is_approved } => self.decide(is_approved),
@@ -438,17 +441,21 @@ impl World {
             Step::Cancel => {
                 self.tell_orders(&Command::Cancel { by: Side::Shopper, reason: label("no more") })
             }
-            Step::Fulfil => self.tell_orders(&Command::Fulfil {
-                shipment: ShipmentNumber(1),
-                items: vec![(code(0), 1.try_into().unwrap())],
-                carrier: label("Post"),
-                tracking: label("1Z"),
-            }),
             Step::Book => self.book(),
             Step::AnswerBooking { nth, is_refused } => {
                 self.answer_booking(nth.index(64), is_refused);
             }
             Step::Track { nth, to } => self.track(nth, to),
+            Step::Fulfil { backordered } => {
+                let some = Quantity::try_from(backordered).ok();
+                let some = some.map(|pieces| (code(BACKORDERED), pieces));
+                self.tell_orders(&Command::Fulfil {
+                    shipment: ShipmentNumber(1),
+                    items: some.into_iter().chain([(code(0), 1.try_into().unwrap())]).collect(),
+                    carrier: label("Post"),
+                    tracking: label("1Z"),
+                });
+            }
             Step::Refund { minor } => self.tell_orders(&Command::Refund {
                 refund: RefundId::from_bytes([u8::try_from(minor).unwrap(); 16]),
                 amount: euro(minor),
@@ -460,7 +467,27 @@ impl World {
             }),
             Step::VoidByHand => self.tell_payments(&payment::Command::VoidByHand),
             Step::Sell { sku, pieces } => self.sell_elsewhere(sku, pieces),
+            Step::Arrive { pieces } => {
+                self.arrived += pieces;
+                let delta = i64::from(pieces).try_into().unwrap();
+                let reason = "came".to_owned().try_into().unwrap();
+                let command = sku::Command::Adjust { delta, reason };
+                self.send(&Sku::address(&code(BACKORDERED)), command.to_bytes());
+            }
         }
+    }
+
+    fn check_out(&mut self, nth: u8, terms: Terms, is_screened: bool) {
+        let order = OrderId::in_slot(slot(), [nth; 14]);
+        let payment = PaymentId::in_slot(slot(), [nth; 14]);
+        let mut terms = Box::new(terms);
+        terms.contact.email = Some("someone@shop.example".to_owned().try_into().unwrap());
+        let (shipping, customer) = (None, CustomerKey::from_bytes([8; 16]));
+        let screening =
+            is_screened.then_some(cart::Means::Screening { held_for: Span::from_secs(60) });
+        let means = [cart::Means::Customer(customer)].into_iter().chain(screening).collect();
+        let command = cart::Command::CheckOutWith { order, payment, terms, shipping, means };
+        self.send(&Cart::address(cart_id()), command.to_bytes());
     }
 
     fn tell_orders(&mut self, command: &Command) {
@@ -605,6 +632,7 @@ impl World {
         let bought =
             open.filter(|order| matches!(order.stage, Stage::Confirmed | Stage::Cancelled));
         assert!(bought.count() <= 1, "one cart became two orders");
+        assert!(self.stocks[BACKORDERED].live.backordered.get() <= PROMISED_MAX);
     }
 
     /// Lets everything come to its end.
@@ -708,7 +736,7 @@ impl World {
     fn check_end(&self) {
         self.check_lists();
         self.check_boards();
-        let (mut sold, mut redeemed) = ([0_u32; 3], 0);
+        let (mut sold, mut redeemed, mut waited_for) = ([0_u32; 3], 0, 0);
         for (id, actor) in &self.orders {
             let order = actor.live.existing.as_ref().expect("it was told to be placed");
             let settlement = order.settlement.as_ref().expect("a checkout ends");
@@ -736,7 +764,9 @@ impl World {
                     redeemed += 1;
                     for line in order.bought() {
                         let nth = (0..3).find(|nth| code(*nth) == line.sku).unwrap();
-                        sold[nth] += wanted(order, &line.sku);
+                        let waiting = order.waiting_for(&line.sku).map_or(0, Quantity::get);
+                        sold[nth] += wanted(order, &line.sku) - waiting;
+                        waited_for += waiting;
                     }
                 }
                 Stage::Failed(_) | Stage::Cancelled => {
@@ -756,9 +786,11 @@ impl World {
         }
         for (nth, stock) in self.stocks.iter().enumerate() {
             assert_eq!(stock.live.reserved.get(), 0, "{} holds pieces for nobody", SKUS[nth]);
-            let gone = STOCK - stock.live.on_hand.unwrap().get();
+            let arrived = if nth == BACKORDERED { self.arrived } else { 0 };
+            let gone = STOCK + arrived - stock.live.on_hand.unwrap().get();
             assert_eq!(gone, sold[nth] + self.sold_elsewhere[nth], "of {}", SKUS[nth]);
         }
+        assert_eq!(self.stocks[BACKORDERED].live.backordered.get(), waited_for);
     }
 }
 
@@ -803,11 +835,13 @@ fn step() -> impl Strategy<Value = Step> {
         2 => index().prop_map(|nth| Step::Notify { nth }),
         1 => index().prop_map(|nth| Step::Fire { nth }),
         1 => Just(Step::Cancel),
-        1 => Just(Step::Fulfil),
         2 => Just(Step::Book),
         2 => (index(), prop::bool::weighted(0.3))
             .prop_map(|(nth, is_refused)| Step::AnswerBooking { nth, is_refused }),
         2 => (index(), whereabouts).prop_map(|(nth, to)| Step::Track { nth, to }),
+        2 => (0_u32..4).prop_map(|backordered| Step::Fulfil { backordered }),
+        2 => (1_u32..4).prop_map(|pieces| Step::Arrive { pieces }),
+        2 => (1_u32..5).prop_map(|pieces| Step::Sell { sku: BACKORDERED, pieces }),
         1 => (1_i64..200).prop_map(|minor| Step::Refund { minor }),
         1 => (1_i64..200).prop_map(|minor| Step::CaptureByHand { minor }),
         1 => Just(Step::VoidByHand),

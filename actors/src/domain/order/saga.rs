@@ -107,6 +107,18 @@ impl Course {
                 self.happen(Event::StockReserved { sku, at });
                 self.when_stocks_answered();
             }
+            (StockNews::Promised { waiting }, LineState::Asked) => {
+                self.happen(Event::StockPromised { sku, waiting, at });
+                self.when_stocks_answered();
+            }
+            (StockNews::Arrived { waiting }, LineState::Promised { .. }) => {
+                self.happen(Event::StockArrived { sku, waiting, at });
+            }
+            // It is sold already, but for what was not there to be sold.
+            (StockNews::Arrived { waiting }, LineState::PartlySold { .. }) => {
+                self.happen(Event::StockArrived { sku: sku.clone(), waiting, at });
+                self.tell_stock(&sku, OrderStep::Confirm);
+            }
             (StockNews::Refused(shortage), LineState::Asked) => {
                 self.happen(Event::StockRefused { sku, shortage, at });
                 self.when_stocks_answered();
@@ -125,7 +137,9 @@ impl Course {
                 | StockNews::Refused(_)
                 | StockNews::Sold
                 | StockNews::Released
-                | StockNews::Restocked,
+                | StockNews::Restocked
+                | StockNews::Promised { .. }
+                | StockNews::Arrived { .. },
                 _,
             ) => {}
         }
@@ -257,7 +271,7 @@ impl Course {
 
     /// Tells stocks to let go of what this order bought, once.
     fn sell(&mut self) {
-        for sku in self.lines_that_are(LineState::Selling) {
+        for sku in self.sold_lines() {
             self.tell_stock(&sku, OrderStep::Confirm);
         }
         self.count_uses();
@@ -327,8 +341,12 @@ impl Course {
     fn let_go(&mut self, held: Vec<(SkuCode, Quantity, LineState)>) {
         for (sku, quantity, state) in held {
             match state {
-                LineState::Asked | LineState::Reserved => {
+                LineState::Asked | LineState::Reserved | LineState::Promised { .. } => {
                     self.tell_stock(&sku, OrderStep::Release);
+                }
+                // The stock knows how much of it came meanwhile.
+                LineState::PartlySold { .. } => {
+                    self.tell_stock(&sku, OrderStep::TakeBack { quantity });
                 }
                 LineState::Selling | LineState::Sold if Mutant::ReleasedAfterSale.is_planted() => {
                     self.tell_stock(&sku, OrderStep::Release);
@@ -450,10 +468,12 @@ impl Course {
         Ok(())
     }
 
-    fn lines_that_are(&self, wanted: LineState) -> Vec<SkuCode> {
+    fn sold_lines(&self) -> Vec<SkuCode> {
         let Some(order) = self.order() else { return Vec::new() };
+        let is_sold =
+            |state: &LineState| matches!(state, LineState::Selling | LineState::PartlySold { .. });
         let lines = order.placed.lines().iter().zip(&order.lines);
-        let wanted = lines.filter(|(_, state)| **state == wanted);
-        wanted.map(|(line, _)| line.sku.clone()).collect()
+        let sold = lines.filter(|(_, state)| is_sold(state));
+        sold.map(|(line, _)| line.sku.clone()).collect()
     }
 }

@@ -4,6 +4,7 @@ use super::records::{Pieces, RefundState};
 use super::{Existing, LineState, Order};
 use crate::domain::ids::RefundId;
 use crate::domain::pricing::discount::by_line;
+use crate::domain::quantity::Quantity;
 
 impl Existing {
     /// The error says why it could not.
@@ -31,6 +32,13 @@ impl Existing {
             return Err("more of an order is shipped than was bought");
         }
         self.check_cancellations(&bought)?;
+        let there = self.bought().map(|line| {
+            let waiting = self.waiting_for(&line.sku).map_or(0, Quantity::get);
+            (&line.sku, line.quantity.get().saturating_sub(waiting))
+        });
+        if !self.gone().are_within(&Pieces::counted(there)) {
+            return Err("pieces of an order are shipped or cancelled that are on backorder");
+        }
         if !returned.are_within(&shipped) {
             return Err("more of an order comes back than was shipped");
         }

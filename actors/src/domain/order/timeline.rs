@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Event;
 use crate::domain::heap;
+use crate::domain::quantity::Units;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Moment {
@@ -40,10 +41,13 @@ pub enum Moment {
     ParcelNotHandedOver,
     OnHold,
     Approved,
+    /// The last pieces of a line that were on backorder are there.
+    StockArrived,
 }
 
 impl Moment {
-    const fn is_of_parcel(self) -> bool {
+    /// Whether nothing is decided by it, however often it comes.
+    const fn is_by_the_way(self) -> bool {
         matches!(
             self,
             Self::ParcelAsked
@@ -52,6 +56,7 @@ impl Moment {
                 | Self::ParcelInTransit
                 | Self::ParcelOutForDelivery
                 | Self::ParcelNotHandedOver
+                | Self::StockArrived
         )
     }
 }
@@ -115,6 +120,7 @@ impl Timeline {
                 Some(moment) => moment,
                 None => return,
             },
+            Event::StockArrived { waiting: Units::ZERO, .. } => Moment::StockArrived,
             // The fabric's own steps, and the one that makes the timeline.
             Event::Placed { .. }
             | Event::Numbered { .. }
@@ -126,6 +132,8 @@ impl Timeline {
             | Event::StockSold { .. }
             | Event::StockReleased { .. }
             | Event::StockReturned { .. }
+            | Event::StockPromised { .. }
+            | Event::StockArrived { .. }
             | Event::PaymentUndone { .. }
             | Event::Discounted { .. }
             | Event::UsesAsked { .. }
@@ -139,9 +147,9 @@ impl Timeline {
 
     fn push(&mut self, moment: Moment, at: Timestamp) {
         if self.0.len() >= Self::ENTRIES_MAX {
-            // Carriers say much, and nothing is decided by it.
-            let of_parcel = self.0.iter().position(|entry| entry.moment.is_of_parcel());
-            self.0.remove(of_parcel.unwrap_or(0));
+            // Carriers say much, and any line may arrive; what else there is, is looked up here.
+            let by_the_way = self.0.iter().position(|entry| entry.moment.is_by_the_way());
+            self.0.remove(by_the_way.unwrap_or(0));
         }
         self.0.push(TimelineEntry { moment, at });
     }
@@ -169,5 +177,30 @@ impl Timeline {
 
     pub(super) fn heap_bytes(&self) -> usize {
         heap::allocation(self.0.capacity() * size_of::<TimelineEntry>())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arrivals_push_nothing_out_but_arrivals() {
+        let at = Timestamp::from_micros(1);
+        let arrived = |waiting: u32| {
+            let (sku, waiting) = ("tea".parse().unwrap(), waiting.try_into().unwrap());
+            Event::StockArrived { sku, waiting, at }
+        };
+        let mut timeline = Timeline::default();
+        timeline.take(&Event::CaptureFailed { at });
+        for _ in 0..Timeline::ENTRIES_MAX {
+            timeline.take(&arrived(1));
+        }
+        assert_eq!(timeline.entries().len(), 1, "there is one for the last pieces of a line");
+        for _ in 0..=Timeline::ENTRIES_MAX {
+            timeline.take(&arrived(0));
+        }
+        assert_eq!(timeline.entries().len(), Timeline::ENTRIES_MAX);
+        assert!(timeline.capture_failed());
     }
 }

@@ -111,6 +111,10 @@ pub enum StockStatus {
     Refused,
     Sold,
     Released,
+    /// These pieces are to come.
+    Backordered {
+        pieces: Quantity,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -311,6 +315,9 @@ impl LineState {
             Self::Refused(_) => StockStatus::Refused,
             Self::Selling | Self::Sold => StockStatus::Sold,
             Self::Releasing | Self::Released | Self::Returning => StockStatus::Released,
+            Self::Promised { waiting } | Self::PartlySold { waiting } => {
+                StockStatus::Backordered { pieces: waiting }
+            }
         }
     }
 }

@@ -65,6 +65,8 @@ impl Sku {
         let at = standing.now;
         let Some(held) = self.reservations.get(id) else {
             return match self.ended.end_of(id, at) {
+                // Nothing of it is there yet.
+                None if self.is_promised(id) => Ok(None),
                 Some(End::Sold) => Ok(None),
                 Some(end @ (End::Released | End::Expired | End::ReleasedBefore)) => Err(end.into()),
                 None => Err(Rejection::NotReserved),
@@ -99,6 +101,9 @@ impl Sku {
             }
             let reserved = less(standing.reserved, held.quantity.into());
             return Ok(Some(Event::Released { id, reserved, at }));
+        }
+        if self.is_promised(id) {
+            return Err(Rejection::HeldByAnother);
         }
         match (self.ended.end_of(id, at), if_unknown) {
             (Some(End::Sold), _) => Err(Rejection::AlreadyConfirmed),

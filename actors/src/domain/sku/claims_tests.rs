@@ -184,7 +184,9 @@ fn the_reply_has_the_expiry_that_is_held() {
     assert_eq!(held(reply(release(1))), None);
     let asked = |now, id| match at(now, |ctx| given.view(Query::Reservation { id }, ctx)) {
         View::Reservation(reply) => held(reply),
-        other @ (View::Level(_) | View::Reservations(_) | View::Ledger(_)) => panic!("{other:?}"),
+        other @ (View::Level(_) | View::Reservations(_) | View::Ledger(_) | View::Places(_)) => {
+            panic!("{other:?}")
+        }
     };
     assert_eq!(asked(NOON, id(1)), Some(Some(later(1))));
     assert_eq!((asked(NOON, id(2)), asked(later(1), id(1))), (None, None));

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::heap;
 use crate::domain::ids::ReservationId;
+use crate::domain::names::LocationId;
 use crate::domain::quantity::{Delta, PageLimit, Units};
 
 /// Why a person or a system changed a stock: 1 to 200 characters, none of them control characters.
@@ -47,6 +48,12 @@ pub enum Cause {
     Stated(Reason),
     /// A reservation was confirmed.
     Sold(ReservationId),
+    /// Someone said how many there are at one location.
+    StatedAt(LocationId, Reason),
+    /// A reservation was confirmed, and these of its pieces left one location; none is the default.
+    SoldFrom(ReservationId, Option<LocationId>),
+    /// Pieces went from one location to another.
+    Transferred { from: Option<LocationId>, to: Option<LocationId>, pieces: Units, reason: Reason },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,8 +93,13 @@ impl Ledger {
 
     pub(super) fn heap_bytes(&self) -> usize {
         let text = |entry: &LedgerEntry| match &entry.cause {
-            Cause::Stated(reason) => heap::allocation(reason.as_str().len()),
-            Cause::Sold(_) => 0,
+            Cause::Stated(reason) | Cause::Transferred { reason, .. } => {
+                heap::allocation(reason.as_str().len())
+            }
+            Cause::StatedAt(location, reason) => {
+                heap::allocation(reason.as_str().len() + location.as_str().len())
+            }
+            Cause::Sold(_) | Cause::SoldFrom(..) => 0,
         };
         heap::allocation(self.0.capacity() * size_of::<LedgerEntry>())
             + self.0.iter().map(text).sum::<usize>()

@@ -1,6 +1,6 @@
 //! What a stock does for an order, and what it tells it.
 
-use cluster::entity::Wire;
+use cluster::entity::{Effect, Wire};
 
 use super::tests::*;
 use super::*;
@@ -98,7 +98,7 @@ fn a_crowded_stock_says_so() {
     let standing = stock.standing(NOON);
     let asked = OrderStep::Reserve { quantity: quantity(1) };
     let told = stock.for_order(&standing, order(), asked);
-    assert_eq!(told, (None, Some(StockNews::Refused(Shortage::Crowded))));
+    assert_eq!(told, (vec![], Some(StockNews::Refused(Shortage::Crowded))));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cluster::entity::{NoCatalogue, Wire};
+use cluster::entity::{Effect, NoCatalogue, Wire};
 use cluster::ids::EntityKey;
 use cluster::time::Span;
 use proptest::prelude::*;
@@ -83,6 +83,13 @@ impl Account {
                 let is_free = held.holder.is_none() || held.expires_at.is_some();
                 assert!(is_free || held.holder == Some(*holder), "taken over from another");
                 (held.holder, held.expires_at) = (Some(*holder), None);
+            }
+            Command::SetPolicy { .. }
+            | Command::SetLowStock { .. }
+            | Command::StockAt { .. }
+            | Command::Transfer { .. }
+            | Command::TellLowStock => {
+                panic!("promises have properties of their own")
             }
             Command::ExpireDue => {}
         }

@@ -1,4 +1,4 @@
-use cluster::entity::NoCatalogue;
+use cluster::entity::{Effect, NoCatalogue};
 use cluster::time::Span;
 
 use super::*;
@@ -106,7 +106,7 @@ pub(super) fn taken_over(number: u8) -> Event {
     Event::TakenOver { id: id(number), holder: holder(1), at: NOON }
 }
 
-fn out_of_stock(requested: u32, available: u32) -> Rejection {
+pub(super) fn out_of_stock(requested: u32, available: u32) -> Rejection {
     Rejection::OutOfStock { requested: quantity(requested), available: units(available) }
 }
 
@@ -214,7 +214,10 @@ fn an_expired_reservation_counts_for_nothing() {
     check(&[stocked(5, 5)], reserve(1, 1, Some(NOON)), Err(Rejection::Expired));
     let level = at(NOON, |ctx| sku(&given).view(Query::Level, ctx));
     let (on_hand, reserved, available) = (units(5), units(1), units(4));
-    assert_eq!(level, View::Level(Level { exists: true, on_hand, reserved, available }));
+    let (backordered, policy, low_stock_at) = (units(0), Policy::Deny, None);
+    let expected =
+        Level { exists: true, on_hand, reserved, available, backordered, policy, low_stock_at };
+    assert_eq!(level, View::Level(expected));
 }
 
 #[test]
@@ -238,7 +241,7 @@ fn one_timer_stands_at_the_earliest_expiry() {
     let due = [two[0].clone(), reserved(1, 3, Some(NOON), 3)];
     check_timer(&due, Command::ExpireDue, None);
     assert_eq!(Sku::on_timer(name), Some(Command::ExpireDue));
-    assert_eq!(Sku::on_timer(TimerName(name.0 + 1)), None);
+    assert_eq!(Sku::on_timer(TimerName(9)), None);
 }
 
 #[test]
@@ -285,7 +288,7 @@ fn reservations_are_listed_page_by_page() {
             View::Reservations(page) => {
                 (page.reservations.iter().map(|open| open.id).collect::<Vec<_>>(), page.next)
             }
-            other @ (View::Level(_) | View::Reservation(_) | View::Ledger(_)) => {
+            other @ (View::Level(_) | View::Reservation(_) | View::Ledger(_) | View::Places(_)) => {
                 panic!("{other:?}")
             }
         }

@@ -3,8 +3,9 @@
 use cluster::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Event, Holder, LedgerEntry, Sku, less};
+use super::{Event, Holder, LedgerEntry, Policy, Sku, less};
 use crate::domain::ids::ReservationId;
+use crate::domain::names::LocationId;
 use crate::domain::quantity::{PageLimit, Quantity, Units};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +24,8 @@ pub enum Query {
     Ledger {
         limit: PageLimit,
     },
+    /// Where the pieces lie.
+    Places,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +34,8 @@ pub enum View {
     Reservation(Reply),
     Reservations(ReservationPage),
     Ledger(Vec<LedgerEntry>),
+    /// The default location first, which has no name.
+    Places(Vec<(Option<LocationId>, Units)>),
 }
 
 /// What a command came to.
@@ -50,21 +55,47 @@ pub struct Level {
     pub on_hand: Units,
     pub reserved: Units,
     pub available: Units,
+    /// What orders were promised beyond what there is. In bytes this and what follows comes after the
+    /// rest, see `codec::sku`.
+    #[serde(skip)]
+    pub backordered: Units,
+    #[serde(skip)]
+    pub policy: Policy,
+    /// The stock is low with no more than this available.
+    #[serde(skip)]
+    pub low_stock_at: Option<Units>,
 }
 
 impl Level {
-    pub(super) fn after(self, event: Option<&Event>) -> Self {
-        let (exists, on_hand, reserved) = match event {
-            Some(Event::OnHandSet { on_hand, .. }) => (true, *on_hand, self.reserved),
-            Some(Event::Confirmed { on_hand, reserved, .. }) => (true, *on_hand, *reserved),
-            Some(
-                Event::Reserved { reserved, .. }
-                | Event::Released { reserved, .. }
-                | Event::Expired { reserved, .. },
-            ) => (self.exists, self.on_hand, *reserved),
-            Some(Event::ReleasedEarly { .. } | Event::TakenOver { .. }) | None => return self,
-        };
-        Self { exists, on_hand, reserved, available: less(on_hand, reserved) }
+    pub(super) fn after(self, event: &Event) -> Self {
+        let mut after = self;
+        match event {
+            Event::OnHandSet { on_hand, .. } | Event::StockedAt { on_hand, .. } => {
+                (after.exists, after.on_hand) = (true, *on_hand);
+            }
+            Event::Confirmed { on_hand, reserved, .. }
+            | Event::SoldFrom { on_hand, reserved, .. } => {
+                (after.exists, after.on_hand, after.reserved) = (true, *on_hand, *reserved);
+            }
+            Event::Reserved { reserved, .. }
+            | Event::Released { reserved, .. }
+            | Event::Expired { reserved, .. } => after.reserved = *reserved,
+            Event::PromisesKept { reserved, backordered, .. } => {
+                (after.reserved, after.backordered) = (*reserved, *backordered);
+            }
+            Event::Promised { backordered, .. } | Event::PromiseWithdrawn { backordered, .. } => {
+                after.backordered = *backordered;
+            }
+            Event::PolicySet { policy, .. } => after.policy = *policy,
+            Event::LowStockSet { threshold, .. } => after.low_stock_at = *threshold,
+            Event::ReleasedEarly { .. }
+            | Event::TakenOver { .. }
+            | Event::Transferred { .. }
+            | Event::RanLow { .. }
+            | Event::RanLowNoMore { .. } => {}
+        }
+        after.available = less(after.on_hand, after.reserved);
+        after
     }
 }
 

@@ -1,13 +1,17 @@
 //! A stock, its reservations and its ledger in JSON.
 
+mod selling;
+
 use std::fmt;
 use std::str::FromStr;
 
-use actors::domain::sku::{Cause, LedgerEntry, Level, ReservationView};
-use actors::{Delta, PageLimit, ReservationId, SkuCode};
+use actors::domain::names::LocationId;
+use actors::domain::sku::{Cause, LedgerEntry, Level, Policy, ReservationView};
+use actors::{Delta, PageLimit, Reason, ReservationId, SkuCode, Units};
 use cluster::ids::EntityRef;
 use cluster::time::Timestamp;
 
+use self::selling::{LowStockJson, PolicyJson};
 use super::Text;
 use crate::http::rfc3339::Rfc3339;
 use crate::http::schema::{
@@ -20,16 +24,26 @@ pub(in crate::http) struct InventoryJson<'a> {
     on_hand: u32,
     reserved: u32,
     available: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backordered: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy: Option<PolicyJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    low_stock: Option<LowStockJson>,
     seq: u64,
 }
 
 impl<'a> InventoryJson<'a> {
     pub(in crate::http) fn new(sku: &'a SkuCode, level: Level, seq: u64) -> Self {
+        let (promises, backordered) = (level.policy != Policy::Deny, level.backordered.get());
         Self {
             sku: sku.as_str(),
             on_hand: level.on_hand.get(),
             reserved: level.reserved.get(),
             available: level.available.get(),
+            backordered: (promises || backordered > 0).then_some(backordered),
+            policy: PolicyJson::new(level.policy),
+            low_stock: LowStockJson::new(&level),
             seq,
         }
     }
@@ -88,20 +102,56 @@ pub(in crate::http) struct LedgerEntryJson<'a> {
     reason: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reservation: Option<Text<ReservationId>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    location: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transfer: Option<TransferJson<'a>>,
+}
+
+/// None is the default location.
+#[derive(serde::Serialize)]
+struct TransferJson<'a> {
+    from: Option<&'a str>,
+    to: Option<&'a str>,
+    quantity: u32,
+}
+
+/// What lies at one location; none is the default one.
+#[derive(serde::Serialize)]
+pub(in crate::http) struct PlaceJson<'a> {
+    location: Option<&'a str>,
+    on_hand: u32,
+}
+
+impl<'a> From<&'a (Option<LocationId>, Units)> for PlaceJson<'a> {
+    fn from((location, on_hand): &'a (Option<LocationId>, Units)) -> Self {
+        Self { location: location.as_ref().map(LocationId::as_str), on_hand: on_hand.get() }
+    }
 }
 
 impl<'a> From<&'a LedgerEntry> for LedgerEntryJson<'a> {
     fn from(entry: &'a LedgerEntry) -> Self {
-        let (reason, reservation) = match &entry.cause {
-            Cause::Stated(reason) => (Some(reason.as_str()), None),
-            Cause::Sold(id) => (None, Some(Text(*id))),
+        let name = |location: &'a Option<LocationId>| location.as_ref().map(LocationId::as_str);
+        let (reason, reservation, location) = match &entry.cause {
+            Cause::Stated(reason) | Cause::Transferred { reason, .. } => (Some(reason), None, None),
+            Cause::StatedAt(location, reason) => (Some(reason), None, Some(location.as_str())),
+            Cause::Sold(id) => (None, Some(Text(*id)), None),
+            Cause::SoldFrom(id, location) => (None, Some(Text(*id)), name(location)),
+        };
+        let transfer = match &entry.cause {
+            Cause::Transferred { from, to, pieces, .. } => {
+                Some(TransferJson { from: name(from), to: name(to), quantity: pieces.get() })
+            }
+            Cause::Stated(_) | Cause::StatedAt(..) | Cause::Sold(_) | Cause::SoldFrom(..) => None,
         };
         Self {
             at: Text(Rfc3339(entry.at)),
             delta: entry.delta.get(),
             on_hand: entry.on_hand.get(),
-            reason,
+            reason: reason.map(Reason::as_str),
             reservation,
+            location,
+            transfer,
         }
     }
 }
@@ -167,6 +217,10 @@ impl Described for InventoryJson<'_> {
             required("on_hand", words::units(40)),
             required("reserved", words::units(3)),
             required("available", words::units(37)),
+            maybe("backordered", words::units(2))
+                .about("What orders were promised beyond what there is, where any may be."),
+            maybe("policy", PolicyJson::schema()).about("Where orders get more than there is."),
+            maybe("low_stock", LowStockJson::schema()),
             required("seq", schema::count(7)),
         ])
     }
@@ -203,6 +257,28 @@ impl Described for ReservedJson<'_> {
     }
 }
 
+fn transfer() -> Schema {
+    object([
+        required("from", nullable(words::handle("berlin"))),
+        required("to", nullable(words::handle("potsdam"))),
+        required("quantity", words::units(4)),
+    ])
+}
+
+impl Described for PlaceJson<'_> {
+    fn name() -> String {
+        "StockAtLocation".to_owned()
+    }
+
+    fn schema() -> Schema {
+        object([
+            required("location", nullable(words::handle("berlin")))
+                .about("Null is the default location."),
+            required("on_hand", words::units(40)),
+        ])
+    }
+}
+
 impl Described for LedgerEntryJson<'_> {
     fn name() -> String {
         "LedgerEntry".to_owned()
@@ -215,6 +291,8 @@ impl Described for LedgerEntryJson<'_> {
             required("on_hand", words::units(38)),
             maybe("reason", words::reason("torn bag")).about("Of what somebody stated."),
             maybe("reservation", words::reservation_id()).about("Of what was sold."),
+            maybe("location", words::handle("berlin")).about("Not of the default location."),
+            maybe("transfer", transfer()).about("Of what went from one location to another."),
         ])
     }
 }

@@ -64,6 +64,8 @@ struct ItemJson<'a> {
     discount: MoneyJson,
     tax: MoneyJson,
     stock: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backordered: Option<u32>,
     shipped: u32,
     returned: u32,
     cancelled: u32,
@@ -218,10 +220,16 @@ pub(in crate::http) fn settled<'a>(view: &'a View, settlement: &Settlement) -> O
     let paid = if is_captured { PaymentStatus::Captured } else { PaymentStatus::Authorised };
     let zero = Money::zero(settlement.captured.currency);
     let line = |line: &'a LineView| {
-        let is_dropped = settlement.dropped.contains(&line.line.sku);
-        let stock = if is_dropped { StockStatus::Refused } else { StockStatus::Sold };
-        let stock = stock_status(stock);
-        ItemJson { stock, shipped: 0, returned: 0, cancelled: 0, ..ItemJson::new(line, view) }
+        let sku = &line.line.sku;
+        let awaited = settlement.awaited.iter().find(|(awaited, _)| awaited == sku);
+        let stock = match awaited {
+            Some((_, pieces)) => StockStatus::Backordered { pieces: *pieces },
+            None if settlement.dropped.contains(sku) => StockStatus::Refused,
+            None => StockStatus::Sold,
+        };
+        let (shipped, returned, cancelled) = (0, 0, 0);
+        let (stock, backordered) = (stock_status(stock), backordered(stock));
+        ItemJson { stock, shipped, returned, cancelled, backordered, ..ItemJson::new(line, view) }
     };
     OrderJson {
         number: settlement.number.map(|number| number.to_string()),
@@ -277,6 +285,7 @@ impl<'a> ItemJson<'a> {
             discount: MoneyJson(line.discount),
             tax: MoneyJson(line.tax),
             stock: stock_status(*stock),
+            backordered: backordered(*stock),
             shipped: *shipped,
             returned: *returned,
             cancelled,
@@ -440,6 +449,17 @@ const fn payment_status(status: PaymentStatus) -> &'static str {
     }
 }
 
+fn backordered(stock: StockStatus) -> Option<u32> {
+    match stock {
+        StockStatus::Backordered { pieces } => Some(pieces.get()),
+        StockStatus::Asked
+        | StockStatus::Reserved
+        | StockStatus::Refused
+        | StockStatus::Sold
+        | StockStatus::Released => None,
+    }
+}
+
 const fn stock_status(status: StockStatus) -> &'static str {
     match status {
         StockStatus::Asked => "asked",
@@ -447,6 +467,7 @@ const fn stock_status(status: StockStatus) -> &'static str {
         StockStatus::Refused => "refused",
         StockStatus::Sold => "sold",
         StockStatus::Released => "released",
+        StockStatus::Backordered { .. } => "backordered",
     }
 }
 
@@ -481,5 +502,6 @@ const fn moment(moment: Moment) -> &'static str {
         Moment::ParcelNotHandedOver => "parcel_not_handed_over",
         Moment::OnHold => "on_hold",
         Moment::Approved => "approved",
+        Moment::StockArrived => "stock_arrived",
     }
 }

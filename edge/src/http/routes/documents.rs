@@ -1,6 +1,7 @@
 //! The bodies that clients send.
 
 use actors::domain::cart::MergeStrategy;
+use actors::domain::names::LocationId;
 use actors::{
     Cart, CartId, Currency, Delta, Money, Payment, Quantity, Reason, ReservationId, SkuCode, Units,
 };
@@ -12,7 +13,7 @@ use crate::http::code::Code;
 use crate::http::fields::{Document, Faults, Flaw, Members, boolean, flaw, integer, parsed, text};
 use crate::http::json::Json;
 use crate::http::schema::{
-    self, Described, Schema, object, optional, required, short_list, word, words,
+    self, Described, Member, Schema, object, optional, required, short_list, word, words,
 };
 
 /// `{}` or nothing.
@@ -164,9 +165,10 @@ fn strategy(json: Json<'_>) -> Result<MergeStrategy, Flaw> {
     }
 }
 
-/// `{delta, reason}`
+/// `{delta, reason, location?}`
 pub(in crate::http) struct AdjustStock {
     pub(in crate::http) delta: Delta,
+    pub(in crate::http) location: Option<LocationId>,
     pub(in crate::http) reason: Reason,
 }
 
@@ -180,7 +182,8 @@ impl Document for AdjustStock {
             Delta::try_from(change).map_err(|error| flaw("out_of_range", error.to_string()))
         });
         let reason = members.required("reason", faults, reason);
-        Some(Self { delta: delta?, reason: reason? })
+        let location = members.optional("location", faults, parsed);
+        Some(Self { delta: delta?, location: location?, reason: reason? })
     }
 }
 
@@ -194,13 +197,15 @@ impl Described for AdjustStock {
         object([
             required("delta", Schema::Either(vec![down, up])).about("Not zero."),
             required("reason", words::reason("torn bag")),
+            location(),
         ])
     }
 }
 
-/// `{on_hand, reason}`
+/// `{on_hand, reason, location?}`
 pub(in crate::http) struct SetStock {
     pub(in crate::http) on_hand: Units,
+    pub(in crate::http) location: Option<LocationId>,
     pub(in crate::http) reason: Reason,
 }
 
@@ -211,7 +216,8 @@ impl Document for SetStock {
             Units::try_from(count).map_err(|error| flaw("out_of_range", error.to_string()))
         });
         let reason = members.required("reason", faults, reason);
-        Some(Self { on_hand: on_hand?, reason: reason? })
+        let location = members.optional("location", faults, parsed);
+        Some(Self { on_hand: on_hand?, location: location?, reason: reason? })
     }
 }
 
@@ -224,8 +230,13 @@ impl Described for SetStock {
         object([
             required("on_hand", words::units(40)),
             required("reason", words::reason("yearly count")),
+            location(),
         ])
     }
+}
+
+fn location() -> Member {
+    optional("location", words::handle("berlin")).about("Without it the default location.")
 }
 
 const EXPIRES_IN_SECONDS_MAX: u32 = 30 * 24 * 60 * 60;

@@ -17,7 +17,7 @@ use axum::http::{StatusCode, Uri};
 use cluster::entity::Entity;
 use cluster::fabric::{CommandError, Envelope, Executed, Precondition, Viewed};
 use cluster::ids::EntityKey;
-use cluster::time::Span;
+use cluster::time::{Span, Timestamp};
 use serde::Serialize;
 
 use crate::http::app::{App, now};
@@ -215,23 +215,36 @@ async fn write<R: Resource>(
     answer(StatusCode::OK, &content, &executed, terms)
 }
 
-/// Writes an entry. What it refers to may have been written right before, and is in the book of
-/// whoever decides a moment later.
 async fn put<R: Resource>(
     app: &App,
     key: &EntityKey,
     envelope: Envelope,
     content: &R,
 ) -> Result<Executed<Lookup<R>>, CommandError<Rejection>> {
+    let ask = || {
+        let command = Command::Put { content: content.clone() };
+        app.fabric.execute::<Entry<R>>(key.clone(), envelope.clone(), command)
+    };
+    with_latest_book(envelope.deadline, Rejection::is_of_what_is_missing, ask).await
+}
+
+/// Asks again for a moment while something is missing that a command refers to: it may have been
+/// written right before, and is in the book of whoever decides a moment later.
+pub(super) async fn with_latest_book<T, R, F>(
+    deadline: Timestamp,
+    is_of_what_is_missing: impl Fn(&R) -> bool,
+    ask: impl Fn() -> F,
+) -> Result<Executed<T>, CommandError<R>>
+where
+    F: Future<Output = Result<Executed<T>, CommandError<R>>>,
+{
     const BOOK_LAGS_MAX: Span = Span::from_millis(500);
     const PAUSE: Duration = Duration::from_millis(20);
-    let until = now().plus(BOOK_LAGS_MAX).min(envelope.deadline);
+    let until = now().plus(BOOK_LAGS_MAX).min(deadline);
     loop {
-        let command = Command::Put { content: content.clone() };
-        let executed = app.fabric.execute::<Entry<R>>(key.clone(), envelope.clone(), command).await;
-        match executed {
+        match ask().await {
             Err(CommandError::Rejected { rejection, .. })
-                if rejection.is_of_what_is_missing() && now() < until =>
+                if is_of_what_is_missing(&rejection) && now() < until =>
             {
                 tokio::time::sleep(PAUSE).await;
             }

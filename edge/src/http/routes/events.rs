@@ -153,6 +153,7 @@ impl EventJson {
             Some(Fact::Order(fact)) => plain::variant(fact),
             Some(Fact::Payment(fact)) => plain::variant(fact),
             Some(Fact::Cart(fact)) => plain::variant(fact),
+            Some(Fact::Stock(fact)) => plain::variant(fact),
             // Of a later version than this node: its name and its place, so that nobody misses it.
             None => Ok((String::new(), Value::Object(serde_json::Map::new()))),
         };

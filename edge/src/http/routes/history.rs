@@ -57,6 +57,9 @@ macro_rules! of_family {
             Family::DiscountCodes => {
                 $call::<actors::Entry<actors::DiscountCode>>($($argument),*).await
             }
+            Family::StockLocations => {
+                $call::<actors::Entry<actors::StockLocation>>($($argument),*).await
+            }
             Family::Promotions => $call::<actors::Entry<actors::Promotion>>($($argument),*).await,
             Family::ShippingOptions => {
                 $call::<actors::Entry<actors::ShippingOption>>($($argument),*).await

@@ -1,14 +1,18 @@
 //! Stock, for operators.
 
-use actors::domain::sku::{self, Command, IfUnknown, Query, View};
+pub(in crate::http) mod documents;
+
+use actors::domain::sku::{self, Change, Command, IfUnknown, Query, Rejection, View};
 use actors::{PageLimit, ReservationId, Sku, SkuCode};
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use cluster::fabric::Viewed;
 use cluster::time::Span;
 
+use self::documents::{SetLowStock, SetPolicy, TransferStock};
 use super::documents::{AdjustStock, Nothing, ReserveStock, SetStock};
 use super::done::Done;
+use super::entries::{bound, with_latest_book};
 use crate::http::app::App;
 use crate::http::code::Code;
 use crate::http::error::ApiError;
@@ -17,7 +21,8 @@ use crate::http::keys::Credential;
 use crate::http::query::Page;
 use crate::http::refusals;
 use crate::http::render::inventory::{
-    InventoryJson, LedgerCursor, LedgerEntryJson, ListJson, ReservationJson, ReservedJson,
+    InventoryJson, LedgerCursor, LedgerEntryJson, ListJson, PlaceJson, ReservationJson,
+    ReservedJson,
 };
 use crate::http::reply::Reply;
 
@@ -88,8 +93,12 @@ pub(in crate::http) async fn adjust(
     terms: Terms,
     body: JsonBody<AdjustStock>,
 ) -> Result<Reply, ApiError> {
-    let AdjustStock { delta, reason } = body.document;
-    change(&app, &terms, &sku, &body.bytes, Command::Adjust { delta, reason }).await
+    let AdjustStock { delta, location, reason } = body.document;
+    let command = match location {
+        Some(location) => Command::StockAt { location, change: Change::By(delta), reason },
+        None => Command::Adjust { delta, reason },
+    };
+    change(&app, &terms, &sku, &body.bytes, command).await
 }
 
 /// `POST /admin/v1/inventory/{sku}/set`
@@ -100,8 +109,67 @@ pub(in crate::http) async fn set(
     terms: Terms,
     body: JsonBody<SetStock>,
 ) -> Result<Reply, ApiError> {
-    let SetStock { on_hand, reason } = body.document;
-    change(&app, &terms, &sku, &body.bytes, Command::SetOnHand { on_hand, reason }).await
+    let SetStock { on_hand, location, reason } = body.document;
+    let command = match location {
+        Some(location) => Command::StockAt { location, change: Change::To(on_hand), reason },
+        None => Command::SetOnHand { on_hand, reason },
+    };
+    change(&app, &terms, &sku, &body.bytes, command).await
+}
+
+/// `POST /admin/v1/inventory/{sku}/transfer`
+pub(in crate::http) async fn transfer(
+    State(app): State<App>,
+    _: Operator,
+    PathId(sku): PathId<SkuCode>,
+    terms: Terms,
+    body: JsonBody<TransferStock>,
+) -> Result<Reply, ApiError> {
+    let TransferStock { from, to, quantity: pieces, reason } = body.document;
+    let command = Command::Transfer { from, to, pieces, reason };
+    change(&app, &terms, &sku, &body.bytes, command).await
+}
+
+/// `GET /admin/v1/inventory/{sku}/locations`
+pub(in crate::http) async fn list_locations(
+    State(app): State<App>,
+    _: Operator,
+    PathId(sku): PathId<SkuCode>,
+    terms: ReadTerms,
+) -> Result<Reply, ApiError> {
+    let Viewed { view, provenance } = look_up(&app, &sku, &terms, Query::Places).await?;
+    let View::Places(places) = view else { return Err(unexpected()) };
+    if terms.knows(provenance.seq) {
+        return Ok(Reply::not_modified(provenance));
+    }
+    let data: Vec<PlaceJson<'_>> = places.iter().map(Into::into).collect();
+    Reply::resource(StatusCode::OK, &ListJson::new(data, None::<&str>), provenance)
+}
+
+/// `PUT /admin/v1/inventory/{sku}/policy`
+pub(in crate::http) async fn set_policy(
+    State(app): State<App>,
+    _: Operator,
+    PathId(sku): PathId<SkuCode>,
+    terms: Terms,
+    body: JsonBody<SetPolicy>,
+) -> Result<Reply, ApiError> {
+    bound(&terms)?;
+    let SetPolicy { policy } = body.document;
+    change(&app, &terms, &sku, &body.bytes, Command::SetPolicy { policy }).await
+}
+
+/// `PUT /admin/v1/inventory/{sku}/low_stock`
+pub(in crate::http) async fn set_low_stock(
+    State(app): State<App>,
+    _: Operator,
+    PathId(sku): PathId<SkuCode>,
+    terms: Terms,
+    body: JsonBody<SetLowStock>,
+) -> Result<Reply, ApiError> {
+    bound(&terms)?;
+    let SetLowStock { threshold } = body.document;
+    change(&app, &terms, &sku, &body.bytes, Command::SetLowStock { threshold }).await
 }
 
 /// `POST /admin/v1/inventory/{sku}/reservations`
@@ -193,15 +261,22 @@ async fn execute(
     otherwise: Query,
 ) -> Result<Done<sku::Reply>, ApiError> {
     let envelope = terms.envelope(Credential::Operator, body);
-    let executed = app.fabric.execute::<Sku>(sku.key(), envelope, command).await;
+    let named = if matches!(command, Command::Transfer { .. }) { "to" } else { "location" };
+    let is_missing = |why: &Rejection| matches!(why, Rejection::UnknownLocation { .. });
+    let ask = || app.fabric.execute::<Sku>(sku.key(), envelope.clone(), command.clone());
+    let executed = with_latest_book(envelope.deadline, is_missing, ask).await;
     let executed = executed.map_err(|error| {
-        let refusal = |refusal| refusals::of_stock(refusal, sku);
+        let refusal = |why| {
+            let is_missing = is_missing(&why);
+            let error = refusals::of_stock(why, sku);
+            if is_missing { error.about(named) } else { error }
+        };
         ApiError::from_command::<Sku>(error, terms.is_keyed(), || path_of(sku), refusal)
     })?;
     let reply_of = |view| match view {
         View::Level(level) => Ok(sku::Reply { level, reservation: None }),
         View::Reservation(reply) => Ok(reply),
-        View::Reservations(_) | View::Ledger(_) => Err(unexpected()),
+        View::Reservations(_) | View::Ledger(_) | View::Places(_) => Err(unexpected()),
     };
     Done::of::<Sku>(app, terms, sku.key(), executed, otherwise, reply_of).await
 }

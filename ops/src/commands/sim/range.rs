@@ -23,6 +23,9 @@ pub(super) const N_PRODUCTS: u64 = 6;
 /// In carts that are checked out.
 pub(super) const ORDERED: Range<u64> = N_PRODUCTS..10;
 const FREE: u64 = 9;
+/// Of which orders get more than there is, so many pieces at once.
+pub(super) const BACKORDERED: u64 = 7;
+pub(super) const PROMISED_MAX: u32 = 4;
 
 /// The number of a product is its place in the range.
 pub(super) fn code(product: u64) -> SkuCode {

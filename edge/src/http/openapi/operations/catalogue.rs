@@ -3,7 +3,8 @@
 use actors::domain::discount_code::CodeName;
 use actors::domain::names::{SellerId, Slug};
 use actors::{
-    Category, DiscountCode, PageLimit, PriceList, Promotion, Seller, ShippingOption, TaxRate,
+    Category, DiscountCode, PageLimit, PriceList, Promotion, Seller, ShippingOption, StockLocation,
+    TaxRate,
 };
 use axum::http::StatusCode;
 
@@ -60,41 +61,59 @@ pub(super) fn all() -> Vec<Operation> {
         ["discount codes", "a discount code"],
     );
     let codes = codes.map(|operation| operation.refuses(&[Code::PROMOTION_WITHOUT_CODE]));
-    let uses =
-        merchant(E::DiscountCodeUses, Verb::Get, "showUses", "Shows how often a code is used")
-            .at::<CodeName>()
-            .reads()
-            .answers::<UsesJson<'_>>(StatusCode::OK, &SHOWN)
-            .cached();
     let sellers = entries::<Seller>(
         [E::Sellers, E::Seller],
         ["listSellers", "createSeller", "showSeller"],
         ["replaceSeller", "changeSeller", "removeSeller"],
         ["sellers", "a seller"],
     );
-    let dashboard = merchant(
-        E::SellerDashboard,
-        Verb::Get,
-        "showDashboard",
-        "Shows what a seller has to do with orders",
-    );
-    let dashboard = dashboard
-        .about(
-            "Totals and open orders are of one position. An order counts from its confirmation on.",
-        )
-        .at::<SellerId>()
-        .reads()
-        .answers::<DashboardJson<'_>>(StatusCode::OK, &SHOWN)
-        .cached();
     let shipping_options = entries::<ShippingOption>(
         [E::ShippingOptions, E::ShippingOption],
         ["listShippingOptions", "createShippingOption", "showShippingOption"],
         ["replaceShippingOption", "changeShippingOption", "removeShippingOption"],
         ["shipping options", "a shipping option"],
     );
-    let entries =
-        [categories, price_lists, tax_rates, promotions, codes, sellers, shipping_options];
-    products().into_iter().chain(entries.into_iter().flatten()).chain([uses, dashboard]).collect()
+    let stock_locations = entries::<StockLocation>(
+        [E::StockLocations, E::StockLocation],
+        ["listStockLocations", "createStockLocation", "showStockLocation"],
+        ["replaceStockLocation", "changeStockLocation", "removeStockLocation"],
+        ["stock locations", "a stock location"],
+    );
+    let entries = [
+        categories,
+        price_lists,
+        tax_rates,
+        promotions,
+        codes,
+        sellers,
+        shipping_options,
+        stock_locations,
+    ];
+    products()
+        .into_iter()
+        .chain(entries.into_iter().flatten())
+        .chain([uses(), dashboard()])
+        .collect()
+}
+
+fn uses() -> Operation {
+    merchant(E::DiscountCodeUses, Verb::Get, "showUses", "Shows how often a code is used")
+        .at::<CodeName>()
+        .reads()
+        .answers::<UsesJson<'_>>(StatusCode::OK, &SHOWN)
+        .cached()
+}
+
+fn dashboard() -> Operation {
+    let summary = "Shows what a seller has to do with orders";
+    merchant(E::SellerDashboard, Verb::Get, "showDashboard", summary)
+        .about(
+            "Totals and open orders are of one position. An order counts from its confirmation on.",
+        )
+        .at::<SellerId>()
+        .reads()
+        .answers::<DashboardJson<'_>>(StatusCode::OK, &SHOWN)
+        .cached()
 }
 
 fn merchant(endpoint: E, verb: Verb, id: &'static str, summary: impl Into<String>) -> Operation {

@@ -15,7 +15,7 @@ use crate::http::schema::{self, words};
 use crate::http::{Endpoint as E, Verb};
 
 /// Entities that are not there.
-const MISSING: [Code; 12] = [
+const MISSING: [Code; 13] = [
     Code::CART_NOT_FOUND,
     Code::CATEGORY_NOT_FOUND,
     Code::DISCOUNT_CODE_NOT_FOUND,
@@ -27,6 +27,7 @@ const MISSING: [Code; 12] = [
     Code::SELLER_NOT_FOUND,
     Code::SHIPPING_OPTION_NOT_FOUND,
     Code::SKU_NOT_FOUND,
+    Code::STOCK_LOCATION_NOT_FOUND,
     Code::TAX_RATE_NOT_FOUND,
 ];
 

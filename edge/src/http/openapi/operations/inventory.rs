@@ -8,9 +8,11 @@ use super::super::operation::{Key, Operation, Tag};
 use super::catalogue::paged;
 use crate::http::code::Code;
 use crate::http::render::inventory::{
-    InventoryJson, LedgerEntryJson, ListJson, ReservationJson, ReservedJson, ledger_cursor,
+    InventoryJson, LedgerEntryJson, ListJson, PlaceJson, ReservationJson, ReservedJson,
+    ledger_cursor,
 };
 use crate::http::routes::documents::{AdjustStock, Nothing, ReserveStock, SetStock};
+use crate::http::routes::inventory::documents::{SetLowStock, SetPolicy, TransferStock};
 use crate::http::schema::words;
 use crate::http::{Endpoint as E, Verb};
 
@@ -23,8 +25,29 @@ const ENDED: [Code; 5] = [
     Code::RESERVATION_RELEASED,
 ];
 
-pub(super) fn all() -> [Operation; 8] {
-    [show(), adjust(), set(), reservations(), reserve(), confirm(), release(), ledger()]
+/// Why pieces are not stated to lie at a location.
+const AT_LOCATION: [Code; 4] = [
+    Code::CATALOGUE_UNAVAILABLE,
+    Code::STOCK_LOCATION_UNKNOWN,
+    Code::TOO_FEW_AT_LOCATION,
+    Code::TOO_MANY_LOCATIONS,
+];
+
+pub(super) fn all() -> [Operation; 12] {
+    [
+        show(),
+        adjust(),
+        set(),
+        transfer(),
+        locations(),
+        policy(),
+        low_stock(),
+        reservations(),
+        reserve(),
+        confirm(),
+        release(),
+        ledger(),
+    ]
 }
 
 fn stock(endpoint: E, verb: Verb, id: &'static str, summary: &'static str) -> Operation {
@@ -46,6 +69,7 @@ fn adjust() -> Operation {
         .free_text()
         .answers::<InventoryJson<'_>>(StatusCode::OK, &CHANGED)
         .refuses(&[Code::BELOW_RESERVED, Code::ON_HAND_TOO_LARGE])
+        .refuses(&AT_LOCATION)
 }
 
 fn set() -> Operation {
@@ -56,6 +80,50 @@ fn set() -> Operation {
         .free_text()
         .answers::<InventoryJson<'_>>(StatusCode::OK, &CHANGED)
         .refuses(&[Code::BELOW_RESERVED, Code::ON_HAND_TOO_LARGE])
+        .refuses(&AT_LOCATION)
+}
+
+fn transfer() -> Operation {
+    let summary = "Moves pieces from one location to another";
+    stock(E::InventoryTransfer, Verb::Post, "transferStock", summary)
+        .changes(Key::Optional)
+        .header(Header::IfNoneMatchAny)
+        .body::<TransferStock>()
+        .free_text()
+        .answers::<InventoryJson<'_>>(StatusCode::OK, &CHANGED)
+        .refuses(&[Code::ON_HAND_TOO_LARGE])
+        .refuses(&AT_LOCATION)
+}
+
+fn locations() -> Operation {
+    let summary = "Lists where the pieces of a stock lie, the default location first";
+    stock(E::InventoryLocations, Verb::Get, "listStockAtLocations", summary)
+        .reads()
+        .answers::<ListJson<PlaceJson<'_>>>(StatusCode::OK, &SHOWN)
+        .cached()
+}
+
+fn policy() -> Operation {
+    let summary = "States whether orders get more than there is";
+    stock(E::InventoryPolicy, Verb::Put, "setStockPolicy", summary)
+        .about("What was promised under another policy stays promised.")
+        .changes(Key::Optional)
+        .bound()
+        .body::<SetPolicy>()
+        .answers::<InventoryJson<'_>>(StatusCode::OK, &CHANGED)
+}
+
+fn low_stock() -> Operation {
+    let summary = "States from which number down a stock is low";
+    stock(E::InventoryLowStock, Verb::Put, "setLowStock", summary)
+        .about(
+            "One event is published each time that a stock becomes low, at most one an hour: where it \
+             does so sooner and is low still, the event comes when the hour is over.",
+        )
+        .changes(Key::Optional)
+        .bound()
+        .body::<SetLowStock>()
+        .answers::<InventoryJson<'_>>(StatusCode::OK, &CHANGED)
 }
 
 fn reservations() -> Operation {

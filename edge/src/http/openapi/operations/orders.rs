@@ -137,6 +137,7 @@ fn fulfil() -> Operation {
         Code::ORDER_FULL,
         Code::ORDER_NOT_PAID,
         Code::CARRIER_UNKNOWN,
+        Code::PIECES_ON_BACKORDER,
     ])
 }
 

@@ -31,6 +31,7 @@ const PARCEL_STATUS: &[&str] = &[
     "not_handed_over",
     "delivered",
 ];
+const STOCK: &[&str] = &["sold", "asked", "reserved", "refused", "released", "backordered"];
 
 pub(in crate::http) const ORDER_STATUS: &[&str] = &[
     "confirmed",
@@ -93,7 +94,10 @@ fn item() -> Schema {
         required("line_total", of::<Money>()),
         required("discount", of::<Money>()),
         required("tax", of::<Money>()),
-        required("stock", word(&["sold", "asked", "reserved", "refused", "released"])),
+        required("stock", word(STOCK)),
+        maybe("backordered", words::quantity()).about(
+            "Pieces that are still to come; in the answer to a checkout, that were when it ended.",
+        ),
         required("shipped", count(2)),
         required("returned", count(1)),
         required("cancelled", count(0)),
@@ -239,4 +243,5 @@ const MOMENTS: &[&str] = &[
     "parcel_not_handed_over",
     "on_hold",
     "approved",
+    "stock_arrived",
 ];

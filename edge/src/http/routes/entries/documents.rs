@@ -4,11 +4,12 @@ pub(in crate::http) mod discount_code;
 mod price_list;
 mod promotion;
 mod schema;
+mod stock_location;
 
 use actors::domain::category::Category;
 use actors::domain::discount_code::CodeName;
 use actors::domain::names::{
-    CategoryId, PriceListId, PromotionId, SellerId, ShippingOptionId, TaxClass,
+    CategoryId, LocationId, PriceListId, PromotionId, SellerId, ShippingOptionId, TaxClass,
 };
 use actors::domain::prices::Prices;
 use actors::domain::seller::{Seller, Standing};
@@ -31,6 +32,8 @@ in_path! {
     CodeName: "code", DISCOUNT_CODE_NOT_FOUND, "this cannot be a discount code",
         words::handle("SPRING-10");
     CategoryId: "id", CATEGORY_NOT_FOUND, "this cannot be a category", words::handle("oolong");
+    LocationId: "id", STOCK_LOCATION_NOT_FOUND, "this cannot be a stock location",
+        words::handle("berlin");
     PriceListId: "id", PRICE_LIST_NOT_FOUND, "this cannot be a price list", words::handle("summer");
     PromotionId: "id", PROMOTION_NOT_FOUND, "this cannot be a promotion", words::handle("spring");
     SellerId: "id", SELLER_NOT_FOUND, "this cannot be a seller", words::handle("ann");

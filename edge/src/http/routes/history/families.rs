@@ -38,10 +38,11 @@ pub(in crate::http) enum Family {
     ShippingOptions,
     Promotions,
     DiscountCodes,
+    StockLocations,
 }
 
 impl Family {
-    const WORDS: [&str; 12] = [
+    const WORDS: [&str; 13] = [
         "carts",
         "orders",
         "payments",
@@ -54,6 +55,7 @@ impl Family {
         "shipping_options",
         "promotions",
         "discount_codes",
+        "stock_locations",
     ];
 }
 
@@ -76,6 +78,7 @@ impl FromStr for Family {
             "shipping_options" => Self::ShippingOptions,
             "promotions" => Self::Promotions,
             "discount_codes" => Self::DiscountCodes,
+            "stock_locations" => Self::StockLocations,
             _ => return Err(NoSuchFamily),
         })
     }

@@ -39,6 +39,10 @@ counts! {
     capture_failed as "orders_capture_failed",
     cancelled_in_time as "orders_cancelled_in_time",
     cancelled as "orders_cancelled",
+    /// Lines that still wait for pieces in the end.
+    waiting as "orders_waiting",
+    /// Times that pieces came for a line that waited.
+    arrivals as "orders_arrivals",
     shipments as "orders_shipments",
     /// Orders that were shipped in part and called off for the rest.
     called_off as "orders_called_off",

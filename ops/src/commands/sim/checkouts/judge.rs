@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use actors::domain::carrier::Whereabouts;
 use actors::domain::cart::Status as CartStatus;
 use actors::domain::order::{
-    CaptureTime, Failure, Moment, Parcel, ParcelState, RefundState, Status, StockStatus, View,
+    CaptureTime, Failure, LineView, Moment, Parcel, ParcelState, RefundState, Status, StockStatus,
+    TimelineEntry, View,
 };
 use actors::{Cart, Order, Sku};
 
@@ -39,7 +40,7 @@ impl Checkouts {
         }
         self.check_accounts(&orders, &books)?;
         self.check_deeds(&orders)?;
-        self.stocks.check(&taken(&orders))?;
+        self.stocks.check(&taken(&orders), &awaited(&orders))?;
         let bought = orders.iter().filter(|(_, view)| is_still_bought(view));
         let of_carts = bought.map(|(order, view)| (self.orders.cart_of(*order), view.as_ref()));
         self.codes.check(&codes::uses(of_carts))?;
@@ -276,7 +277,7 @@ fn ended(order: u64, view: &View) -> Result<Counts, String> {
         return Err(format!("order {order} does not end: {view:?}"));
     };
     let stock = |line: StockStatus| match line {
-        StockStatus::Sold => is_still_bought(view),
+        StockStatus::Sold | StockStatus::Backordered { .. } => is_still_bought(view),
         StockStatus::Released => !is_still_bought(view),
         StockStatus::Refused => true,
         StockStatus::Asked | StockStatus::Reserved => false,
@@ -317,6 +318,9 @@ fn ended(order: u64, view: &View) -> Result<Counts, String> {
     };
     *happened += 1;
     counts.shortened = u64::from(settlement.failure.is_none() && !settlement.dropped.is_empty());
+    counts.waiting = count(view.lines.iter().filter(|line| waiting(line) > 0));
+    let arrived = |entry: &&TimelineEntry| entry.moment == Moment::StockArrived;
+    counts.arrivals = count(view.timeline.iter().filter(arrived));
     counts.code_used = u64::from(is_still_bought(view) && !view.codes.is_empty());
     counts.shipments = count(view.shipments.iter());
     counts.called_off = count(view.cancellations.iter());
@@ -336,9 +340,13 @@ fn ended(order: u64, view: &View) -> Result<Counts, String> {
 fn taken(orders: &Finals) -> BTreeMap<u64, i64> {
     let mut taken = BTreeMap::new();
     for view in orders.values().filter(|view| is_still_bought(view)) {
-        for line in view.lines.iter().filter(|line| line.stock == StockStatus::Sold) {
+        let is_sold = |line: &&LineView| {
+            matches!(line.stock, StockStatus::Sold | StockStatus::Backordered { .. })
+        };
+        for line in view.lines.iter().filter(is_sold) {
             let product = range::number(&line.line.sku).unwrap_or(0);
-            *taken.entry(product).or_insert(0) += i64::from(line.line.quantity.get());
+            let pieces = i64::from(line.line.quantity.get()) - waiting(line);
+            *taken.entry(product).or_insert(0) += pieces;
         }
         let received = view.returns.iter().filter(|it| it.received_at.is_some());
         let called_off = view.cancellations.iter().flat_map(|it| &it.items);
@@ -348,4 +356,28 @@ fn taken(orders: &Finals) -> BTreeMap<u64, i64> {
         }
     }
     taken
+}
+
+/// Pieces of each product that orders still wait for in the end.
+fn awaited(orders: &Finals) -> BTreeMap<u64, i64> {
+    let mut awaited = BTreeMap::new();
+    for view in orders.values() {
+        for line in &view.lines {
+            let product = range::number(&line.line.sku).unwrap_or(0);
+            *awaited.entry(product).or_insert(0) += waiting(line);
+        }
+    }
+    awaited
+}
+
+/// Pieces of a line that are still to come.
+pub(super) fn waiting(line: &LineView) -> i64 {
+    match line.stock {
+        StockStatus::Backordered { pieces } => i64::from(pieces.get()),
+        StockStatus::Asked
+        | StockStatus::Reserved
+        | StockStatus::Refused
+        | StockStatus::Sold
+        | StockStatus::Released => 0,
+    }
 }

@@ -21,6 +21,7 @@ use storage::sim_disk::SplitMix64;
 
 use super::super::journal::{Asked, Journal, Read};
 use super::super::range;
+use super::judge::waiting;
 use super::names;
 
 /// Shipments, returns and refunds of an order that anybody asks for.
@@ -249,7 +250,8 @@ impl Orders {
             right &= price == Some(line.line.unit_price.minor)
                 && line.line.line_total.minor == total
                 && line.returned <= line.shipped
-                && line.shipped + cancelled(&line.line.sku) <= line.line.quantity.get();
+                && i64::from(line.shipped + cancelled(&line.line.sku)) + waiting(line)
+                    <= i64::from(line.line.quantity.get());
             all += total;
             bought += if line.stock == StockStatus::Refused { 0 } else { total };
         }
@@ -363,7 +365,7 @@ fn may_be_refused(deed: Deed, why: &Rejection) -> bool {
         R::TooMany { .. } | R::NumberOutOfOrder { .. } => {
             matches!(deed, Deed::Fulfil { .. } | Deed::AskReturn { .. })
         }
-        R::NotPaid => matches!(deed, Deed::Fulfil { .. }),
+        R::NotPaid | R::OnBackorder { .. } => matches!(deed, Deed::Fulfil { .. }),
         R::ShipmentNotFound { .. } => {
             matches!(deed, Deed::Deliver { .. } | Deed::BookAgain { .. })
         }

@@ -1,9 +1,10 @@
-//! The stocks that orders are served from. They are only added to, so that what is left is a sum.
+//! The stocks that orders are served from. They are only added to, so that what is left is a sum; of
+//! one of them orders are promised more than there is.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use actors::domain::sku::{Command, Level, Query, Rejection, Reply, View};
-use actors::{Delta, PageLimit, Reason, Sku};
+use actors::domain::sku::{Command, Level, Policy, Query, Rejection, Reply, View};
+use actors::{Delta, PageLimit, Reason, Sku, Units};
 use cluster::entity::Wire;
 use cluster::fabric::OutcomeKey;
 use cluster::shard::io::Freshness;
@@ -16,7 +17,11 @@ use super::super::range;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Deed {
-    Add { pieces: i64 },
+    Add {
+        pieces: i64,
+    },
+    /// Orders may have more of it than there is.
+    AllowBackorders,
     Look,
     LookAtReservations,
 }
@@ -40,6 +45,10 @@ impl Stocks {
         if random.one_in(4) {
             return operation(self.journal.read(op, product, Deed::Look, Freshness::Latest));
         }
+        if random.one_in(8) {
+            let allow = self.journal.write(op, range::BACKORDERED, Deed::AllowBackorders, key);
+            return operation(allow);
+        }
         let pieces = 1 + random.below(9).cast_signed();
         operation(self.journal.write(op, product, Deed::Add { pieces }, key))
     }
@@ -59,19 +68,26 @@ impl Stocks {
             (Some((reply, _)), _) => Reply::read(reply)?.level,
             (None, Some((view, _))) => match View::read(view)? {
                 View::Level(level) => level,
-                View::Reservations(_) | View::Reservation(_) | View::Ledger(_) => return Ok(()),
+                View::Reservations(_)
+                | View::Reservation(_)
+                | View::Ledger(_)
+                | View::Places(_) => return Ok(()),
             },
             (None, None) => return Ok(()),
         };
-        let Level { on_hand, reserved, available, .. } = level;
-        if on_hand.minus(reserved) == Some(available) {
+        if is_possible(asked.entity, &level) {
             return Ok(());
         }
         Err(format!("the stock of product {} is {level:?}", asked.entity))
     }
 
-    /// Nothing is held any more, and what is on hand is what was added without what orders took.
-    pub(super) fn check(&self, taken: &BTreeMap<u64, i64>) -> Result<(), String> {
+    /// Nothing is held any more, what is on hand is what was added without what orders took, and what
+    /// is promised is what orders wait for.
+    pub(super) fn check(
+        &self,
+        taken: &BTreeMap<u64, i64>,
+        awaited: &BTreeMap<u64, i64>,
+    ) -> Result<(), String> {
         let fates = self.journal.fates();
         for audit in self.journal.audited(&self.audits) {
             let (product, view) = audit?;
@@ -79,11 +95,18 @@ impl Stocks {
                 View::Level(level) => {
                     let taken = taken.get(&product).copied().unwrap_or(0);
                     self.check_sum(product, &level, taken, &fates)?;
+                    let awaited = awaited.get(&product).copied().unwrap_or(0);
+                    if i64::from(level.backordered.get()) != awaited {
+                        return Err(format!("orders wait for {awaited} of {product}: {level:?}"));
+                    }
                 }
                 View::Reservations(page) if !page.reservations.is_empty() => {
                     return Err(format!("product {product} is held by {page:?}"));
                 }
-                View::Reservations(_) | View::Reservation(_) | View::Ledger(_) => {}
+                View::Reservations(_)
+                | View::Reservation(_)
+                | View::Ledger(_)
+                | View::Places(_) => {}
             }
         }
         Ok(())
@@ -115,6 +138,14 @@ impl Stocks {
     }
 }
 
+/// Whether a stock may ever look so.
+fn is_possible(product: u64, level: &Level) -> bool {
+    let Level { on_hand, reserved, available, backordered, .. } = *level;
+    let promised_max = if product == range::BACKORDERED { range::PROMISED_MAX } else { 0 };
+    let is_kept_back = backordered > Units::ZERO && available > Units::ZERO;
+    on_hand.minus(reserved) == Some(available) && backordered.get() <= promised_max && !is_kept_back
+}
+
 fn operation(asked: &Asked<Deed>) -> Operation {
     let entity = Sku::address(&range::code(asked.entity));
     let body = match asked.deed {
@@ -124,6 +155,10 @@ fn operation(asked: &Asked<Deed>) -> Operation {
                 (Ok(delta), Ok(reason)) => Command::Adjust { delta, reason }.to_bytes(),
                 (_, _) => unreachable!("a few pieces, and a short word"),
             }
+        }
+        Deed::AllowBackorders => {
+            let limit = Units::try_from(range::PROMISED_MAX).ok();
+            Command::SetPolicy { policy: Policy::Backorder { limit } }.to_bytes()
         }
         Deed::Look => Query::Level.to_bytes(),
         Deed::LookAtReservations => match PageLimit::try_from(PageLimit::MAX) {

@@ -183,14 +183,14 @@ impl Skus {
         match View::read(view)? {
             View::Level(level) => self.show(asked.entity, seq, level).map_err(wrong),
             View::Ledger(entries) => self.ledgers.take(asked.entity, entries).map_err(wrong),
-            View::Reservations(_) => Ok(()),
+            View::Reservations(_) | View::Places(_) => Ok(()),
             View::Reservation(reply) => Err(wrong(format!("saw {reply:?}"))),
         }
     }
 
     /// No more is reserved than there is, and what is on hand changes with the sequence alone.
     fn show(&mut self, product: u64, seq: u64, level: Level) -> Result<(), String> {
-        let Level { exists, on_hand, reserved, available } = level;
+        let Level { exists, on_hand, reserved, available, .. } = level;
         let is_oversold = reserved > on_hand || on_hand.minus(reserved) != Some(available);
         if is_oversold || (!exists && on_hand > Units::ZERO) {
             return Err(format!("the stock of product {product} is {level:?}"));
@@ -246,7 +246,7 @@ impl Skus {
                 View::Reservations(page) => {
                     pages.insert(entity, page);
                 }
-                View::Ledger(_) | View::Reservation(_) => {}
+                View::Ledger(_) | View::Reservation(_) | View::Places(_) => {}
             }
         }
         let both = levels.into_iter().filter_map(|(product, level)| {

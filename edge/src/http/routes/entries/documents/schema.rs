@@ -5,6 +5,7 @@ use actors::Money;
 use super::discount_code::{DiscountCodeJson, limit_schema};
 use super::price_list::PriceListJson;
 use super::promotion::{PromotionJson, benefit_schema, scope_schema};
+use super::stock_location::StockLocationJson;
 use super::{CategoryJson, SellerJson, ShippingOptionJson, TaxRateJson, TranslationJson};
 use crate::http::schema::{
     Described, Member, Schema, count, list, maybe, nullable, object, of, required, word, words,
@@ -79,6 +80,21 @@ impl Described for ShippingOptionJson<'_> {
             required("free_from", list(of::<Money>())),
             required("countries", list(words::country())),
             required("tax_class", words::handle("standard")),
+            seq(),
+        ])
+    }
+}
+
+impl Described for StockLocationJson<'_> {
+    fn name() -> String {
+        "StockLocation".to_owned()
+    }
+
+    fn schema() -> Schema {
+        object([
+            required("id", words::handle("berlin")),
+            required("name", words::line("Berlin")),
+            required("priority", count(10)),
             seq(),
         ])
     }

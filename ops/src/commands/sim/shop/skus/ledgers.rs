@@ -36,6 +36,8 @@ fn origin(cause: &Cause) -> Option<Origin> {
     match cause {
         Cause::Stated(reason) => reason.as_str().parse().ok().map(Origin::Operation),
         Cause::Sold(id) => claim_of(*id).map(Origin::Sale),
+        // Nobody speaks of locations here.
+        Cause::StatedAt(..) | Cause::SoldFrom(..) | Cause::Transferred { .. } => None,
     }
 }
 
