@@ -84,7 +84,8 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let payments = payments::providers(config, ProviderMetrics::of_payments(&mut registry))?;
     let carriers =
         carriers::carriers(config, address, ProviderMetrics::of_carriers(&mut registry))?;
-    let fraud = fraud::rules(config, VerdictMetrics::register(&mut registry))?;
+    let verdicts = VerdictMetrics::register(&mut registry);
+    let fraud = fraud::rules(config, verdicts.clone())?;
     let limits = Limits { grace: config.shutdown_grace, ..Limits::default() };
     let connections = Connections::new(starting::router(), &limits, edge_metrics.clone());
     let stopping = Arc::new(Notify::new());
@@ -94,9 +95,9 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     });
     let serving = tokio::spawn(serving);
     let importer = Importer::default();
-    let mut ports: Vec<Arc<dyn PortAdapter>> =
-        vec![Arc::new(payments.clone()), Arc::new(importer.clone()), Arc::new(carriers.clone())];
-    ports.extend(fraud.clone().map(|fraud| -> Arc<dyn PortAdapter> { Arc::new(fraud) }));
+    let judge = Arc::new(fraud::port(fraud.as_ref(), verdicts));
+    let mut ports: Vec<Arc<dyn PortAdapter>> = vec![judge, Arc::new(importer.clone())];
+    ports.extend([Arc::new(payments.clone()) as Arc<dyn PortAdapter>, Arc::new(carriers.clone())]);
     let node = tokio::select! {
         started = start_node(config, ports, &mut registry) => started?,
         () = stop.asked() => return Ok(()),

@@ -38,6 +38,8 @@ mod redemptions;
 mod redemptions_tests;
 mod saga;
 mod sellers;
+#[cfg(test)]
+mod sellers_tests;
 mod soundness;
 #[cfg(test)]
 mod tests;
@@ -55,7 +57,7 @@ use super::discount_code::CodeName;
 use super::fraud as screening;
 use super::ids::{CartAccess, CartId, OrderId, PaymentId, RefundId, SkuCode};
 use super::money::{Currency, Money};
-use super::names::Label;
+use super::names::{Label, SellerId};
 use super::order_list::{ListId, Place};
 use super::order_numbers::OrderNumber;
 use super::payment::{self, News, Refusal};
@@ -168,6 +170,10 @@ pub enum Command {
     },
     OfParcel(ParcelCommand),
     OfReview(ReviewCommand),
+    /// Told by a seller's board that has room for it.
+    ShowSeller {
+        seller: SellerId,
+    },
 }
 
 impl Command {
@@ -603,6 +609,7 @@ impl Entity for Order {
             Command::TakePlace { list, place } => course.take_place(list, place),
             Command::OfParcel(command) => course.take_parcel_command(command)?,
             Command::OfReview(command) => course.take_review_command(command)?,
+            Command::ShowSeller { seller } => course.show_seller(&seller),
         }
         course.tell_lists();
         course.tell_sellers();

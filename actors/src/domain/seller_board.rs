@@ -9,17 +9,19 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use cluster::entity::{Answer, Context, Decision, DecodeError, Entity, Port, TimerName};
-use cluster::ids::{EntityKind, EntityRef};
+use cluster::entity::{
+    Answer, Context, Decision, DecodeError, Effect, Entity, Port, TimerName, Wire,
+};
+use cluster::ids::{EntityKey, EntityKind, EntityRef};
 use cluster::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::ids::OrderId;
 use super::money::{Currency, Money};
 use super::names::SellerId;
-use super::order::Status;
+use super::order::{self, Order, Status};
 use super::order_numbers::OrderNumber;
 use crate::codec;
 use crate::mutants::Mutant;
@@ -27,6 +29,8 @@ use crate::mutants::Mutant;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SellerBoard {
     pub(crate) open: BTreeMap<OrderId, Consignment>,
+    /// Open as well, and without room among those: they are asked to show themselves once there is.
+    pub(crate) waiting: BTreeSet<OrderId>,
     pub(crate) sums: BTreeMap<Currency, Sums>,
 }
 
@@ -140,15 +144,25 @@ impl Entity for SellerBoard {
     type Query = Query;
     type View = Dashboard;
 
-    fn decide(&self, command: Command, _: &Context<'_>) -> Result<Decision<Self>, Rejection> {
+    fn decide(&self, command: Command, ctx: &Context<'_>) -> Result<Decision<Self>, Rejection> {
         let Command::Put { order, before, after } = command;
         let currency = after.amount.currency;
         if before.as_ref().is_some_and(|before| before.amount.currency != currency) {
             return Err(Rejection::OtherCurrency);
         }
+        let makes_room = !after.is_open() && self.open.contains_key(&order);
+        let next = self.waiting.iter().find(|next| makes_room && **next != order);
+        let seller = match &ctx.me.key {
+            EntityKey::Name(name) => name.parse().ok(),
+            EntityKey::Number(_) => None,
+        };
+        let effects = next.zip(seller).map(|(next, seller)| {
+            let command = order::Command::ShowSeller { seller }.to_bytes();
+            Effect::Tell { to: Order::address(*next), command }
+        });
         let events = vec![Event::Put { order, before, after }];
         let reply = Dashboard { sums: Vec::new(), open: Vec::new(), unlisted: 0 };
-        Ok(Decision { events, effects: Vec::new(), reply })
+        Ok(Decision { events, effects: effects.into_iter().collect(), reply })
     }
 
     fn is_momentary(Rejection::OtherCurrency: &Rejection) -> bool {
@@ -161,10 +175,15 @@ impl Entity for SellerBoard {
             sums.of(before).take(before);
         }
         sums.of(after).add(after);
+        let is_listed = self.open.contains_key(order) || self.open.len() < Self::OPEN_MAX;
         if !after.is_open() {
             self.open.remove(order);
-        } else if self.open.contains_key(order) || self.open.len() < Self::OPEN_MAX {
+            self.waiting.remove(order);
+        } else if is_listed {
             self.open.insert(*order, after.clone());
+            self.waiting.remove(order);
+        } else if self.waiting.len() < Self::WAITING_MAX {
+            self.waiting.insert(*order);
         }
     }
 
@@ -191,6 +210,7 @@ impl Entity for SellerBoard {
 
     fn heap_bytes(&self) -> usize {
         self.open.len() * size_of::<(OrderId, Consignment)>()
+            + self.waiting.len() * size_of::<OrderId>()
             + self.sums.len() * size_of::<(Currency, Sums)>()
     }
 
@@ -206,6 +226,8 @@ impl Entity for SellerBoard {
 impl SellerBoard {
     /// Open orders that are shown one by one.
     pub const OPEN_MAX: usize = 1_000;
+    /// Of more than these it only counts those that never changed since.
+    pub const WAITING_MAX: usize = 10_000;
 
     pub fn address(seller: &SellerId) -> EntityRef {
         EntityRef { kind: Self::KIND, key: seller.key() }
@@ -213,8 +235,11 @@ impl SellerBoard {
 
     /// The error says why it could not have come about.
     pub(crate) fn check(&self) -> Result<(), &'static str> {
-        if self.open.len() > Self::OPEN_MAX {
+        if self.open.len() > Self::OPEN_MAX || self.waiting.len() > Self::WAITING_MAX {
             return Err("a board lists too many orders");
+        }
+        if self.waiting.iter().any(|order| self.open.contains_key(order)) {
+            return Err("an order waits for the place that it has");
         }
         let mut listed: BTreeMap<Currency, Sum> = BTreeMap::new();
         for consignment in self.open.values() {

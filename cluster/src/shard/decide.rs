@@ -4,7 +4,7 @@
 //! recorded where someone may ask again (a key) or must move on (a channel, a timer, a port); a
 //! final answer that is one only because time passed is told once that time is in the log, or a
 //! later leader with a slower clock could accept what was refused for good; a panic is contained to
-//! its command.
+//! its command. What is only looked at is told without that.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -24,6 +24,9 @@ use crate::shard::outbox::Tell;
 use crate::shard::speculate::Untakable;
 use crate::shard::turn::Turn;
 use crate::time::{Span, Timestamp};
+
+/// Two nodes that serve are each no further from the median than half of this.
+const CLOCKS_APART_MAX: Span = Span::from_secs(10);
 
 /// What an entity made of a command.
 #[derive(PartialEq)]
@@ -261,9 +264,12 @@ impl ShardCore {
         let Some(recorded) = self.lead.as_ref().map(|lead| lead.speculation.time) else {
             return false;
         };
+        // A later leader begins somewhere from the recorded time on: where that is long ago, clocks
+        // are still no further apart than this.
+        let soonest = recorded.max(turn.time.minus(CLOCKS_APART_MAX));
+        let differs = |at| self.decide_at(at, turn, &command.entity, &command.body) != *decided;
         // An entry that is made anyway carries the time.
-        turn.makes_no_entry()
-            && self.decide_at(recorded, turn, &command.entity, &command.body) != *decided
+        turn.makes_no_entry() && (differs(recorded) || soonest > recorded && differs(soonest))
     }
 
     /// The verdict and the reply of an accepted command, or the reply alone when there is nothing

@@ -56,3 +56,15 @@ fn time_is_written_once_and_only_where_it_decides() {
         assert_eq!(shard.entry_sizes().len(), n_entries + 1);
     }
 }
+
+#[test]
+fn what_was_too_early_long_ago_and_is_too_late_now_is_refused_for_good() {
+    let mut shard = LoneShard::new();
+    shard.execute(&own_name(0), &TallyCommand::Add(1));
+    shard.now = shard.now.plus(Span::from_secs(30));
+    let during = shard.now.minus(Span::from_secs(20)).as_micros();
+    let until = shard.now.minus(Span::from_secs(1)).as_micros();
+    let between = TallyCommand::AddBetween(during, until);
+    assert!(is_refused(&mut shard, &between));
+    assert!(is_refused(&mut led_by_a_slower_clock(shard), &between));
+}

@@ -62,6 +62,8 @@ pub(crate) enum TallyCommand {
     },
     /// Adds one up to a time in microseconds, and is refused for good after it.
     AddBy(u64),
+    /// Adds one between two times, and is refused before and after them.
+    AddBetween(u64, u64),
     /// Adds nothing, which is accepted once a time in microseconds has come.
     NoteFrom(u64),
     /// Adds what a program that cannot bear it panics on while applying.
@@ -141,6 +143,17 @@ impl Tally {
     }
 }
 
+/// Whether a command that has a time for it comes then.
+fn is_in_time(command: &TallyCommand, now: Timestamp) -> bool {
+    let (from, until) = match command {
+        TallyCommand::AddBy(until) => (0, *until),
+        TallyCommand::NoteFrom(from) => (*from, u64::MAX),
+        TallyCommand::AddBetween(from, until) => (*from, *until),
+        _ => return true,
+    };
+    (from..=until).contains(&now.as_micros())
+}
+
 impl Entity for Tally {
     const KIND: EntityKind = EntityKind(200);
     const NAME: &'static str = "tally";
@@ -207,13 +220,12 @@ impl Entity for Tally {
                 std::thread::sleep(Duration::from_millis(ms));
                 self.added(1, vec![])
             }
-            TallyCommand::AddBy(micros) if ctx.now > Timestamp::from_micros(micros) => {
+            TallyCommand::AddBy(_) | TallyCommand::AddBetween(..) | TallyCommand::NoteFrom(_)
+                if !is_in_time(&command, ctx.now) =>
+            {
                 Err(NegativeSum)
             }
-            TallyCommand::NoteFrom(micros) if ctx.now < Timestamp::from_micros(micros) => {
-                Err(NegativeSum)
-            }
-            TallyCommand::AddBy(_) => self.added(1, vec![]),
+            TallyCommand::AddBy(_) | TallyCommand::AddBetween(..) => self.added(1, vec![]),
             TallyCommand::NoteFrom(_) => {
                 Ok(Decision { events: vec![], effects: vec![], reply: Sum(self.sum) })
             }

@@ -104,7 +104,7 @@ async fn what_is_rejected_gives_its_pieces_back() {
     told.problem(409, "fraud_review");
     let rejected = decide(&shop, &order, "reject", "one").await;
     assert_eq!(rejected.json()["status"], "failed", "{rejected:?}");
-    assert_eq!(rejected.json()["review"]["status"], "rejected");
+    assert_eq!(rejected.json()["review"]["status"], "ended");
     assert_eq!(decide(&shop, &order, "reject", "two").await.status, 200);
     decide(&shop, &order, "approve", "three").await.problem(409, "order_not_on_hold");
     expect_stock(&shop, "tea", (9, 0)).await;

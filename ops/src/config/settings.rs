@@ -129,7 +129,7 @@ impl Setting {
             Self::Carrier => ("carrier", "NAME=KIND+URL[,…]", None),
             Self::CarrierSecrets => ("carrier-secrets", "FOLDER", None),
             Self::FraudRules => ("fraud-rules", "FILE", None),
-            Self::FraudHold => ("fraud-hold", "TIME", Some("2880m")),
+            Self::FraudHold => ("fraud-hold", "TIME", Some("240m")),
             Self::Capture => ("capture", "WHEN", Some("at-once")),
             Self::CheckoutWait => ("checkout-wait", "TIME", Some("5s")),
         };

@@ -13,6 +13,9 @@ use crate::domain::fraud::{PORT, Question, Verdict};
 use crate::domain::names::Label;
 use crate::mutants::Mutant;
 
+/// Why an order is held that nobody has said anything of.
+const SILENCE: &str = "nobody answered in time";
+
 /// How an order stands with whoever decides about fraud.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Review {
@@ -102,8 +105,15 @@ impl Course {
     }
 
     fn take_verdict(&mut self, verdict: Verdict) {
-        if self.reviewing() != Some(ReviewState::Asked) {
-            return;
+        match self.reviewing() {
+            Some(ReviewState::Asked) => {}
+            // It is held for want of this very word.
+            Some(ReviewState::Held) if self.is_held_for_silence() => {
+                if matches!(verdict, Verdict::Review { .. }) {
+                    return;
+                }
+            }
+            Some(_) | None => return,
         }
         match verdict {
             Verdict::Allow => {
@@ -145,12 +155,17 @@ impl Course {
 
     fn expire_review(&mut self) {
         match self.reviewing() {
-            Some(ReviewState::Asked) => self.hold(Label::of_what_fits("nobody answered in time")),
+            Some(ReviewState::Asked) => self.hold(Label::of_what_fits(SILENCE)),
             Some(ReviewState::Held) if !Mutant::HeldForEver.is_planted() => {
                 self.end_review(Failure::ReviewExpired);
             }
             Some(_) | None => {}
         }
+    }
+
+    fn is_held_for_silence(&self) -> bool {
+        let why = self.order().and_then(|order| order.review.as_ref()?.why.as_ref());
+        why.is_some_and(|why| why.as_str() == SILENCE)
     }
 
     /// The stocks keep its pieces, for so long and no longer.

@@ -114,6 +114,14 @@ fn what_is_held_keeps_its_pieces_for_so_long_and_no_longer() {
     let then = ([review(silent)], [timer(HELD_FOR)]);
     check(&reviewing(), asks(ReviewCommand::Expire), Ok((&then.0, &then.1)));
     check_nothing(&authorising(), asks(ReviewCommand::Expire));
+    // It is never too late for the word that it is held for want of, but for one that holds it.
+    let silenced = after(&reviewing(), &then.0);
+    let allowed = [review(ReviewStep::Allowed), payment_asked(TOTAL)];
+    check(&silenced, answered(Verdict::Allow), Ok((&allowed, &goes_on())));
+    let (events, effects) = ends(Failure::FraudSuspected);
+    let denied = after(&[review(ReviewStep::Denied { why: why() })], &events);
+    check(&silenced, answered(Verdict::Deny { why: why() }), Ok((&denied, &effects)));
+    check_nothing(&silenced, answered(Verdict::Review { why: why() }));
 }
 
 #[test]

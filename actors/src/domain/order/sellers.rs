@@ -4,10 +4,11 @@
 //! was told before: boards add up, whatever order they are read in.
 
 use cluster::entity::{Effect, Wire};
+use cluster::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::existing::Ending;
-use super::{Course, Existing, Stage, Status};
+use super::{Course, Existing, Failure, ReviewState, Stage, Status};
 use crate::domain::heap;
 use crate::domain::ids::SkuCode;
 use crate::domain::money::Money;
@@ -47,8 +48,17 @@ impl Existing {
         self.sellers.iter().filter_map(|lines| Some((&lines.seller, self.consignment(lines)?)))
     }
 
+    /// When its checkout ended well, or what had held it up did, whatever the shopper was told then.
+    fn went_on_at(&self) -> Option<Timestamp> {
+        let told = self.settlement.as_ref()?;
+        let Some(failure) = &told.failure else { return Some(told.at) };
+        let review = self.review.as_ref().filter(|_| *failure == Failure::UnderReview)?;
+        let is_over = matches!(review.state, ReviewState::Approved | ReviewState::Allowed);
+        is_over.then_some(review.since)
+    }
+
     fn consignment(&self, lines: &SellerLines) -> Option<Consignment> {
-        let confirmed_at = self.settlement.as_ref().filter(|it| it.failure.is_none())?.at;
+        let confirmed_at = self.went_on_at()?;
         let ours = || self.bought().filter(|line| lines.has(&line.sku));
         let bought: u32 = ours().map(|line| line.quantity.get()).sum();
         let shipped = lines.among(self.shipments.iter().map(|it| &it.items));
@@ -99,22 +109,29 @@ impl Existing {
 }
 
 impl Course {
+    /// A board has room again for what it only counted.
+    pub(super) fn show_seller(&mut self, seller: &SellerId) {
+        let known = self.consigned.iter().find(|(known, _)| known == seller);
+        let Some((_, after)) = known.cloned() else { return };
+        self.tell_board(seller, Some(after.clone()), after);
+    }
+
+    fn tell_board(&mut self, seller: &SellerId, before: Option<Consignment>, after: Consignment) {
+        let command = BoardCommand::Put { order: self.me, before, after }.to_bytes();
+        self.does(Effect::Tell { to: SellerBoard::address(seller), command });
+    }
+
     /// After everything else that happens.
     pub(super) fn tell_sellers(&mut self) {
         let Some(order) = self.order().filter(|_| self.has_happened()) else { return };
-        let mut tells = Vec::new();
-        for (seller, after) in order.consignments() {
-            let before = self.consigned.iter().find(|(known, _)| known == seller);
+        let shown = order.consignments().map(|(seller, it)| (seller.clone(), it));
+        for (seller, after) in shown.collect::<Vec<_>>() {
+            let before = self.consigned.iter().find(|(known, _)| *known == seller);
             let before = before.map(|(_, it)| it.clone());
             let is_forgotten = before.is_some() && Mutant::SellerNotTold.is_planted();
-            if before.as_ref() == Some(&after) || is_forgotten {
-                continue;
+            if before.as_ref() != Some(&after) && !is_forgotten {
+                self.tell_board(&seller, before, after);
             }
-            let command = BoardCommand::Put { order: self.me, before, after }.to_bytes();
-            tells.push(Effect::Tell { to: SellerBoard::address(seller), command });
-        }
-        for tell in tells {
-            self.does(tell);
         }
     }
 }

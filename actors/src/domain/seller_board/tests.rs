@@ -5,7 +5,7 @@ use cluster::ids::Slot;
 
 use super::*;
 
-fn order(nth: u16) -> OrderId {
+fn id(nth: u16) -> OrderId {
     let [high, low] = nth.to_be_bytes();
     let mut name = [0; 14];
     name[..2].copy_from_slice(&[high, low]);
@@ -30,14 +30,14 @@ fn told(
     nth: u16,
     before: Option<Consignment>,
     after: Consignment,
-) -> Result<(), Rejection> {
+) -> Result<Vec<Effect>, Rejection> {
     let me = SellerBoard::address(&"ann".parse().unwrap());
     let catalogue = Err(NoCatalogue::Absent);
     let ctx = Context { now: Timestamp::ZERO, me: &me, entropy: [0; 32], catalogue };
-    let command = Command::Put { order: order(nth), before, after };
+    let command = Command::Put { order: id(nth), before, after };
     let decision = board.decide(command, &ctx)?;
     decision.events.iter().for_each(|event| board.apply(event));
-    Ok(())
+    Ok(decision.effects)
 }
 
 fn dashboard(board: &SellerBoard) -> Dashboard {
@@ -95,11 +95,15 @@ fn what_finds_no_room_is_counted_and_listed_once_there_is() {
     }
     let shown = dashboard(&board);
     assert_eq!((shown.open.len(), shown.unlisted), (SellerBoard::OPEN_MAX, 1));
-    told(&mut board, 0, Some(open.clone()), ended).unwrap();
-    let shipped = consignment(Status::Shipped, 1, 1);
-    told(&mut board, most, Some(open), shipped.clone()).unwrap();
+    assert_eq!(SellerBoard::from_record(&board.to_record()).as_ref(), Ok(&board));
+    let effects = told(&mut board, 0, Some(open.clone()), ended).unwrap();
+    let seller = "ann".parse().unwrap();
+    let command = order::Command::ShowSeller { seller }.to_bytes();
+    assert_eq!(effects, [Effect::Tell { to: Order::address(id(most)), command }]);
+    // It shows itself as it is.
+    told(&mut board, most, Some(open.clone()), open.clone()).unwrap();
     let shown = dashboard(&board);
     assert_eq!((shown.open.len(), shown.unlisted), (SellerBoard::OPEN_MAX, 0));
-    assert!(shown.open.contains(&(order(most), shipped)));
+    assert!(shown.open.contains(&(id(most), open)));
     assert_eq!(shown.sums[0].1.ended, sum(1, 1, 1));
 }

@@ -205,8 +205,8 @@ impl<'a> ReviewJson<'a> {
             ReviewState::Allowed => "allowed",
             ReviewState::Denied => "denied",
             ReviewState::Held if order == Status::OnHold => "held",
-            // It ended without being approved.
-            ReviewState::Held => "rejected",
+            // By hand, by its shopper, or because nobody decided in time.
+            ReviewState::Held => "ended",
             ReviewState::Approved => "approved",
         };
         let reason = review.why.as_ref().map(|why| why.as_str());

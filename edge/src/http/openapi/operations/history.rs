@@ -44,7 +44,7 @@ fn audit() -> Operation {
         "Lists what operators did, newest first",
     )
     .about(
-        "Every change by an operator that was accepted, in the very log entry that has the change: who, \
+        "Every change by an operator that was accepted, told in the very log entry that has the change: who, \
          by which operation and to what, nothing of the body. Of what was refused, and of a repeat under \
          a key, there is nothing; an import is an act when it is opened, fed or cancelled, its rows are \
          none. The acts of a shard form a chain, and so do those of the catalogue and of the cluster: \

@@ -76,7 +76,7 @@ impl Described for OrderJson<'_> {
 }
 
 fn review() -> Schema {
-    let status = word(&["held", "pending", "allowed", "denied", "rejected", "approved"]);
+    let status = word(&["held", "pending", "allowed", "denied", "ended", "approved"]);
     object([
         required("status", status),
         required("reason", nullable(words::line("amount=50000.. -> review"))),

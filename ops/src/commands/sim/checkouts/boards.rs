@@ -13,6 +13,7 @@ use cluster::sim::workload::Operation;
 
 use super::super::journal::Read;
 use super::super::range;
+use super::judge::is_bought;
 
 #[derive(Default)]
 pub(super) struct Boards {
@@ -77,7 +78,9 @@ impl Boards {
 
 /// Nothing before an order is confirmed, or of one that has none of the seller's lines.
 fn share(view: &View, seller: &SellerId) -> Option<Share> {
-    view.settlement.as_ref().filter(|told| told.failure.is_none())?;
+    if !is_bought(view) {
+        return None;
+    }
     let is_off = matches!(view.status, Status::Cancelling | Status::Cancelled);
     let is_ours = |sku: &SkuCode| range::seller_of(sku).as_ref() == Some(seller);
     let lines = || view.lines.iter().filter(|line| is_ours(&line.line.sku));

@@ -237,7 +237,7 @@ fn keeps_what_is_due(view: &View) -> bool {
 }
 
 /// Whether its checkout ended well, whatever became of it since.
-fn is_bought(view: &View) -> bool {
+pub(super) fn is_bought(view: &View) -> bool {
     let failure = view.settlement.as_ref().map(|settlement| &settlement.failure);
     match failure {
         Some(None) => true,
@@ -249,7 +249,7 @@ fn is_bought(view: &View) -> bool {
     }
 }
 
-fn is_still_bought(view: &View) -> bool {
+pub(super) fn is_still_bought(view: &View) -> bool {
     match view.status {
         Status::Confirmed
         | Status::Processing

@@ -4,10 +4,11 @@
 
 use std::ops::Range;
 
-use actors::domain::order::{Status, View};
+use actors::domain::order::{Settlement, Status, View};
 use storage::sim_disk::SplitMix64;
 
 use super::carts::{Carts, Deed as CartDeed};
+use super::judge::is_still_bought;
 use super::orders::{Deed as OrderDeed, Orders};
 
 const SHOPPERS: usize = 10;
@@ -73,7 +74,8 @@ impl Shoppers {
         let again = Next::Again { cart, deed: CartDeed::CheckOut { order } };
         let look = Next::Order { order, deed: OrderDeed::Look };
         let is_over = |view: &View| {
-            view.settlement.as_ref().is_some_and(|settlement| settlement.failure.is_some())
+            let has_failed = |told: &Settlement| told.failure.is_some();
+            view.settlement.as_ref().is_some_and(has_failed) && !is_still_bought(view)
         };
         // Of some nobody takes notice.
         if seen.is_some_and(|view| view.status == Status::OnHold) && random.one_in(6) {
