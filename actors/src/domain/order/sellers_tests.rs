@@ -19,13 +19,12 @@ fn review(step: ReviewStep) -> Event {
 
 /// What a decision tells the boards.
 fn told(given: &[Event], when: Command) -> Vec<(Option<Consignment>, Consignment)> {
-    let news = |effect| match effect {
-        Effect::Tell { to, command } if to.kind == SellerBoard::KIND => {
-            let BoardCommand::Put { before, after, .. } =
-                BoardCommand::from_bytes(&command).unwrap();
-            Some((before, after))
-        }
-        _ => None,
+    let news = |effect| {
+        let Effect::Tell { to, command } = effect else { return None };
+        let is_board = to.kind == SellerBoard::KIND;
+        let BoardCommand::Put { before, after, .. } =
+            is_board.then(|| BoardCommand::from_bytes(&command).unwrap())?;
+        Some((before, after))
     };
     check_effects(given, when).into_iter().filter_map(news).collect()
 }
