@@ -399,11 +399,14 @@ async fn what_cannot_be_checked_out_is_refused_precisely() {
     shop.close().await;
 }
 
+/// Of a checkout: what is placed, what the stocks say, that the payment is asked, what it answered twice.
+const SERIAL_MAX: u64 = 5;
+
 /// Entries one behind the other of the order's shard up to the answer: the least of several, since what
 /// stocks say of letting go, which nobody waits for, may come between.
 async fn entries_of_a_checkout(shop: &Shop) -> u64 {
     let mut least = u64::MAX;
-    for nth in 0..8 {
+    for nth in 0..40 {
         let basket = basket(shop, &[("tea", 1), ("cup", 1)]).await;
         let key = format!("8e03978e-40d5-43e8-bc93-6894a57f93{nth:02}");
         let answer = shop.send(check_out(&basket, &key, &terms("tok_visa"))).await;
@@ -412,6 +415,9 @@ async fn entries_of_a_checkout(shop: &Shop) -> u64 {
         let indexes = places.map(|place| place.rsplit_once(':').unwrap().1.parse::<u64>().unwrap());
         let indexes: Vec<_> = indexes.collect();
         least = least.min(indexes.iter().max().unwrap() - indexes.iter().min().unwrap() + 1);
+        if least <= SERIAL_MAX {
+            break;
+        }
     }
     least
 }
@@ -423,6 +429,6 @@ async fn publishing_costs_a_checkout_no_entry() {
     shop.stock("tea", 50).await;
     shop.stock("cup", 50).await;
     let entries = entries_of_a_checkout(&shop).await;
-    assert!(entries <= 5, "{entries} entries");
+    assert!(entries <= SERIAL_MAX, "{entries} entries");
     shop.close().await;
 }

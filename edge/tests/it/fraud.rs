@@ -58,6 +58,13 @@ async fn becomes(shop: &Shop, order: &str, status: &str) {
     }
 }
 
+/// What operators did about an order.
+async fn decided(shop: &Shop, order: &str, operations: &[&str]) {
+    let acts = shop.acts(&format!("&entity=order/{order}")).await;
+    let done: Vec<_> = acts.iter().map(|act| act["operation"].as_str().unwrap()).collect();
+    assert_eq!(done, operations);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_no_rule_fits_is_bought_and_what_is_denied_is_not() {
     let (shop, _folder) = open().await;
@@ -90,6 +97,8 @@ async fn what_is_approved_is_bought_and_its_checkout_is_told_as_before() {
     becomes(&shop, &order, "confirmed").await;
     assert_eq!(decide(&shop, &order, "approve", "two").await.status, 200);
     decide(&shop, &order, "reject", "three").await.problem(409, "order_not_on_hold");
+    // One for each key that was taken.
+    decided(&shop, &order, &["approveOrder", "approveOrder"]).await;
     expect_stock(&shop, "tea", (7, 0)).await;
     listed(&shop, &[]).await;
     let again = shop.send(check_out(&basket, KEY, &terms("tok_visa"))).await;
@@ -107,6 +116,7 @@ async fn what_is_rejected_gives_its_pieces_back() {
     assert_eq!(rejected.json()["review"]["status"], "ended");
     assert_eq!(decide(&shop, &order, "reject", "two").await.status, 200);
     decide(&shop, &order, "approve", "three").await.problem(409, "order_not_on_hold");
+    decided(&shop, &order, &["rejectOrder", "rejectOrder"]).await;
     expect_stock(&shop, "tea", (9, 0)).await;
     // The cart is the shopper's again.
     while shop.send(basket.get()).await.json()["status"] != "open" {
