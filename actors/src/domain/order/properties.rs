@@ -84,6 +84,8 @@ enum Step {
     },
     /// A carrier is asked to bring a piece; again, where it refused.
     Book,
+    /// The shop has it brought another way.
+    BringOtherwise,
     /// The carrier says yes or no to what it was asked.
     AnswerBooking {
         nth: prop::sample::Index,
@@ -442,6 +444,11 @@ impl World {
                 self.tell_orders(&Command::Cancel { by: Side::Shopper, reason: label("no more") })
             }
             Step::Book => self.book(),
+            Step::BringOtherwise => self.tell_orders(&Command::OfParcel(ParcelCommand::State {
+                shipment: ShipmentNumber(1),
+                carrier: label("Post"),
+                tracking: label("1Z"),
+            })),
             Step::AnswerBooking { nth, is_refused } => {
                 self.answer_booking(nth.index(64), is_refused);
             }
@@ -836,6 +843,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => index().prop_map(|nth| Step::Fire { nth }),
         1 => Just(Step::Cancel),
         2 => Just(Step::Book),
+        1 => Just(Step::BringOtherwise),
         2 => (index(), prop::bool::weighted(0.3))
             .prop_map(|(nth, is_refused)| Step::AnswerBooking { nth, is_refused }),
         2 => (index(), whereabouts).prop_map(|(nth, to)| Step::Track { nth, to }),
