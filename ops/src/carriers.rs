@@ -18,7 +18,7 @@ use crate::serve::random_hex;
 
 /// The demo's own carrier, as fulfilments name it.
 const DEMO: &str = "simulator";
-/// Where the ledger of one inside the node lies, in the data folder.
+/// Where the ledgers of those inside the node lie, in the data folder, each in a folder of its name.
 const BUILT_IN_FOLDER: &str = "carrier-simulator";
 
 /// Those of a node that is asked at this address.
@@ -81,6 +81,59 @@ fn built_in(
     let secret = NoticeSecret::try_from(random_hex()?.as_str());
     let secret = secret.map_err(|error| refused(error.into()))?;
     let target = NoticeTarget { caller, secret };
-    let folder = config.data.join(BUILT_IN_FOLDER);
+    let folder = config.data.join(BUILT_IN_FOLDER).join(name.as_str());
     Ok(Arc::new(InProcess::new(folder, Behaviour::default(), target)))
+}
+
+#[cfg(test)]
+mod tests {
+    use actors::OrderId;
+    use actors::domain::carrier::{BookingOutcome, BookingRequest, ParcelReference};
+    use actors::domain::contact::Address;
+    use actors::domain::order::ShipmentNumber;
+
+    use super::*;
+    use crate::config::{Demo, RawConfig, Setting};
+
+    fn request(carrier: &ProviderName) -> BookingRequest {
+        let label = |text: &str| text.to_owned().try_into().unwrap();
+        let to = Address {
+            name: label("A Shopper"),
+            line1: label("Street 1"),
+            line2: None,
+            city: label("Town"),
+            region: None,
+            postal_code: None,
+            country: "DE".parse().unwrap(),
+        };
+        let order = OrderId::from_bytes([2; 16]);
+        let parcel = ParcelReference { order, shipment: ShipmentNumber(1) };
+        BookingRequest { carrier: carrier.clone(), parcel, attempt: 1, option: None, to, pieces: 1 }
+    }
+
+    #[tokio::test]
+    async fn each_carrier_inside_has_a_ledger_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let flags = BTreeMap::from([
+            (Setting::Carrier, "mule=built-in,ox=built-in".to_owned()),
+            (Setting::Data, folder.path().display().to_string()),
+        ]);
+        let raw = RawConfig::gather(flags, |_| None, None).unwrap();
+        let config = Config::parse(&raw, Demo::No).unwrap();
+        let address = "127.0.0.1:1".parse().unwrap();
+        let all = carriers(&config, address, ProviderMetrics::default()).unwrap();
+        let names = ["mule", "ox"].map(|name| name.parse::<ProviderName>().unwrap());
+        for name in &names {
+            let carrier = all.find(name).unwrap();
+            assert_eq!(carrier.look_up(request(name)).await.unwrap(), None);
+            let booked = carrier.book("key".to_owned(), request(name)).await.unwrap();
+            assert!(matches!(booked.outcome, BookingOutcome::Booked(_)), "{booked:?}");
+        }
+        let mut ledgers: Vec<_> = std::fs::read_dir(folder.path().join(BUILT_IN_FOLDER))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        ledgers.sort_unstable();
+        assert_eq!(ledgers, names.map(|name| name.to_string()));
+    }
 }

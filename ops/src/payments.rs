@@ -1,4 +1,6 @@
 //! Who takes payments: the providers of the settings, or the demo's simulator.
+//!
+//! **Invariants:** one provider at most is inside the node, for its ledger is one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,8 +30,11 @@ pub fn providers(config: &Config, metrics: ProviderMetrics) -> Result<Providers,
         providers.insert(name.clone(), provider(config, name, kind)?);
     }
     let is_demo = config.products == Products::Demo && config.mesh.is_none();
-    if is_demo && let Ok(name) = DEMO.parse::<ProviderName>() {
-        providers.entry(name).or_insert_with(|| Arc::new(built_in(config)));
+    let demo = DEMO.parse::<ProviderName>().ok();
+    let demo = demo.filter(|name| is_demo && !providers.contains_key(name));
+    check_one(inside(config).chain(&demo))?;
+    if let Some(name) = demo {
+        providers.insert(name, Arc::new(built_in(config)));
     }
     let ruled = config.payment_rules.iter().flat_map(Routing::providers);
     if let Some(unknown) = ruled.into_iter().find(|name| !providers.contains_key(*name)) {
@@ -38,6 +43,19 @@ pub fn providers(config: &Config, metrics: ProviderMetrics) -> Result<Providers,
         return Err(refused(error));
     }
     Ok(Providers::new(providers, metrics))
+}
+
+fn inside(config: &Config) -> impl Iterator<Item = &ProviderName> {
+    let inside = config.payment_providers.iter().filter(|(_, kind)| **kind == PaymentKind::BuiltIn);
+    inside.map(|(name, _)| name)
+}
+
+fn check_one<'a>(mut inside: impl Iterator<Item = &'a ProviderName>) -> Result<(), Failure> {
+    let (Some(one), Some(other)) = (inside.next(), inside.next()) else { return Ok(()) };
+    let error = anyhow::anyhow!(
+        "payment providers {one} and {other} are both built-in, and a node has the ledger of one"
+    );
+    Err(refused(error))
 }
 
 fn built_in(config: &Config) -> InProcess {
@@ -77,4 +95,33 @@ fn provider(
             Arc::new(PayPal::new(caller, key, webhook))
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Demo, RawConfig, Setting};
+
+    #[track_caller]
+    fn check(demo: Demo, given: &str, refusal: Option<&str>) {
+        let flags = BTreeMap::from([(Setting::PaymentProvider, given.to_owned())]);
+        let raw = RawConfig::gather(flags, |_| None, None).unwrap();
+        let config = Config::parse(&raw, demo).unwrap();
+        let error = providers(&config, ProviderMetrics::default()).err();
+        let error = error.map(|failure| failure.error.to_string());
+        assert_eq!(error.as_deref(), refusal);
+    }
+
+    #[test]
+    fn one_provider_is_inside_the_node() {
+        let refusal =
+            "payment providers a and b are both built-in, and a node has the ledger of one";
+        check(Demo::No, "a=built-in,b=built-in", Some(refusal));
+        check(Demo::No, "a=built-in", None);
+        check(Demo::Yes, "simulator=built-in", None);
+        let refusal =
+            "payment providers a and simulator are both built-in, and a node has the ledger of one";
+        check(Demo::Yes, "a=built-in", Some(refusal));
+        check(Demo::Yes, "a=built-in,simulator=simulator+http://127.0.0.1:7690", None);
+    }
 }

@@ -109,10 +109,11 @@ async fn serve(config: &Config) -> Result<(), Failure> {
             () = stop.asked() => false,
         };
         if is_prepared {
-            let outside = Outside { payments, carriers, fraud };
+            let outside = Outside { payments, carriers: carriers.clone(), fraud };
             let app = app(&node, config, operator_token, outside, edge_metrics, registry);
             importer.attach(node.fabric());
             connections.replace(router(app));
+            carriers.go_on().await;
             // Whoever waits for this line meets the shop, not the answer of a node that starts.
             log_ready(&node, address, config, started.elapsed()).await;
             stop.asked().await;

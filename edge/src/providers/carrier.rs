@@ -28,6 +28,9 @@ pub trait Carrier: Send + Sync + 'static {
     fn book(&self, key: String, request: BookingRequest) -> ProviderFuture<BookingAnswer>;
     /// Whether a parcel is booked; `None` when it is not.
     fn look_up(&self, request: BookingRequest) -> ProviderFuture<Option<BookingAnswer>>;
+    /// Goes on with what it was about when the process ended, once its notices can be taken here. It
+    /// may wait for the disk; a carrier elsewhere has not ended.
+    fn go_on(&self) {}
     /// What a notice says, once its signature is checked; `None` for what is not about a parcel.
     fn read_notice(
         &self,
@@ -70,6 +73,20 @@ impl Carriers {
 
     pub fn find(&self, name: &ProviderName) -> Option<&dyn Carrier> {
         self.doors.get(name).map(|door| door.provider.as_ref())
+    }
+
+    /// To be called once notices can be taken.
+    pub async fn go_on(&self) {
+        for door in self.doors.values() {
+            let carrier = Arc::clone(&door.provider);
+            if let Err(error) = tokio::task::spawn_blocking(move || carrier.go_on()).await {
+                tracing::error!("a carrier does not go on: {error}");
+            }
+        }
+    }
+
+    pub(crate) fn first(&self) -> Option<ProviderName> {
+        self.doors.keys().next().cloned()
     }
 
     /// The carrier that goes by these words, if it is one of ours.

@@ -1,21 +1,24 @@
 //! Notices of simulators: signed, sent until taken.
 //!
-//! **Invariants:** at most [`UNDER_WAY_MAX`] are under way; one that is not taken in
-//! [`ATTEMPTS_MAX`] attempts is given up, as any provider does.
+//! **Invariants:** at most [`UNDER_WAY_MAX`] are under way, and the others wait for them in the order in
+//! which they came, [`WAITING_MAX`] of them; one that is not taken in [`ATTEMPTS_MAX`] attempts is
+//! given up, as any provider does.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use cluster::time::Timestamp;
 use storage::clock;
-use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use super::client::Caller;
 use super::signature::{NoticeRefused, NoticeSecret};
 
 const SIGNATURE: HeaderName = HeaderName::from_static("omni-signature");
 pub(super) const UNDER_WAY_MAX: usize = 256;
+const WAITING_MAX: usize = 4_096;
 const ATTEMPTS_MAX: u32 = 12;
 const ATTEMPT_MAX: Duration = Duration::from_secs(5);
 const PAUSE_MIN: Duration = Duration::from_millis(200);
@@ -27,31 +30,90 @@ pub struct NoticeTarget {
     pub secret: NoticeSecret,
 }
 
-pub(super) struct Notices {
-    target: Arc<NoticeTarget>,
-    room: Arc<Semaphore>,
+pub(super) struct Notices(Arc<Office>);
+
+struct Office {
+    target: NoticeTarget,
+    queue: Mutex<Queue>,
+}
+
+/// Those that wait for a courier, and how many couriers there are.
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<Waiting>,
+    n_couriers: usize,
+}
+
+struct Waiting {
+    body: Vec<u8>,
+    due: Instant,
+    times: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Placed {
+    ForACourier,
+    /// For one that is to start now.
+    ForANewCourier,
+    Nowhere,
+}
+
+impl Queue {
+    fn add(&mut self, waiting: Waiting) -> Placed {
+        if self.waiting.len() >= WAITING_MAX {
+            return Placed::Nowhere;
+        }
+        self.waiting.push_back(waiting);
+        if self.n_couriers >= UNDER_WAY_MAX {
+            return Placed::ForACourier;
+        }
+        self.n_couriers += 1;
+        Placed::ForANewCourier
+    }
+
+    /// For a courier, who goes where there is none.
+    fn next(&mut self) -> Option<Waiting> {
+        let next = self.waiting.pop_front();
+        if next.is_none() {
+            self.n_couriers -= 1;
+        }
+        next
+    }
 }
 
 impl Notices {
     pub(super) fn new(target: NoticeTarget) -> Self {
-        let room = Arc::new(Semaphore::new(UNDER_WAY_MAX));
-        Self { target: Arc::new(target), room }
+        Self(Arc::new(Office { target, queue: Mutex::default() }))
     }
 
     /// Sends one so many times, after a while.
     pub(super) fn send(&self, body: Vec<u8>, after: Duration, times: u32) {
-        let Ok(permit) = Arc::clone(&self.room).try_acquire_owned() else {
-            tracing::warn!("too many notices are under way: one is left out");
-            return;
-        };
-        let target = Arc::clone(&self.target);
-        tokio::spawn(async move {
-            tokio::time::sleep(after).await;
+        let waiting = Waiting { body, due: Instant::now() + after, times };
+        let placed = self.0.queue().add(waiting);
+        match placed {
+            Placed::ForACourier => {}
+            Placed::ForANewCourier => drop(tokio::spawn(Arc::clone(&self.0).deliver())),
+            Placed::Nowhere => tracing::warn!("too many notices wait: one is left out"),
+        }
+    }
+}
+
+impl Office {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn next(&self) -> Option<Waiting> {
+        self.queue().next()
+    }
+
+    async fn deliver(self: Arc<Self>) {
+        while let Some(Waiting { body, due, times }) = self.next() {
+            tokio::time::sleep_until(due).await;
             for _ in 0..times {
-                target.deliver(&body).await;
+                self.target.deliver(&body).await;
             }
-            drop(permit);
-        });
+        }
     }
 }
 
@@ -101,4 +163,30 @@ pub(super) fn check(
     let secret = secret.ok_or(NoticeRefused::BadSignature)?;
     let signature = headers.get(SIGNATURE).and_then(|value| value.to_str().ok());
     secret.check(signature.ok_or(NoticeRefused::BadSignature)?, body, now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waiting(nth: usize) -> Waiting {
+        Waiting { body: nth.to_string().into_bytes(), due: Instant::now(), times: 1 }
+    }
+
+    #[test]
+    fn notices_wait_in_order_for_those_under_way() {
+        let mut queue = Queue::default();
+        for nth in 0..WAITING_MAX {
+            let is_new = nth < UNDER_WAY_MAX;
+            let placed = if is_new { Placed::ForANewCourier } else { Placed::ForACourier };
+            assert_eq!(queue.add(waiting(nth)), placed, "{nth}");
+        }
+        assert_eq!(queue.add(waiting(WAITING_MAX)), Placed::Nowhere);
+        for nth in 0..WAITING_MAX {
+            assert_eq!(queue.next().map(|it| it.body), Some(waiting(nth).body));
+        }
+        assert!((0..UNDER_WAY_MAX).all(|_| queue.next().is_none()));
+        // All have gone.
+        assert_eq!(queue.add(waiting(0)), Placed::ForANewCourier);
+    }
 }

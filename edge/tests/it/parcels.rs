@@ -98,11 +98,16 @@ async fn open(mule: &Mule) -> (Shop, tempfile::TempDir) {
 
 /// One piece of tea, bought.
 async fn ordered(shop: &Shop) -> String {
+    ordered_by(shop, 1).await.0
+}
+
+/// Some pieces of tea, and the token of whoever bought them.
+async fn ordered_by(shop: &Shop, pieces: u32) -> (String, String) {
     shop.stock("tea", 5).await;
-    let basket = basket(shop, &[("tea", 1)]).await;
+    let basket = basket(shop, &[("tea", pieces)]).await;
     let created = shop.send(check_out(&basket, KEY, &terms("tok_visa"))).await;
     assert_eq!(created.status, 201, "{created:?}");
-    created.json()["id"].as_str().unwrap().to_owned()
+    (created.json()["id"].as_str().unwrap().to_owned(), basket.token)
 }
 
 async fn admin(shop: &Shop, order: &str, what: &str, key: &str, body: &Value) -> Answer {
@@ -116,10 +121,14 @@ async fn fulfil(shop: &Shop, order: &str, body: &Value) -> Answer {
 
 /// The order once its first parcel is what it is to be.
 async fn once(shop: &Shop, order: &str, status: &str) -> Value {
+    once_nth(shop, order, 0, status).await
+}
+
+async fn once_nth(shop: &Shop, order: &str, nth: usize, status: &str) -> Value {
     loop {
         let shown = shop.send(Ask::get(format!("/admin/v1/orders/{order}")).operator()).await;
         let json = shown.json();
-        if json["shipments"][0]["parcel"]["status"] == status {
+        if json["shipments"][nth]["parcel"]["status"] == status {
             return json;
         }
         tokio::task::yield_now().await;
@@ -194,11 +203,99 @@ async fn a_refused_booking_is_shown_and_asked_for_again() {
     book("five", json!({"number": 1, "carrier": "mule"}))
         .await
         .problem(409, "shipment_with_carrier");
+    // What was refused is no act.
+    let acts = shop.acts(&format!("&entity=order/{order}")).await;
+    let booked = acts.iter().filter(|act| act["operation"] == "bookParcel");
+    assert_eq!(booked.count(), 2);
     let carriers: Vec<_> = mule.asked().iter().map(|(_, it)| it.carrier.to_string()).collect();
     assert_eq!(carriers, ["mule", "mule", "ox"]);
     // What the carrier that refused says of it is nothing.
     assert_eq!(says(&shop, "mule", format!("{order}-1 delivered")).await.status, 202);
     assert_eq!(once(&shop, &order, "booked").await["status"], "shipped");
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeat_of_a_booking_has_its_answer_whatever_came_of_it() {
+    let mule = Mule::with(&[Some(BookingRefusal::NotTaken), None, Some(BookingRefusal::NotTaken)]);
+    let (shop, _folder) = open(&mule).await;
+    let (order, _) = ordered_by(&shop, 2).await;
+    let stated = json!({"number": 1, "items": items(), "carrier": "Post", "tracking": "1Z"});
+    assert_eq!(fulfil(&shop, &order, &stated).await.status, 200);
+    let asked = json!({"number": 2, "items": items(), "carrier": "mule"});
+    assert_eq!(admin(&shop, &order, "fulfilments", "second", &asked).await.status, 200);
+    once_nth(&shop, &order, 1, "refused").await;
+    let book = async |key: &str, body| admin(&shop, &order, "book_parcel", key, &body).await;
+    let first = book("one", json!({})).await;
+    assert_eq!(first.json()["shipments"][1]["parcel"]["status"], "asked", "{first:?}");
+    let expect_the_same = async || {
+        let again = book("one", json!({})).await;
+        assert_eq!((again.status, &again.body, again.is_replayed()), (200, &first.body, true));
+    };
+    expect_the_same().await;
+    once_nth(&shop, &order, 1, "refused").await;
+    expect_the_same().await;
+    let otherwise = book("two", json!({"carrier": "Post", "tracking": "2Z"})).await;
+    assert_eq!(otherwise.json()["shipments"][1]["parcel"], Value::Null, "{otherwise:?}");
+    expect_the_same().await;
+    book("three", json!({"number": 1})).await.problem(409, "shipment_with_carrier");
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_carrier_brings_is_brought_as_the_shop_says() {
+    for moods in [vec![Some(BookingRefusal::NotServed)], vec![None; 10_000]] {
+        let mule = Mule::with(&moods);
+        let (shop, _folder) = open(&mule).await;
+        let order = ordered(&shop).await;
+        let sent = fulfil(&shop, &order, &json!({"items": items(), "carrier": "mule"})).await;
+        assert_eq!(sent.status, 200, "{sent:?}");
+        let answers = moods[0].is_some();
+        once(&shop, &order, if answers { "refused" } else { "asked" }).await;
+        let book = async |body: &Value| {
+            let ask = Ask::post(format!("/admin/v1/orders/{order}/book_parcel")).operator();
+            shop.send(ask.json(body)).await
+        };
+        let unnumbered = json!({"carrier": "Post", "tracking": "1Z"});
+        book(&unnumbered).await.problem(400, "idempotency_key_required");
+        book(&json!({"number": 1, "tracking": "1Z"})).await.problem(422, "validation_failed");
+        let stated = json!({"number": 1, "carrier": "Post", "tracking": "1Z"});
+        for _ in 0..2 {
+            let answer = book(&stated).await;
+            let shipment = &answer.json()["shipments"][0];
+            let seen = (&shipment["carrier"], &shipment["tracking"], &shipment["parcel"]);
+            assert_eq!(seen, (&json!("Post"), &json!("1Z"), &Value::Null), "{answer:?}");
+        }
+        let other = json!({"number": 1, "carrier": "Post", "tracking": "2Z"});
+        book(&other).await.problem(409, "shipment_with_carrier");
+        assert_eq!(says(&shop, "mule", format!("{order}-1 delivered")).await.status, 202);
+        let shown = shop.send(Ask::get(format!("/admin/v1/orders/{order}")).operator()).await;
+        assert_eq!(shown.json()["status"], "shipped");
+        shop.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn labels_and_refusals_are_for_the_shop_alone() {
+    let mule = Mule::with(&[Some(BookingRefusal::NotServed)]);
+    let (shop, _folder) = open(&mule).await;
+    let (order, token) = ordered_by(&shop, 1).await;
+    let own = async || {
+        let ask = Ask::get(format!("/store/v1/orders/{order}")).token(&token);
+        shop.send(ask).await.json()["shipments"][0]["parcel"].clone()
+    };
+    fulfil(&shop, &order, &json!({"items": items(), "carrier": "mule"})).await;
+    let refused = once(&shop, &order, "refused").await;
+    assert_eq!(refused["shipments"][0]["parcel"]["reason"], "not_served");
+    let seen = own().await;
+    assert_eq!((&seen["status"], &seen["reason"]), (&json!("refused"), &Value::Null));
+    admin(&shop, &order, "book_parcel", "again", &json!({})).await;
+    let booked = once(&shop, &order, "booked").await;
+    assert_eq!(booked["shipments"][0]["parcel"]["label_url"], "https://mule.example/M1");
+    let seen = own().await;
+    assert_eq!((&seen["status"], &seen["label_url"]), (&json!("booked"), &Value::Null));
+    let at = format!("/admin/v1/orders/{order}/at?seq={}", booked["seq"]);
+    assert_eq!(shop.send(Ask::get(at).operator()).await.json()["state"], booked);
     shop.close().await;
 }
 

@@ -1,5 +1,8 @@
 //! Carriers as a person names them: `simulator=simulator+http://127.0.0.1:7691`, or
 //! `simulator=built-in` for one inside this node.
+//!
+//! **Invariants:** what a carrier is told, names and addresses of shoppers, goes over no network in
+//! the clear.
 
 use std::collections::BTreeMap;
 
@@ -19,13 +22,19 @@ pub enum CarrierKind {
 
 pub(super) fn carriers(text: &str) -> Result<BTreeMap<ProviderName, CarrierKind>, String> {
     by_name(text, "simulator=simulator+http://127.0.0.1:7691", |name, address| {
-        match address.split_once('+') {
-            Some(("simulator", origin)) => of_kind(name, CarrierKind::Simulator, origin),
-            None if address == BUILT_IN => Ok(CarrierKind::BuiltIn),
+        let kind = match address.split_once('+') {
+            Some(("simulator", origin)) => of_kind(name, CarrierKind::Simulator, origin)?,
+            None if address == BUILT_IN => CarrierKind::BuiltIn,
             Some(_) | None => {
-                Err(format!("{name}: an address begins with simulator+, or is {BUILT_IN}"))
+                return Err(format!("{name}: an address begins with simulator+, or is {BUILT_IN}"));
             }
+        };
+        if let CarrierKind::Simulator(origin) = &kind
+            && !origin.is_private()
+        {
+            return Err(format!("{name}: addresses would be sent in the clear; use https"));
         }
+        Ok(kind)
     })
 }
 
@@ -35,14 +44,17 @@ mod tests {
 
     #[test]
     fn a_carrier_is_a_name_a_kind_and_an_address() {
-        let found = carriers("mule=simulator+http://127.0.0.1:7691, ox=built-in").unwrap();
+        let three = "ass=simulator+https://ass.example, mule=simulator+http://127.0.0.1:7691, \
+                     ox=built-in";
+        let found = carriers(three).unwrap();
         let names: Vec<_> = found.keys().map(ProviderName::as_str).collect();
-        assert_eq!(names, ["mule", "ox"]);
+        assert_eq!(names, ["ass", "mule", "ox"]);
         assert_eq!(found.values().last(), Some(&CarrierKind::BuiltIn));
         for (bad, why) in [
             ("mule", "a name and an address"),
             ("Mule=built-in", "a-z"),
             ("mule=stripe+http://a", "begins with simulator+"),
+            ("mule=simulator+http://mule.example", "in the clear"),
             ("a=built-in,a=built-in", "given twice"),
         ] {
             let error = carriers(bad).unwrap_err();

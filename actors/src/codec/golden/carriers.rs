@@ -42,7 +42,8 @@ fn events() -> Vec<Event> {
         Whereabouts::Delivered,
     ];
     let more = refused.into_iter().chain(moved.map(ParcelStep::Moved)).map(parcel);
-    [parcel_asked(), parcel_booked()].into_iter().chain(more).collect()
+    let stated = parcel(ParcelStep::Stated { carrier: label("Post"), tracking: label("1Z") });
+    [parcel_asked(), parcel_booked()].into_iter().chain(more).chain([stated]).collect()
 }
 
 fn answers() -> [BookingAnswer; 2] {
@@ -59,6 +60,7 @@ fn commands() -> Vec<Command> {
         ParcelCommand::Book { shipment: FIRST, carrier: carrier() },
         ParcelCommand::Answered(booked),
         ParcelCommand::Notified { event, carrier: carrier(), shipment: FIRST, to },
+        ParcelCommand::State { shipment: FIRST, carrier: label("Post"), tracking: label("1Z") },
     ];
     commands.map(Command::OfParcel).to_vec()
 }
@@ -102,12 +104,14 @@ const EVENTS: &str = "
     010025000000010003000000010000000403020100000000
     010025000000010003000000020000000403020100000000
     010025000000010003000000030000000403020100000000
+    0100250000000100040000000400000000000000506f73740200000000000000315a0403020100000000
 ";
 const COMMANDS: &str = "
     010010000000000000000100010000000000000003000000000000007465610100000004000000000000006d756c65
     01001000000001000000010004000000000000006d756c65
     01001000000002000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa010002000000000002000000000000004d310a00000000000000687474703a2f2f6d2f31
     01001000000003000000030000000000000065767404000000000000006d756c65010003000000
+    0100100000000400000001000400000000000000506f73740200000000000000315a
 ";
 const ANSWERS: &str = "
     0100aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa010002000000000002000000000000004d310a00000000000000687474703a2f2f6d2f31

@@ -50,22 +50,17 @@ impl Course {
         order.check_left(&items, |line| line.quantity.get(), &order.gone())?;
         order.check_there(&items)?;
         order.check_room(&items)?;
-        let is_due = order.totals.grand.minor > 0;
-        if is_due && order.money.asked != Asked::Open {
-            return Err(Rejection::NotPaid);
-        }
-        let left = order.left_to_capture();
-        let is_time = order.shipments.is_empty() || order.timeline.capture_failed();
-        let takes_money = order.placed.terms.capture == CaptureTime::OnFulfilment && is_time;
-        let due = Some(left).filter(|left| takes_money && left.minor > 0);
-        let due = due.filter(|_| !Mutant::ShippedUnpaid.is_planted());
+        let due = order.due_when_sent()?;
         self.happen(Event::Shipped { shipment, items, carrier, tracking, at: self.now });
-        if let Some(amount) = due {
-            self.happen(Event::CaptureAsked { amount, at: self.now });
-            self.set_timer(Order::PAYMENT_SILENT, Order::CAPTURE_ANSWERS_WITHIN);
-            self.capture(amount);
-        }
+        self.take_what_is_due(due);
         Ok(())
+    }
+
+    pub(super) fn take_what_is_due(&mut self, due: Option<Money>) {
+        let Some(amount) = due else { return };
+        self.happen(Event::CaptureAsked { amount, at: self.now });
+        self.set_timer(Order::PAYMENT_SILENT, Order::CAPTURE_ANSWERS_WITHIN);
+        self.capture(amount);
     }
 
     pub(super) fn deliver(&mut self, shipment: ShipmentNumber) -> Result<(), Rejection> {
@@ -168,6 +163,19 @@ impl Course {
 impl Existing {
     fn is_refunding(&self, refund: RefundId) -> bool {
         self.refunds.iter().any(|known| known.id == refund && known.state == RefundState::Asked)
+    }
+
+    /// What is to be captured when pieces are sent now; they are not where that can never be.
+    pub(super) fn due_when_sent(&self) -> Result<Option<Money>, Rejection> {
+        let is_due = self.totals.grand.minor > 0;
+        if is_due && self.money.asked != Asked::Open {
+            return Err(Rejection::NotPaid);
+        }
+        let left = self.left_to_capture();
+        let is_time = self.shipments.is_empty() || self.timeline.capture_failed();
+        let takes_money = self.placed.terms.capture == CaptureTime::OnFulfilment && is_time;
+        let due = Some(left).filter(|left| takes_money && left.minor > 0);
+        Ok(due.filter(|_| !Mutant::ShippedUnpaid.is_planted()))
     }
 
     /// Whether something was shipped whose price is taken, or about to be.

@@ -80,7 +80,9 @@ impl ParcelNews {
         match step {
             ParcelStep::Booked(_) => Some(Self::Booked),
             ParcelStep::Refused(why) => Some(Self::Refused(*why)),
-            ParcelStep::Moved(Whereabouts::Delivered) | ParcelStep::Asked { .. } => None,
+            ParcelStep::Moved(Whereabouts::Delivered)
+            | ParcelStep::Asked { .. }
+            | ParcelStep::Stated { .. } => None,
             ParcelStep::Moved(place) => Some(Self::Moved(*place)),
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! **Invariants:** a shipment has one parcel at most, and no booking of it is asked for while another
 //! is open or done; where a parcel is never goes back, whatever order its carrier's notices come in;
-//! what its carrier handed over is delivered.
+//! what its carrier handed over is delivered; no carrier is asked to bring what can never be paid.
 
 use cluster::entity::{Answer, Effect, Wire};
 use cluster::time::Timestamp;
@@ -54,15 +54,25 @@ pub enum ParcelCommand {
         shipment: ShipmentNumber,
         to: Whereabouts,
     },
+    /// The shop has the pieces brought another way than by the carrier that was asked.
+    State { shipment: ShipmentNumber, carrier: Label, tracking: Label },
 }
 
 /// What becomes of a parcel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ParcelStep {
-    Asked { carrier: ProviderName, attempt: u16 },
+    Asked {
+        carrier: ProviderName,
+        attempt: u16,
+    },
     Booked(Booking),
     Refused(BookingRefusal),
     Moved(Whereabouts),
+    /// It is none any more: the shop says who brings the pieces.
+    Stated {
+        carrier: Label,
+        tracking: Label,
+    },
 }
 
 impl ParcelStep {
@@ -75,7 +85,7 @@ impl ParcelStep {
             Self::Moved(Whereabouts::InTransit) => Some(Moment::ParcelInTransit),
             Self::Moved(Whereabouts::OutForDelivery) => Some(Moment::ParcelOutForDelivery),
             Self::Moved(Whereabouts::NotHandedOver) => Some(Moment::ParcelNotHandedOver),
-            Self::Moved(Whereabouts::Delivered) => None,
+            Self::Moved(Whereabouts::Delivered) | Self::Stated { .. } => None,
         }
     }
 }
@@ -99,6 +109,9 @@ impl Course {
             }
             ParcelCommand::Notified { event: _, carrier, shipment, to } => {
                 self.take_whereabouts(&carrier, shipment, to)
+            }
+            ParcelCommand::State { shipment, carrier, tracking } => {
+                self.bring_otherwise(shipment, carrier, tracking)
             }
         }
     }
@@ -128,17 +141,42 @@ impl Course {
         carrier: ProviderName,
     ) -> Result<(), Rejection> {
         let order = self.confirmed()?;
-        let known = order.shipments.iter().find(|known| known.number == shipment);
-        let known = known.ok_or(Rejection::ShipmentNotFound { shipment })?;
-        let parcel = order.parcel(shipment).filter(|_| known.delivered_at.is_none());
-        let parcel = parcel.ok_or(Rejection::WithCarrier { shipment })?;
+        let parcel = order.parcel_under_way(shipment)?;
         match parcel.state {
-            ParcelState::Refused(_) => self.ask_carrier(shipment, carrier),
+            ParcelState::Refused(_) => {
+                let due = order.due_when_sent()?;
+                self.ask_carrier(shipment, carrier);
+                self.take_what_is_due(due);
+            }
             ParcelState::Asked if parcel.carrier == carrier => {}
             ParcelState::Asked | ParcelState::Booked | ParcelState::Moved(_) => {
                 return Err(Rejection::WithCarrier { shipment });
             }
         }
+        Ok(())
+    }
+
+    /// Whatever the carrier says later is of a parcel that is not there.
+    fn bring_otherwise(
+        &mut self,
+        shipment: ShipmentNumber,
+        carrier: Label,
+        tracking: Label,
+    ) -> Result<(), Rejection> {
+        let order = self.confirmed()?;
+        if order.is_brought_so(shipment, &carrier, &tracking) {
+            return Ok(());
+        }
+        match order.parcel_under_way(shipment)?.state {
+            ParcelState::Asked | ParcelState::Refused(_) => {}
+            ParcelState::Booked | ParcelState::Moved(_) => {
+                return Err(Rejection::WithCarrier { shipment });
+            }
+        }
+        let due = order.due_when_sent()?;
+        let step = ParcelStep::Stated { carrier, tracking };
+        self.happen(Event::Parcel { shipment, step, at: self.now });
+        self.take_what_is_due(due);
         Ok(())
     }
 
@@ -200,6 +238,21 @@ impl Existing {
         self.parcels.iter().find(|parcel| parcel.shipment == shipment)
     }
 
+    /// The parcel of a shipment that has not arrived.
+    fn parcel_under_way(&self, shipment: ShipmentNumber) -> Result<&Parcel, Rejection> {
+        let known = self.shipments.iter().find(|known| known.number == shipment);
+        let known = known.ok_or(Rejection::ShipmentNotFound { shipment })?;
+        let parcel = self.parcel(shipment).filter(|_| known.delivered_at.is_none());
+        parcel.ok_or(Rejection::WithCarrier { shipment })
+    }
+
+    /// Whether no carrier of ours is asked, and this is who brings it.
+    fn is_brought_so(&self, shipment: ShipmentNumber, carrier: &Label, tracking: &Label) -> bool {
+        let known = self.shipments.iter().find(|known| known.number == shipment);
+        let is_so = known.is_some_and(|it| (&it.carrier, &it.tracking) == (carrier, tracking));
+        is_so && self.parcel(shipment).is_none()
+    }
+
     fn has_arrived(&self, shipment: ShipmentNumber) -> bool {
         let known = self.shipments.iter().find(|known| known.number == shipment);
         known.is_some_and(|known| known.delivered_at.is_some())
@@ -227,6 +280,14 @@ impl Existing {
     ) {
         let shipment = self.shipments.iter_mut().find(|known| known.number == number);
         let known = self.parcels.iter().position(|parcel| parcel.shipment == number);
+        if let ParcelStep::Stated { carrier, tracking } = step {
+            self.parcels.retain(|parcel| parcel.shipment != number);
+            if let Some(shipment) = shipment {
+                shipment.carrier = carrier.clone();
+                shipment.tracking = tracking.clone();
+            }
+            return;
+        }
         if let ParcelStep::Asked { carrier, attempt } = step {
             let (carrier, state) = (carrier.clone(), ParcelState::Asked);
             if let Some(shipment) = shipment {
@@ -255,7 +316,7 @@ impl Existing {
             }
             ParcelStep::Refused(why) => parcel.state = ParcelState::Refused(*why),
             ParcelStep::Moved(place) => parcel.state = ParcelState::Moved(*place),
-            ParcelStep::Asked { .. } => {}
+            ParcelStep::Asked { .. } | ParcelStep::Stated { .. } => {}
         }
     }
 

@@ -2,7 +2,7 @@
 
 use cluster::entity::{Effect, Wire};
 
-use super::properties::{NOON, label};
+use super::properties::{NOON, euro, label};
 use super::tests::*;
 use super::*;
 use crate::domain::carrier::{
@@ -28,6 +28,15 @@ fn fulfil(number: u16) -> Command {
 
 fn book(name: &str) -> Command {
     Command::OfParcel(ParcelCommand::Book { shipment: FIRST, carrier: carrier(name) })
+}
+
+fn state(carrier: &str) -> Command {
+    let (shipment, carrier, tracking) = (FIRST, label(carrier), label("1Z"));
+    Command::OfParcel(ParcelCommand::State { shipment, carrier, tracking })
+}
+
+fn stated() -> Event {
+    parcel(ParcelStep::Stated { carrier: label("Post"), tracking: label("1Z") })
 }
 
 fn reference() -> ParcelReference {
@@ -153,6 +162,57 @@ fn a_refused_booking_is_asked_for_again_and_of_another_carrier() {
     // Somebody else's word of it is worth nothing.
     let none_of_it = Rejection::ShipmentNotFound { shipment: FIRST };
     check(&given, said(Whereabouts::Delivered), Err(none_of_it));
+}
+
+#[test]
+fn nobody_is_asked_to_bring_what_is_not_paid() {
+    let refused = parcel(ParcelStep::Refused(BookingRefusal::NotTaken));
+    let capture_asked = Event::CaptureAsked { amount: euro(TOTAL), at: NOON };
+    let sent = [sent(), asked_of("mule"), capture_asked.clone()];
+    let unpaid = [on_account(), sent.to_vec(), vec![Event::CaptureFailed { at: NOON }]].concat();
+    // A repeat of what is asked for already changes nothing.
+    check_nothing(&unpaid, book("mule"));
+    let given = after(&unpaid, std::slice::from_ref(&refused));
+    let then = [asked_again("ox", 2), capture_asked];
+    let at = NOON.plus(Order::CAPTURE_ANSWERS_WITHIN);
+    let timer = Effect::SetTimer { name: Order::PAYMENT_SILENT, at };
+    let effects = [to_carrier("ox", 2), timer.clone(), to_capture()];
+    check(&given, book("ox"), Ok((&then, &effects)));
+    check(&given, state("Post"), Ok((&[stated(), then[1].clone()], &[timer, to_capture()])));
+    let given_up = after(&given, &[Event::PaymentVoidAsked { at: NOON }]);
+    check(&given_up, book("ox"), Err(Rejection::NotPaid));
+    check(&given_up, state("Post"), Err(Rejection::NotPaid));
+    check(&after(&given_up, &[UNDONE]), book("mule"), Err(Rejection::NotPaid));
+    check_nothing(&after(&unpaid, &[Event::PaymentVoidAsked { at: NOON }]), book("mule"));
+}
+
+#[test]
+fn what_no_carrier_takes_is_brought_as_the_shop_says() {
+    let refused = after(&asking(), &[parcel(ParcelStep::Refused(BookingRefusal::NotServed))]);
+    for given in [asking(), refused] {
+        check(&given, state("Post"), Ok((&[stated()], &[])));
+        let given = after(&given, &[stated()]);
+        let seen = view(&given);
+        assert_eq!(seen.parcels, []);
+        let shipment = &seen.shipments[0];
+        assert_eq!((&shipment.carrier, &shipment.tracking), (&label("Post"), &label("1Z")));
+        check_nothing(&given, state("Post"));
+        check(&given, state("ox"), Err(Rejection::WithCarrier { shipment: FIRST }));
+        check(&given, book("mule"), Err(Rejection::WithCarrier { shipment: FIRST }));
+        // The carrier that was asked is too late.
+        check_nothing(&given, is_booked());
+        check_nothing(&given, is_refused());
+        let none_of_it = Rejection::ShipmentNotFound { shipment: FIRST };
+        check(&given, said(Whereabouts::Delivered), Err(none_of_it));
+    }
+    let booked = after(&asking(), &[parcel(ParcelStep::Booked(booking()))]);
+    let moved = after(&asking(), &[moved(Whereabouts::InTransit)]);
+    let arrived = after(&asking(), &[Event::Delivered { shipment: FIRST, at: NOON }]);
+    for given in [booked, moved, arrived] {
+        check(&given, state("Post"), Err(Rejection::WithCarrier { shipment: FIRST }));
+    }
+    let unknown = Rejection::ShipmentNotFound { shipment: FIRST };
+    check(&confirmed(), state("Post"), Err(unknown));
 }
 
 #[test]

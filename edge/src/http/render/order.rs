@@ -179,7 +179,7 @@ impl<'a> OrderJson<'a> {
                 shipping: AddressJson::new(shipping),
                 billing: AddressJson::new(billing),
             },
-            shipments: view.shipments.iter().map(|it| ShipmentJson::new(it, view)).collect(),
+            shipments: shipments(view, ParcelJson::new),
             returns: view.returns.iter().map(ReturnJson::new).collect(),
             cancellations: view.cancellations.iter().map(CancellationJson::new).collect(),
             payments: payments(view, payment_status, view.captured, view.refunded),
@@ -194,7 +194,8 @@ impl<'a> OrderJson<'a> {
     /// With what only the shop may know.
     pub(in crate::http) fn for_shop(view: &'a View, seq: u64) -> Self {
         let review = view.review.as_ref().map(|review| ReviewJson::new(review, view.status));
-        Self { review, ..Self::new(view, seq) }
+        let shipments = shipments(view, ParcelJson::for_shop);
+        Self { review, shipments, ..Self::new(view, seq) }
     }
 }
 
@@ -331,16 +332,28 @@ impl<'a> AddressJson<'a> {
     }
 }
 
+fn shipments<'a>(
+    view: &'a View,
+    parcel: fn(&'a Parcel) -> ParcelJson<'a>,
+) -> Vec<ShipmentJson<'a>> {
+    let of = |number| view.parcels.iter().find(|parcel| parcel.shipment.0 == number);
+    let json = |it: &'a ShipmentView| ShipmentJson::new(it, of(it.number), parcel);
+    view.shipments.iter().map(json).collect()
+}
+
 impl<'a> ShipmentJson<'a> {
-    fn new(shipment: &'a ShipmentView, view: &'a View) -> Self {
-        let parcel = view.parcels.iter().find(|parcel| parcel.shipment.0 == shipment.number);
+    fn new(
+        shipment: &'a ShipmentView,
+        parcel: Option<&'a Parcel>,
+        json: fn(&'a Parcel) -> ParcelJson<'a>,
+    ) -> Self {
         let is_numbered = parcel.is_none_or(|parcel| parcel.label_url.is_some());
         Self {
             number: shipment.number,
             items: pieces(&shipment.items),
             carrier: shipment.carrier.as_str(),
             tracking: is_numbered.then_some(shipment.tracking.as_str()),
-            parcel: parcel.map(ParcelJson::new),
+            parcel: parcel.map(json),
             shipped_at: Text(Rfc3339(shipment.shipped_at)),
             delivered_at: shipment.delivered_at.map(|at| Text(Rfc3339(at))),
         }
@@ -349,18 +362,27 @@ impl<'a> ShipmentJson<'a> {
 
 impl<'a> ParcelJson<'a> {
     fn new(parcel: &'a Parcel) -> Self {
-        let (status, reason) = match parcel.state {
-            ParcelState::Asked => ("asked", None),
-            ParcelState::Refused(BookingRefusal::NotServed) => ("refused", Some("not_served")),
-            ParcelState::Refused(BookingRefusal::NotTaken) => ("refused", Some("not_taken")),
-            ParcelState::Booked => ("booked", None),
-            ParcelState::Moved(Whereabouts::InTransit) => ("in_transit", None),
-            ParcelState::Moved(Whereabouts::OutForDelivery) => ("out_for_delivery", None),
-            ParcelState::Moved(Whereabouts::NotHandedOver) => ("not_handed_over", None),
-            ParcelState::Moved(Whereabouts::Delivered) => ("delivered", None),
+        let status = match parcel.state {
+            ParcelState::Asked => "asked",
+            ParcelState::Refused(_) => "refused",
+            ParcelState::Booked => "booked",
+            ParcelState::Moved(Whereabouts::InTransit) => "in_transit",
+            ParcelState::Moved(Whereabouts::OutForDelivery) => "out_for_delivery",
+            ParcelState::Moved(Whereabouts::NotHandedOver) => "not_handed_over",
+            ParcelState::Moved(Whereabouts::Delivered) => "delivered",
+        };
+        Self { status, reason: None, label_url: None, since: Text(Rfc3339(parcel.since)) }
+    }
+
+    /// With what only the shop may know: whoever has the label could send something else with it.
+    fn for_shop(parcel: &'a Parcel) -> Self {
+        let reason = match parcel.state {
+            ParcelState::Refused(BookingRefusal::NotServed) => Some("not_served"),
+            ParcelState::Refused(BookingRefusal::NotTaken) => Some("not_taken"),
+            ParcelState::Asked | ParcelState::Booked | ParcelState::Moved(_) => None,
         };
         let label_url = parcel.label_url.as_ref().map(|url| url.as_str());
-        Self { status, reason, label_url, since: Text(Rfc3339(parcel.since)) }
+        Self { reason, label_url, ..Self::new(parcel) }
     }
 }
 

@@ -21,7 +21,8 @@ use crate::http::reply::Reply;
 use crate::metrics::NoticeOutcome;
 use crate::providers::carrier::Notice;
 
-/// `POST /admin/v1/orders/{id}/book_parcel`: asks a carrier again that refused, or another one.
+/// `POST /admin/v1/orders/{id}/book_parcel`: asks a carrier again that refused, or another one, or
+/// takes the shop's word of who brings the pieces.
 pub(in crate::http) async fn book(
     State(app): State<App>,
     _: Operator,
@@ -30,22 +31,44 @@ pub(in crate::http) async fn book(
     body: JsonBody<BookParcel>,
 ) -> Result<Reply, ApiError> {
     let view = latest(&app, order, &terms).await?;
-    let BookParcel { number, carrier } = body.document;
-    let refused =
-        view.parcels.iter().find(|parcel| matches!(parcel.state, ParcelState::Refused(_)));
-    let number = number.map(ShipmentNumber).or(refused.map(|parcel| parcel.shipment));
-    let shipment = number.unwrap_or(ShipmentNumber(1));
-    let known = view.parcels.iter().find(|parcel| parcel.shipment == shipment);
-    let carrier = match carrier {
-        Some(words) => one_of_ours(&app, words.as_str())?,
-        // Without a parcel the order says what is wrong.
-        None => match known {
-            Some(parcel) => parcel.carrier.clone(),
-            None => chosen(&app, &view)?,
-        },
+    let BookParcel { number, carrier, tracking } = body.document;
+    let shipment = number.map_or_else(|| meant(&view), ShipmentNumber);
+    let command = if let (Some(carrier), Some(tracking)) = (&carrier, tracking) {
+        if number.is_none() {
+            // Only a key tells a retry from what is said of the next one.
+            terms.required_scope(Credential::Operator)?;
+        }
+        ParcelCommand::State { shipment, carrier: carrier.clone(), tracking }
+    } else {
+        let carrier = match &carrier {
+            Some(words) => one_of_ours(&app, words.as_str())?,
+            None => carrier_of(&app, &view, shipment)?,
+        };
+        ParcelCommand::Book { shipment, carrier }
     };
-    let command = Command::OfParcel(ParcelCommand::Book { shipment, carrier });
+    let command = Command::OfParcel(command);
     execute(&app, &terms, order, Credential::Operator, &body.bytes, command).await
+}
+
+/// The shipment that waits for somebody who brings it. Where none does it is the last one: a repeat
+/// under a key is to reach the order, which has its answer.
+fn meant(view: &View) -> ShipmentNumber {
+    let first = |is_it: fn(&ParcelState) -> bool| {
+        view.parcels.iter().find(|parcel| is_it(&parcel.state)).map(|parcel| parcel.shipment)
+    };
+    let refused = first(|state| matches!(state, ParcelState::Refused(_)));
+    let waiting = refused.or_else(|| first(|state| *state == ParcelState::Asked));
+    let last = || view.parcels.last().map(|parcel| parcel.shipment);
+    let sent = || view.shipments.last().map(|shipment| ShipmentNumber(shipment.number));
+    waiting.or_else(last).or_else(sent).unwrap_or(ShipmentNumber(1))
+}
+
+/// The carrier that was asked for it. Where none was, the order says so, whoever is named.
+fn carrier_of(app: &App, view: &View, shipment: ShipmentNumber) -> Result<ProviderName, ApiError> {
+    let known = view.parcels.iter().find(|parcel| parcel.shipment == shipment);
+    let anybody = || app.settings.carriers.as_ref().and_then(|carriers| carriers.first());
+    let carrier = known.map(|parcel| parcel.carrier.clone()).or_else(anybody);
+    carrier.map_or_else(|| chosen(app, view), Ok)
 }
 
 /// What a fulfilment asks of the order: a carrier of ours is asked where no tracking number is given.

@@ -17,11 +17,14 @@ pub(super) fn all() -> [Operation; 2] {
 }
 
 fn book() -> Operation {
-    let summary = "Asks a carrier again for a parcel";
+    let summary = "Asks a carrier again for a parcel, or states who brings it";
     Operation::new(E::AdminOrderBookParcel, Verb::Post, "bookParcel", Tag::Fulfilment, summary)
         .about(
-            "Of the first shipment whose carrier refused it, or of the one that is named; the same \
-             carrier without another.",
+            "Of the shipment that is named, or else of the first whose carrier refused it, or has not \
+             answered; the same carrier without another. With a tracking number, whoever is named \
+             was told by the shop: the carrier that refused or has not answered has nothing to do with \
+             it any more, and what it says later changes nothing. That needs the shipment's number or \
+             an Idempotency-Key.",
         )
         .operator()
         .at::<OrderId>()
@@ -30,7 +33,13 @@ fn book() -> Operation {
         .free_text()
         .answers::<OrderJson<'_>>(StatusCode::OK, &CHANGED)
         .refuses(&CLOSED)
-        .refuses(&[Code::CARRIER_UNKNOWN, Code::SHIPMENT_NOT_FOUND, Code::SHIPMENT_WITH_CARRIER])
+        .refuses(&[
+            Code::CARRIER_UNKNOWN,
+            Code::IDEMPOTENCY_KEY_REQUIRED,
+            Code::ORDER_NOT_PAID,
+            Code::SHIPMENT_NOT_FOUND,
+            Code::SHIPMENT_WITH_CARRIER,
+        ])
 }
 
 fn notice() -> Operation {

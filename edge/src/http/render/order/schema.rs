@@ -146,8 +146,10 @@ fn shipment() -> Schema {
 fn parcel() -> Schema {
     object([
         required("status", word(PARCEL_STATUS)),
-        required("reason", nullable(word(&["not_served", "not_taken"]))),
-        required("label_url", nullable(words::line("https://carrier.example/labels/1Z999"))),
+        required("reason", nullable(word(&["not_served", "not_taken"])))
+            .about("Why the carrier refused it; for the shop alone, null for its shopper."),
+        required("label_url", nullable(words::line("https://carrier.example/labels/1Z999")))
+            .about("Once it is booked; for the shop alone, null for its shopper."),
         required("since", words::instant()),
     ])
 }

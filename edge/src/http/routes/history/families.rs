@@ -149,7 +149,7 @@ impl Remembered for Order {
 
     fn shown(&self, seq: u64, ctx: &Context<'_>) -> Result<Value, ApiError> {
         let order::Lookup(view) = self.view(order::Query::Order, ctx);
-        maybe(view, |view| json(&OrderJson::new(&view, seq)))
+        maybe(view, |view| json(&OrderJson::for_shop(&view, seq)))
     }
 }
 

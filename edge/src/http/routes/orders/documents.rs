@@ -44,13 +44,7 @@ impl Document for FulfilOrder {
     fn read(members: &mut Members<'_>, faults: &mut Faults) -> Option<Self> {
         let number = members.optional("number", faults, number);
         let items = members.objects("items", Cart::LINES_MAX, faults, item);
-        // Carriers' numbers are long, and one in ten looks like a card's.
-        let tracking = members.optional("tracking", faults, made);
-        let carrier = if matches!(tracking, Some(Some(_))) {
-            members.required("carrier", faults, words).map(Some)
-        } else {
-            members.optional("carrier", faults, words)
-        };
+        let (carrier, tracking) = brought_by(members, faults);
         Some(Self { number: number?, items: items?, carrier: carrier?, tracking: tracking? })
     }
 }
@@ -70,10 +64,11 @@ impl Described for FulfilOrder {
     }
 }
 
-/// `{number?, carrier?}`
+/// `{number?, carrier?, tracking?}`
 pub(in crate::http) struct BookParcel {
     pub(in crate::http) number: Option<u16>,
     pub(in crate::http) carrier: Option<Label>,
+    pub(in crate::http) tracking: Option<Label>,
 }
 
 impl Document for BookParcel {
@@ -81,8 +76,8 @@ impl Document for BookParcel {
 
     fn read(members: &mut Members<'_>, faults: &mut Faults) -> Option<Self> {
         let number = members.optional("number", faults, number);
-        let carrier = members.optional("carrier", faults, words);
-        Some(Self { number: number?, carrier: carrier? })
+        let (carrier, tracking) = brought_by(members, faults);
+        Some(Self { number: number?, carrier: carrier?, tracking: tracking? })
     }
 }
 
@@ -92,7 +87,11 @@ impl Described for BookParcel {
     }
 
     fn schema() -> Schema {
-        object([optional("number", number_schema()), optional("carrier", line("simulator"))])
+        object([
+            optional("number", number_schema()),
+            optional("carrier", line("Post")),
+            optional("tracking", line("1Z999")),
+        ])
     }
 }
 
@@ -215,6 +214,21 @@ impl Described for AddNote {
     fn schema() -> Schema {
         object([required("text", line("asked to ring twice"))])
     }
+}
+
+/// Who brings pieces, and the number there; only with a number must it be said who.
+fn brought_by(
+    members: &mut Members<'_>,
+    faults: &mut Faults,
+) -> (Option<Option<Label>>, Option<Option<Label>>) {
+    // Carriers' numbers are long, and one in ten looks like a card's.
+    let tracking = members.optional("tracking", faults, made);
+    let carrier = if matches!(tracking, Some(Some(_))) {
+        members.required("carrier", faults, words).map(Some)
+    } else {
+        members.optional("carrier", faults, words)
+    };
+    (carrier, tracking)
 }
 
 fn number(json: Json<'_>) -> Result<u16, Flaw> {

@@ -88,6 +88,15 @@ impl Carrier for InProcess {
         })
     }
 
+    fn go_on(&self) {
+        // Where nothing was asked yet, nothing is made.
+        if self.inside.folder.exists()
+            && let Err(error) = self.inside.with_desk(|_| ())
+        {
+            tracing::warn!("notices of parcels do not go on: {error}");
+        }
+    }
+
     fn read_notice(
         &self,
         headers: &HeaderMap,

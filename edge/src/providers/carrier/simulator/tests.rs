@@ -1,3 +1,5 @@
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::time::Duration;
 
 use actors::OrderId;
@@ -15,7 +17,7 @@ use super::behaviour::Sending;
 use super::desk::{Desk, NoAnswer};
 use super::wire::{Outcome, Place, Reason, Reference};
 use super::*;
-use crate::providers::Percent;
+use crate::providers::{NoticeTarget, Percent};
 
 const NOON: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
 
@@ -142,6 +144,44 @@ fn a_notice_is_believed_when_signed() {
     assert_eq!(carrier.read_notice(&headers, &body, later), Err(NoticeRefused::OutOfTime));
     let deaf = Simulator::new(caller(), None);
     assert_eq!(deaf.read_notice(&headers, &body, NOON), Err(NoticeRefused::BadSignature));
+}
+
+/// Where notices of a carrier go, and what it is told to do.
+fn inside(folder: &TempDir, hook: &str) -> InProcess {
+    let caller = Caller::new(hook.parse().unwrap(), None).unwrap();
+    let secret = NoticeSecret::try_from("whsec_0123456789abcdef").unwrap();
+    let behaviour = Behaviour { pace: Duration::ZERO, ..Behaviour::default() };
+    InProcess::new(folder.path().join("mule"), behaviour, NoticeTarget { caller, secret })
+}
+
+/// One notice, as it came in.
+fn heard(hook: &TcpListener) -> String {
+    let (mut stream, _) = hook.accept().unwrap();
+    let mut request = Vec::new();
+    let mut more = [0; 1024];
+    while !request.ends_with(b"}") {
+        let n_read = stream.read(&mut more).unwrap();
+        request.extend_from_slice(&more[..n_read]);
+    }
+    stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap();
+    String::from_utf8(request).unwrap()
+}
+
+#[tokio::test]
+async fn what_was_on_its_way_inside_goes_on_before_anybody_asks() {
+    let folder = TempDir::new().unwrap();
+    let before = inside(&folder, "http://localhost:1/hook");
+    before.go_on();
+    assert!(!folder.path().join("mule").exists());
+    before.book("k".to_owned(), request(1, "DE")).await.unwrap();
+    drop(before);
+    let hook = TcpListener::bind("127.0.0.1:0").unwrap();
+    let after = inside(&folder, &format!("http://{}/hook", hook.local_addr().unwrap()));
+    after.go_on();
+    let places = tokio::task::spawn_blocking(move || [(); 3].map(|()| heard(&hook))).await.unwrap();
+    for place in ["in_transit", "out_for_delivery", "delivered"] {
+        assert!(places.iter().any(|body| body.contains(place)), "{place}: {places:?}");
+    }
 }
 
 async fn ask(router: &axum::Router, method: &str, path: &str, body: &str) -> (u16, String) {

@@ -365,7 +365,8 @@ fn may_be_refused(deed: Deed, why: &Rejection) -> bool {
         R::TooMany { .. } | R::NumberOutOfOrder { .. } => {
             matches!(deed, Deed::Fulfil { .. } | Deed::AskReturn { .. })
         }
-        R::NotPaid | R::OnBackorder { .. } => matches!(deed, Deed::Fulfil { .. }),
+        R::NotPaid => matches!(deed, Deed::Fulfil { .. } | Deed::BookAgain { .. }),
+        R::OnBackorder { .. } => matches!(deed, Deed::Fulfil { .. }),
         R::ShipmentNotFound { .. } => {
             matches!(deed, Deed::Deliver { .. } | Deed::BookAgain { .. })
         }
