@@ -112,7 +112,8 @@ fn busy_shard() -> (ShardCore, Vec<Vec<u8>>) {
         let (not_after, key) = (NOON.plus(Span::from_secs(10)), key(number));
         let settled_below = number.saturating_sub(2);
         let precondition = Precondition::None;
-        let command = Command { entity, id, settled_below, not_after, key, precondition, body };
+        let command =
+            Command { entity, id, settled_below, not_after, key, precondition, body, origin: None };
         core.step(NOON, Input::Command { token: number, command }, &mut out);
         core.flush(NOON, &mut out);
         settle(&mut core, &mut out, &mut payloads);
