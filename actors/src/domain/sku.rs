@@ -2,7 +2,7 @@
 //!
 //! **Invariants**, true in every reachable state:
 //! - `0 <= reserved <= on_hand`, and `reserved` is the sum of the open reservations;
-//! - what is promised beyond that is counted apart, see [`promises`];
+//! - what is promised beyond that is counted apart, see `promises`;
 //! - at most [`Sku::RESERVATIONS_MAX`] open reservations;
 //! - the timer stands at the earliest expiry of an open reservation, or nowhere;
 //! - an id is open or has ended, never both.

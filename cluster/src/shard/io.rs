@@ -145,7 +145,7 @@ pub struct Command {
     #[serde(with = "crate::blob")]
     pub body: Vec<u8>,
     /// Most commands have none, so that it travels beside the command:
-    /// [`Question::CommandOf`](crate::shard::question::Question).
+    /// `Question::CommandOf`.
     #[serde(skip)]
     pub origin: Option<Origin>,
 }
