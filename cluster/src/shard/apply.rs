@@ -248,8 +248,13 @@ impl ShardCore {
         }
         let Verdict::Accepted { effects, .. } = &outcome.verdict else { return };
         for (nth, effect) in effects.iter().enumerate() {
-            if matches!(effect, Effect::Invoke { .. }) {
-                self.invocations.insert(place.effect(nth), outcome.entity.clone());
+            let at = place.effect(nth);
+            let resident = self.residents.hot(&outcome.entity);
+            // A record that was read again may be ahead of this outcome and have its answer already:
+            // should it leave memory before that is come to, nobody would take this away again.
+            let is_open = resident.is_some_and(|it| it.committed.invocation(at).is_some());
+            if matches!(effect, Effect::Invoke { .. }) && is_open {
+                self.invocations.insert(at, outcome.entity.clone());
             }
         }
     }

@@ -13,6 +13,19 @@ use crate::shard::io::{Invocation, Output};
 const TELLS_PER_OFFER_MAX: usize = 8_192;
 
 impl ShardCore {
+    /// What is open, in words: for whoever looks at a group that does not come to rest.
+    pub(crate) fn open_in_words(&self) -> String {
+        let mut text = String::new();
+        for (at, entity) in &self.invocations {
+            let record = self.residents.hot(entity).map(|resident| &resident.committed);
+            let extra = record.and_then(|record| record.extra.as_deref());
+            let open = extra.and_then(|extra| extra.invocations.get(at));
+            let is_cold = self.residents.is_cold(entity);
+            text.push_str(&format!("{at:?} of {entity:?}, cold {is_cold}: {open:?}\n"));
+        }
+        text
+    }
+
     pub(crate) fn offer_tells(&self, out: &mut Vec<Output>) {
         let waiting = self.header.channels.to_offer(TELLS_PER_OFFER_MAX);
         out.extend(waiting.map(|(target, tell)| Output::Tell { target, tell: tell.clone() }));

@@ -80,6 +80,7 @@ impl Cluster {
                 let (status, followers) = (core.status(), core.followers());
                 let line = format!("{shard} on {id} up {}: {status:?} {followers:?}\n", slot.is_up);
                 text.push_str(&line);
+                text.push_str(&core.open_in_words());
             }
         }
         text
