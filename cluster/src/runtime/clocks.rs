@@ -11,10 +11,9 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::runtime::services::Services;
+use crate::shard::clock::OFF_MAX;
 use crate::shard::question::{Answer, Question};
 
-/// Further off than this, a node gives up leadership.
-const OFF_MAX_MICROS: u64 = 5_000_000;
 /// An answer that took longer says too little.
 const ANSWER_MAX: Duration = Duration::from_millis(500);
 
@@ -42,7 +41,7 @@ pub(crate) async fn compare(services: &Arc<Services>) -> Option<i64> {
 }
 
 pub(crate) fn is_off(ahead: i64) -> bool {
-    ahead.unsigned_abs() > OFF_MAX_MICROS
+    ahead.unsigned_abs() > OFF_MAX.as_micros()
 }
 
 /// The median of the offsets and this node's own, which is none; of two in the middle, the one that

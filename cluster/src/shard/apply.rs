@@ -247,13 +247,15 @@ impl ShardCore {
             self.invocations.remove(invocation);
         }
         let Verdict::Accepted { effects, .. } = &outcome.verdict else { return };
+        let record = self.residents.hot(&outcome.entity).map(|resident| &resident.committed);
         for (nth, effect) in effects.iter().enumerate() {
+            if !matches!(effect, Effect::Invoke { .. }) {
+                continue;
+            }
             let at = place.effect(nth);
-            let resident = self.residents.hot(&outcome.entity);
             // A record that was read again may be ahead of this outcome and have its answer already:
             // should it leave memory before that is come to, nobody would take this away again.
-            let is_open = resident.is_some_and(|it| it.committed.invocation(at).is_some());
-            if matches!(effect, Effect::Invoke { .. }) && is_open {
+            if record.is_some_and(|record| record.invocation(at).is_some()) {
                 self.invocations.insert(at, outcome.entity.clone());
             }
         }

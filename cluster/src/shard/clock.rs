@@ -5,6 +5,10 @@
 
 use crate::time::{Span, Timestamp};
 
+/// Further off from what most nodes agree on, a node gives up leadership.
+pub(crate) const OFF_MAX: Span = Span::from_secs(5);
+/// Two nodes that lead are no further apart.
+pub(crate) const APART_MAX: Span = OFF_MAX.plus(OFF_MAX);
 /// A clock that jumps further than this between two readings is not believed at once.
 const STEP_MAX: Span = Span::from_secs(60);
 /// How much of the doubt a tick takes away.

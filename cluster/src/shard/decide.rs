@@ -14,6 +14,7 @@ use crate::entity::{Context, Effect};
 use crate::fabric::Precondition;
 use crate::ids::EntityRef;
 use crate::mutants::Mutant;
+use crate::shard::clock::APART_MAX;
 use crate::shard::core::ShardCore;
 use crate::shard::dedupe::{KeyedAnswer, Recall};
 use crate::shard::entry::{Bytes, Cause, Outcome, Routed, Verdict};
@@ -24,9 +25,6 @@ use crate::shard::outbox::Tell;
 use crate::shard::speculate::Untakable;
 use crate::shard::turn::Turn;
 use crate::time::{Span, Timestamp};
-
-/// Two nodes that serve are each no further from the median than half of this.
-const CLOCKS_APART_MAX: Span = Span::from_secs(10);
 
 /// What an entity made of a command.
 #[derive(PartialEq)]
@@ -266,7 +264,7 @@ impl ShardCore {
         };
         // A later leader begins somewhere from the recorded time on: where that is long ago, clocks
         // are still no further apart than this.
-        let soonest = recorded.max(turn.time.minus(CLOCKS_APART_MAX));
+        let soonest = recorded.max(turn.time.minus(APART_MAX));
         let differs = |at| self.decide_at(at, turn, &command.entity, &command.body) != *decided;
         // An entry that is made anyway carries the time.
         turn.makes_no_entry() && (differs(recorded) || soonest > recorded && differs(soonest))

@@ -17,9 +17,8 @@ impl ShardCore {
     pub(crate) fn open_in_words(&self) -> String {
         let mut text = String::new();
         for (at, entity) in &self.invocations {
-            let record = self.residents.hot(entity).map(|resident| &resident.committed);
-            let extra = record.and_then(|record| record.extra.as_deref());
-            let open = extra.and_then(|extra| extra.invocations.get(at));
+            let resident = self.residents.hot(entity);
+            let open = resident.and_then(|resident| resident.committed.invocation(*at));
             let is_cold = self.residents.is_cold(entity);
             text.push_str(&format!("{at:?} of {entity:?}, cold {is_cold}: {open:?}\n"));
         }

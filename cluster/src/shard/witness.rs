@@ -1,8 +1,9 @@
 //! Keeping account of commands that somebody answers for.
 //!
 //! **Invariants:** who keeps account of an accepted command is told in the effects of its outcome, so
-//! that the log has both or neither, also where it changes nothing else; a command without an origin costs nothing, and one that is only
-//! answered again is not told again; an origin that cannot be read is refused, never passed over.
+//! that the log has both or neither, also where it changes nothing else; a command without an origin
+//! costs nothing, and one that is only answered again is not told again; an origin that cannot be
+//! read is refused, never passed over.
 //!
 //! A refusal changes nothing, so nobody is told of it.
 

@@ -11,6 +11,7 @@ use storage::sim_disk::SplitMix64;
 
 use crate::entity::Port;
 use crate::ids::ShardId;
+use crate::shard::clock::APART_MAX;
 use crate::shard::entry::Cursor;
 use crate::shard::io::Invocation;
 use crate::shard::retry::RetryRule;
@@ -18,8 +19,6 @@ use crate::time::{Span, Timestamp};
 
 /// How long an id is known, as those who ask are told.
 const HORIZON: Span = Span::from_secs(2);
-/// How far the clocks of two nodes may be apart, and a little more.
-const CLOCKS_APART: Span = Span::from_secs(10);
 
 /// Somebody behind a port who does more than echo; brought by the workload whose entities ask.
 pub trait Provider: Send {
@@ -102,7 +101,7 @@ impl SimPort {
         now: Timestamp,
     ) -> Result<(), String> {
         let at = invocation.at;
-        if known.is_some_and(|first| now > first.plus(HORIZON).plus(CLOCKS_APART)) {
+        if known.is_some_and(|first| now > first.plus(HORIZON).plus(APART_MAX)) {
             return Err(format!("a port did {at:?} of shard {shard} twice: it was sent too late"));
         }
         let request = (shard, invocation.request.clone());
