@@ -6,6 +6,7 @@ mod chance;
 mod client;
 mod conditions;
 mod door;
+mod doors;
 pub mod fraud;
 mod journal;
 mod notices;

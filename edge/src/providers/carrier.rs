@@ -5,8 +5,6 @@
 
 pub mod simulator;
 
-use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 
 use actors::domain::carrier::{
@@ -15,12 +13,11 @@ use actors::domain::carrier::{
 use actors::domain::payment::{ProviderEventId, ProviderName};
 use axum::http::HeaderMap;
 use cluster::entity::{Answer, Port, Wire};
-use cluster::runtime::ports::{InDoubt, InvocationId, PortAdapter, PortFuture, RetryRule};
 use cluster::time::Timestamp;
 
-use super::door::{Door, HORIZON, ProviderFuture};
+use super::door::ProviderFuture;
+use super::doors::{Doors, Outside};
 use super::signature::NoticeRefused;
-use crate::metrics::{NoticeOutcome, ProviderMetrics};
 
 /// One carrier.
 pub trait Carrier: Send + Sync + 'static {
@@ -48,37 +45,14 @@ pub struct Notice {
     pub to: Whereabouts,
 }
 
-/// All carriers of a shop, by their names.
-#[derive(Clone)]
-pub struct Carriers {
-    doors: Arc<BTreeMap<ProviderName, Door<Arc<dyn Carrier>>>>,
-    metrics: ProviderMetrics,
-}
-
-impl fmt::Debug for Carriers {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.doors.keys()).finish()
-    }
-}
+/// All carriers of a shop.
+pub type Carriers = Doors<dyn Carrier>;
 
 impl Carriers {
-    pub fn new(
-        carriers: BTreeMap<ProviderName, Arc<dyn Carrier>>,
-        metrics: ProviderMetrics,
-    ) -> Self {
-        let door = |carrier| Door::new(carrier, metrics.clone());
-        let doors = carriers.into_iter().map(|(name, carrier)| (name, door(carrier)));
-        Self { doors: Arc::new(doors.collect()), metrics }
-    }
-
-    pub fn find(&self, name: &ProviderName) -> Option<&dyn Carrier> {
-        self.doors.get(name).map(|door| door.provider.as_ref())
-    }
-
     /// To be called once notices can be taken.
     pub async fn go_on(&self) {
-        for door in self.doors.values() {
-            let carrier = Arc::clone(&door.provider);
+        for (_, carrier) in self.all() {
+            let carrier = Arc::clone(carrier);
             if let Err(error) = tokio::task::spawn_blocking(move || carrier.go_on()).await {
                 tracing::error!("a carrier does not go on: {error}");
             }
@@ -86,62 +60,37 @@ impl Carriers {
     }
 
     pub(crate) fn first(&self) -> Option<ProviderName> {
-        self.doors.keys().next().cloned()
+        self.all().next().map(|(name, _)| name.clone())
     }
 
     /// The carrier that goes by these words, if it is one of ours.
     pub(crate) fn named(&self, words: &str) -> Option<ProviderName> {
-        words.parse().ok().filter(|name| self.doors.contains_key(name))
-    }
-
-    pub(crate) fn noticed(&self, outcome: NoticeOutcome) {
-        self.metrics.noticed(outcome);
+        words.parse().ok().filter(|name| self.has(name))
     }
 }
 
-impl PortAdapter for Carriers {
-    fn port(&self) -> Port {
-        PORT
+impl Outside for dyn Carrier {
+    type Request = BookingRequest;
+    type Answer = BookingAnswer;
+    const PORT: Port = PORT;
+    const SORT: &'static str = "carrier";
+
+    fn addressee(request: &BookingRequest) -> &ProviderName {
+        &request.carrier
     }
 
-    fn retry_rule(&self) -> RetryRule {
-        RetryRule::Idempotent { horizon: HORIZON }
+    fn attempt(&self, key: String, request: BookingRequest) -> ProviderFuture<BookingAnswer> {
+        self.book(key, request)
     }
 
-    fn invoke(&self, id: InvocationId, request: Vec<u8>) -> PortFuture<Answer> {
-        let doors = Arc::clone(&self.doors);
-        Box::pin(async move {
-            let request = read(&request)?;
-            let Some(door) = doors.get(&request.carrier) else { return Err(nobody(&request)) };
-            let attempt = door.provider.book(id.to_string(), request);
-            Ok(answer(&door.attempt(attempt).await?))
-        })
+    fn find(&self, request: BookingRequest) -> ProviderFuture<Option<BookingAnswer>> {
+        self.look_up(request)
     }
 
-    fn ask(&self, _: InvocationId, request: Vec<u8>) -> PortFuture<Option<Answer>> {
-        let doors = Arc::clone(&self.doors);
-        Box::pin(async move {
-            let request = read(&request)?;
-            // Sending it stays in doubt in the same way.
-            let Some(door) = doors.get(&request.carrier) else { return Ok(None) };
-            let attempt = door.provider.look_up(request);
-            Ok(door.attempt(attempt).await?.as_ref().map(answer))
-        })
+    fn told(answer: &BookingAnswer) -> Answer {
+        match answer.outcome {
+            BookingOutcome::Booked(_) => Answer::Done(answer.to_bytes()),
+            BookingOutcome::Refused(_) => Answer::Refused(answer.to_bytes()),
+        }
     }
-}
-
-fn read(request: &[u8]) -> Result<BookingRequest, InDoubt> {
-    BookingRequest::from_bytes(request).map_err(|error| InDoubt(error.to_string()))
-}
-
-fn answer(answer: &BookingAnswer) -> Answer {
-    match answer.outcome {
-        BookingOutcome::Booked(_) => Answer::Done(answer.to_bytes()),
-        BookingOutcome::Refused(_) => Answer::Refused(answer.to_bytes()),
-    }
-}
-
-/// Another node, which has the carrier, may have asked before: an operator is to configure it here too.
-fn nobody(request: &BookingRequest) -> InDoubt {
-    InDoubt(format!("carrier {} is not configured", request.carrier))
 }

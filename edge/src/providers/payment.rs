@@ -13,23 +13,18 @@ mod samples;
 pub mod simulator;
 pub mod stripe;
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::sync::Arc;
-
 use actors::PaymentId;
 use actors::domain::payment::{
     Fact, Outcome, PORT, ProviderAnswer, ProviderEventId, ProviderName, ProviderRequest,
 };
 use axum::http::HeaderMap;
 use cluster::entity::{Answer, Port, Wire};
-use cluster::runtime::ports::{InDoubt, InvocationId, PortAdapter, PortFuture, RetryRule};
 use cluster::time::Timestamp;
 use serde_json::Value;
 
-use super::door::{ATTEMPT_MAX, Door, HORIZON, ProviderFuture, in_doubt};
+use super::door::{ATTEMPT_MAX, ProviderFuture, in_doubt};
+use super::doors::{Doors, Outside};
 use super::signature::{NoticeRefused, NoticeSecret};
-use crate::metrics::{NoticeOutcome, ProviderMetrics};
 
 /// One provider.
 pub trait PaymentProvider: Send + Sync + 'static {
@@ -58,33 +53,10 @@ pub struct Notice {
     pub fact: Fact,
 }
 
-/// All providers of a shop, by their names.
-#[derive(Clone)]
-pub struct Providers {
-    doors: Arc<BTreeMap<ProviderName, Door<Arc<dyn PaymentProvider>>>>,
-    metrics: ProviderMetrics,
-}
-
-impl fmt::Debug for Providers {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.doors.keys()).finish()
-    }
-}
+/// All providers of a shop.
+pub type Providers = Doors<dyn PaymentProvider>;
 
 impl Providers {
-    pub fn new(
-        providers: BTreeMap<ProviderName, Arc<dyn PaymentProvider>>,
-        metrics: ProviderMetrics,
-    ) -> Self {
-        let door = |provider| Door::new(provider, metrics.clone());
-        let doors = providers.into_iter().map(|(name, provider)| (name, door(provider)));
-        Self { doors: Arc::new(doors.collect()), metrics }
-    }
-
-    pub fn find(&self, name: &ProviderName) -> Option<&dyn PaymentProvider> {
-        self.doors.get(name).map(|door| door.provider.as_ref())
-    }
-
     /// What a notice says, once it is known to be the provider's.
     pub(crate) async fn read_notice(
         &self,
@@ -104,53 +76,31 @@ impl Providers {
             Ok(Err(_)) | Err(_) => Err(NoticeRefused::NotVouched),
         }
     }
-
-    pub(crate) fn noticed(&self, outcome: NoticeOutcome) {
-        self.metrics.noticed(outcome);
-    }
 }
 
-impl Providers {
-    /// Whether a provider did not answer of late, or is not known here.
-    pub(crate) fn rests(&self, name: &ProviderName) -> bool {
-        let door = self.doors.get(name);
-        door.is_none_or(Door::rests)
+impl Outside for dyn PaymentProvider {
+    type Request = ProviderRequest;
+    type Answer = ProviderAnswer;
+    const PORT: Port = PORT;
+    const SORT: &'static str = "payment provider";
+
+    fn addressee(request: &ProviderRequest) -> &ProviderName {
+        &request.provider
     }
 
-    /// Whether this node knows a provider of that name.
-    pub fn has(&self, name: &ProviderName) -> bool {
-        self.doors.contains_key(name)
-    }
-}
-
-impl PortAdapter for Providers {
-    fn port(&self) -> Port {
-        PORT
+    fn attempt(&self, key: String, request: ProviderRequest) -> ProviderFuture<ProviderAnswer> {
+        self.carry_out(key, request)
     }
 
-    fn retry_rule(&self) -> RetryRule {
-        RetryRule::Idempotent { horizon: HORIZON }
+    fn find(&self, request: ProviderRequest) -> ProviderFuture<Option<ProviderAnswer>> {
+        self.look_up(request)
     }
 
-    fn invoke(&self, id: InvocationId, request: Vec<u8>) -> PortFuture<Answer> {
-        let doors = Arc::clone(&self.doors);
-        Box::pin(async move {
-            let request = read(&request)?;
-            let Some(door) = doors.get(&request.provider) else { return Err(nobody(&request)) };
-            let attempt = door.provider.carry_out(id.to_string(), request);
-            Ok(answer(&door.attempt(attempt).await?))
-        })
-    }
-
-    fn ask(&self, _: InvocationId, request: Vec<u8>) -> PortFuture<Option<Answer>> {
-        let doors = Arc::clone(&self.doors);
-        Box::pin(async move {
-            let request = read(&request)?;
-            // Sending it is refused, or stays in doubt, in the same way.
-            let Some(door) = doors.get(&request.provider) else { return Ok(None) };
-            let attempt = door.provider.look_up(request);
-            Ok(door.attempt(attempt).await?.as_ref().map(answer))
-        })
+    fn told(answer: &ProviderAnswer) -> Answer {
+        match answer.outcome {
+            Outcome::Done { .. } | Outcome::Pending { .. } => Answer::Done(answer.to_bytes()),
+            Outcome::Refused(_) => Answer::Refused(answer.to_bytes()),
+        }
     }
 }
 
@@ -170,21 +120,4 @@ fn escaped(text: &str) -> String {
         }
     }
     escaped
-}
-
-fn read(request: &[u8]) -> Result<ProviderRequest, InDoubt> {
-    ProviderRequest::from_bytes(request).map_err(|error| InDoubt(error.to_string()))
-}
-
-fn answer(answer: &ProviderAnswer) -> Answer {
-    match answer.outcome {
-        Outcome::Done { .. } | Outcome::Pending { .. } => Answer::Done(answer.to_bytes()),
-        Outcome::Refused(_) => Answer::Refused(answer.to_bytes()),
-    }
-}
-
-/// Another node, which has the provider, may have asked before, and money be held: an operator is to
-/// configure it here as well. Checkouts with a name that nobody knows are refused at the rim.
-fn nobody(request: &ProviderRequest) -> InDoubt {
-    InDoubt(format!("payment provider {} is not configured", request.provider))
 }
