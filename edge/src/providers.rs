@@ -8,9 +8,11 @@ mod conditions;
 mod door;
 mod doors;
 pub mod fraud;
+mod inside;
 mod journal;
 mod notices;
 pub mod payment;
+mod remote;
 mod service;
 mod signature;
 

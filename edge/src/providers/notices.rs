@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use cluster::time::Timestamp;
+use serde::de::DeserializeOwned;
 use storage::clock;
 use tokio::time::Instant;
 
@@ -153,16 +154,17 @@ pub(super) fn signed(
     Ok(headers)
 }
 
-/// Whether a notice is signed by whoever shares the secret; without one nobody is believed.
-pub(super) fn check(
+/// What a notice says, if it is signed by whoever shares the secret; without one nobody is believed.
+pub(super) fn read<T: DeserializeOwned>(
     secret: Option<&NoticeSecret>,
     headers: &HeaderMap,
     body: &[u8],
     now: Timestamp,
-) -> Result<(), NoticeRefused> {
+) -> Result<T, NoticeRefused> {
     let secret = secret.ok_or(NoticeRefused::BadSignature)?;
     let signature = headers.get(SIGNATURE).and_then(|value| value.to_str().ok());
-    secret.check(signature.ok_or(NoticeRefused::BadSignature)?, body, now)
+    secret.check(signature.ok_or(NoticeRefused::BadSignature)?, body, now)?;
+    serde_json::from_slice(body).map_err(|_| NoticeRefused::Unreadable)
 }
 
 #[cfg(test)]

@@ -6,6 +6,9 @@ use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
+use super::journal::Line;
+
+pub(super) const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 pub(super) const BODY_BYTES_MAX: usize = 16 << 10;
 const KEY_BYTES_MAX: usize = 255;
 const PAGE_MAX: usize = 1_000;
@@ -15,24 +18,31 @@ const SILENCE: Duration = Duration::from_millis(300);
 #[derive(Deserialize)]
 pub(super) struct PageQuery {
     #[serde(default)]
-    pub(super) after: u64,
+    after: u64,
     limit: Option<usize>,
-}
-
-impl PageQuery {
-    pub(super) fn limit(&self) -> usize {
-        self.limit.unwrap_or(PAGE_MAX).min(PAGE_MAX)
-    }
 }
 
 #[derive(Serialize)]
 pub(super) struct LedgerPage<E> {
-    pub(super) data: Vec<E>,
-    pub(super) has_more: bool,
+    data: Vec<E>,
+    has_more: bool,
 }
 
-pub(super) fn key_of(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
-    let key = headers.get(name).and_then(|key| key.to_str().ok());
+impl<E: Line + Clone> LedgerPage<E> {
+    /// Of all entries, those past a number.
+    pub(super) fn of(entries: &[E], page: &PageQuery) -> Self {
+        let from = usize::try_from(page.after).unwrap_or(usize::MAX).min(entries.len());
+        let limit = page.limit.unwrap_or(PAGE_MAX).min(PAGE_MAX);
+        let to = from.saturating_add(limit).min(entries.len());
+        let data = entries.get(from..to).unwrap_or_default().to_vec();
+        let last = data.last().map_or(page.after, Line::number);
+        let has_more = usize::try_from(last).is_ok_and(|last| last < entries.len());
+        Self { data, has_more }
+    }
+}
+
+pub(super) fn key_of(headers: &HeaderMap) -> Option<String> {
+    let key = headers.get(KEY).and_then(|key| key.to_str().ok());
     key.filter(|key| (1..=KEY_BYTES_MAX).contains(&key.len())).map(str::to_owned)
 }
 
@@ -58,4 +68,23 @@ pub(super) fn json(body: &impl Serialize) -> Response {
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }
+}
+
+/// Asks one of these APIs; gives the status and the body.
+#[cfg(test)]
+pub(super) async fn ask(
+    router: &axum::Router,
+    method: &str,
+    path: &str,
+    key: &str,
+    body: &str,
+) -> (u16, String) {
+    use http_body_util::BodyExt;
+    use tower::ServiceExt;
+    let request = axum::http::Request::builder().method(method).uri(path).header(KEY, key);
+    let request = request.body(axum::body::Body::from(body.to_owned())).unwrap();
+    let response = router.clone().oneshot(request).await.unwrap();
+    let status = response.status().as_u16();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    (status, String::from_utf8(body.to_vec()).unwrap())
 }

@@ -15,10 +15,8 @@ pub mod service;
 mod tests;
 mod wire;
 
-use std::sync::Arc;
-
 use actors::domain::payment::{Fact, Outcome, ProviderAnswer, ProviderRequest};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::HeaderMap;
 use cluster::runtime::ports::InDoubt;
 use cluster::time::Timestamp;
 
@@ -26,56 +24,33 @@ pub use behaviour::Behaviour;
 pub use in_process::InProcess;
 
 use super::{Notice, NoticeRefused, NoticeSecret, PaymentProvider, ProviderFuture, in_doubt};
-use crate::providers::client::{Answered, Caller};
-use crate::providers::notices;
+use crate::providers::client::Caller;
+use crate::providers::remote::Remote;
 use wire::{Entry, NoticeBody, Operation, Reference};
 
-const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const OPERATIONS: &str = "/v1/operations";
 
 /// A simulator in a process of its own.
-pub struct Simulator {
-    caller: Arc<Caller>,
-    /// Without it no notice is believed.
-    secret: Option<NoticeSecret>,
-}
+pub struct Simulator(Remote);
 
 impl Simulator {
     pub fn new(caller: Caller, secret: Option<NoticeSecret>) -> Self {
-        Self { caller: Arc::new(caller), secret }
+        Self(Remote::new(caller, secret))
     }
 }
 
 impl PaymentProvider for Simulator {
     fn carry_out(&self, key: String, request: ProviderRequest) -> ProviderFuture<ProviderAnswer> {
-        let caller = Arc::clone(&self.caller);
-        Box::pin(async move {
-            let operation = Operation::try_from(&request).map_err(in_doubt)?;
-            let body = serde_json::to_vec(&operation).map_err(in_doubt)?;
-            let mut headers = HeaderMap::new();
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            headers.insert(KEY, HeaderValue::try_from(key).map_err(in_doubt)?);
-            let answered = caller.send(Method::POST, OPERATIONS, headers, body).await;
-            let answered = answered.map_err(in_doubt)?;
-            match answered.status {
-                StatusCode::OK => read(&answered, operation.reference),
-                status => Err(unclear(status)),
-            }
-        })
+        let reference = Reference(request.reference);
+        let operation = Operation::try_from(&request).map_err(in_doubt);
+        let sent = operation.map(|operation| self.0.send::<Entry>(OPERATIONS, key, &operation));
+        Box::pin(async move { answer(&sent?.await?, reference) })
     }
 
     fn look_up(&self, request: ProviderRequest) -> ProviderFuture<Option<ProviderAnswer>> {
-        let caller = Arc::clone(&self.caller);
-        Box::pin(async move {
-            let path = format!("{OPERATIONS}/{}", request.reference);
-            let answered = caller.send(Method::GET, &path, HeaderMap::new(), Vec::new()).await;
-            let answered = answered.map_err(in_doubt)?;
-            match answered.status {
-                StatusCode::OK => read(&answered, Reference(request.reference)).map(Some),
-                StatusCode::NOT_FOUND => Ok(None),
-                status => Err(unclear(status)),
-            }
-        })
+        let reference = Reference(request.reference);
+        let found = self.0.find::<Entry>(format!("{OPERATIONS}/{}", request.reference));
+        Box::pin(async move { found.await?.map(|entry| answer(&entry, reference)).transpose() })
     }
 
     fn read_notice(
@@ -84,9 +59,7 @@ impl PaymentProvider for Simulator {
         body: &[u8],
         now: Timestamp,
     ) -> Result<Option<Notice>, NoticeRefused> {
-        notices::check(self.secret.as_ref(), headers, body, now)?;
-        let NoticeBody { event, entry } =
-            serde_json::from_slice(body).map_err(|_| NoticeRefused::Unreadable)?;
+        let NoticeBody { event, entry } = self.0.read_notice(headers, body, now)?;
         let event = event.parse().map_err(|_| NoticeRefused::Unreadable)?;
         let (payment, fact) = (entry.operation.reference.0.payment, fact(&entry));
         Ok(Some(Notice { event, payment, fact }))
@@ -104,12 +77,7 @@ fn fact(entry: &Entry) -> Fact {
 }
 
 /// An answer about something else is none.
-fn read(answered: &Answered, reference: Reference) -> Result<ProviderAnswer, InDoubt> {
-    let entry: Entry = serde_json::from_slice(&answered.body).map_err(in_doubt)?;
+fn answer(entry: &Entry, reference: Reference) -> Result<ProviderAnswer, InDoubt> {
     let is_asked = entry.operation.reference == reference;
     is_asked.then(|| entry.answer()).ok_or_else(|| InDoubt("an answer to something else".into()))
-}
-
-fn unclear(status: StatusCode) -> InDoubt {
-    InDoubt(format!("the simulator answered {status}"))
 }

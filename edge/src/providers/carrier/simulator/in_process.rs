@@ -1,7 +1,7 @@
 //! The simulator inside of a demo's server. Its notices go the way of any other's: over HTTP, signed.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use actors::domain::carrier::{BookingAnswer, BookingRequest};
 use axum::http::HeaderMap;
@@ -12,10 +12,10 @@ use storage::disk::RealDisk;
 use super::behaviour::Behaviour;
 use super::desk::{self, Desk};
 use super::wire::{Parcel, Reference};
-use super::{Carrier, Notice, read_notice};
+use super::{Carrier, Notice, notice};
 use crate::providers::door::{ProviderFuture, in_doubt};
-use crate::providers::journal::JournalError;
-use crate::providers::notices::{NoticeTarget, Notices};
+use crate::providers::inside::{Opened, waiting};
+use crate::providers::notices::{self, NoticeTarget, Notices};
 use crate::providers::signature::{NoticeRefused, NoticeSecret};
 
 /// Nothing is printed.
@@ -27,34 +27,28 @@ pub struct InProcess {
 }
 
 struct Inside {
-    folder: PathBuf,
     behaviour: Behaviour,
     notices: Notices,
-    /// Opened by the first who needs it: by then the server has its data folder for itself.
-    desk: Mutex<Option<Desk>>,
+    desk: Opened<Desk>,
 }
 
 impl InProcess {
     /// Its ledger is a file in the root of this folder.
     pub fn new(folder: PathBuf, behaviour: Behaviour, target: NoticeTarget) -> Self {
         let secret = target.secret.clone();
-        let (notices, desk) = (Notices::new(target), Mutex::default());
-        Self { inside: Arc::new(Inside { folder, behaviour, notices, desk }), secret }
+        let (notices, desk) = (Notices::new(target), Opened::in_folder(folder));
+        Self { inside: Arc::new(Inside { behaviour, notices, desk }), secret }
     }
 }
 
 impl Inside {
     fn with_desk<T>(&self, ask: impl FnOnce(&mut Desk) -> T) -> Result<T, InDoubt> {
-        let mut desk = self.desk.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(desk) = desk.as_mut() {
-            return Ok(ask(desk));
-        }
-        let opened = RealDisk::open(&self.folder).map_err(JournalError::from);
-        let behaviour = self.behaviour.clone();
-        let opened = opened.and_then(|disk| Desk::open(&disk, behaviour, LABELS.to_owned()));
-        let opened = desk.insert(opened.map_err(in_doubt)?);
-        desk::resume(opened, &self.notices);
-        Ok(ask(opened))
+        let open = |disk: &RealDisk| {
+            let desk = Desk::open(disk, self.behaviour.clone(), LABELS.to_owned())?;
+            desk::resume(&desk, &self.notices);
+            Ok(desk)
+        };
+        self.desk.with(open, ask)
     }
 
     fn book(&self, key: &str, parcel: &Parcel) -> Result<BookingAnswer, InDoubt> {
@@ -70,27 +64,19 @@ impl Inside {
 impl Carrier for InProcess {
     fn book(&self, key: String, request: BookingRequest) -> ProviderFuture<BookingAnswer> {
         let inside = Arc::clone(&self.inside);
-        // It waits for the disk.
-        let book = move || inside.book(&key, &Parcel::from(&request));
-        Box::pin(async move {
-            let booked = tokio::task::spawn_blocking(book).await;
-            booked.unwrap_or_else(|error| Err(InDoubt(error.to_string())))
-        })
+        waiting(move || inside.book(&key, &Parcel::from(&request)))
     }
 
     fn look_up(&self, request: BookingRequest) -> ProviderFuture<Option<BookingAnswer>> {
         let inside = Arc::clone(&self.inside);
-        let find =
-            move || inside.with_desk(|desk| desk.ledger.find(Reference(request.parcel))?.answer());
-        Box::pin(async move {
-            let found = tokio::task::spawn_blocking(find).await;
-            found.unwrap_or_else(|error| Err(InDoubt(error.to_string())))
+        waiting(move || {
+            inside.with_desk(|desk| desk.ledger.find(Reference(request.parcel))?.answer())
         })
     }
 
     fn go_on(&self) {
         // Where nothing was asked yet, nothing is made.
-        if self.inside.folder.exists()
+        if self.inside.desk.is_there()
             && let Err(error) = self.inside.with_desk(|_| ())
         {
             tracing::warn!("notices of parcels do not go on: {error}");
@@ -103,6 +89,6 @@ impl Carrier for InProcess {
         body: &[u8],
         now: Timestamp,
     ) -> Result<Option<Notice>, NoticeRefused> {
-        read_notice(Some(&self.secret), headers, body, now).map(Some)
+        notice(notices::read(Some(&self.secret), headers, body, now)?).map(Some)
     }
 }

@@ -29,8 +29,9 @@ pub(super) enum Decided {
 pub(super) struct Conflict;
 
 impl Ledger {
-    pub(super) fn len(&self) -> usize {
-        self.entries.len()
+    /// All there are, in order.
+    pub(super) fn entries(&self) -> &[Entry] {
+        &self.entries
     }
 
     pub(super) fn find(&self, parcel: Reference) -> Option<&Entry> {
@@ -42,13 +43,6 @@ impl Ledger {
         let skipped = self.booked.len().saturating_sub(limit);
         let booked = |entry: &&Entry| matches!(entry.outcome, Outcome::Booked { .. });
         self.entries.iter().filter(booked).skip(skipped)
-    }
-
-    /// The entries past a number.
-    pub(super) fn page(&self, after: u64, limit: usize) -> &[Entry] {
-        let from = usize::try_from(after).unwrap_or(usize::MAX).min(self.entries.len());
-        let to = from.saturating_add(limit).min(self.entries.len());
-        self.entries.get(from..to).unwrap_or_default()
     }
 
     pub(super) fn decide(

@@ -19,7 +19,6 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use storage::disk::Disk;
 
-use super::KEY;
 use super::behaviour::Behaviour;
 use super::desk::{self, Desk, NoAnswer};
 use super::wire::{Parcel, Reference};
@@ -63,7 +62,7 @@ pub fn router(
 }
 
 async fn book(State(service): State<Service>, headers: HeaderMap, body: Bytes) -> Response {
-    let Some(key) = key_of(&headers, &KEY) else {
+    let Some(key) = key_of(&headers) else {
         return refused(StatusCode::BAD_REQUEST, "an Idempotency-Key is required");
     };
     let Ok(parcel) = serde_json::from_slice::<Parcel>(&body) else {
@@ -105,12 +104,8 @@ async fn label(Path(tracking): Path<String>) -> String {
 }
 
 async fn list(State(service): State<Service>, Query(page): Query<PageQuery>) -> Response {
-    let desk = service.0.desk();
-    let data = desk.ledger.page(page.after, page.limit()).to_vec();
-    let last = data.last().map_or(page.after, |entry| entry.number);
-    let has_more = usize::try_from(last).is_ok_and(|last| last < desk.ledger.len());
-    drop(desk);
-    json(&LedgerPage { data, has_more })
+    let page = LedgerPage::of(service.0.desk().ledger.entries(), &page);
+    json(&page)
 }
 
 impl Inside {

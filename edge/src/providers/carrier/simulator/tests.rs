@@ -8,16 +8,15 @@ use actors::domain::contact::Address;
 use actors::domain::names::Label;
 use actors::domain::order::ShipmentNumber;
 use cluster::time::Span;
-use http_body_util::BodyExt;
 use storage::disk::RealDisk;
 use tempfile::TempDir;
-use tower::ServiceExt;
 
 use super::behaviour::Sending;
 use super::desk::{Desk, NoAnswer};
 use super::wire::{Outcome, Place, Reason, Reference};
 use super::*;
-use crate::providers::{NoticeTarget, Percent};
+use crate::providers::service::ask;
+use crate::providers::{NoticeTarget, Percent, notices};
 
 const NOON: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
 
@@ -72,7 +71,7 @@ fn a_parcel_is_booked_once_under_any_key_and_after_a_kill() {
     }
     let other = desk.book("k", &parcel(2, "DE"));
     assert!(matches!(other.answer, Err(NoAnswer::Conflict)));
-    assert_eq!(desk.ledger.len(), 1);
+    assert_eq!(desk.ledger.entries().len(), 1);
 }
 
 #[test]
@@ -104,8 +103,8 @@ fn what_is_silent_did_it_or_did_not() {
         let mut desk = open(&TempDir::new().unwrap(), behaviour);
         let attempted = desk.book("k", &parcel(1, "DE"));
         assert!(matches!(attempted.answer, Err(NoAnswer::Silence)));
-        assert_eq!(attempted.news.is_some(), desk.ledger.len() == 1);
-        desk.ledger.len()
+        assert_eq!(attempted.news.is_some(), desk.ledger.entries().len() == 1);
+        desk.ledger.entries().len()
     };
     assert_eq!((silent(100, 0), silent(0, 100)), (0, 1));
 }
@@ -184,15 +183,6 @@ async fn what_was_on_its_way_inside_goes_on_before_anybody_asks() {
     }
 }
 
-async fn ask(router: &axum::Router, method: &str, path: &str, body: &str) -> (u16, String) {
-    let request = axum::http::Request::builder().method(method).uri(path).header(KEY, "k");
-    let request = request.body(axum::body::Body::from(body.to_owned())).unwrap();
-    let response = router.clone().oneshot(request).await.unwrap();
-    let status = response.status().as_u16();
-    let body = response.into_body().collect().await.unwrap().to_bytes();
-    (status, String::from_utf8(body.to_vec()).unwrap())
-}
-
 #[tokio::test]
 async fn the_service_books_a_parcel_once_and_lists_it() {
     let folder = TempDir::new().unwrap();
@@ -201,15 +191,15 @@ async fn the_service_books_a_parcel_once_and_lists_it() {
     let router = service::router(&disk, Behaviour::default(), labels, None).unwrap();
     let body = serde_json::to_string(&parcel(1, "DE")).unwrap();
     let path = format!("{PARCELS}/{}", request(1, "DE").parcel);
-    assert_eq!(ask(&router, "GET", &path, "").await.0, 404);
-    let first = ask(&router, "POST", PARCELS, &body).await;
+    assert_eq!(ask(&router, "GET", &path, "k", "").await.0, 404);
+    let first = ask(&router, "POST", PARCELS, "k", &body).await;
     assert_eq!(first.0, 200, "{first:?}");
-    assert_eq!(ask(&router, "POST", PARCELS, &body).await, first);
-    assert_eq!(ask(&router, "GET", &path, "").await, first);
+    assert_eq!(ask(&router, "POST", PARCELS, "k", &body).await, first);
+    assert_eq!(ask(&router, "GET", &path, "k", "").await, first);
     let other = serde_json::to_string(&parcel(2, "DE")).unwrap();
-    assert_eq!(ask(&router, "POST", PARCELS, &other).await.0, 409);
-    assert_eq!(ask(&router, "POST", PARCELS, "{}").await.0, 400);
-    let page = ask(&router, "GET", "/ledger", "").await.1;
+    assert_eq!(ask(&router, "POST", PARCELS, "k", &other).await.0, 409);
+    assert_eq!(ask(&router, "POST", PARCELS, "k", "{}").await.0, 400);
+    let page = ask(&router, "GET", "/ledger", "k", "").await.1;
     assert_eq!(page, format!("{{\"data\":[{}],\"has_more\":false}}", first.1));
-    assert_eq!(ask(&router, "GET", "/labels/SIM000000001", "").await.1, "SIM000000001\n");
+    assert_eq!(ask(&router, "GET", "/labels/SIM000000001", "k", "").await.1, "SIM000000001\n");
 }

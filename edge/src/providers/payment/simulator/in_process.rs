@@ -1,13 +1,12 @@
 //! The simulator inside of a demo's server: nothing is sent, and there are no notices.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use actors::domain::payment::{ProviderAnswer, ProviderRequest};
 use axum::http::HeaderMap;
 use cluster::runtime::ports::InDoubt;
 use cluster::time::Timestamp;
-use storage::disk::RealDisk;
 
 use super::behaviour::Behaviour;
 use super::book::Book;
@@ -15,7 +14,7 @@ use super::ledger::Decided;
 use super::service::Attempts;
 use super::wire::{Operation, Reference, SimulatedAction};
 use crate::providers::chance::Manner;
-use crate::providers::journal::JournalError;
+use crate::providers::inside::{Opened, waiting};
 use crate::providers::payment::{Notice, NoticeRefused, PaymentProvider, ProviderFuture, in_doubt};
 
 pub struct InProcess {
@@ -23,9 +22,7 @@ pub struct InProcess {
 }
 
 struct Inside {
-    folder: PathBuf,
-    /// Opened by the first who needs it: by then the server has its data folder for itself.
-    book: Mutex<Option<Book>>,
+    book: Opened<Book>,
     attempts: Attempts,
     behaviour: Behaviour,
 }
@@ -33,8 +30,8 @@ struct Inside {
 impl InProcess {
     /// Its ledger is a file in the root of this folder.
     pub fn new(folder: PathBuf, behaviour: Behaviour) -> Self {
-        let (book, attempts) = (Mutex::default(), Attempts::default());
-        Self { inside: Arc::new(Inside { folder, book, attempts, behaviour }) }
+        let (book, attempts) = (Opened::in_folder(folder), Attempts::default());
+        Self { inside: Arc::new(Inside { book, attempts, behaviour }) }
     }
 }
 
@@ -66,36 +63,22 @@ impl Inside {
         &self,
         ask: impl FnOnce(&mut Book) -> Result<T, InDoubt>,
     ) -> Result<T, InDoubt> {
-        let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(book) = book.as_mut() {
-            return ask(book);
-        }
-        let opened = RealDisk::open(&self.folder).map_err(JournalError::from);
-        let opened = opened.and_then(|disk| Book::open(&disk));
-        let opened = opened.map_err(|error| InDoubt(error.to_string()))?;
-        ask(book.insert(opened))
+        self.book.with(|disk| Book::open(disk), ask)?
     }
 }
 
 impl PaymentProvider for InProcess {
     fn carry_out(&self, key: String, request: ProviderRequest) -> ProviderFuture<ProviderAnswer> {
         let inside = Arc::clone(&self.inside);
-        Box::pin(async move {
+        waiting(move || {
             let operation = Operation::try_from(&request).map_err(in_doubt)?;
-            // It waits for the disk.
-            let carry_out = move || inside.carry_out(&key, &operation);
-            let carried_out = tokio::task::spawn_blocking(carry_out).await;
-            carried_out.unwrap_or_else(|error| Err(InDoubt(error.to_string())))
+            inside.carry_out(&key, &operation)
         })
     }
 
     fn look_up(&self, request: ProviderRequest) -> ProviderFuture<Option<ProviderAnswer>> {
         let inside = Arc::clone(&self.inside);
-        Box::pin(async move {
-            let look_up = move || inside.look_up(Reference(request.reference));
-            let looked_up = tokio::task::spawn_blocking(look_up).await;
-            looked_up.unwrap_or_else(|error| Err(InDoubt(error.to_string())))
-        })
+        waiting(move || inside.look_up(Reference(request.reference)))
     }
 
     fn read_notice(

@@ -41,20 +41,13 @@ pub(crate) enum Decided {
 pub(crate) struct Conflict;
 
 impl Ledger {
-    /// Where the next entry goes, counted from zero.
-    pub(crate) fn len(&self) -> usize {
-        self.entries.len()
+    /// All there are, in order.
+    pub(crate) fn entries(&self) -> &[Entry] {
+        &self.entries
     }
 
     pub(crate) fn find(&self, reference: Reference) -> Option<&Entry> {
         self.by_reference.get(&reference).and_then(|at| self.entries.get(*at))
-    }
-
-    /// The entries past a number.
-    pub(crate) fn page(&self, after: u64, limit: usize) -> &[Entry] {
-        let from = usize::try_from(after).unwrap_or(usize::MAX).min(self.entries.len());
-        let to = from.saturating_add(limit).min(self.entries.len());
-        self.entries.get(from..to).unwrap_or_default()
     }
 
     pub(crate) fn decide(

@@ -20,7 +20,6 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use storage::disk::Disk;
 
-use super::KEY;
 use super::behaviour::Behaviour;
 use super::book::{Book, Refused};
 use super::ledger::Decided;
@@ -79,7 +78,7 @@ pub fn router(
 }
 
 async fn carry_out(State(service): State<Service>, headers: HeaderMap, body: Bytes) -> Response {
-    let Some(key) = key_of(&headers, &KEY) else {
+    let Some(key) = key_of(&headers) else {
         return refused(StatusCode::BAD_REQUEST, "an Idempotency-Key is required");
     };
     let Ok(operation) = serde_json::from_slice::<Operation>(&body) else {
@@ -128,12 +127,8 @@ async fn show(State(service): State<Service>, Path(reference): Path<String>) -> 
 }
 
 async fn list(State(service): State<Service>, Query(page): Query<PageQuery>) -> Response {
-    let book = service.0.book();
-    let data = book.ledger.page(page.after, page.limit()).to_vec();
-    let last = data.last().map_or(page.after, |entry| entry.number);
-    let has_more = usize::try_from(last).is_ok_and(|last| last < book.ledger.len());
-    drop(book);
-    json(&LedgerPage { data, has_more })
+    let page = LedgerPage::of(service.0.book().ledger.entries(), &page);
+    json(&page)
 }
 
 impl Inside {

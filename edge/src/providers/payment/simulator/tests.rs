@@ -1,10 +1,8 @@
 use actors::OrderId;
 use actors::domain::payment::{Action, Outcome, ProviderAnswer, ProviderRequest, Refusal};
 use cluster::time::{Span, Timestamp};
-use http_body_util::BodyExt;
 use storage::disk::{Disk, RealDisk};
 use tempfile::TempDir;
-use tower::ServiceExt;
 
 use super::book::Book;
 use super::ledger::{Conflict, Decided, Ledger};
@@ -13,7 +11,8 @@ use super::*;
 use crate::providers::chance::Manner;
 use crate::providers::journal::JournalError;
 use crate::providers::payment::samples::{self, euro, reference};
-use crate::providers::{InvalidPercent, Percent};
+use crate::providers::service::ask;
+use crate::providers::{InvalidPercent, Percent, notices};
 
 fn request(number: u32, action: Action) -> ProviderRequest {
     samples::request("simulator", number, action)
@@ -128,7 +127,7 @@ fn the_ledger_survives_a_torn_end() {
     assert_eq!(book.carry_out(&behaviour, "k", &operation).unwrap(), Decided::Known(entry));
     let next = Operation::try_from(&capture(2, 100)).unwrap();
     assert!(matches!(book.carry_out(&behaviour, "l", &next).unwrap(), Decided::New(_)));
-    assert_eq!(Book::open(&disk).unwrap().ledger.len(), 2);
+    assert_eq!(Book::open(&disk).unwrap().ledger.entries().len(), 2);
     file.write_at(0, b"x").unwrap();
     assert!(matches!(Book::open(&disk), Err(JournalError::Damaged { line: 1, .. })));
 }
@@ -175,21 +174,6 @@ fn a_notice_is_believed_when_signed() {
     assert_eq!(read(&headers, now), Ok(Some(Notice { event, payment, fact })));
     let later = now.plus(Span::from_secs(3_600));
     assert_eq!(read(&headers, later), Err(NoticeRefused::OutOfTime));
-}
-
-async fn ask(
-    router: &axum::Router,
-    method: &str,
-    path: &str,
-    key: &str,
-    body: &str,
-) -> (u16, String) {
-    let request = axum::http::Request::builder().method(method).uri(path).header(KEY, key);
-    let request = request.body(axum::body::Body::from(body.to_owned())).unwrap();
-    let response = router.clone().oneshot(request).await.unwrap();
-    let status = response.status().as_u16();
-    let body = response.into_body().collect().await.unwrap().to_bytes();
-    (status, String::from_utf8(body.to_vec()).unwrap())
 }
 
 #[tokio::test]
