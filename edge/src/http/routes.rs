@@ -12,6 +12,7 @@ pub(super) mod entries;
 pub(super) mod events;
 pub(super) mod exports;
 pub(super) mod history;
+mod hooks;
 pub(super) mod imports;
 pub(super) mod inventory;
 mod lengths;

@@ -3,6 +3,7 @@
 //! **Invariants:** what every reader, every change, every body and every credential brings along is
 //! said here once, next to nothing else; an operation adds only what is its own.
 
+use actors::domain::payment::ProviderName;
 use axum::http::StatusCode;
 
 use crate::http::code::{Code, Retry};
@@ -295,6 +296,24 @@ impl Operation {
     }
 
     /// A body that is taken piece by piece, as long as it may be.
+    /// What somebody outside says unasked, in a form and with a signature of their own.
+    pub(super) fn takes_notices(self) -> Self {
+        self.signed()
+            .at::<ProviderName>()
+            .any_body()
+            .answers_nothing(StatusCode::NO_CONTENT, &[])
+            .answers_nothing(StatusCode::ACCEPTED, &[])
+            .refuses(&[
+                Code::NOTICE_NOT_SIGNED,
+                Code::NOTICE_UNREADABLE,
+                Code::DEADLINE_EXCEEDED,
+                Code::NODE_CUT_OFF,
+                Code::RESOURCE_FULL,
+                Code::SHARD_UNAVAILABLE,
+                Code::STORAGE_FULL,
+            ])
+    }
+
     pub(super) fn streamed_body(mut self, media: &'static [&'static str], such_as: Schema) -> Self {
         self.body = Some(Body { media, schema: such_as, presence: Presence::Required });
         self.refuses(&[Code::REQUEST_TIMEOUT, Code::UNSUPPORTED_MEDIA_TYPE])

@@ -6,11 +6,10 @@ use actors::domain::payment::ProviderName;
 use actors::{Order, OrderId};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use cluster::fabric::{CommandError, Envelope};
 
+use super::hooks::{self, Told};
 use super::orders::documents::{BookParcel, FulfilOrder};
 use super::orders::{execute, latest, path_of};
-use super::payment::not_believed;
 use crate::http::app::{App, now};
 use crate::http::code::Code;
 use crate::http::error::ApiError;
@@ -18,7 +17,6 @@ use crate::http::extract::{JsonBody, Operator, PathId, RawBody, Terms};
 use crate::http::keys::Credential;
 use crate::http::refusals;
 use crate::http::reply::Reply;
-use crate::metrics::NoticeOutcome;
 use crate::providers::carrier::Notice;
 
 /// `POST /admin/v1/orders/{id}/book_parcel`: asks a carrier again that refused, or another one, or
@@ -106,9 +104,6 @@ fn one_of_ours(app: &App, words: &str) -> Result<ProviderName, ApiError> {
 }
 
 /// `POST /hooks/shipping/{provider}`: what a carrier says unasked.
-///
-/// A notice of a parcel that is not here is accepted all the same: sent again it would not be here
-/// either, and other shops may have accounts with the same carrier.
 pub(in crate::http) async fn take_notice(
     State(app): State<App>,
     PathId(name): PathId<ProviderName>,
@@ -117,39 +112,14 @@ pub(in crate::http) async fn take_notice(
 ) -> Result<StatusCode, ApiError> {
     let carriers = app.settings.carriers.as_ref().ok_or_else(ApiError::not_found)?;
     let carrier = carriers.find(&name).ok_or_else(ApiError::not_found)?;
-    let notice = match carrier.read_notice(&headers, &body, now()) {
-        Ok(Some(notice)) => notice,
-        Ok(None) => {
-            carriers.noticed(NoticeOutcome::PassedOver);
-            return Ok(StatusCode::NO_CONTENT);
-        }
-        Err(refused) => {
-            carriers.noticed(NoticeOutcome::Refused);
-            return Err(not_believed(refused));
-        }
+    let read = carrier.read_notice(&headers, &body, now());
+    let told = |Notice { event, parcel, to }| {
+        let (order, shipment) = (parcel.order, parcel.shipment);
+        let notified = ParcelCommand::Notified { event, carrier: name, shipment, to };
+        Told { key: order.key(), command: Command::OfParcel(notified), path: path_of(order) }
     };
-    let Notice { event, parcel, to } = notice;
-    let (order, shipment) = (parcel.order, parcel.shipment);
-    let deadline = now().plus(app.settings.request_timeout);
-    let envelope = Envelope::until(deadline);
-    let notified = ParcelCommand::Notified { event, carrier: name, shipment, to };
-    let executed = app.fabric.execute::<Order>(order.key(), envelope, Command::OfParcel(notified));
-    match executed.await {
-        Ok(_) => {
-            carriers.noticed(NoticeOutcome::Taken);
-            Ok(StatusCode::NO_CONTENT)
-        }
-        Err(CommandError::Rejected {
-            rejection: Rejection::NotFound | Rejection::ShipmentNotFound { .. },
-            ..
-        }) => {
-            carriers.noticed(NoticeOutcome::PassedOver);
-            Ok(StatusCode::ACCEPTED)
-        }
-        Err(error) => {
-            carriers.noticed(NoticeOutcome::Failed);
-            let at = || path_of(order);
-            Err(ApiError::from_command::<Order>(error, false, at, refusals::of_order))
-        }
-    }
+    let is_elsewhere =
+        |why: &Rejection| matches!(why, Rejection::NotFound | Rejection::ShipmentNotFound { .. });
+    let count = |outcome| carriers.noticed(outcome);
+    hooks::take::<Order, _>(&app, count, read, told, is_elsewhere, refusals::of_order).await
 }

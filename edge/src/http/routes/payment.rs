@@ -6,9 +6,10 @@ use actors::domain::payment::{Command, Lookup, ProviderName, Query, Rejection, V
 use actors::{CaptureId, Payment, PaymentId};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
-use cluster::fabric::{CommandError, Envelope, Viewed};
+use cluster::fabric::Viewed;
 
 use super::documents::{CapturePayment, Nothing};
+use super::hooks::{self, Told};
 use crate::http::app::{App, now};
 use crate::http::code::Code;
 use crate::http::error::{ApiError, Kept};
@@ -19,8 +20,6 @@ use crate::http::refusals;
 use crate::http::render::inventory::ListJson;
 use crate::http::render::payment::{DoubtCursor, PaymentJson};
 use crate::http::reply::Reply;
-use crate::metrics::NoticeOutcome;
-use crate::providers::NoticeRefused;
 use crate::providers::payment::Notice;
 
 /// `GET /admin/v1/payments?status=in_doubt`: what providers have not answered yet, on every shard.
@@ -95,59 +94,22 @@ pub(in crate::http) async fn void(
 }
 
 /// `POST /hooks/payments/{provider}`: what a provider says unasked.
-///
-/// A notice of a payment that is not here is accepted all the same: sent again it would not be here
-/// either, and other shops may have accounts with the same provider.
 pub(in crate::http) async fn take_notice(
     State(app): State<App>,
     PathId(name): PathId<ProviderName>,
     headers: HeaderMap,
     RawBody(body): RawBody,
 ) -> Result<StatusCode, ApiError> {
-    let Some(providers) = &app.settings.payment_providers else {
-        return Err(ApiError::not_found());
-    };
+    let providers = app.settings.payment_providers.as_ref().ok_or_else(ApiError::not_found)?;
     let provider = providers.find(&name).ok_or_else(ApiError::not_found)?;
-    let notice = match providers.read_notice(provider, &headers, &body, now()).await {
-        Ok(Some(notice)) => notice,
-        Ok(None) => {
-            providers.noticed(NoticeOutcome::PassedOver);
-            return Ok(StatusCode::NO_CONTENT);
-        }
-        Err(refused) => {
-            providers.noticed(NoticeOutcome::Refused);
-            return Err(not_believed(refused));
-        }
+    let read = providers.read_notice(provider, &headers, &body, now()).await;
+    let told = |Notice { event, payment, fact }| {
+        let command = Command::Notified { event, fact };
+        Told { key: payment.key(), command, path: path_of(payment) }
     };
-    let Notice { event, payment, fact } = notice;
-    let deadline = now().plus(app.settings.request_timeout);
-    let envelope = Envelope::until(deadline);
-    let command = Command::Notified { event, fact };
-    match app.fabric.execute::<Payment>(payment.key(), envelope, command).await {
-        Ok(_) => {
-            providers.noticed(NoticeOutcome::Taken);
-            Ok(StatusCode::NO_CONTENT)
-        }
-        Err(CommandError::Rejected { rejection: Rejection::NotFound, .. }) => {
-            providers.noticed(NoticeOutcome::PassedOver);
-            Ok(StatusCode::ACCEPTED)
-        }
-        Err(error) => {
-            providers.noticed(NoticeOutcome::Failed);
-            let at = || path_of(payment);
-            Err(ApiError::from_command::<Payment>(error, false, at, refusals::of_payment))
-        }
-    }
-}
-
-pub(super) fn not_believed(refused: NoticeRefused) -> ApiError {
-    let code = match refused {
-        NoticeRefused::BadSignature | NoticeRefused::OutOfTime => Code::NOTICE_NOT_SIGNED,
-        NoticeRefused::Unreadable => Code::NOTICE_UNREADABLE,
-        // Sent again later, it is taken.
-        NoticeRefused::NotVouched => Code::NOTICE_NOT_VOUCHED,
-    };
-    ApiError::new(code, refused.to_string())
+    let is_elsewhere = |why: &Rejection| *why == Rejection::NotFound;
+    let count = |outcome| providers.noticed(outcome);
+    hooks::take::<Payment, _>(&app, count, read, told, is_elsewhere, refusals::of_payment).await
 }
 
 /// Derived from the key, so that a retry meets its own capture.

@@ -1,7 +1,6 @@
 //! Parcels, for the shop and for carriers.
 
 use actors::OrderId;
-use actors::domain::payment::ProviderName;
 use axum::http::StatusCode;
 
 use super::super::headers::CHANGED;
@@ -49,18 +48,5 @@ fn notice() -> Operation {
             "In the form and with the signature of the carrier. A notice of a parcel that is not \
              here is accepted all the same (202): sent again, it would not be here either.",
         )
-        .signed()
-        .at::<ProviderName>()
-        .any_body()
-        .answers_nothing(StatusCode::NO_CONTENT, &[])
-        .answers_nothing(StatusCode::ACCEPTED, &[])
-        .refuses(&[
-            Code::NOTICE_NOT_SIGNED,
-            Code::NOTICE_UNREADABLE,
-            Code::DEADLINE_EXCEEDED,
-            Code::NODE_CUT_OFF,
-            Code::RESOURCE_FULL,
-            Code::SHARD_UNAVAILABLE,
-            Code::STORAGE_FULL,
-        ])
+        .takes_notices()
 }

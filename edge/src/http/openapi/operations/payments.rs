@@ -1,7 +1,6 @@
 //! Payments, for operators and for providers.
 
 use actors::PaymentId;
-use actors::domain::payment::ProviderName;
 use axum::http::StatusCode;
 
 use super::super::headers::{CHANGED, SHOWN};
@@ -76,20 +75,7 @@ fn notice() -> Operation {
             "In the form and with the signature of the provider. A notice of a payment that is not \
              here is accepted all the same (202): sent again, it would not be here either.",
         )
-        .signed()
-        .at::<ProviderName>()
-        .any_body()
-        .answers_nothing(StatusCode::NO_CONTENT, &[])
-        .answers_nothing(StatusCode::ACCEPTED, &[])
+        .takes_notices()
         .refuses(&CLOSED)
-        .refuses(&[
-            Code::NOTICE_NOT_SIGNED,
-            Code::NOTICE_NOT_VOUCHED,
-            Code::NOTICE_UNREADABLE,
-            Code::DEADLINE_EXCEEDED,
-            Code::NODE_CUT_OFF,
-            Code::RESOURCE_FULL,
-            Code::SHARD_UNAVAILABLE,
-            Code::STORAGE_FULL,
-        ])
+        .refuses(&[Code::NOTICE_NOT_VOUCHED])
 }
