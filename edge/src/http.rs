@@ -1,6 +1,7 @@
 //! HTTP: what is asked, who asks, what is answered.
 
 pub mod app;
+mod at_once;
 mod base64url;
 mod body;
 mod card_number;

@@ -17,6 +17,7 @@ pub(super) mod imports;
 pub(super) mod inventory;
 mod lengths;
 pub(super) mod merge;
+mod merging;
 pub(super) mod nodes;
 pub(super) mod order_lists;
 pub(super) mod orders;

@@ -1,12 +1,4 @@
 //! What operators did, newest first, and what the chains of it come to.
-//!
-//! **Invariants:** from cursor to cursor each act that was there when the first page was asked for is
-//! shown once, whatever is done meanwhile; what one request reads is bounded, so that a page may hold
-//! fewer acts than were asked for, though there are more.
-//!
-//! Every chain is in its own order: the newest of what is left in each are merged by the time.
-
-use std::collections::BTreeMap;
 
 use actors::PageLimit;
 use actors::domain::audit::{
@@ -20,11 +12,12 @@ use cluster::fabric::{Fabric, QueryError};
 use cluster::ids::Position;
 use cluster::placement::shard_map::ShardMap;
 use cluster::time::Timestamp;
-use tokio::task::JoinSet;
 
 use self::document::{ActJson, HeadJson, HeadsJson};
-use super::lengths::{AFTER, Cursor, Sort, foreign_cursor};
+use super::lengths::{AFTER, Cursor, Sort};
+use super::merging::{List, Merged, Reading};
 use crate::http::app::App;
+use crate::http::at_once::all_at_once;
 use crate::http::code::Code;
 use crate::http::error::ApiError;
 use crate::http::extract::{Operator, ReadTerms};
@@ -35,15 +28,38 @@ use crate::http::reply::Reply;
 
 pub(in crate::http) mod document;
 
-/// Pages of chains that one request reads.
-const PAGES_READ_MAX: usize = 256;
-
 /// What is merged here.
 struct Acts;
 
 impl Sort for Acts {
     const PREFIX: &'static str = "act_";
     const LISTS_MAX: usize = ShardMap::SHARDS_MAX as usize + 2;
+}
+
+impl Merged for Acts {
+    type Id = ChainId;
+    type Entry = Link;
+    type Age = (Timestamp, ChainId);
+    const PAGE: u64 = AuditPage::<InShard>::LINKS_MAX;
+
+    fn age(chain: ChainId, link: &Link) -> (Timestamp, ChainId) {
+        (link.act.at, chain)
+    }
+
+    async fn page(
+        fabric: Fabric,
+        chain: ChainId,
+        page: u32,
+        at_least: Vec<Position>,
+        deadline: Timestamp,
+    ) -> Result<Vec<Link>, QueryError> {
+        links_of(&fabric, chain, page, &at_least, deadline).await
+    }
+
+    fn missing(_: u32) -> ApiError {
+        let detail = "a part of the audit is on its way; it is there in a moment";
+        ApiError::new(Code::HISTORY_UNREACHABLE, detail)
+    }
 }
 
 /// `GET /admin/v1/audit`
@@ -54,7 +70,12 @@ pub(in crate::http) async fn list(
     terms: ReadTerms,
 ) -> Result<Reply, ApiError> {
     let wanted = Wanted::of(&uri)?;
-    let mut reading = Reading::begin(&app, &terms, wanted.after.as_ref()).await?;
+    let whole = |(id, View { n_links, head: _, tail }): (ChainId, View)| {
+        let first = n_links.saturating_sub(tail.len() as u64);
+        List { id, n_left: n_links, first, entries: tail }
+    };
+    let chains = chains(&app, &terms, Query::Tail).await?.into_iter().map(whole).collect();
+    let mut reading = Reading::<Acts>::begin(&app, &terms, chains, wanted.after.as_ref())?;
     let mut data = Vec::new();
     while data.len() < wanted.limit.get()
         && let Some((chain, place, link)) = reading.next().await?
@@ -114,124 +135,19 @@ fn is_name(text: &str) -> bool {
     fits(kind) && fits(id)
 }
 
-/// Chains, each read from its newest link on.
-struct Reading<'a> {
-    app: &'a App,
-    terms: &'a ReadTerms,
-    chains: Vec<Chain>,
-    n_pages_read: usize,
-}
-
-struct Chain {
-    id: ChainId,
-    /// So many links are not shown yet: the oldest ones.
-    n_left: u64,
-    /// What was read of them last, and the place of the first.
-    first: u64,
-    links: Vec<Link>,
-}
-
-impl Chain {
-    /// The newest that is not shown yet, if it was read.
-    fn newest(&self) -> Option<(u64, &Link)> {
-        let place = self.n_left.checked_sub(1)?;
-        let line = usize::try_from(place.checked_sub(self.first)?).ok()?;
-        self.links.get(line).map(|link| (place, link))
-    }
-
-    fn wanted_page(&self) -> Option<u32> {
-        let place = self.n_left.checked_sub(1).filter(|_| self.newest().is_none())?;
-        u32::try_from(place / AuditPage::<InShard>::LINKS_MAX).ok()
-    }
-}
-
-impl<'a> Reading<'a> {
-    async fn begin(
-        app: &'a App,
-        terms: &'a ReadTerms,
-        after: Option<&Cursor<Acts>>,
-    ) -> Result<Self, ApiError> {
-        let whole = |(id, View { n_links, head: _, tail })| {
-            let first = n_links.saturating_sub(tail.len() as u64);
-            Chain { id, n_left: n_links, first, links: tail }
-        };
-        let views = chains(app, terms, Query::Tail).await?;
-        let mut chains: Vec<_> = views.into_iter().map(whole).collect();
-        if let Some(cursor) = after {
-            let left = cursor.lengths(chains.len()).ok_or_else(foreign_cursor)?;
-            for (chain, left) in chains.iter_mut().zip(left) {
-                chain.n_left = chain.n_left.min((*left).into());
-            }
-        }
-        Ok(Self { app, terms, chains, n_pages_read: 0 })
-    }
-
-    /// The newest that is left, unless as much was read as may be.
-    async fn next(&mut self) -> Result<Option<(ChainId, u64, Link)>, ApiError> {
-        let wanted = self.chains.iter().filter_map(Chain::wanted_page).count();
-        if self.n_pages_read + wanted > PAGES_READ_MAX.max(self.chains.len()) {
-            return Ok(None);
-        }
-        if wanted > 0 {
-            self.n_pages_read += wanted;
-            self.read_pages().await?;
-        }
-        let at = |chain: &&mut Chain| chain.newest().map(|(_, link)| (link.act.at, chain.id));
-        let Some(chain) = self.chains.iter_mut().max_by_key(at) else { return Ok(None) };
-        let newest = chain.newest().map(|(place, link)| (chain.id, place, link.clone()));
-        chain.n_left -= u64::from(newest.is_some());
-        Ok(newest)
-    }
-
-    async fn read_pages(&mut self) -> Result<(), ApiError> {
-        let mut under_way = JoinSet::new();
-        for (nth, chain) in self.chains.iter().enumerate() {
-            let Some(page) = chain.wanted_page() else { continue };
-            let (fabric, id) = (self.app.fabric.clone(), chain.id);
-            let (at_least, deadline) = (self.terms.at_least.clone(), self.terms.deadline);
-            under_way.spawn(async move {
-                (nth, page, links_of(&fabric, id, page, &at_least, deadline).await)
-            });
-        }
-        while let Some(done) = under_way.join_next().await {
-            let (nth, page, links) = done.map_err(|_| ApiError::internal())?;
-            let Some(chain) = self.chains.get_mut(nth) else { continue };
-            chain.first = u64::from(page) * AuditPage::<InShard>::LINKS_MAX;
-            chain.links = links?;
-            if chain.newest().is_none() {
-                let detail = "a part of the audit is on its way; it is there in a moment";
-                return Err(ApiError::new(Code::HISTORY_UNREACHABLE, detail));
-            }
-        }
-        Ok(())
-    }
-
-    /// Where to go on, if there is anything left.
-    fn rest(&self) -> Option<Cursor<Acts>> {
-        let left = |chain: &Chain| u32::try_from(chain.n_left).unwrap_or(u32::MAX);
-        Cursor::new(self.chains.iter().map(left).collect())
-    }
-}
-
 /// What every chain says of itself, in order.
 async fn chains(
     app: &App,
     terms: &ReadTerms,
     query: Query,
-) -> Result<BTreeMap<ChainId, View>, ApiError> {
-    let mut under_way = JoinSet::new();
-    for id in ChainId::all(app.fabric.shard_map()) {
+) -> Result<Vec<(ChainId, View)>, ApiError> {
+    let view = |id| {
         let (fabric, query) = (app.fabric.clone(), query.clone());
         let (at_least, deadline) = (terms.at_least.clone(), terms.deadline);
-        under_way
-            .spawn(async move { (id, view_of(&fabric, id, &at_least, deadline, query).await) });
-    }
-    let mut views = BTreeMap::new();
-    while let Some(done) = under_way.join_next().await {
-        let (id, view) = done.map_err(|_| ApiError::internal())?;
-        views.insert(id, view?);
-    }
-    Ok(views)
+        async move { Ok((id, view_of(&fabric, id, &at_least, deadline, query).await?)) }
+    };
+    let views = all_at_once(ChainId::all(app.fabric.shard_map()), view).await?;
+    views.into_iter().map(|view: Result<_, QueryError>| Ok(view?)).collect()
 }
 
 async fn view_of(

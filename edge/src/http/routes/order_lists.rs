@@ -1,24 +1,23 @@
-//! The orders of one customer or of all, newest first.
-//!
-//! **Invariants:** from cursor to cursor each order that was listed when the first page was asked for is
-//! shown once, whatever is placed meanwhile; what one request reads is bounded, so that a page may hold
-//! fewer orders than were asked for, though there are more.
-//!
-//! All orders are in so many books, each in its own order: the newest of what is left in each are merged
-//! by the time at which they were placed.
+//! The orders of one customer or of all, newest first, as they were placed. All orders are in so many
+//! books.
 
 mod query;
 
+use actors::OrderId;
 use actors::domain::order_list::{
-    ListId, Listed, OrderList, OrderPage, PageQuery, PageView, Place, Query, View,
+    ListId, Listed, OrderList, OrderPage, PageQuery, PageView, Query, View,
 };
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
-use tokio::task::JoinSet;
+use cluster::fabric::{Fabric, QueryError, Viewed};
+use cluster::ids::Position;
+use cluster::time::Timestamp;
 
 pub(super) use self::query::Wanted;
-use super::lengths::{Cursor, Sort, foreign_cursor};
+use super::lengths::Sort;
+use super::merging::{List, Merged, Reading};
 use crate::http::app::App;
+use crate::http::at_once::all_at_once;
 use crate::http::error::ApiError;
 use crate::http::extract::{Operator, ReadTerms};
 use crate::http::render::inventory::ListJson;
@@ -33,8 +32,34 @@ impl Sort for Orders {
     const LISTS_MAX: usize = ListId::BOOKS as usize;
 }
 
-/// Pages of lists that one request reads.
-const PAGES_READ_MAX: usize = 4 * ListId::BOOKS as usize;
+impl Merged for Orders {
+    type Id = ListId;
+    type Entry = Listed;
+    type Age = (Timestamp, OrderId);
+    const PAGE: u64 = OrderPage::ENTRIES_MAX as u64;
+
+    fn age(_: ListId, listed: &Listed) -> (Timestamp, OrderId) {
+        (listed.placed_at, listed.order)
+    }
+
+    async fn page(
+        fabric: Fabric,
+        list: ListId,
+        page: u32,
+        at_least: Vec<Position>,
+        deadline: Timestamp,
+    ) -> Result<Vec<Listed>, QueryError> {
+        let (key, query) = (OrderPage::key(list, page), PageQuery::Entries);
+        let viewed = fabric.query::<OrderPage>(key, &at_least, deadline, query).await?;
+        let PageView(entries) = viewed.view;
+        Ok(entries)
+    }
+
+    fn missing(page: u32) -> ApiError {
+        tracing::error!(page, "a list of orders has fewer lines than orders");
+        ApiError::internal()
+    }
+}
 
 /// `GET /admin/v1/orders`
 pub(in crate::http) async fn list(
@@ -51,10 +76,11 @@ pub(super) async fn listed(
     terms: &ReadTerms,
     wanted: &Wanted,
 ) -> Result<Reply, ApiError> {
-    let mut reading = Reading::begin(app, terms, wanted).await?;
+    let lists = lists(app, terms, wanted.lists()).await?;
+    let mut reading = Reading::<Orders>::begin(app, terms, lists, wanted.after.as_ref())?;
     let mut data = Vec::new();
     while data.len() < wanted.limit.get()
-        && let Some(listed) = reading.next().await?
+        && let Some((_, _, listed)) = reading.next().await?
     {
         if wanted.includes(&listed) {
             data.push(ListedOrderJson::new(&listed));
@@ -63,119 +89,21 @@ pub(super) async fn listed(
     Reply::unplaced(StatusCode::OK, &ListJson::new(data, reading.rest()))
 }
 
-/// Lists, each read from its newest order on.
-struct Reading<'a> {
-    app: &'a App,
-    terms: &'a ReadTerms,
-    books: Vec<Book>,
-    n_pages_read: usize,
-}
-
-struct Book {
-    list: ListId,
-    /// So many orders are not shown yet: the oldest ones.
-    n_left: u32,
-    /// What was read of them last, and which page it is.
-    page: Option<(u32, Vec<Listed>)>,
-}
-
-impl Book {
-    /// The newest that is not shown yet.
-    fn newest(&self) -> Option<&Listed> {
-        let place = Place(self.n_left.checked_sub(1)?);
-        let (page, entries) = self.page.as_ref()?;
-        let line = usize::try_from(place.line()).ok()?;
-        entries.get(line).filter(|_| *page == place.page())
-    }
-
-    fn wanted_page(&self) -> Option<u32> {
-        let place = Place(self.n_left.checked_sub(1)?);
-        let is_there = self.page.as_ref().is_some_and(|(page, _)| *page == place.page());
-        (!is_there).then(|| place.page())
-    }
-}
-
-impl<'a> Reading<'a> {
-    async fn begin(app: &'a App, terms: &'a ReadTerms, wanted: &Wanted) -> Result<Self, ApiError> {
-        let lists = wanted.lists();
-        let mut lengths = lengths(app, terms, &lists).await?;
-        if let Some(cursor) = &wanted.after {
-            let left = cursor.lengths(lists.len()).ok_or_else(foreign_cursor)?;
-            for (length, left) in lengths.iter_mut().zip(left) {
-                *length = (*left).min(*length);
-            }
-        }
-        let books = lists.into_iter().zip(lengths);
-        let books = books.map(|(list, n_left)| Book { list, n_left, page: None }).collect();
-        Ok(Self { app, terms, books, n_pages_read: 0 })
-    }
-
-    /// The newest that is left, unless as much was read as may be.
-    async fn next(&mut self) -> Result<Option<Listed>, ApiError> {
-        let wanted = self.books.iter().filter_map(Book::wanted_page).count();
-        if self.n_pages_read + wanted > PAGES_READ_MAX {
-            return Ok(None);
-        }
-        if wanted > 0 {
-            self.n_pages_read += wanted;
-            self.read_pages().await?;
-        }
-        let key = |listed: &Listed| (listed.placed_at, listed.order);
-        let newest = self.books.iter_mut().max_by_key(|book| book.newest().map(key));
-        let Some(book) = newest else { return Ok(None) };
-        let listed = book.newest().cloned();
-        book.n_left -= u32::from(listed.is_some());
-        Ok(listed)
-    }
-
-    async fn read_pages(&mut self) -> Result<(), ApiError> {
-        let mut under_way = JoinSet::new();
-        for (nth, book) in self.books.iter().enumerate() {
-            let Some(page) = book.wanted_page() else { continue };
-            let (fabric, key) = (self.app.fabric.clone(), OrderPage::key(book.list, page));
-            let (at_least, deadline) = (self.terms.at_least.clone(), self.terms.deadline);
-            under_way.spawn(async move {
-                let query = PageQuery::Entries;
-                let viewed = fabric.query::<OrderPage>(key, &at_least, deadline, query).await;
-                (nth, page, viewed)
-            });
-        }
-        while let Some(done) = under_way.join_next().await {
-            let (nth, page, viewed) = done.map_err(|_| ApiError::internal())?;
-            let PageView(entries) = viewed?.view;
-            let Some(book) = self.books.get_mut(nth) else { continue };
-            book.page = Some((page, entries));
-            if book.newest().is_none() {
-                tracing::error!(page, "a list of orders has fewer lines than orders");
-                return Err(ApiError::internal());
-            }
-        }
-        Ok(())
-    }
-
-    /// Where to go on, if there is anything left.
-    fn rest(&self) -> Option<Cursor<Orders>> {
-        Cursor::new(self.books.iter().map(|book| book.n_left).collect())
-    }
-}
-
-/// How many orders each list has.
-async fn lengths(app: &App, terms: &ReadTerms, lists: &[ListId]) -> Result<Vec<u32>, ApiError> {
-    let mut under_way = JoinSet::new();
-    for (nth, list) in lists.iter().enumerate() {
-        let (fabric, key) = (app.fabric.clone(), OrderList::key(*list));
+/// The lists, each with as many orders as it has, and none of them read.
+async fn lists(
+    app: &App,
+    terms: &ReadTerms,
+    wanted: Vec<ListId>,
+) -> Result<Vec<List<Orders>>, ApiError> {
+    let length = |list| {
+        let (fabric, key) = (app.fabric.clone(), OrderList::key(list));
         let (at_least, deadline) = (terms.at_least.clone(), terms.deadline);
-        under_way.spawn(async move {
-            (nth, fabric.query::<OrderList>(key, &at_least, deadline, Query::Length).await)
-        });
-    }
-    let mut lengths = vec![0; lists.len()];
-    while let Some(done) = under_way.join_next().await {
-        let (nth, viewed) = done.map_err(|_| ApiError::internal())?;
-        let View { n_orders } = viewed?.view;
-        if let Some(length) = lengths.get_mut(nth) {
-            *length = n_orders;
-        }
-    }
-    Ok(lengths)
+        async move { fabric.query::<OrderList>(key, &at_least, deadline, Query::Length).await }
+    };
+    let lengths = all_at_once(wanted.iter().copied(), length).await?;
+    let list = |(id, viewed): (_, Result<Viewed<View>, QueryError>)| {
+        let n_left = viewed?.view.n_orders.into();
+        Ok(List { id, n_left, first: 0, entries: Vec::new() })
+    };
+    wanted.into_iter().zip(lengths).map(list).collect()
 }

@@ -19,11 +19,11 @@ use cluster::fabric::{CommandError, Envelope, Executed, Precondition, Viewed};
 use cluster::ids::{Position, ShardId};
 use cluster::time::{Span, Timestamp};
 use document::{Bulk, BulkJson, OutcomeJson, Product, ProductJson, VariantJson};
-use tokio::task::JoinSet;
 
 use super::books;
 use super::entries::{bound, instead_of_stale, unbound};
 use crate::http::app::{App, now};
+use crate::http::at_once::all_at_once;
 use crate::http::code::Code;
 use crate::http::error::{ApiError, Kept};
 use crate::http::extract::{JsonBody, Operator, PathId, ReadTerms, Terms, in_path};
@@ -167,20 +167,11 @@ pub(in crate::http) async fn bulk(
     unbound(&terms)?;
     let origin = terms.origin(Credential::Operator);
     let envelope = Envelope { origin, ..Envelope::until(terms.deadline) };
-    let mut under_way = JoinSet::new();
-    let products = body.document.products;
-    let mut results: Vec<Option<OutcomeJson>> = products.iter().map(|_| None).collect();
-    for (nth, product) in products.into_iter().enumerate() {
+    let write = |product| {
         let (app, envelope) = (app.clone(), envelope.clone());
-        under_way.spawn(async move { (nth, bulk_one(&app, product, envelope).await) });
-    }
-    while let Some(done) = under_way.join_next().await {
-        let (nth, outcome) = done.map_err(|_| ApiError::internal())?;
-        if let Some(slot) = results.get_mut(nth) {
-            *slot = Some(outcome);
-        }
-    }
-    let json = BulkJson { results: results.into_iter().flatten().collect() };
+        async move { bulk_one(&app, product, envelope).await }
+    };
+    let json = BulkJson { results: all_at_once(body.document.products, write).await? };
     Reply::unplaced(StatusCode::OK, &json)
 }
 

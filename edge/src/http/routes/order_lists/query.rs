@@ -10,8 +10,8 @@ use axum::http::Uri;
 use cluster::ids::Slot;
 use cluster::time::Timestamp;
 
-use super::super::lengths::AFTER;
-use super::{Cursor, Orders};
+use super::super::lengths::{AFTER, Cursor};
+use super::Orders;
 use crate::http::error::ApiError;
 use crate::http::fields::Faults;
 use crate::http::query::Values;
