@@ -102,12 +102,12 @@ fn run_line(
         Some(("dev", matches)) => commands::dev::run(&dev::request(matches)),
         Some(("carrier-simulator", matches)) => {
             let request = carrier_simulator::request(matches);
-            commands::carrier_simulator::run(&request, &mut std::io::stdout().lock())?;
+            commands::simulator::run(&request, &mut std::io::stdout().lock())?;
             Ok(ExitCode::SUCCESS)
         }
         Some(("payment-simulator", matches)) => {
             let request = payment_simulator::request(matches);
-            commands::payment_simulator::run(&request, &mut std::io::stdout().lock())?;
+            commands::simulator::run(&request, &mut std::io::stdout().lock())?;
             Ok(ExitCode::SUCCESS)
         }
         Some(("sim", matches)) => {

@@ -6,7 +6,7 @@ use clap::{Arg, ArgMatches, Command, value_parser};
 use edge::providers::carrier::simulator::Behaviour;
 
 use super::simulator::{self, Words, percent, share};
-use crate::commands::carrier_simulator::Request;
+use crate::commands::simulator::Request;
 
 const WORDS: Words = Words {
     name: "carrier-simulator",
@@ -30,7 +30,7 @@ pub(super) fn command() -> Command {
         .after_help("Nothing is brought to the country AQ.")
 }
 
-pub(super) fn request(matches: &ArgMatches) -> Request {
+pub(super) fn request(matches: &ArgMatches) -> Request<Behaviour> {
     let pace = matches.get_one::<u64>("pace").copied().unwrap_or(0);
     let behaviour = Behaviour {
         seed: simulator::seed(matches),

@@ -4,7 +4,7 @@ use clap::{ArgMatches, Command};
 use edge::providers::payment::simulator::Behaviour;
 
 use super::simulator::{self, Words, percent, share};
-use crate::commands::payment_simulator::Request;
+use crate::commands::simulator::Request;
 
 const WORDS: Words = Words {
     name: "payment-simulator",
@@ -23,7 +23,7 @@ pub(super) fn command() -> Command {
         )
 }
 
-pub(super) fn request(matches: &ArgMatches) -> Request {
+pub(super) fn request(matches: &ArgMatches) -> Request<Behaviour> {
     let behaviour = Behaviour {
         seed: simulator::seed(matches),
         declines: share(matches, "decline-percent"),

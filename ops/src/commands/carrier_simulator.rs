@@ -1,33 +1,17 @@
 //! `omnicart carrier-simulator`: a carrier for trials, in a process of its own.
 
-use std::io::Write;
 use std::net::SocketAddr;
 
 use edge::metrics::EdgeMetrics;
 use edge::providers::carrier::simulator::{Behaviour, service};
 use edge::providers::{JournalError, NoticeTarget};
 use edge::server::{Connections, Limits};
-use prometheus_client::registry::Registry;
 use storage::disk::Disk;
 
-use super::simulator::{self, Place, Simulated};
-use crate::failure::Failure;
+use super::simulator::Simulated;
 
-pub struct Request {
-    pub place: Place,
-    pub behaviour: Behaviour,
-}
-
-pub fn run(request: &Request, out: &mut dyn Write) -> Result<(), Failure> {
-    simulator::run(request, out)
-}
-
-impl Simulated for Request {
+impl Simulated for Behaviour {
     const NAME: &'static str = "carrier simulator";
-
-    fn place(&self) -> &Place {
-        &self.place
-    }
 
     fn connections(
         &self,
@@ -35,10 +19,10 @@ impl Simulated for Request {
         address: SocketAddr,
         target: Option<NoticeTarget>,
         limits: &Limits,
+        metrics: EdgeMetrics,
     ) -> Result<Connections, JournalError> {
         let labels = format!("http://{address}/labels");
-        let router = service::router(disk, self.behaviour.clone(), labels, target)?;
-        let metrics = EdgeMetrics::register(&mut Registry::default());
+        let router = service::router(disk, self.clone(), labels, target)?;
         Ok(Connections::new(router, limits, metrics))
     }
 }

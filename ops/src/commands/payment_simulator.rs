@@ -1,33 +1,17 @@
 //! `omnicart payment-simulator`: a payment provider for trials, in a process of its own.
 
-use std::io::Write;
 use std::net::SocketAddr;
 
 use edge::metrics::EdgeMetrics;
 use edge::providers::payment::simulator::{Behaviour, service};
 use edge::providers::{JournalError, NoticeTarget};
 use edge::server::{Connections, Limits};
-use prometheus_client::registry::Registry;
 use storage::disk::Disk;
 
-use super::simulator::{self, Place, Simulated};
-use crate::failure::Failure;
+use super::simulator::Simulated;
 
-pub struct Request {
-    pub place: Place,
-    pub behaviour: Behaviour,
-}
-
-pub fn run(request: &Request, out: &mut dyn Write) -> Result<(), Failure> {
-    simulator::run(request, out)
-}
-
-impl Simulated for Request {
+impl Simulated for Behaviour {
     const NAME: &'static str = "payment simulator";
-
-    fn place(&self) -> &Place {
-        &self.place
-    }
 
     fn connections(
         &self,
@@ -35,9 +19,9 @@ impl Simulated for Request {
         _: SocketAddr,
         target: Option<NoticeTarget>,
         limits: &Limits,
+        metrics: EdgeMetrics,
     ) -> Result<Connections, JournalError> {
-        let router = service::router(disk, self.behaviour.clone(), target)?;
-        let metrics = EdgeMetrics::register(&mut Registry::default());
+        let router = service::router(disk, self.clone(), target)?;
         Ok(Connections::new(router, limits, metrics))
     }
 }

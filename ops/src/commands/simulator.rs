@@ -7,8 +7,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::Context;
+use edge::metrics::EdgeMetrics;
 use edge::providers::{Caller, JournalError, NoticeTarget, Origin};
 use edge::server::{self, Connections, Limits};
+use prometheus_client::registry::Registry;
 use storage::disk::{DirLock, Disk, RealDisk};
 
 use crate::failure::{self, Exit, Failure};
@@ -23,23 +25,28 @@ pub struct Place {
     pub notices: Option<(Origin, PathBuf)>,
 }
 
-/// What is asked of it, once it is known where.
-pub(super) trait Simulated {
+pub struct Request<B> {
+    pub place: Place,
+    pub behaviour: B,
+}
+
+/// How a simulator behaves; with it, what it is.
+pub trait Simulated {
     const NAME: &'static str;
 
-    fn place(&self) -> &Place;
-    /// Its API, with what is counted of it nowhere.
+    /// Its API, where it is asked.
     fn connections(
         &self,
         disk: &dyn Disk,
         address: SocketAddr,
         target: Option<NoticeTarget>,
         limits: &Limits,
+        metrics: EdgeMetrics,
     ) -> Result<Connections, JournalError>;
 }
 
 /// Serves until SIGTERM or SIGINT. The first line on `out` says where.
-pub(super) fn run<S: Simulated>(request: &S, out: &mut dyn Write) -> Result<(), Failure> {
+pub fn run<B: Simulated>(request: &Request<B>, out: &mut dyn Write) -> Result<(), Failure> {
     let failed = |error| Failure::new(Exit::Failed, error);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -49,9 +56,9 @@ pub(super) fn run<S: Simulated>(request: &S, out: &mut dyn Write) -> Result<(), 
     runtime.block_on(serve(request, out))
 }
 
-async fn serve<S: Simulated>(request: &S, out: &mut dyn Write) -> Result<(), Failure> {
+async fn serve<B: Simulated>(request: &Request<B>, out: &mut dyn Write) -> Result<(), Failure> {
     let failed = |error| Failure::new(Exit::Failed, error);
-    let Place { listen, data, notices } = request.place();
+    let Request { place: Place { listen, data, notices }, behaviour } = request;
     let _lock =
         DirLock::acquire(data).map_err(|error| Failure::new(failure::of_lock(&error), error))?;
     let disk = RealDisk::open(data)
@@ -61,7 +68,10 @@ async fn serve<S: Simulated>(request: &S, out: &mut dyn Write) -> Result<(), Fai
     let listener = serve::bind(*listen).await?;
     let address = listener.local_addr().context("the listener's own address").map_err(failed)?;
     let limits = Limits::default();
-    let connections = request.connections(&disk, address, target, &limits).map_err(|error| {
+    // What is counted of it is shown nowhere.
+    let metrics = EdgeMetrics::register(&mut Registry::default());
+    let connections = behaviour.connections(&disk, address, target, &limits, metrics);
+    let connections = connections.map_err(|error| {
         let exit = match error {
             JournalError::Io(_) => Exit::Folder,
             JournalError::Damaged { .. } | JournalError::OutOfOrder { .. } => Exit::Damaged,
@@ -69,7 +79,7 @@ async fn serve<S: Simulated>(request: &S, out: &mut dyn Write) -> Result<(), Fai
         Failure::new(exit, error)
     })?;
     let mut stop = Stop::listen(false)?;
-    writeln!(out, "{} on http://{address}", S::NAME)
+    writeln!(out, "{} on http://{address}", B::NAME)
         .and_then(|()| out.flush())
         .map_err(|error| failed(error.into()))?;
     server::serve(listener, connections, limits, async move { stop.asked().await }).await;

@@ -2,51 +2,20 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
 use actors::OrderId;
 use actors::domain::carrier::{BookingOutcome, BookingRequest, ParcelReference};
 use actors::domain::contact::Address;
 use actors::domain::order::ShipmentNumber;
-use edge::providers::Caller;
 use edge::providers::carrier::Carrier;
 use edge::providers::carrier::simulator::Simulator;
 
-use crate::server::BINARY;
+use crate::running::Running;
 
-struct Running {
-    child: Child,
-    address: String,
-}
+const COMMAND: &str = "carrier-simulator";
 
-impl Running {
-    fn start(data: &Path, arguments: &[&str]) -> Self {
-        let mut child = Command::new(BINARY)
-            .args(["carrier-simulator", "--listen", "127.0.0.1:0", "--data"])
-            .arg(data)
-            .args(arguments)
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("it starts");
-        let mut line = String::new();
-        let stdout = child.stdout.take().expect("a pipe");
-        BufReader::new(stdout).read_line(&mut line).expect("a line");
-        let address = line.trim().rsplit_once("http://").expect("an address").1.to_owned();
-        Self { child, address }
-    }
-
-    fn carrier(&self) -> Simulator {
-        let origin = format!("http://{}", self.address).parse().expect("an origin");
-        Simulator::new(Caller::new(origin, None).expect("no TLS"), None)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
+fn carrier(running: &Running) -> Simulator {
+    Simulator::new(running.caller(), None)
 }
 
 fn request() -> BookingRequest {
@@ -90,9 +59,9 @@ fn heard(hook: &TcpListener) -> String {
 #[tokio::test]
 async fn what_was_booked_is_booked_after_a_kill_and_arrives() {
     let folder = tempfile::tempdir().unwrap();
-    let running = Running::start(folder.path(), &[]);
-    assert_eq!(running.carrier().look_up(request()).await.unwrap(), None);
-    let booked = running.carrier().book("key-1".to_owned(), request()).await.unwrap();
+    let running = Running::start(COMMAND, folder.path(), &[]);
+    assert_eq!(carrier(&running).look_up(request()).await.unwrap(), None);
+    let booked = carrier(&running).book("key-1".to_owned(), request()).await.unwrap();
     let BookingOutcome::Booked(booking) = &booked.outcome else { panic!("{booked:?}") };
     assert!(booking.label_url.as_str().starts_with(&format!("http://{}/labels/", running.address)));
     drop(running);
@@ -102,11 +71,11 @@ async fn what_was_booked_is_booked_after_a_kill_and_arrives() {
     let url = format!("http://{}/hooks/shipping/mule", hook.local_addr().unwrap());
     let secret = secret.to_str().unwrap();
     let arguments = ["--pace", "1", "--webhook-url", &url, "--webhook-secret-file", secret];
-    let running = Running::start(folder.path(), &arguments);
+    let running = Running::start(COMMAND, folder.path(), &arguments);
     let places: Vec<_> = (0..3).map(|_| heard(&hook)).collect();
     for place in ["in_transit", "out_for_delivery", "delivered"] {
         assert!(places.iter().any(|body| body.contains(place)), "{place}: {places:?}");
     }
-    let again = running.carrier().book("key-2".to_owned(), request()).await.unwrap();
+    let again = carrier(&running).book("key-2".to_owned(), request()).await.unwrap();
     assert_eq!(again, booked);
 }

@@ -21,6 +21,7 @@ mod old_folders;
 mod payment_simulator;
 mod refusals;
 mod rotation;
+mod running;
 mod schemathesis;
 mod server;
 mod set_back;
