@@ -203,17 +203,27 @@ impl Warehouse {
         }
     }
 
+    /// Writes that many times.
+    pub(crate) async fn write(&mut self, client: &mut Client, times: usize) {
+        for _ in 0..times {
+            assert!(self.is_taken(client, 507).await, "there is space");
+        }
+    }
+
     /// Writes until the server refuses with this status, which is as if nothing had been asked.
     pub(crate) async fn write_until_refused(&mut self, client: &mut Client, refusal: u16) {
-        loop {
-            let step = self.next_step();
-            let answer = client.ask(self.ask(&step)).await;
-            if answer.status.as_u16() == refusal {
-                return;
-            }
+        while self.is_taken(client, refusal).await {}
+    }
+
+    async fn is_taken(&mut self, client: &mut Client, refusal: u16) -> bool {
+        let step = self.next_step();
+        let answer = client.ask(self.ask(&step)).await;
+        let is_taken = answer.status.as_u16() != refusal;
+        if is_taken {
             self.settle(step, answer);
             self.acknowledged += 1;
         }
+        is_taken
     }
 
     fn next_step(&mut self) -> Step {
