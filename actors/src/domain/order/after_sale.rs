@@ -41,7 +41,7 @@ impl Course {
     ) -> Result<(), Rejection> {
         let order = self.confirmed()?;
         let items = in_order(items)?;
-        if let Some(known) = order.shipments.iter().find(|known| known.number == shipment) {
+        if let Some(known) = order.shipment(shipment) {
             let is_same =
                 (&known.items, &known.carrier, &known.tracking) == (&items, &carrier, &tracking);
             return is_same.then_some(()).ok_or(Rejection::NumberDiffers { number: shipment.0 });
@@ -65,8 +65,7 @@ impl Course {
 
     pub(super) fn deliver(&mut self, shipment: ShipmentNumber) -> Result<(), Rejection> {
         let order = self.confirmed()?;
-        let known = order.shipments.iter().find(|known| known.number == shipment);
-        let known = known.ok_or(Rejection::ShipmentNotFound { shipment })?;
+        let known = order.shipment(shipment).ok_or(Rejection::ShipmentNotFound { shipment })?;
         if known.delivered_at.is_none() {
             self.happen(Event::Delivered { shipment, at: self.now });
         }

@@ -489,6 +489,10 @@ impl Existing {
         self.state_of(sku).and_then(LineState::waiting)
     }
 
+    pub(super) fn shipment(&self, number: ShipmentNumber) -> Option<&Shipment> {
+        self.shipments.iter().find(|known| known.number == number)
+    }
+
     /// Pieces of each line that were shipped.
     pub(super) fn shipped(&self) -> Pieces<'_> {
         Pieces::of(self.shipments.iter().flat_map(|shipment| &shipment.items))

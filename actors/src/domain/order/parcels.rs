@@ -124,7 +124,7 @@ impl Course {
         carrier: ProviderName,
     ) -> Result<(), Rejection> {
         let order = self.confirmed()?;
-        if let Some(known) = order.shipments.iter().find(|known| known.number == shipment) {
+        if let Some(known) = order.shipment(shipment) {
             let is_same = known.items == in_order(items)? && order.parcel(shipment).is_some();
             return is_same.then_some(()).ok_or(Rejection::NumberDiffers { number: shipment.0 });
         }
@@ -240,27 +240,26 @@ impl Existing {
 
     /// The parcel of a shipment that has not arrived.
     fn parcel_under_way(&self, shipment: ShipmentNumber) -> Result<&Parcel, Rejection> {
-        let known = self.shipments.iter().find(|known| known.number == shipment);
-        let known = known.ok_or(Rejection::ShipmentNotFound { shipment })?;
+        let known = self.shipment(shipment).ok_or(Rejection::ShipmentNotFound { shipment })?;
         let parcel = self.parcel(shipment).filter(|_| known.delivered_at.is_none());
         parcel.ok_or(Rejection::WithCarrier { shipment })
     }
 
     /// Whether no carrier of ours is asked, and this is who brings it.
     fn is_brought_so(&self, shipment: ShipmentNumber, carrier: &Label, tracking: &Label) -> bool {
-        let known = self.shipments.iter().find(|known| known.number == shipment);
-        let is_so = known.is_some_and(|it| (&it.carrier, &it.tracking) == (carrier, tracking));
+        let is_so = self
+            .shipment(shipment)
+            .is_some_and(|it| (&it.carrier, &it.tracking) == (carrier, tracking));
         is_so && self.parcel(shipment).is_none()
     }
 
     fn has_arrived(&self, shipment: ShipmentNumber) -> bool {
-        let known = self.shipments.iter().find(|known| known.number == shipment);
-        known.is_some_and(|known| known.delivered_at.is_some())
+        self.shipment(shipment).is_some_and(|known| known.delivered_at.is_some())
     }
 
     fn booking_request(&self, parcel: ParcelReference) -> Option<BookingRequest> {
         let Parcel { carrier, attempt, .. } = self.parcel(parcel.shipment)?.clone();
-        let shipment = self.shipments.iter().find(|known| known.number == parcel.shipment)?;
+        let shipment = self.shipment(parcel.shipment)?;
         let pieces = shipment.items.iter().map(|(_, quantity)| quantity.get());
         Some(BookingRequest {
             carrier,
@@ -278,45 +277,61 @@ impl Existing {
         step: &ParcelStep,
         at: Timestamp,
     ) {
-        let shipment = self.shipments.iter_mut().find(|known| known.number == number);
-        let known = self.parcels.iter().position(|parcel| parcel.shipment == number);
-        if let ParcelStep::Stated { carrier, tracking } = step {
-            self.parcels.retain(|parcel| parcel.shipment != number);
-            if let Some(shipment) = shipment {
-                shipment.carrier = carrier.clone();
-                shipment.tracking = tracking.clone();
-            }
-            return;
-        }
-        if let ParcelStep::Asked { carrier, attempt } = step {
-            let (carrier, state) = (carrier.clone(), ParcelState::Asked);
-            if let Some(shipment) = shipment {
-                shipment.carrier = Label::of_what_fits(carrier.as_str());
-            }
-            let (attempt, label_url) = (*attempt, None);
-            let parcel = Parcel { shipment: number, carrier, state, attempt, label_url, since: at };
-            match known.and_then(|known| self.parcels.get_mut(known)) {
-                Some(known) => *known = parcel,
-                None => self.parcels.push(parcel),
-            }
-            self.parcels.sort_by_key(|parcel| parcel.shipment);
-            return;
-        }
-        let Some(parcel) = known.and_then(|known| self.parcels.get_mut(known)) else { return };
-        parcel.since = at;
         match step {
+            ParcelStep::Asked { carrier, attempt } => {
+                self.goes_by(number, Some(Label::of_what_fits(carrier.as_str())), None);
+                self.parcels.retain(|parcel| parcel.shipment != number);
+                self.parcels.push(Parcel {
+                    shipment: number,
+                    carrier: carrier.clone(),
+                    state: ParcelState::Asked,
+                    attempt: *attempt,
+                    label_url: None,
+                    since: at,
+                });
+                self.parcels.sort_by_key(|parcel| parcel.shipment);
+            }
+            ParcelStep::Stated { carrier, tracking } => {
+                self.parcels.retain(|parcel| parcel.shipment != number);
+                self.goes_by(number, Some(carrier.clone()), Some(tracking.clone()));
+            }
             ParcelStep::Booked(booking) => {
-                parcel.label_url = Some(booking.label_url.clone());
-                if parcel.state == ParcelState::Asked {
-                    parcel.state = ParcelState::Booked;
-                }
-                if let Some(shipment) = shipment {
-                    shipment.tracking = booking.tracking.clone();
+                let is_asked = self.parcel_moves(number, at, |parcel| {
+                    parcel.label_url = Some(booking.label_url.clone());
+                    // Its carrier may have said more by then.
+                    if parcel.state == ParcelState::Asked {
+                        parcel.state = ParcelState::Booked;
+                    }
+                });
+                if is_asked {
+                    self.goes_by(number, None, Some(booking.tracking.clone()));
                 }
             }
-            ParcelStep::Refused(why) => parcel.state = ParcelState::Refused(*why),
-            ParcelStep::Moved(place) => parcel.state = ParcelState::Moved(*place),
-            ParcelStep::Asked { .. } | ParcelStep::Stated { .. } => {}
+            ParcelStep::Refused(why) => {
+                self.parcel_moves(number, at, |parcel| parcel.state = ParcelState::Refused(*why));
+            }
+            ParcelStep::Moved(place) => {
+                self.parcel_moves(number, at, |parcel| parcel.state = ParcelState::Moved(*place));
+            }
+        }
+    }
+
+    /// Whether there is such a parcel.
+    fn parcel_moves(
+        &mut self,
+        number: ShipmentNumber,
+        at: Timestamp,
+        change: impl FnOnce(&mut Parcel),
+    ) -> bool {
+        let parcel = self.parcels.iter_mut().find(|parcel| parcel.shipment == number);
+        parcel.map(|parcel| (parcel.since = at, change(parcel))).is_some()
+    }
+
+    /// Who brings a shipment, and how it is known there, as far as that is said.
+    fn goes_by(&mut self, number: ShipmentNumber, carrier: Option<Label>, tracking: Option<Label>) {
+        if let Some(shipment) = self.shipments.iter_mut().find(|known| known.number == number) {
+            shipment.carrier = carrier.unwrap_or_else(|| shipment.carrier.clone());
+            shipment.tracking = tracking.unwrap_or_else(|| shipment.tracking.clone());
         }
     }
 
@@ -324,7 +339,7 @@ impl Existing {
     pub(super) fn check_parcels(&self) -> Result<(), &'static str> {
         let is_strict = self.parcels.is_sorted_by(|left, right| left.shipment < right.shipment);
         let is_sound = |parcel: &Parcel| {
-            let is_shipped = self.shipments.iter().any(|known| known.number == parcel.shipment);
+            let is_shipped = self.shipment(parcel.shipment).is_some();
             let is_booked = parcel.label_url.is_some();
             let is_possible = match parcel.state {
                 ParcelState::Asked | ParcelState::Refused(_) => !is_booked,
