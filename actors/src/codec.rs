@@ -35,6 +35,7 @@ pub(crate) mod catalogue;
 pub(crate) mod code_uses;
 pub(crate) mod entry;
 pub(crate) mod fraud;
+pub(crate) mod gift_card;
 #[cfg(test)]
 mod golden;
 pub(crate) mod import;

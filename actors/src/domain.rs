@@ -11,6 +11,7 @@ mod crockford;
 pub mod discount_code;
 pub mod entry;
 pub mod fraud;
+pub mod gift_card;
 mod heap;
 pub mod ids;
 pub mod import;

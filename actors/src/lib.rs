@@ -16,8 +16,10 @@ pub use domain::category::Category;
 pub use domain::code_uses::CodeUses;
 pub use domain::discount_code::DiscountCode;
 pub use domain::entry::Entry;
+pub use domain::gift_card::GiftCard;
 pub use domain::ids::{
-    CaptureId, CartAccess, CartId, ImportId, OrderId, PaymentId, RefundId, ReservationId, SkuCode,
+    CaptureId, CartAccess, CartId, GiftCardId, ImportId, OrderId, PaymentId, RefundId,
+    ReservationId, SkuCode,
 };
 pub use domain::import::{Import, ImportPart};
 pub use domain::location::StockLocation;
@@ -41,7 +43,8 @@ pub use domain::tax::TaxRate;
 /// Every kind of entity there is; what operators do to them is kept account of.
 pub fn all_kinds() -> Kinds {
     let kinds = Kinds::default().with::<Cart>().with::<Sku>().with::<Order>();
-    let kinds = kinds.with::<OrderNumbers>().with::<Payment>().with::<CodeUses>();
+    let kinds =
+        kinds.with::<OrderNumbers>().with::<Payment>().with::<CodeUses>().with::<GiftCard>();
     let kinds = kinds.with::<OrderList>().with::<OrderPage>().with::<SellerBoard>();
     let kinds = kinds.with::<AuditChain<InShard>>().with::<AuditPage<InShard>>();
     let kinds = kinds.with::<AuditChain<InCluster>>().with::<AuditPage<InCluster>>();

@@ -101,6 +101,16 @@ mutants! {
     CodeKeptAfterFailure,
     /// A discount code is used however often it was used before.
     CodeLimitIgnored,
+    /// What an order holds of a gift card may be held by another besides.
+    GiftCardOverdrawn,
+    /// What an order spent of a gift card stays held for it besides.
+    GiftCardStaysHeld,
+    /// A gift card pays and has the money still.
+    GiftCardSpentForNothing,
+    /// A gift card stays held for an order that came to nothing.
+    GiftCardKeptAfterFailure,
+    /// The payment is asked for what gift cards pay.
+    GiftCardPaidBesides,
 }
 
 impl Mutant {

@@ -7,6 +7,7 @@ mod catalogue;
 mod codes;
 mod entries;
 mod fraud;
+mod gift_cards;
 mod imports;
 mod order;
 mod order_lists;
@@ -118,6 +119,7 @@ fn decodes_to_itself(bytes: &[u8]) {
     codes::decodes_to_itself(bytes);
     carriers::decodes_to_itself(bytes);
     fraud::decodes_to_itself(bytes);
+    gift_cards::decodes_to_itself(bytes);
     sellers::decodes_to_itself(bytes);
     if let Ok(event) = cart_domain::Event::from_bytes(bytes) {
         assert_eq!(event.to_bytes(), bytes);
@@ -144,7 +146,7 @@ fn all_samples() -> Vec<Vec<u8>> {
     let shop = [cart::samples(), sku::samples(), catalogue::samples(), entries::samples()];
     let sold = [payment::samples(), order::samples(), order_records::samples()];
     let told = [imports::samples(), promotions::samples(), codes::samples(), published::samples()];
-    let asked = [carriers::samples(), fraud::samples()];
+    let asked = [carriers::samples(), fraud::samples(), gift_cards::samples()];
     let told = [told.concat(), order_lists::samples(), asked.concat()];
     let told = [told.concat(), audit::samples(), sellers::samples()];
     [shop.concat(), sold.concat(), told.concat()].concat()

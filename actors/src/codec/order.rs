@@ -8,8 +8,8 @@ use super::{damaged, encode, encode_with_parts, latest, latest_with_parts};
 use crate::domain::ids::{CartAccess, CartId, PaymentId, RefundId, SkuCode};
 use crate::domain::order::{
     self, Cancellation, Existing, Funds, LineState, Listing, Note, Order, Parcel, Placed,
-    Redemption, RefundRecord, Return, Review, SellerLines, Settlement, Shipment, Stage, Timeline,
-    Use, UseState,
+    Redemption, RefundRecord, Return, Review, SellerLines, Settlement, Shipment, Stage, Tender,
+    Timeline, Use, UseState,
 };
 use crate::domain::order_numbers::{self, OrderNumber, OrderNumbers};
 use crate::domain::pricing::{Discount, GivenCode, Totals};
@@ -43,6 +43,9 @@ enum Part {
     Seller(SellerLines),
     /// Pieces that were still to come when the checkout ended.
     Awaited(SkuCode, Quantity),
+    Tender(Tender),
+    /// A refund that gift cards got.
+    ToCards(RefundId),
 }
 
 /// The parts of one order, each sort together.
@@ -51,7 +54,8 @@ struct Parts {
     discounts: Vec<Discount>,
     /// Of views.
     codes: Vec<GivenCode>,
-    /// Of records, as what follows but for cancellations, credits, parcels and reviews.
+    /// Of records, as what follows but for cancellations, credits, parcels, reviews
+    /// and tenders.
     uses: Vec<Use>,
     cancellations: Vec<Cancellation>,
     credits: Vec<RefundId>,
@@ -61,6 +65,8 @@ struct Parts {
     sellers: Vec<SellerLines>,
     /// Of a settlement.
     awaited: Vec<(SkuCode, Quantity)>,
+    tenders: Vec<Tender>,
+    to_cards: Vec<RefundId>,
 }
 
 impl Part {
@@ -77,6 +83,8 @@ impl Part {
             Self::Review(_) => 7,
             Self::Seller(_) => 8,
             Self::Awaited(..) => 9,
+            Self::Tender(_) => 10,
+            Self::ToCards(_) => 11,
         }
     }
 }
@@ -95,7 +103,9 @@ impl Parts {
         let parcels = self.parcels.into_iter().map(Part::Parcel);
         let review = self.review.into_iter().map(Part::Review);
         let after = cancellations.chain(credits).chain(listing).chain(parcels).chain(review);
-        bought.chain(after).chain(sellers).chain(awaited).collect()
+        let tenders = self.tenders.into_iter().map(Part::Tender);
+        let paid = tenders.chain(self.to_cards.into_iter().map(Part::ToCards));
+        bought.chain(after).chain(sellers).chain(awaited).chain(paid).collect()
     }
 
     /// Each sort comes after the one before it, and there is one listing and one review at most.
@@ -116,6 +126,8 @@ impl Parts {
                 Part::Review(_) => return None,
                 Part::Seller(it) => parts.sellers.push(it),
                 Part::Awaited(sku, pieces) => parts.awaited.push((sku, pieces)),
+                Part::Tender(it) => parts.tenders.push(it),
+                Part::ToCards(refund) => parts.to_cards.push(refund),
             }
         }
         is_in_order.then_some(parts)
@@ -141,6 +153,8 @@ impl Wire for order::Lookup {
             review: view.review.clone(),
             sellers: view.sellers.clone(),
             awaited: awaited(view.settlement.as_ref()),
+            tenders: view.tenders.clone(),
+            to_cards: view.to_cards.clone(),
             ..Parts::default()
         });
         encode_with_parts(self, &parts.into_list())
@@ -162,6 +176,8 @@ impl Wire for order::Lookup {
         view.parcels = parts.parcels;
         view.review = parts.review;
         view.sellers = parts.sellers;
+        view.tenders = parts.tenders;
+        view.to_cards = parts.to_cards;
         put_awaited(view.settlement.as_mut(), parts.awaited).map_err(|why| damaged(WHAT, why))?;
         Ok(lookup)
     }
@@ -237,6 +253,8 @@ pub(crate) fn to_record(order: &Order) -> Vec<u8> {
         review: order.review.clone(),
         sellers: order.sellers.clone(),
         awaited: awaited(order.settlement.as_ref()),
+        tenders: order.tenders.clone(),
+        to_cards: order.to_cards.clone(),
         ..Parts::default()
     });
     encode_with_parts(&OrderRecordV1 { existing }, &parts.into_list())
@@ -281,6 +299,8 @@ fn existing_from(record: ExistingV1, parts: Vec<Part>) -> Result<Existing, Decod
         parcels: parts.parcels,
         review: parts.review,
         sellers: parts.sellers,
+        tenders: parts.tenders,
+        to_cards: parts.to_cards,
     };
     existing.check().map_err(|why| damaged(RECORD, why))?;
     Ok(existing)

@@ -42,7 +42,7 @@ use serde::{Deserialize, Serialize};
 use super::catalogue::ProductName;
 use super::code_uses::CustomerKey;
 use super::discount_code::CodeName;
-use super::ids::{CartAccess, CartId, OrderId, PaymentId, SkuCode};
+use super::ids::{CartAccess, CartId, GiftCardId, OrderId, PaymentId, SkuCode};
 use super::money::{Currency, Money};
 use super::names::ShippingOptionId;
 use super::order::Terms;
@@ -158,7 +158,10 @@ pub enum Means {
     /// Who it is, as far as limits go.
     Customer(CustomerKey),
     /// Of the shop itself: the order is to be looked at, and held for so long at most.
-    Screening { held_for: Span },
+    Screening {
+        held_for: Span,
+    },
+    GiftCard(GiftCardId),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

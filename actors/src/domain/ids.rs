@@ -63,6 +63,8 @@ ids! {
     OrderId, InvalidOrderId, "ord_", "an order id is `ord_` and 26 base 32 digits";
     /// A payment; it lives in the slot of its order.
     PaymentId, InvalidPaymentId, "pay_", "a payment id is `pay_` and 26 base 32 digits";
+    /// A gift card. Derived from its code, which is a secret.
+    GiftCardId, InvalidGiftCardId, "gift_", "a gift card id is `gift_` and 26 base 32 digits";
     /// An import of products; its parts lie in its slot.
     ImportId, InvalidImportId, "imp_", "an import id is `imp_` and 26 base 32 digits";
     /// One claim on the stock of a SKU. Drawn once per attempt, so that a retry meets its own claim.
@@ -111,6 +113,7 @@ macro_rules! entity_ids {
 
 entity_ids! {
     CartId, InvalidCartId;
+    GiftCardId, InvalidGiftCardId;
     ImportId, InvalidImportId;
     OrderId, InvalidOrderId;
     PaymentId, InvalidPaymentId;

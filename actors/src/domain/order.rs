@@ -41,6 +41,9 @@ mod sellers;
 #[cfg(test)]
 mod sellers_tests;
 mod soundness;
+mod tenders;
+#[cfg(test)]
+mod tenders_tests;
 #[cfg(test)]
 mod tests;
 mod timeline;
@@ -55,7 +58,8 @@ use super::carrier;
 use super::code_uses::{Counted, UseNews};
 use super::discount_code::CodeName;
 use super::fraud as screening;
-use super::ids::{CartAccess, CartId, OrderId, PaymentId, RefundId, SkuCode};
+use super::gift_card::{CardNews, NoMoney};
+use super::ids::{CartAccess, CartId, GiftCardId, OrderId, PaymentId, RefundId, SkuCode};
 use super::money::{Currency, Money};
 use super::names::{Label, SellerId};
 use super::order_list::{ListId, Place};
@@ -76,6 +80,7 @@ pub(crate) use records::{Note, RefundRecord, Return, Shipment};
 pub(crate) use redemptions::Use;
 pub use redemptions::{Redemption, UseState};
 pub use sellers::SellerLines;
+pub use tenders::{Tender, TenderState, TenderStep};
 pub(crate) use timeline::Timeline;
 pub use timeline::{Moment, TimelineEntry};
 pub use view::{
@@ -174,6 +179,11 @@ pub enum Command {
     ShowSeller {
         seller: SellerId,
     },
+    /// Told by a gift card.
+    TakeCardNews {
+        card: GiftCardId,
+        news: CardNews,
+    },
 }
 
 impl Command {
@@ -266,6 +276,10 @@ pub enum Failure {
     ReviewRejected,
     /// Nobody decided in time.
     ReviewExpired,
+    GiftCardRefused {
+        card: GiftCardId,
+        why: NoMoney,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -471,6 +485,11 @@ pub enum Event {
         waiting: Units,
         at: Timestamp,
     },
+    /// Something became of what a gift card pays.
+    Tender {
+        step: TenderStep,
+        at: Timestamp,
+    },
 }
 
 impl Event {
@@ -517,7 +536,8 @@ impl Event {
             | Self::Review { at, .. }
             | Self::SellersNamed { at, .. }
             | Self::StockPromised { at, .. }
-            | Self::StockArrived { at, .. } => *at,
+            | Self::StockArrived { at, .. }
+            | Self::Tender { at, .. } => *at,
         }
     }
 }
@@ -610,6 +630,7 @@ impl Entity for Order {
             Command::OfParcel(command) => course.take_parcel_command(command)?,
             Command::OfReview(command) => course.take_review_command(command)?,
             Command::ShowSeller { seller } => course.show_seller(&seller),
+            Command::TakeCardNews { card, news } => course.take_card_news(card, news),
         }
         course.tell_lists();
         course.tell_sellers();
@@ -673,8 +694,9 @@ impl Entity for Order {
 impl Order {
     /// Shipments, refunds and notes: each of them so many.
     pub const ENTRIES_MAX: usize = 64;
-    /// Each cancellation gives credit once, and so does each capture that comes after it.
-    const CREDITS_MAX: usize = Self::ENTRIES_MAX + payment::Payment::CAPTURES_MAX;
+    /// Each cancellation gives credit to the payment and to cards once, and so does each capture that
+    /// comes after it to the payment.
+    const CREDITS_MAX: usize = 2 * Self::ENTRIES_MAX + payment::Payment::CAPTURES_MAX;
     /// Lines of all shipments and returns together.
     pub const ITEMS_MAX: usize = 400;
     const STOCK_SILENT: TimerName = TimerName(1);

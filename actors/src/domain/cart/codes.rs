@@ -63,7 +63,7 @@ pub(super) fn redemptions(
 ) -> Result<Vec<Redemption>, Rejection> {
     let customer = means.iter().find_map(|means| match means {
         Means::Customer(key) => Some(*key),
-        Means::Screening { .. } => None,
+        Means::Screening { .. } | Means::GiftCard(_) => None,
     });
     let mut redemptions = Vec::new();
     for given in codes {

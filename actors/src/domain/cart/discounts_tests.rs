@@ -86,6 +86,7 @@ fn a_checkout_is_at_the_discounts_that_the_shopper_saw() {
         order::Extra::Redemption(_) => panic!("no code was given"),
         order::Extra::Screening { .. } => 0,
         order::Extra::Seller(_) => panic!("these are the shop's own"),
+        order::Extra::GiftCard(_) => panic!("no gift card was brought"),
     };
     assert_eq!(to.kind, Order::KIND);
     assert_eq!((placed.totals().discount.minor, placed.totals().grand.minor), (90, 810));

@@ -128,8 +128,14 @@ impl Course {
         if order.refunds.len() - order.credits.len() >= Order::ENTRIES_MAX {
             return Err(Rejection::TooManyEntries);
         }
-        let left = order.refundable();
+        let (left, on_cards) = (order.refundable(), order.left_on_cards());
+        // Where the payment has nothing left, gift cards have.
+        if left <= 0 && amount.minor <= on_cards {
+            self.give_back(refund, amount, reason, false);
+            return Ok(());
+        }
         if amount.minor > left {
+            let left = if left > 0 { left } else { on_cards };
             return Err(Rejection::RefundTooLarge { left });
         }
         self.happen(Event::RefundAsked { refund, amount, reason, at: self.now });
@@ -166,7 +172,7 @@ impl Existing {
 
     /// What is to be captured when pieces are sent now; they are not where that can never be.
     pub(super) fn due_when_sent(&self) -> Result<Option<Money>, Rejection> {
-        let is_due = self.totals.grand.minor > 0;
+        let is_due = self.due().minor > 0;
         if is_due && self.money.asked != Asked::Open {
             return Err(Rejection::NotPaid);
         }

@@ -42,12 +42,25 @@ impl Course {
 
     /// Gives back what was captured for pieces that were called off, as far as it was not yet.
     pub(super) fn give_credit(&mut self) {
+        self.give_credit_to_cards();
         let owed = self.order().and_then(|order| Some((order, order.owed_credit()?)));
         let owed = owed.filter(|_| !Mutant::CreditForgotten.is_planted());
         let Some((order, (amount, reason))) = owed else { return };
         let refund = RefundId::from_bytes(self.name_of(order.credits.len()));
         self.happen(Event::CreditAsked { refund, amount, reason, at: self.now });
         self.tell_payment(&payment::Command::Refund { refund, amount });
+    }
+
+    /// What the payment never had to pay is on the cards again.
+    fn give_credit_to_cards(&mut self) {
+        let Some(order) = self.order() else { return };
+        let (minor, last) = (order.owed_to_cards(), order.cancellations.last());
+        let Some(reason) = last.map(|last| last.reason.clone()).filter(|_| minor > 0) else {
+            return;
+        };
+        let refund = RefundId::from_bytes(self.name_of(order.credits.len()));
+        let amount = Money { minor, ..order.totals.grand };
+        self.give_back(refund, amount, reason, true);
     }
 }
 
@@ -110,8 +123,7 @@ impl Existing {
 
     /// What is to be captured still, without what was called off.
     pub(super) fn left_to_capture(&self) -> Money {
-        let due = self.totals.grand.minor - self.credit();
-        let most = due.min(self.money.authorised.minor);
+        let most = self.due_in_the_end().min(self.money.authorised.minor);
         Money { minor: most - self.money.captured.minor, ..self.totals.grand }
     }
 
@@ -119,9 +131,10 @@ impl Existing {
     fn owed_credit(&self) -> Option<(Money, Label)> {
         let last = self.cancellations.last()?;
         let credit = self.credit();
-        let too_much = self.money.captured.minor - (self.totals.grand.minor - credit);
+        let too_much = self.money.captured.minor - self.due_in_the_end();
         let given = self.refunds.iter().filter(|refund| self.credits.contains(&refund.id));
         let given = given.filter(|refund| refund.state != RefundState::Failed);
+        let given = given.filter(|refund| !self.to_cards.contains(&refund.id));
         let given: i64 = given.map(|refund| refund.amount.minor).sum();
         // An operator may have given more back than what was shipped had cost.
         let minor = (too_much.min(credit) - given).min(self.refundable());

@@ -7,7 +7,7 @@ use super::records::{Cancellation, Note, Pieces, RefundRecord, RefundState, Retu
 use super::timeline::Timeline;
 use super::{
     Event, Failure, Listing, Parcel, Placed, ReturnNumber, Review, SellerLines, ShipmentNumber,
-    Shortage, Use,
+    Shortage, Tender, Use,
 };
 use crate::domain::ids::{CartAccess, CartId, PaymentId, RefundId, SkuCode};
 use crate::domain::money::{Currency, Money};
@@ -54,6 +54,10 @@ pub(crate) struct Existing {
     pub(crate) review: Option<Review>,
     /// Whose the lines are; those of the shop itself are nobody's.
     pub(crate) sellers: Vec<SellerLines>,
+    /// Gift cards that pay some of it.
+    pub(crate) tenders: Vec<Tender>,
+    /// Those refunds that gift cards got.
+    pub(crate) to_cards: Vec<RefundId>,
 }
 
 /// Where an order is.
@@ -226,6 +230,8 @@ impl Existing {
             parcels: Vec::new(),
             review: None,
             sellers: Vec::new(),
+            tenders: Vec::new(),
+            to_cards: Vec::new(),
         }
     }
 
@@ -311,6 +317,7 @@ impl Existing {
             }
             Event::Review { step, at } => self.review_becomes(step, *at),
             Event::Parcel { shipment, step, at } => self.parcel_becomes(*shipment, step, *at),
+            Event::Tender { step, at } => self.tender_becomes(step, *at),
         }
     }
 
@@ -369,6 +376,7 @@ impl Existing {
     /// What is reserved leaves the stock.
     fn sell(&mut self) {
         self.count_uses();
+        self.spend_cards();
         for line in &mut self.lines {
             *line = match *line {
                 LineState::Reserved => LineState::Selling,
@@ -412,6 +420,7 @@ impl Existing {
     /// What is held, or may be, or was sold, is the stock's again.
     fn let_go(&mut self) {
         self.free_uses();
+        self.free_cards();
         for line in &mut self.lines {
             *line = match *line {
                 LineState::Asked | LineState::Reserved | LineState::Promised { .. } => {
@@ -524,7 +533,7 @@ impl Existing {
             + self.timeline.heap_bytes()
             + self.listing.as_ref().map_or(0, Listing::heap_bytes)
             + self.discounts.iter().map(Discount::heap_bytes).sum::<usize>()
-            + self.uses.len() * ENTRY_BYTES
+            + (self.uses.len() + self.tenders.len()) * ENTRY_BYTES
             + self.sellers.iter().map(SellerLines::heap_bytes).sum::<usize>()
     }
 

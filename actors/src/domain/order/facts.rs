@@ -69,6 +69,7 @@ pub(super) fn fact_of(event: &Event, order: &Existing) -> Option<OrderFact> {
         | Event::PlaceTaken { .. }
         | Event::Review { .. }
         | Event::SellersNamed { .. }
+        | Event::Tender { .. }
         | Event::StockPromised { .. }
         | Event::StockArrived { .. } => return None,
     })

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Redemption, SellerLines};
 use crate::domain::cart::Cart;
 use crate::domain::contact::Contact;
-use crate::domain::ids::SkuCode;
+use crate::domain::ids::{GiftCardId, SkuCode};
 use crate::domain::money::Currency;
 use crate::domain::payment::PaymentMethod;
 use crate::domain::pricing::{Discount, Priced, PricedLine, PricedShipping, Totals};
@@ -68,6 +68,8 @@ pub enum Extra {
     Screening { held_for: Span },
     /// Lines of one seller.
     Seller(SellerLines),
+    /// What it has is taken first.
+    GiftCard(GiftCardId),
 }
 
 /// Lines that make no order.

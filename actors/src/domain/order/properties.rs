@@ -1,6 +1,7 @@
 //! Whole checkouts: a cart, its order, stocks and a payment tell each other things in any interleaving,
 //! beside a provider with an account of its own.
 
+mod cards;
 mod ends;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -22,6 +23,7 @@ use crate::domain::code_uses::{CodeUses, CustomerKey};
 use crate::domain::contact::{Address, Contact};
 use crate::domain::discount_code::DiscountCode;
 use crate::domain::fraud::{Question, Verdict};
+use crate::domain::gift_card::GiftCard;
 use crate::domain::ids::CaptureId;
 use crate::domain::money::Currency;
 use crate::domain::order_list::{Listed, OrderList, OrderPage};
@@ -46,11 +48,13 @@ pub(super) const PRICE: i64 = 450;
 
 #[derive(Clone, Debug)]
 enum Step {
+    /// With these gift cards.
     CheckOut {
         nth: u8,
         shortfall: Shortfall,
         capture: CaptureTime,
         is_screened: bool,
+        cards: Vec<usize>,
     },
     /// Somebody says what is to become of an order that is screened: allowed, held or denied.
     Judge {
@@ -205,6 +209,7 @@ struct World {
     stocks: Vec<Actor<Sku>>,
     /// Of a discount code, by everybody and by the shopper.
     uses: BTreeMap<EntityRef, Actor<CodeUses>>,
+    cards: Vec<Actor<GiftCard>>,
     sold_elsewhere: [u32; 3],
     arrived: u32,
     /// Tells under way, in order between two of them.
@@ -322,6 +327,7 @@ impl World {
             payments: BTreeMap::new(),
             stocks: (0..3).map(|_| Actor::default()).collect(),
             uses: BTreeMap::new(),
+            cards: cards::CARDS.iter().map(|_| Actor::default()).collect(),
             sold_elsewhere: [0; 3],
             arrived: 0,
             ways: BTreeMap::new(),
@@ -349,6 +355,7 @@ impl World {
         let policy = sku::Policy::Backorder { limit: PROMISED_MAX.try_into().ok() };
         let promise = sku::Command::SetPolicy { policy };
         world.send(&Sku::address(&code(BACKORDERED)), promise.to_bytes());
+        world.issue_cards();
         world
     }
 
@@ -386,6 +393,10 @@ impl World {
             CodeUses::KIND => {
                 self.uses.entry(to.clone()).or_default().run(to, &command, catalogue, now)
             }
+            GiftCard::KIND => {
+                let card = &mut self.cards[cards::number(to)];
+                card.run(to, &command, catalogue, now)
+            }
             other => panic!("nothing lives at {other:?}"),
         };
         for effect in effects {
@@ -420,8 +431,8 @@ impl World {
     fn run(&mut self, step: Step) {
         self.now = self.now.plus(Span::from_millis(1));
         match step {
-            Step::CheckOut { nth, shortfall, capture, is_screened } => {
-                self.check_out(nth, terms(shortfall, capture), is_screened);
+            Step::CheckOut { nth, shortfall, capture, is_screened, cards } => {
+                self.check_out(nth, terms(shortfall, capture), is_screened, &cards);
             }
             Step::Judge { nth, verdict } => self.judge(nth, verdict),
             Step::Decide { is_approved } => self.decide(is_approved),
@@ -486,7 +497,7 @@ impl World {
         }
     }
 
-    fn check_out(&mut self, nth: u8, terms: Terms, is_screened: bool) {
+    fn check_out(&mut self, nth: u8, terms: Terms, is_screened: bool, cards: &[usize]) {
         let order = OrderId::in_slot(slot(), [nth; 14]);
         let payment = PaymentId::in_slot(slot(), [nth; 14]);
         let mut terms = Box::new(terms);
@@ -494,7 +505,9 @@ impl World {
         let (shipping, customer) = (None, CustomerKey::from_bytes([8; 16]));
         let screening =
             is_screened.then_some(cart::Means::Screening { held_for: Span::from_secs(60) });
-        let means = [cart::Means::Customer(customer)].into_iter().chain(screening).collect();
+        let cards = cards.iter().map(|nth| cart::Means::GiftCard(cards::id(*nth)));
+        let means = [cart::Means::Customer(customer)].into_iter().chain(screening).chain(cards);
+        let means = means.collect();
         let command = cart::Command::CheckOutWith { order, payment, terms, shipping, means };
         self.send(&Cart::address(cart_id()), command.to_bytes());
     }
@@ -688,12 +701,13 @@ fn step() -> impl Strategy<Value = Step> {
         Just(Whereabouts::Delivered),
     ];
     prop_oneof![
-        3 => (1_u8..4, shortfall, capture, prop::bool::weighted(0.3)).prop_map(
-            |(nth, shortfall, capture, is_screened)| Step::CheckOut {
+        3 => (1_u8..4, shortfall, capture, prop::bool::weighted(0.3), cards::brought()).prop_map(
+            |(nth, shortfall, capture, is_screened, cards)| Step::CheckOut {
                 nth,
                 shortfall,
                 capture,
                 is_screened,
+                cards,
             },
         ),
         2 => (index(), verdict).prop_map(|(nth, verdict)| Step::Judge { nth, verdict }),

@@ -48,12 +48,14 @@ impl Course {
         }
         self.happen(Event::Placed { cart, access, payment, placed });
         let (mut discounts, mut redemptions, mut sellers) = (Vec::new(), Vec::new(), Vec::new());
+        let mut cards = Vec::new();
         for extra in extras {
             match extra {
                 Extra::Discount(discount) => discounts.push(discount),
                 Extra::Redemption(redemption) => redemptions.push(redemption),
                 Extra::Screening { held_for } => self.review(ReviewStep::Wanted { held_for }),
                 Extra::Seller(lines) => sellers.push(lines),
+                Extra::GiftCard(card) => cards.push(card),
             }
         }
         if !discounts.is_empty() {
@@ -65,6 +67,9 @@ impl Course {
         if !redemptions.is_empty() {
             self.happen(Event::UsesAsked { redemptions, at: self.now });
             self.ask_uses();
+        }
+        if !cards.is_empty() {
+            self.ask_cards(cards);
         }
         self.set_timer(Order::STOCK_SILENT, Order::STOCK_ANSWERS_WITHIN);
         Ok(())
@@ -149,7 +154,10 @@ impl Course {
         let Some(order) = self.order().filter(|order| order.stage == Stage::Reserving) else {
             return;
         };
-        if order.lines.contains(&LineState::Asked) || order.waits_for_uses() {
+        if order.lines.contains(&LineState::Asked)
+            || order.waits_for_uses()
+            || order.waits_for_cards()
+        {
             return;
         }
         self.cancel_timer(Order::STOCK_SILENT);
@@ -161,7 +169,7 @@ impl Course {
         if is_crowded {
             return self.fail(Failure::Crowded);
         }
-        if let Some(why) = order.refused_use() {
+        if let Some(why) = order.refused_use().or_else(|| order.refused_card()) {
             return self.fail(why);
         }
         match (short.is_empty(), drops) {
@@ -180,7 +188,7 @@ impl Course {
 
     pub(super) fn ask_payment(&mut self) {
         let Some(order) = self.order() else { return };
-        let (amount, method) = (order.totals.grand, order.placed.terms.method.clone());
+        let (amount, method) = (order.due(), order.placed.terms.method.clone());
         // Nothing is due: nobody is asked for it.
         if amount.minor == 0 {
             return self.confirm();
@@ -215,7 +223,7 @@ impl Course {
             }
             News::Captured { total, .. } => {
                 // An operator may have captured a part, which the order's own capture then fails over.
-                let is_all = total == order.totals.grand;
+                let is_all = total == order.due();
                 let is_awaited = order.stage == Stage::Capturing;
                 self.happen(Event::Captured { total, at });
                 if is_awaited && is_all {
@@ -275,6 +283,7 @@ impl Course {
             self.tell_stock(&sku, OrderStep::Confirm);
         }
         self.count_uses();
+        self.spend_cards();
     }
 
     fn confirm(&mut self) {
@@ -322,13 +331,14 @@ impl Course {
 
     /// What was held before this happens is let go of after it.
     fn let_go_with(&mut self, event: Event) {
-        let (held, uses) = (self.held(), self.open_uses());
+        let (held, uses, cards) = (self.held(), self.open_uses(), self.open_cards());
         let is_declined = matches!(&event, Event::Failed { why: Failure::Declined { .. }, .. });
         self.happen(event);
         if !(is_declined && Mutant::StockNotReleased.is_planted()) {
             self.let_go(held);
         }
         self.free_uses(uses);
+        self.free_cards(cards);
     }
 
     /// Lines whose stock holds pieces for this order, or gave them away to it.

@@ -45,6 +45,7 @@ impl Existing {
         self.check_discounts()?;
         self.check_parcels()?;
         self.check_review()?;
+        self.check_tenders()?;
         let mut left = self.money.captured.minor - self.money.refunded.minor;
         for refund in self.refunds.iter().filter(|refund| refund.state == RefundState::Asked) {
             left = left.saturating_sub(refund.amount.minor);

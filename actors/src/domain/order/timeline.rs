@@ -6,7 +6,7 @@
 use cluster::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Event;
+use super::{Event, TenderStep};
 use crate::domain::heap;
 use crate::domain::quantity::Units;
 
@@ -116,6 +116,7 @@ impl Timeline {
                 Some(moment) => moment,
                 None => return,
             },
+            Event::Tender { step: TenderStep::GaveBack { .. }, .. } => Moment::Refunded,
             Event::Review { step, .. } => match step.moment() {
                 Some(moment) => moment,
                 None => return,
@@ -140,6 +141,7 @@ impl Timeline {
             | Event::UseBecame { .. }
             | Event::PlacesAsked { .. }
             | Event::PlaceTaken { .. }
+            | Event::Tender { .. }
             | Event::SellersNamed { .. } => return,
         };
         self.push(moment, event.at());

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::existing::{Asked, Ending, Settlement};
 use super::{
     Cancellation, Existing, Failure, LineState, Moment, Parcel, Redemption, RefundState, Review,
-    SellerLines, Stage, TimelineEntry,
+    SellerLines, Stage, Tender, TimelineEntry,
 };
 use crate::domain::contact::Contact;
 use crate::domain::ids::{CartAccess, CartId, OrderId, PaymentId, RefundId, SkuCode};
@@ -69,6 +69,12 @@ pub struct View {
     /// Whose the lines are; those of the shop itself are nobody's.
     #[serde(skip)]
     pub sellers: Vec<SellerLines>,
+    /// Gift cards that pay some of it.
+    #[serde(skip)]
+    pub tenders: Vec<Tender>,
+    /// Those refunds that gift cards got.
+    #[serde(skip)]
+    pub to_cards: Vec<RefundId>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -192,6 +198,8 @@ impl Existing {
             parcels: self.parcels.clone(),
             review: self.review.clone(),
             sellers: self.sellers.clone(),
+            tenders: self.tenders.clone(),
+            to_cards: self.to_cards.clone(),
         })
     }
 

@@ -65,6 +65,7 @@ impl World {
     pub(super) fn check_end(&self) {
         self.check_lists();
         self.check_boards();
+        self.check_cards();
         let (mut sold, mut redeemed, mut waited_for) = ([0_u32; 3], 0, 0);
         for (id, actor) in &self.orders {
             let order = actor.live.existing.as_ref().expect("it was told to be placed");
@@ -77,15 +78,17 @@ impl World {
                 Stage::Confirmed => {
                     assert!(order.parcels.iter().all(|it| it.state != ParcelState::Asked));
                     // A capture that is refused later leaves what is held to the shop.
-                    self.check_kept(order, captured - refunded);
+                    self.check_kept(order, captured - refunded + order.left_on_cards());
+                    let by_cards: i64 = order.tenders.iter().map(Tender::paid).sum();
+                    let due = settlement.totals.grand.minor - by_cards;
                     if order.placed.terms.capture == CaptureTime::AtOnce {
-                        assert_eq!(captured, settlement.totals.grand.minor, "{id}");
+                        assert_eq!(captured, due, "{id}");
                     }
                     // What an operator took just before a void was asked for goes back with it.
                     if order.money.asked == Asked::Closed {
                         assert_eq!((held, captured - refunded), (0, 0), "{id}");
                     } else {
-                        assert_eq!(held + captured, settlement.totals.grand.minor, "{id}");
+                        assert_eq!(held + captured, due, "{id}");
                     }
                     assert_eq!(order.money.captured.minor, captured);
                     assert_eq!(order.money.refunded.minor, refunded);

@@ -1,0 +1,512 @@
+//! A gift card: money that was paid before, what orders take of it, and the book of both.
+//!
+//! An order asks for what it needs as it asks a stock for pieces, and is answered alike. Whoever has the
+//! code has the money; no code is kept, only the id that the rim derives from it and the end that its
+//! owner knows it by.
+//!
+//! **Invariants**, true in every reachable state:
+//! - what is held is no more than the balance, and neither is ever below zero;
+//! - an order holds one amount at most, and what ended for it never begins again while that is
+//!   remembered: for a day, of the newest 1,000;
+//! - the balance is what the book's entries add up to, of which the newest are shown;
+//! - a card is spent in its own currency alone.
+
+mod book;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use cluster::entity::{
+    Answer, Context, Decision, DecodeError, Effect, Entity, Port, TimerName, Wire,
+};
+use cluster::ids::{EntityKind, EntityRef};
+use cluster::time::{Span, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::heap;
+use super::ids::{GiftCardId, OrderId};
+use super::money::{Currency, Money};
+use super::names::Label;
+use super::order::{self, Order};
+use crate::codec;
+use crate::mutants::Mutant;
+pub(crate) use book::Book;
+pub use book::{Booking, Entry};
+
+/// Nothing until it is issued.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GiftCard {
+    pub(crate) issued: Option<Box<Issued>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Issued {
+    pub(crate) currency: Currency,
+    /// How its owner knows it: the last characters of its code.
+    pub(crate) ending: Label,
+    pub(crate) note: Option<Label>,
+    pub(crate) terms: CardTerms,
+    pub(crate) book: Book,
+    /// In minor units, for orders that are being paid.
+    pub(crate) held: BTreeMap<OrderId, i64>,
+    /// In order of time, each order once.
+    pub(crate) ended: VecDeque<(OrderId, Timestamp)>,
+    pub(crate) at: Timestamp,
+}
+
+/// Whether orders may take anything of it. What they hold already they may spend.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CardTerms {
+    pub is_blocked: bool,
+    pub expires_at: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Command {
+    Issue {
+        amount: Money,
+        ending: Label,
+        expires_at: Option<Timestamp>,
+        note: Option<Label>,
+    },
+    /// More or less of it, by hand.
+    Adjust {
+        by: Money,
+        reason: Label,
+    },
+    SetTerms {
+        terms: CardTerms,
+    },
+    /// Told by an order, and answered by telling it.
+    ForOrder {
+        order: OrderId,
+        step: CardStep,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CardStep {
+    /// As much as there is, and this at most.
+    Hold { most: Money },
+    /// So much of what is held is paid; the rest is free again.
+    Spend { minor: i64 },
+    /// What is held is free again; a hold that comes after this is refused.
+    Release,
+    /// Some of what was paid is on the card again.
+    GiveBack { minor: i64 },
+}
+
+/// What the order is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CardNews {
+    Held { minor: i64 },
+    Refused(NoMoney),
+    Spent,
+    Released,
+    GivenBack,
+}
+
+/// Why a card pays nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NoMoney {
+    Unknown,
+    Empty,
+    Expired,
+    Blocked,
+    OtherCurrency,
+    /// So many hold some of it at once that no more are remembered, or this order had its turn.
+    Crowded,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Event {
+    Issued {
+        amount: Money,
+        ending: Label,
+        expires_at: Option<Timestamp>,
+        note: Option<Label>,
+        at: Timestamp,
+    },
+    Adjusted {
+        minor: i64,
+        reason: Label,
+        at: Timestamp,
+    },
+    TermsSet {
+        terms: CardTerms,
+        at: Timestamp,
+    },
+    Held {
+        order: OrderId,
+        minor: i64,
+        at: Timestamp,
+    },
+    /// Of what was held; the rest is free.
+    Spent {
+        order: OrderId,
+        minor: i64,
+        at: Timestamp,
+    },
+    Released {
+        order: OrderId,
+        at: Timestamp,
+    },
+    /// Its hold, should it still come while this is remembered, is refused.
+    ReleasedEarly {
+        order: OrderId,
+        at: Timestamp,
+    },
+    GivenBack {
+        order: OrderId,
+        minor: i64,
+        at: Timestamp,
+    },
+}
+
+/// Which rule a command broke. An order that gets nothing is told so instead.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Rejection {
+    #[error("the gift card does not exist")]
+    NotFound,
+    #[error("there is a gift card with this code")]
+    AlreadyIssued,
+    #[error("the amount is not positive")]
+    NotPositive,
+    #[error("a gift card has at most {} minor units", GiftCard::BALANCE_MAX)]
+    TooMuch,
+    #[error("of the gift card {available} minor units can be taken")]
+    TooLittle { available: i64 },
+    #[error("the gift card is in {currency}")]
+    OtherCurrency { currency: Currency },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Query {
+    Card,
+}
+
+/// A card, or nothing where none was issued.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lookup(pub Option<View>);
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct View {
+    pub ending: Label,
+    pub note: Option<Label>,
+    pub terms: CardTerms,
+    pub balance: Money,
+    /// For orders that are being paid.
+    pub held: Money,
+    pub issued_at: Timestamp,
+    /// The newest, oldest first.
+    pub book: Vec<Entry>,
+}
+
+impl View {
+    /// What an order gets of it at some time.
+    pub fn available(&self, at: Timestamp) -> Money {
+        let minor = if self.terms.refusal(at).is_some() {
+            0
+        } else {
+            self.balance.minor.saturating_sub(self.held.minor)
+        };
+        Money { minor, ..self.balance }
+    }
+}
+
+impl CardTerms {
+    fn refusal(self, at: Timestamp) -> Option<NoMoney> {
+        match self {
+            Self { is_blocked: true, .. } => Some(NoMoney::Blocked),
+            Self { expires_at: Some(end), .. } if end <= at => Some(NoMoney::Expired),
+            Self { .. } => None,
+        }
+    }
+}
+
+impl Entity for GiftCard {
+    const KIND: EntityKind = EntityKind(71);
+    const NAME: &'static str = "gift card";
+    type Command = Command;
+    type Event = Event;
+    type Reply = Lookup;
+    type Rejection = Rejection;
+    type Query = Query;
+    type View = Lookup;
+
+    fn decide(&self, command: Command, ctx: &Context<'_>) -> Result<Decision<Self>, Rejection> {
+        let card = GiftCardId::try_from(&ctx.me.key).map_err(|_| Rejection::NotFound)?;
+        let at = ctx.now;
+        let (event, effects) = match command {
+            Command::Issue { amount, ending, expires_at, note } => {
+                (self.issue(amount, ending, expires_at, note, at)?, vec![])
+            }
+            Command::Adjust { by, reason } => (self.adjust(by, reason, at)?, vec![]),
+            Command::SetTerms { terms } => {
+                let is_new = self.found()?.terms != terms;
+                (is_new.then_some(Event::TermsSet { terms, at }), vec![])
+            }
+            Command::ForOrder { order, step } => {
+                let (event, news) = self.for_order(order, step, at);
+                let command = order::Command::TakeCardNews { card, news }.to_bytes();
+                (event, vec![Effect::Tell { to: Order::address(order), command }])
+            }
+        };
+        let mut after = self.clone();
+        event.iter().for_each(|event| after.apply(event));
+        Ok(Decision { events: event.into_iter().collect(), effects, reply: after.look_up() })
+    }
+
+    /// What orders hold, and what they give back, may change what is left.
+    fn is_momentary(rejection: &Rejection) -> bool {
+        matches!(rejection, Rejection::TooLittle { .. })
+    }
+
+    fn apply(&mut self, event: &Event) {
+        if let Event::Issued { amount, ending, expires_at, note, at } = event {
+            self.issued = Some(Box::new(Issued {
+                currency: amount.currency,
+                ending: ending.clone(),
+                note: note.clone(),
+                terms: CardTerms { is_blocked: false, expires_at: *expires_at },
+                book: Book::opened(amount.minor, *at),
+                held: BTreeMap::new(),
+                ended: VecDeque::new(),
+                at: *at,
+            }));
+        } else if let Some(card) = &mut self.issued {
+            card.apply(event);
+        } else {
+            debug_assert!(false, "a gift card that was never issued has no {event:?}");
+        }
+    }
+
+    fn view(&self, Query::Card: Query, _: &Context<'_>) -> Lookup {
+        self.look_up()
+    }
+
+    fn exists(&self) -> bool {
+        self.issued.is_some()
+    }
+
+    fn to_record(&self) -> Vec<u8> {
+        codec::gift_card::to_record(self)
+    }
+
+    fn from_record(bytes: &[u8]) -> Result<Self, DecodeError> {
+        codec::gift_card::from_record(bytes)
+    }
+
+    fn heap_bytes(&self) -> usize {
+        self.issued.as_ref().map_or(0, |card| card.heap_bytes())
+    }
+
+    fn on_timer(_: TimerName) -> Option<Command> {
+        None
+    }
+
+    fn on_answer(_: Port, _: &Answer) -> Option<Command> {
+        None
+    }
+}
+
+impl GiftCard {
+    /// In minor units: ten million of most currencies, far below where sums could wrap.
+    pub const BALANCE_MAX: i64 = 1_000_000_000;
+    pub const HELD_MAX: usize = 100;
+    /// Part of `apply`, as is the life, so a change needs a new event.
+    pub(crate) const ENDED_MAX: usize = 1_000;
+    /// No command is carried out later than this after it was sent.
+    const LIFE: Span = Span::from_secs(24 * 60 * 60);
+
+    pub fn address(id: GiftCardId) -> EntityRef {
+        EntityRef { kind: Self::KIND, key: id.key() }
+    }
+
+    fn found(&self) -> Result<&Issued, Rejection> {
+        self.issued.as_deref().ok_or(Rejection::NotFound)
+    }
+
+    fn look_up(&self) -> Lookup {
+        Lookup(self.issued.as_deref().map(Issued::view))
+    }
+
+    fn issue(
+        &self,
+        amount: Money,
+        ending: Label,
+        expires_at: Option<Timestamp>,
+        note: Option<Label>,
+        at: Timestamp,
+    ) -> Result<Option<Event>, Rejection> {
+        if self.issued.is_some() {
+            return Err(Rejection::AlreadyIssued);
+        }
+        match amount.minor {
+            ..=0 => Err(Rejection::NotPositive),
+            1..=Self::BALANCE_MAX => {
+                Ok(Some(Event::Issued { amount, ending, expires_at, note, at }))
+            }
+            _ => Err(Rejection::TooMuch),
+        }
+    }
+
+    fn adjust(&self, by: Money, reason: Label, at: Timestamp) -> Result<Option<Event>, Rejection> {
+        let card = self.found()?;
+        if by.currency != card.currency {
+            return Err(Rejection::OtherCurrency { currency: card.currency });
+        }
+        let available = card.free();
+        if by.minor < 0 && available.saturating_add(by.minor) < 0 {
+            return Err(Rejection::TooLittle { available });
+        }
+        if card.book.balance().saturating_add(by.minor) > Self::BALANCE_MAX {
+            return Err(Rejection::TooMuch);
+        }
+        let minor = by.minor;
+        Ok((minor != 0).then_some(Event::Adjusted { minor, reason, at }))
+    }
+
+    /// What happens, and what the order is told. Repeats change nothing and are answered alike; of what
+    /// is given back there are none: each is told once.
+    fn for_order(
+        &self,
+        order: OrderId,
+        step: CardStep,
+        at: Timestamp,
+    ) -> (Option<Event>, CardNews) {
+        let Some(card) = self.issued.as_deref() else {
+            return (
+                None,
+                match step {
+                    CardStep::Hold { .. } => CardNews::Refused(NoMoney::Unknown),
+                    // Nothing was ever taken of it.
+                    CardStep::Release => CardNews::Released,
+                    CardStep::Spend { .. } => CardNews::Spent,
+                    CardStep::GiveBack { .. } => CardNews::GivenBack,
+                },
+            );
+        };
+        let held = card.held.get(&order).copied();
+        match (step, held) {
+            (CardStep::Hold { .. }, Some(minor)) => (None, CardNews::Held { minor }),
+            (CardStep::Hold { most }, None) => match card.held_for(order, most, at) {
+                Ok(minor) => (Some(Event::Held { order, minor, at }), CardNews::Held { minor }),
+                Err(why) => (None, CardNews::Refused(why)),
+            },
+            (CardStep::Spend { minor }, Some(held)) => {
+                let minor = minor.clamp(0, held);
+                (Some(Event::Spent { order, minor, at }), CardNews::Spent)
+            }
+            (CardStep::Spend { .. }, None) => (None, CardNews::Spent),
+            (CardStep::Release, Some(_)) => {
+                (Some(Event::Released { order, at }), CardNews::Released)
+            }
+            (CardStep::Release, None) => {
+                let early = !card.has_ended(order, at);
+                (early.then_some(Event::ReleasedEarly { order, at }), CardNews::Released)
+            }
+            (CardStep::GiveBack { minor }, _) => {
+                let event = Event::GivenBack { order, minor, at };
+                ((minor > 0).then_some(event), CardNews::GivenBack)
+            }
+        }
+    }
+}
+
+impl Issued {
+    fn apply(&mut self, event: &Event) {
+        match event {
+            // Of a card that there is not yet.
+            Event::Issued { .. } => {}
+            Event::Adjusted { minor, reason, at } => {
+                self.book.add(Booking::Adjusted { reason: reason.clone() }, *minor, *at);
+            }
+            Event::TermsSet { terms, .. } => self.terms = *terms,
+            Event::Held { order, minor, at } => {
+                self.forget_before(*at);
+                self.held.insert(*order, *minor);
+            }
+            Event::Spent { order, minor, at } => {
+                if !Mutant::GiftCardStaysHeld.is_planted() {
+                    self.held.remove(order);
+                }
+                if *minor > 0 && !Mutant::GiftCardSpentForNothing.is_planted() {
+                    self.book.add(Booking::Spent { order: *order }, -*minor, *at);
+                }
+                self.end(*order, *at);
+            }
+            Event::Released { order, at } => {
+                self.held.remove(order);
+                self.end(*order, *at);
+            }
+            Event::ReleasedEarly { order, at } => self.end(*order, *at),
+            Event::GivenBack { order, minor, at } => {
+                self.book.add(Booking::GivenBack { order: *order }, *minor, *at);
+            }
+        }
+    }
+
+    fn view(&self) -> View {
+        let money = |minor| Money { minor, currency: self.currency };
+        View {
+            ending: self.ending.clone(),
+            note: self.note.clone(),
+            terms: self.terms,
+            balance: money(self.book.balance()),
+            held: money(self.all_held()),
+            issued_at: self.at,
+            book: self.book.entries().cloned().collect(),
+        }
+    }
+
+    pub(crate) fn all_held(&self) -> i64 {
+        self.held.values().sum()
+    }
+
+    /// What nobody holds.
+    fn free(&self) -> i64 {
+        self.book.balance() - self.all_held()
+    }
+
+    /// What this order gets.
+    fn held_for(&self, order: OrderId, most: Money, at: Timestamp) -> Result<i64, NoMoney> {
+        if most.currency != self.currency {
+            return Err(NoMoney::OtherCurrency);
+        }
+        if let Some(why) = self.terms.refusal(at) {
+            return Err(why);
+        }
+        if self.has_ended(order, at) || self.held.len() >= GiftCard::HELD_MAX {
+            return Err(NoMoney::Crowded);
+        }
+        let is_overdrawn = Mutant::GiftCardOverdrawn.is_planted();
+        let free = if is_overdrawn { self.book.balance() } else { self.free() };
+        let minor = free.min(most.minor);
+        if minor > 0 { Ok(minor) } else { Err(NoMoney::Empty) }
+    }
+
+    fn has_ended(&self, order: OrderId, now: Timestamp) -> bool {
+        self.ended.iter().any(|(known, at)| *known == order && now < at.plus(GiftCard::LIFE))
+    }
+
+    fn end(&mut self, order: OrderId, at: Timestamp) {
+        self.forget_before(at);
+        if self.ended.len() >= GiftCard::ENDED_MAX {
+            self.ended.pop_front();
+        }
+        self.ended.push_back((order, at));
+    }
+
+    fn forget_before(&mut self, now: Timestamp) {
+        while self.ended.pop_front_if(|(_, at)| at.plus(GiftCard::LIFE) <= now).is_some() {}
+    }
+
+    fn heap_bytes(&self) -> usize {
+        let ended = self.ended.capacity() * size_of::<(OrderId, Timestamp)>();
+        let held = self.held.len() * size_of::<(OrderId, i64)>() * 2;
+        let words = self.note.as_ref().map_or(0, |note| heap::allocation(note.as_str().len()));
+        size_of::<Self>() + heap::allocation(ended) + held + words + self.book.heap_bytes()
+    }
+}
