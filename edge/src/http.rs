@@ -13,6 +13,7 @@ mod endpoint;
 mod error;
 mod extract;
 mod fields;
+mod gift_code;
 pub mod imports;
 mod json;
 mod keys;

@@ -388,6 +388,26 @@ impl Code {
         code("tax_rate_not_found", Status::NOT_FOUND, "There is no such tax rate", Never);
 }
 
+/// Rules of gift cards.
+impl Code {
+    pub(crate) const GIFT_CARD_CURRENCY: Self =
+        code("gift_card_currency", Status::CONFLICT, "The gift card is in another currency", Never);
+    pub(crate) const GIFT_CARD_EXISTS: Self =
+        code("gift_card_exists", Status::CONFLICT, "There is a gift card with this code", Never);
+    pub(crate) const GIFT_CARD_FULL: Self =
+        code("gift_card_full", Status::CONFLICT, "A gift card does not hold that much", Never);
+    pub(crate) const GIFT_CARD_NOT_FOUND: Self =
+        code("gift_card_not_found", Status::NOT_FOUND, "There is no such gift card", Never);
+    pub(crate) const GIFT_CARD_REFUSED: Self =
+        code("gift_card_refused", Status::CONFLICT, "A gift card pays nothing of this", Never);
+    pub(crate) const GIFT_CARD_TOO_LITTLE: Self = code(
+        "gift_card_too_little",
+        Status::CONFLICT,
+        "There is less on the gift card, or orders hold it",
+        Later,
+    );
+}
+
 /// Rules of discount codes.
 impl Code {
     pub(crate) const DISCOUNT_CODE_EXHAUSTED: Self = code(

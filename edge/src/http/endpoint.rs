@@ -72,6 +72,11 @@ pub(crate) enum Endpoint {
     DiscountCodes,
     DiscountCode,
     DiscountCodeUses,
+    GiftCards,
+    GiftCard,
+    GiftCardAdjust,
+    GiftCardTerms,
+    GiftCardBalance,
     Sellers,
     Seller,
     SellerDashboard,
@@ -173,6 +178,11 @@ impl Endpoint {
             Self::DiscountCodes => "/admin/v1/discount_codes",
             Self::DiscountCode => "/admin/v1/discount_codes/{code}",
             Self::DiscountCodeUses => "/admin/v1/discount_codes/{code}/uses",
+            Self::GiftCards => "/admin/v1/gift_cards",
+            Self::GiftCard => "/admin/v1/gift_cards/{id}",
+            Self::GiftCardAdjust => "/admin/v1/gift_cards/{id}/adjust",
+            Self::GiftCardTerms => "/admin/v1/gift_cards/{id}/terms",
+            Self::GiftCardBalance => "/store/v1/gift_cards/balance",
             Self::Promotions => "/admin/v1/promotions",
             Self::Promotion => "/admin/v1/promotions/{id}",
             Self::Sellers => "/admin/v1/sellers",
@@ -223,6 +233,7 @@ impl Endpoint {
             | Self::Docs => Class::Browse,
             // To see one's cart is part of filling it, and operators look before they act.
             Self::Carts | Self::Cart | Self::CartItems | Self::CartItem => Class::Cart,
+            Self::GiftCardBalance => Class::Cart,
             Self::CartMerge | Self::CartStream | Self::CartCodes | Self::CartCode => Class::Cart,
             // A provider tries again, yet an order may wait for what it says.
             Self::CartCheckout
@@ -293,6 +304,10 @@ impl Endpoint {
             | Self::DiscountCodes
             | Self::DiscountCode
             | Self::DiscountCodeUses
+            | Self::GiftCards
+            | Self::GiftCard
+            | Self::GiftCardAdjust
+            | Self::GiftCardTerms
             | Self::Sellers
             | Self::Seller
             | Self::SellerDashboard

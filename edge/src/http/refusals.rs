@@ -2,7 +2,7 @@
 
 use actors::SkuCode;
 use actors::domain::pricing::NotPriced;
-use actors::domain::{cart, entry, import, order, page, payment, sku};
+use actors::domain::{cart, entry, gift_card, import, order, page, payment, sku};
 use cluster::placement::cluster as placement;
 
 use super::code::Code;
@@ -71,6 +71,23 @@ fn not_priced(why: &NotPriced, detail: String) -> ApiError {
         }
         NotPriced::LineTooLarge { .. } | NotPriced::TotalTooLarge => {
             ApiError::new(Code::TOTAL_TOO_LARGE, detail)
+        }
+    }
+}
+
+pub(super) fn of_gift_card(refusal: gift_card::Rejection) -> ApiError {
+    use gift_card::Rejection;
+    let detail = refusal.to_string();
+    match refusal {
+        Rejection::NotFound => ApiError::new(Code::GIFT_CARD_NOT_FOUND, detail),
+        Rejection::AlreadyIssued => ApiError::new(Code::GIFT_CARD_EXISTS, detail).about("code"),
+        Rejection::NotPositive => ApiError::new(Code::VALIDATION_FAILED, detail).about("amount"),
+        Rejection::TooMuch => ApiError::new(Code::GIFT_CARD_FULL, detail).about("amount"),
+        Rejection::TooLittle { .. } => {
+            ApiError::new(Code::GIFT_CARD_TOO_LITTLE, detail).about("amount")
+        }
+        Rejection::OtherCurrency { .. } => {
+            ApiError::new(Code::GIFT_CARD_CURRENCY, detail).about("amount")
         }
     }
 }

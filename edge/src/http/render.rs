@@ -2,6 +2,7 @@
 
 pub(super) mod cart;
 mod discount;
+pub(super) mod gift_card;
 pub(super) mod inventory;
 pub(super) mod names;
 pub(super) mod order;

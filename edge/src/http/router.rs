@@ -13,9 +13,9 @@ use super::middleware::rim::RimLayer;
 use super::openapi;
 use super::routes::entries::{self, Resource};
 use super::routes::{
-    audit, cart, cart_stream, checkout, codes, events, exports, history, imports, inventory, merge,
-    nodes, order_lists, orders, parcels, payment, products, reviews, seller_board, shards, store,
-    system,
+    audit, cart, cart_stream, checkout, codes, events, exports, gift_cards, history, imports,
+    inventory, merge, nodes, order_lists, orders, parcels, payment, products, reviews,
+    seller_board, shards, store, system,
 };
 
 type Routes = Vec<(E, MethodRouter<App>)>;
@@ -47,6 +47,7 @@ fn store() -> Routes {
         (E::CartCodes, post(codes::add)),
         (E::CartCode, delete(codes::remove)),
         (E::CartCheckout, post(checkout::check_out)),
+        (E::GiftCardBalance, post(gift_cards::show_balance)),
         (E::Order, get(orders::show)),
         (E::OrderTimeline, get(orders::timeline)),
         (E::OrderCancel, post(orders::cancel_own)),
@@ -84,6 +85,10 @@ fn admin() -> Routes {
         (E::DiscountCodes, all::<DiscountCode>()),
         (E::DiscountCode, one::<DiscountCode>()),
         (E::DiscountCodeUses, get(codes::show_uses)),
+        (E::GiftCards, post(gift_cards::issue)),
+        (E::GiftCard, get(gift_cards::show)),
+        (E::GiftCardAdjust, post(gift_cards::adjust)),
+        (E::GiftCardTerms, put(gift_cards::set_terms)),
         (E::SellerDashboard, get(seller_board::show)),
         (E::Sellers, all::<Seller>()),
         (E::Seller, one::<Seller>()),

@@ -11,6 +11,7 @@ mod done;
 pub(super) mod entries;
 pub(super) mod events;
 pub(super) mod exports;
+pub(super) mod gift_cards;
 pub(super) mod history;
 mod hooks;
 pub(super) mod imports;

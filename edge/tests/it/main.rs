@@ -19,6 +19,7 @@ mod conventions;
 mod events;
 mod fraud;
 mod fuzz;
+mod gift_cards;
 mod history;
 mod idempotency;
 mod imports;

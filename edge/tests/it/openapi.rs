@@ -72,6 +72,8 @@ struct Walk {
     tried: BTreeSet<&'static str>,
     /// Changes by an operator that left an act.
     audited: BTreeSet<&'static str>,
+    /// That checkouts are paid with, as far as it goes.
+    gift_card: String,
 }
 
 /// What a walk knows better than the document: ids in the path, and a token.
@@ -153,6 +155,8 @@ impl Walk {
         let known = [("id", &*basket.id), ("Omni-Cart-Token", &*basket.token)];
         self.does("addToCart", &known).await;
         self.does("setCartItem", &known).await;
+        let gift_card = self.gift_card.clone();
+        self.does("adjustGiftCard", &[("id", &gift_card)]).await;
         let order = self.does("checkOut", &known).await;
         assert_eq!(order.status, 201, "{order:?}");
         (basket, order.json())
@@ -162,7 +166,8 @@ impl Walk {
 async fn open() -> (Walk, TempDir) {
     let (providers, folder) = simulators(&["simulator"]);
     let shop = Shop::open_empty_with_payments(providers).await;
-    (Walk { shop, tried: BTreeSet::new(), audited: BTreeSet::new() }, folder)
+    let (tried, audited, gift_card) = (BTreeSet::new(), BTreeSet::new(), String::new());
+    (Walk { shop, tried, audited, gift_card }, folder)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -170,6 +175,7 @@ async fn every_example_is_taken() {
     let (mut walk, _folder) = open().await;
     catalogue(&mut walk).await;
     stock(&mut walk).await;
+    gift_cards(&mut walk).await;
     carts(&mut walk).await;
     orders(&mut walk).await;
     imports(&mut walk).await;
@@ -268,6 +274,14 @@ async fn stock(walk: &mut Walk) {
     walk.does("showLedger", &[]).await;
 }
 
+async fn gift_cards(walk: &mut Walk) {
+    let issued = walk.does("issueGiftCard", &[]).await.json();
+    walk.gift_card = issued["gift_card"]["id"].as_str().unwrap().to_owned();
+    walk.does("showGiftCardBalance", &[]).await;
+    let card = walk.gift_card.clone();
+    walk.does("showGiftCard", &[("id", &card)]).await;
+}
+
 async fn imports(walk: &mut Walk) {
     let created = walk.does("createImport", &[]).await.json();
     let id = created["id"].as_str().unwrap();
@@ -320,6 +334,8 @@ async fn orders(walk: &mut Walk) {
     walk.refuses("voidPayment", &[("id", payment)], "payment_captured").await;
     walk.refuses("takeNotice", &[], "notice_not_signed").await;
     walk.refuses("takeCarrierNotice", &[], "not_found").await;
+    let past = [("entity", "gift_cards"), ("id", &*walk.gift_card.clone()), ("seq", "1")];
+    walk.does("showStateAt", &past).await;
     walk.does("listReviews", &[]).await;
     walk.refuses("approveOrder", &known, "order_not_on_hold").await;
     walk.refuses("rejectOrder", &known, "order_not_on_hold").await;
@@ -333,6 +349,8 @@ async fn orders(walk: &mut Walk) {
 }
 
 async fn service(walk: &mut Walk) {
+    let card = walk.gift_card.clone();
+    walk.does("setGiftCardTerms", &[("id", &card)]).await;
     let reads = ["showCluster", "listShards", "showHealth", "showReadiness", "showMetrics"];
     for read in reads.into_iter().chain(["showDescription", "showPage"]) {
         walk.does(read, &[]).await;

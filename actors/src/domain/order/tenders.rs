@@ -97,7 +97,7 @@ impl Tender {
     }
 
     /// What it ever paid, whatever became of that.
-    pub(crate) const fn ever_paid(&self) -> i64 {
+    pub const fn ever_paid(&self) -> i64 {
         match self.state {
             TenderState::Returning { minor } | TenderState::Returned { minor } => minor,
             TenderState::Asked
@@ -107,6 +107,20 @@ impl Tender {
             | TenderState::Spent { .. }
             | TenderState::Releasing
             | TenderState::Released => self.paid(),
+        }
+    }
+
+    /// What of it is on the card again, or on its way there.
+    pub const fn returned(&self) -> i64 {
+        match self.state {
+            TenderState::Returning { minor } | TenderState::Returned { minor } => minor,
+            TenderState::Asked
+            | TenderState::Held { .. }
+            | TenderState::Refused(_)
+            | TenderState::Spending { .. }
+            | TenderState::Spent { .. }
+            | TenderState::Releasing
+            | TenderState::Released => self.given_back,
         }
     }
 

@@ -49,6 +49,7 @@ in_path! {
     actors::ReservationId: "reservation", RESERVATION_NOT_FOUND, "this cannot be a reservation", words::reservation_id();
     actors::OrderId: "id", ORDER_NOT_FOUND, "this cannot be an order", words::order_id();
     ImportId: "id", IMPORT_NOT_FOUND, "this cannot be an import", words::import_id();
+    actors::GiftCardId: "id", GIFT_CARD_NOT_FOUND, "this cannot be a gift card", words::gift_card_id();
     PaymentId: "id", PAYMENT_NOT_FOUND, "this cannot be a payment", words::payment_id();
     ProviderName: "provider", NOT_FOUND, "there is no such provider", words::provider();
     NodePath: "id", NODE_NOT_FOUND, "this cannot be a node", schema::integer(1, i64::MAX, 65_537);

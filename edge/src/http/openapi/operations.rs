@@ -2,6 +2,7 @@
 
 mod carts;
 mod catalogue;
+mod gift_cards;
 mod history;
 mod imports;
 mod inventory;
@@ -24,6 +25,7 @@ pub(super) fn all() -> Vec<Operation> {
     all.extend(imports::all());
     all.extend(inventory::all());
     all.extend(payments::all());
+    all.extend(gift_cards::all());
     all.extend(history::all());
     all.extend(system::all());
     all

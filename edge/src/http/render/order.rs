@@ -8,11 +8,11 @@ use actors::domain::carrier::{BookingRefusal, Whereabouts};
 use actors::domain::contact::Address;
 use actors::domain::order::{
     Cancellation, LineView, Moment, Parcel, ParcelState, PaymentStatus, RefundState, RefundView,
-    ReturnView, Review, ReviewState, Settlement, ShipmentView, Side, Status, StockStatus,
+    ReturnView, Review, ReviewState, Settlement, ShipmentView, Side, Status, StockStatus, Tender,
     TimelineEntry, View,
 };
 use actors::domain::pricing::{PricedShipping, Totals};
-use actors::{Money, OrderId, PaymentId, Quantity, RefundId, SkuCode};
+use actors::{Currency, GiftCardId, Money, OrderId, PaymentId, Quantity, RefundId, SkuCode};
 use serde::Serialize;
 
 use super::discount::DiscountJson;
@@ -37,6 +37,7 @@ pub(in crate::http) struct OrderJson<'a> {
     /// None where nothing was due.
     payments: Vec<PaymentJson>,
     refunds: Vec<RefundJson<'a>>,
+    gift_cards: Vec<TenderJson>,
     placed_at: Text<Rfc3339>,
     updated_at: Text<Rfc3339>,
     /// For the shop alone.
@@ -156,7 +157,16 @@ struct RefundJson<'a> {
     amount: MoneyJson,
     reason: &'a str,
     status: &'static str,
+    to: &'static str,
     at: Text<Rfc3339>,
+}
+
+/// What a gift card pays.
+#[derive(Serialize)]
+struct TenderJson {
+    id: Text<GiftCardId>,
+    amount: MoneyJson,
+    given_back: MoneyJson,
 }
 
 impl<'a> OrderJson<'a> {
@@ -183,7 +193,8 @@ impl<'a> OrderJson<'a> {
             returns: view.returns.iter().map(ReturnJson::new).collect(),
             cancellations: view.cancellations.iter().map(CancellationJson::new).collect(),
             payments: payments(view, payment_status, view.captured, view.refunded),
-            refunds: view.refunds.iter().map(RefundJson::new).collect(),
+            refunds: view.refunds.iter().map(|refund| RefundJson::new(refund, view)).collect(),
+            gift_cards: view.tenders.iter().map(|it| TenderJson::new(it, currency)).collect(),
             placed_at: Text(Rfc3339(view.placed_at)),
             updated_at: Text(Rfc3339(view.updated_at)),
             review: None,
@@ -217,9 +228,14 @@ impl<'a> ReviewJson<'a> {
 
 /// The order as it was when its checkout ended, so that every answer to that checkout is the same.
 pub(in crate::http) fn settled<'a>(view: &'a View, settlement: &Settlement) -> OrderJson<'a> {
-    let is_captured = settlement.captured.minor > 0 || settlement.totals.grand.minor == 0;
+    let is_captured = settlement.captured.minor > 0 || !is_due(view, settlement.totals);
     let paid = if is_captured { PaymentStatus::Captured } else { PaymentStatus::Authorised };
     let zero = Money::zero(settlement.captured.currency);
+    let currency = settlement.totals.grand.currency;
+    let paid_by = |tender: &Tender| {
+        let given_back = MoneyJson(Money::zero(currency));
+        TenderJson { given_back, ..TenderJson::new(tender, currency) }
+    };
     let line = |line: &'a LineView| {
         let sku = &line.line.sku;
         let awaited = settlement.awaited.iter().find(|(awaited, _)| awaited == sku);
@@ -243,6 +259,7 @@ pub(in crate::http) fn settled<'a>(view: &'a View, settlement: &Settlement) -> O
         cancellations: Vec::new(),
         payments: payments(view, payment_status(paid), settlement.captured, zero),
         refunds: Vec::new(),
+        gift_cards: view.tenders.iter().map(paid_by).collect(),
         updated_at: Text(Rfc3339(settlement.at)),
         seq: None,
         ..OrderJson::new(view, 0)
@@ -414,15 +431,31 @@ impl<'a> CancellationJson<'a> {
 }
 
 impl<'a> RefundJson<'a> {
-    fn new(refund: &'a RefundView) -> Self {
+    fn new(refund: &'a RefundView, view: &View) -> Self {
         let status = match refund.state {
             RefundState::Asked => "pending",
             RefundState::Done => "succeeded",
             RefundState::Failed => "failed",
         };
+        let to = if view.to_cards.contains(&refund.id) { "gift_cards" } else { "payment" };
         let (amount, at) = (MoneyJson(refund.amount), Text(Rfc3339(refund.at)));
-        Self { id: Text(refund.id), amount, reason: refund.reason.as_str(), status, at }
+        Self { id: Text(refund.id), amount, reason: refund.reason.as_str(), status, to, at }
     }
+}
+
+impl TenderJson {
+    /// What it paid is shown whatever became of it; of an order that ended all of it was given back.
+    fn new(tender: &Tender, currency: Currency) -> Self {
+        let money = |minor| MoneyJson(Money { minor, currency });
+        let (amount, given_back) = (tender.ever_paid(), tender.returned());
+        Self { id: Text(tender.card), amount: money(amount), given_back: money(given_back) }
+    }
+}
+
+/// Whether there is anything to pay that gift cards do not.
+fn is_due(view: &View, totals: Totals) -> bool {
+    let by_cards: i64 = view.tenders.iter().map(Tender::ever_paid).sum();
+    totals.grand.minor > by_cards
 }
 
 fn payments(
@@ -431,10 +464,9 @@ fn payments(
     captured: Money,
     refunded: Money,
 ) -> Vec<PaymentJson> {
-    let is_due = view.totals.grand.minor > 0;
     let (captured, refunded) = (MoneyJson(captured), MoneyJson(refunded));
     let payment = PaymentJson { id: Text(view.payment), status, captured, refunded };
-    is_due.then_some(payment).into_iter().collect()
+    is_due(view, view.totals).then_some(payment).into_iter().collect()
 }
 
 fn pieces(items: &[(SkuCode, Quantity)]) -> Vec<PiecesJson<'_>> {

@@ -11,10 +11,11 @@ use std::time::Duration;
 use actors::domain::cart::{self as cart_domain, Command, Means, Status, View};
 use actors::domain::code_uses::CustomerKey;
 use actors::domain::contact::Email;
+use actors::domain::gift_card::NoMoney;
 use actors::domain::order::{self, Failure, Query, Settlement, Shortage, Terms as OrderTerms};
 use actors::domain::payment::{PaymentMethod, ProviderName, Refusal};
 use actors::domain::tax::CountryCode;
-use actors::{Cart, CartId, Order, OrderId, PaymentId, SkuCode};
+use actors::{Cart, CartId, GiftCardId, Order, OrderId, PaymentId, SkuCode};
 use axum::extract::State;
 use axum::http::StatusCode;
 use cluster::fabric::{Provenance, Viewed};
@@ -48,7 +49,7 @@ pub(in crate::http) async fn check_out(
 ) -> Result<Reply, ApiError> {
     let credential = Credential::Cart(cart.token.as_bytes());
     let (order, payment) = ids(&app, &terms, credential, cart.id)?;
-    let CheckOut { contact, shipping, provider, token, shortfall } = body.document;
+    let CheckOut { contact, shipping, provider, token, shortfall, gift_cards } = body.document;
     let provider = match provider {
         Some(named) => named,
         None => routed(&app, &terms, &cart, payment, contact.shipping.country).await?,
@@ -63,7 +64,8 @@ pub(in crate::http) async fn check_out(
     let customer = contact.email.iter().map(|email| Means::Customer(customer(&app, email)));
     let screening = app.settings.fraud.as_ref();
     let screening = screening.map(|_| Means::Screening { held_for: app.settings.hold_max });
-    let means = customer.chain(screening).collect();
+    let gift_cards = gift_cards.iter().map(|code| Means::GiftCard(code.id(&app)));
+    let means = customer.chain(screening).chain(gift_cards).collect();
     let order_terms = Box::new(OrderTerms { contact, method, shortfall, capture });
     let command = Command::CheckOutWith { order, payment, terms: order_terms, shipping, means };
     let done = cart::execute(&app, &terms, cart.id, credential, &body.bytes, command).await;
@@ -245,6 +247,7 @@ fn failed(failure: &Failure, settlement: &Settlement, view: &order::View) -> Api
             let detail = format!("this customer has used discount code {code}");
             ApiError::new(Code::DISCOUNT_CODE_USED, detail)
         }
+        Failure::GiftCardRefused { card, why } => card_refused(view, *card, *why),
         Failure::StockSilent | Failure::PaymentSilent => {
             let detail = "part of the shop did not answer in time; nothing was bought";
             ApiError::new(Code::CHECKOUT_TIMED_OUT, detail)
@@ -264,6 +267,20 @@ fn failed(failure: &Failure, settlement: &Settlement, view: &order::View) -> Api
             ApiError::new(Code::ORDER_CANCELLED, "the order was cancelled before it was confirmed")
         }
     }
+}
+
+fn card_refused(view: &order::View, card: GiftCardId, why: NoMoney) -> ApiError {
+    let nth = view.tenders.iter().position(|tender| tender.card == card).map_or(1, |nth| nth + 1);
+    let why = match why {
+        NoMoney::Unknown => "does not exist",
+        NoMoney::Empty => "has nothing left, or another order holds it",
+        NoMoney::Expired => "has expired",
+        NoMoney::Blocked => "is blocked",
+        NoMoney::OtherCurrency => "is in another currency",
+        NoMoney::Crowded => "is being used by too many orders at once",
+    };
+    let detail = format!("number {nth} of the gift cards {why}; nothing was bought");
+    ApiError::new(Code::GIFT_CARD_REFUSED, detail).about("gift_cards")
 }
 
 fn fault(view: &order::View, sku: &SkuCode, why: Shortage) -> Fault {

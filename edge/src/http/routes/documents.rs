@@ -7,11 +7,13 @@ use actors::{
 };
 use cluster::ids::NodeId;
 use cluster::placement::cluster::Fewer;
+use cluster::time::Timestamp;
 
 use crate::http::card_number;
 use crate::http::code::Code;
 use crate::http::fields::{Document, Faults, Flaw, Members, boolean, flaw, integer, parsed, text};
 use crate::http::json::Json;
+use crate::http::rfc3339::Rfc3339;
 use crate::http::schema::{
     self, Described, Member, Schema, object, optional, required, short_list, word, words,
 };
@@ -294,13 +296,22 @@ impl Described for CapturePayment {
     }
 }
 
+pub(super) fn instant(json: Json<'_>) -> Result<Timestamp, Flaw> {
+    parsed(json).map(|Rfc3339(at)| at)
+}
+
 pub(super) fn money(json: Json<'_>) -> Result<Money, Flaw> {
+    money_between(json, 1, Payment::AMOUNT_MAX)
+}
+
+/// An amount of so many minor units at least and at most.
+pub(super) fn money_between(json: Json<'_>, min: i64, max: i64) -> Result<Money, Flaw> {
     let wrong = || flaw("wrong_type", "must be an object of amount and currency");
     let Json::Object(members) = json else { return Err(wrong()) };
     let (mut minor, mut currency) = (None, None);
     for (name, value) in members {
         match &*name {
-            "amount" => minor = Some(integer(value, 1, Payment::AMOUNT_MAX)?),
+            "amount" => minor = Some(integer(value, min, max)?),
             "currency" => currency = Some(parsed(value)?),
             _ => return Err(wrong()),
         }

@@ -47,6 +47,7 @@ macro_rules! of_family {
         match $family {
             Family::Carts => $call::<actors::Cart>($($argument),*).await,
             Family::Orders => $call::<actors::Order>($($argument),*).await,
+            Family::GiftCards => $call::<actors::GiftCard>($($argument),*).await,
             Family::Payments => $call::<actors::Payment>($($argument),*).await,
             Family::Inventory => $call::<actors::Sku>($($argument),*).await,
             Family::Products => $call::<actors::ProductPage>($($argument),*).await,

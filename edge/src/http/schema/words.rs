@@ -71,6 +71,16 @@ pub(in crate::http) const fn refund_id() -> Schema {
     exact(id_pattern!("ref"), "ref_01jzy5v3n8q2w4x6t7r9k0m1ab")
 }
 
+pub(in crate::http) const fn gift_card_id() -> Schema {
+    exact(id_pattern!("gift"), "gift_01jzy5v3n8q2w4x6t7r9k0m1ab")
+}
+
+/// Spaces and hyphens do not count, so that no pattern says all.
+pub(in crate::http) const fn gift_code() -> Schema {
+    const CODE: &str = "^[A-Za-z0-9]{4}([ -]?[A-Za-z0-9]{4}){2,9}$";
+    exact(CODE, "7Z0Z-0123-4567-89AB")
+}
+
 pub(in crate::http) const fn sku() -> Schema {
     bounded(1, SkuCode::BYTES_MAX, HANDLE, "tea-oolong-100")
 }
@@ -167,7 +177,7 @@ pub(in crate::http) fn moved() -> Schema {
     amount(1, Payment::AMOUNT_MAX)
 }
 
-fn amount(min: i64, max: i64) -> Schema {
+pub(in crate::http) fn amount(min: i64, max: i64) -> Schema {
     object([required("amount", integer(min, max, 1_290)), required("currency", currency())])
 }
 

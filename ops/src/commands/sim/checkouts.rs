@@ -5,6 +5,7 @@
 //! the provider has in its books.
 
 mod boards;
+mod cards;
 mod carts;
 mod codes;
 mod counts;
@@ -23,7 +24,7 @@ mod tests;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use actors::{
-    Cart, CodeUses, Order, OrderList, OrderNumbers, OrderPage, Payment, SellerBoard, Sku,
+    Cart, CodeUses, GiftCard, Order, OrderList, OrderNumbers, OrderPage, Payment, SellerBoard, Sku,
 };
 use cluster::entity::Catalogue;
 use cluster::fabric::OutcomeKey;
@@ -37,6 +38,7 @@ use cluster::time::{Span, Timestamp};
 use storage::sim_disk::SplitMix64;
 
 use self::boards::Boards;
+use self::cards::Cards;
 use self::carts::Carts;
 use self::codes::Codes;
 pub(super) use self::counts::Counts;
@@ -51,10 +53,11 @@ use super::range;
 
 /// How long an outcome is remembered under its key, at least and at most.
 const KEY_SECS: (u64, u64) = (30, 150);
-/// One request in so many is a repeat, is the provider's, or is about a stock.
+/// One request in so many is a repeat, is the provider's, or is about a stock or a gift card.
 const REPEAT_ONE_IN: u64 = 10;
 const NOTICE_ONE_IN: u64 = 8;
 const STOCK_ONE_IN: u64 = 10;
+const CARD_ONE_IN: u64 = 25;
 
 /// What came about in all checkouts that were judged so far.
 pub(super) type SharedCounts = Arc<Mutex<Counts>>;
@@ -64,6 +67,7 @@ pub(super) struct Checkouts {
     shoppers: Shoppers,
     carts: Carts,
     codes: Codes,
+    cards: Cards,
     orders: Orders,
     stocks: Stocks,
     payments: Payments,
@@ -97,7 +101,8 @@ impl Workload for Checkouts {
     fn kinds(&self, kinds: Kinds) -> Kinds {
         let kinds = kinds.with::<Cart>().with::<Sku>().with::<Order>();
         let kinds = kinds.with::<OrderList>().with::<OrderPage>().with::<SellerBoard>();
-        kinds.with::<OrderNumbers>().with::<Payment>().with::<CodeUses>()
+        let kinds = kinds.with::<OrderNumbers>().with::<Payment>().with::<CodeUses>();
+        kinds.with::<GiftCard>()
     }
 
     fn catalogue(&self) -> Option<Catalogue> {
@@ -141,6 +146,9 @@ impl Workload for Checkouts {
         if random.one_in(STOCK_ONE_IN) {
             return self.stocks.draw(op, key, random);
         }
+        if random.one_in(CARD_ONE_IN) {
+            return self.cards.draw(op, key, random);
+        }
         match self.shoppers.draw(&self.carts, &mut self.orders, random) {
             Next::Cart { cart, deed } => self.carts.write(op, cart, deed, key),
             Next::Again { cart, deed } => self.carts.write(op, cart, deed, None),
@@ -168,6 +176,9 @@ impl Workload for Checkouts {
         for (number, op) in Codes::all().zip(&mut ops) {
             audits.push(self.codes.audit(op, number));
         }
+        for (card, op) in Cards::all().zip(&mut ops) {
+            audits.push(self.cards.audit(op, card));
+        }
         for (list, op) in Lists::of(&orders).into_iter().zip(&mut ops) {
             audits.push(self.lists.audit(op, list));
         }
@@ -188,6 +199,8 @@ impl Workload for Checkouts {
             self.payments.finish(&finished)
         } else if self.codes.journal.has(op) {
             self.codes.finish(finished)
+        } else if self.cards.journal.has(op) {
+            self.cards.finish(finished)
         } else if self.lists.has(op) {
             self.lists.finish(&finished)
         } else if self.boards.has(op) {

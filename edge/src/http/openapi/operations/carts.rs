@@ -177,6 +177,7 @@ fn check_out() -> Operation {
             Code::CHECKOUT_TIMED_OUT,
             Code::FRAUD_REVIEW,
             Code::ORDER_REFUSED,
+            Code::GIFT_CARD_REFUSED,
             Code::DISCOUNT_CODE_EXHAUSTED,
             Code::DISCOUNT_CODE_USED,
             Code::EMAIL_REQUIRED,

@@ -65,8 +65,9 @@ impl Described for OrderJson<'_> {
             required("shipments", list(shipment())),
             required("returns", list(returned())),
             required("cancellations", list(cancellation())),
-            required("payments", short_list(payment(), 1, 1)),
+            required("payments", short_list(payment(), 0, 1)),
             required("refunds", list(refund())),
+            required("gift_cards", list(tender())).about("What they pay; payments have the rest."),
             required("placed_at", words::instant()),
             required("updated_at", words::instant()),
             maybe("review", review()).about("Where the shop has orders looked at, for it alone."),
@@ -192,12 +193,21 @@ fn payment() -> Schema {
     ])
 }
 
+fn tender() -> Schema {
+    object([
+        required("id", words::gift_card_id()),
+        required("amount", of::<Money>()),
+        required("given_back", of::<Money>()),
+    ])
+}
+
 fn refund() -> Schema {
     object([
         required("id", words::refund_id()),
         required("amount", of::<Money>()),
         required("reason", words::line("returned")),
         required("status", word(&["succeeded", "pending", "failed"])),
+        required("to", word(&["payment", "gift_cards"])),
         required("at", words::instant()),
     ])
 }

@@ -1,17 +1,23 @@
 //! What a shopper sends to check out.
 
+use std::collections::BTreeSet;
+
 use actors::domain::contact::{Address, Contact, Email};
 use actors::domain::names::{Label, ShippingOptionId};
 use actors::domain::order::Shortfall;
 use actors::domain::payment::{ProviderName, ProviderToken};
 
-use crate::http::fields::{Document, Faults, Flaw, Members, flaw, inner, parsed, text};
+use crate::http::fields::{Document, Faults, Flaw, Members, flaw, inner, list, parsed, text};
+use crate::http::gift_code::GiftCode;
 use crate::http::json::Json;
 use crate::http::routes::documents::words;
 use crate::http::schema::{self, Described, Schema, object, optional, required, word};
 
+/// Of one checkout.
+const GIFT_CARDS_MAX: usize = 5;
+
 /// `{email?, shipping_address, billing_address?, shipping_option?, payment: {provider?, token},
-/// out_of_stock?}`
+/// out_of_stock?, gift_cards?}`
 pub(in crate::http) struct CheckOut {
     pub(in crate::http) contact: Contact,
     pub(in crate::http) shipping: Option<ShippingOptionId>,
@@ -19,6 +25,8 @@ pub(in crate::http) struct CheckOut {
     pub(in crate::http) provider: Option<ProviderName>,
     pub(in crate::http) token: ProviderToken,
     pub(in crate::http) shortfall: Shortfall,
+    /// What they have is taken first.
+    pub(in crate::http) gift_cards: Vec<GiftCode>,
 }
 
 impl Document for CheckOut {
@@ -29,10 +37,12 @@ impl Document for CheckOut {
         let option = members.optional("shipping_option", faults, parsed);
         let method = members.required("payment", faults, |json| inner(json, method));
         let shortfall = members.optional("out_of_stock", faults, shortfall);
+        let gift_cards = members.optional("gift_cards", faults, gift_cards);
         let contact = Contact { email: email?, shipping: shipping?, billing: billing? };
         let shortfall = shortfall?.unwrap_or(Shortfall::FailAll);
         let (provider, token) = method?;
-        Some(Self { contact, shipping: option?, provider, token, shortfall })
+        let gift_cards = gift_cards?.unwrap_or_default();
+        Some(Self { contact, shipping: option?, provider, token, shortfall, gift_cards })
     }
 }
 
@@ -56,6 +66,11 @@ impl Described for CheckOut {
             required("payment", payment),
             optional("out_of_stock", word(&["fail", "drop"]))
                 .about("What becomes of lines without stock; `fail` buys nothing."),
+            optional(
+                "gift_cards",
+                schema::short_list(schema::words::gift_code(), 1, GIFT_CARDS_MAX),
+            )
+            .about("Codes: what is on them is taken first, and the payment pays the rest."),
         ])
     }
 }
@@ -99,6 +114,15 @@ fn method(
     let provider = members.optional("provider", faults, parsed);
     let token = members.required("token", faults, words::<ProviderToken>);
     Some((provider?, token?))
+}
+
+fn gift_cards(json: Json<'_>) -> Result<Vec<GiftCode>, Flaw> {
+    let codes = list(json, GIFT_CARDS_MAX, parsed::<GiftCode>)?;
+    let once: BTreeSet<_> = codes.iter().collect();
+    if once.len() < codes.len() {
+        return Err(flaw("repeated", "a gift card pays once"));
+    }
+    Ok(codes)
 }
 
 fn shortfall(json: Json<'_>) -> Result<Shortfall, Flaw> {

@@ -18,14 +18,13 @@ use actors::domain::tax::{AppliedRate, Destination, Inclusion, Percent, TaxRate,
 use actors::domain::translations::{Translation, Translations};
 use actors::{Currency, Money, PriceBook};
 use cluster::ids::EntityKey;
-use cluster::time::Timestamp;
 
 use super::Resource;
 use crate::http::extract::in_path;
 use crate::http::fields::{Faults, Flaw, Members, flaw, inner, integer, made, parsed, text};
 use crate::http::json::Json;
 use crate::http::render::{MoneyJson, Text};
-use crate::http::rfc3339::Rfc3339;
+use crate::http::routes::documents::instant;
 use crate::http::schema::{Schema, object, optional, required, short_list, word, words};
 
 in_path! {
@@ -97,10 +96,6 @@ pub(in crate::http) fn money(json: Json<'_>) -> Result<Money, Flaw> {
         let currency = members.required("currency", faults, parsed::<Currency>);
         Some(Money { minor: minor?, currency: currency? })
     })
-}
-
-fn instant(json: Json<'_>) -> Result<Timestamp, Flaw> {
-    parsed(json).map(|Rfc3339(at)| at)
 }
 
 pub(in crate::http) fn prices_schema() -> Schema {

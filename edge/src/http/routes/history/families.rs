@@ -4,8 +4,11 @@ use std::str::FromStr;
 
 use actors::domain::entry::{self, Entry};
 use actors::domain::names::Slug;
-use actors::domain::{cart, order, page, payment, sku};
-use actors::{Cart, CartId, Order, OrderId, Payment, PaymentId, ProductPage, Sku, SkuCode};
+use actors::domain::{cart, gift_card, order, page, payment, sku};
+use actors::{
+    Cart, CartId, GiftCard, GiftCardId, Order, OrderId, Payment, PaymentId, ProductPage, Sku,
+    SkuCode,
+};
 use cluster::entity::{Context, Entity};
 use cluster::ids::EntityKey;
 use serde::Serialize;
@@ -15,10 +18,12 @@ use crate::http::code::Code;
 use crate::http::error::ApiError;
 use crate::http::extract::in_path;
 use crate::http::render::cart::CartJson;
+use crate::http::render::gift_card::GiftCardJson;
 use crate::http::render::inventory::InventoryJson;
 use crate::http::render::order::OrderJson;
 use crate::http::render::payment::PaymentJson;
 use crate::http::routes::entries::{self, Resource, Shown};
+use crate::http::routes::gift_cards;
 use crate::http::routes::products;
 use crate::http::routes::products::document::ProductJson;
 use crate::http::schema::{word, words};
@@ -39,10 +44,11 @@ pub(in crate::http) enum Family {
     Promotions,
     DiscountCodes,
     StockLocations,
+    GiftCards,
 }
 
 impl Family {
-    const WORDS: [&str; 13] = [
+    const WORDS: [&str; 14] = [
         "carts",
         "orders",
         "payments",
@@ -56,6 +62,7 @@ impl Family {
         "promotions",
         "discount_codes",
         "stock_locations",
+        "gift_cards",
     ];
 }
 
@@ -79,6 +86,7 @@ impl FromStr for Family {
             "promotions" => Self::Promotions,
             "discount_codes" => Self::DiscountCodes,
             "stock_locations" => Self::StockLocations,
+            "gift_cards" => Self::GiftCards,
             _ => return Err(NoSuchFamily),
         })
     }
@@ -183,6 +191,22 @@ impl Remembered for Sku {
             return Ok(Value::Null);
         };
         maybe(name.parse::<SkuCode>().ok(), |sku| json(&InventoryJson::new(&sku, level, seq)))
+    }
+}
+
+impl Remembered for GiftCard {
+    fn key_of(id: &str) -> Option<EntityKey> {
+        id.parse::<GiftCardId>().ok().map(|id| id.key())
+    }
+
+    fn not_found() -> ApiError {
+        gift_cards::not_found()
+    }
+
+    fn shown(&self, seq: u64, ctx: &Context<'_>) -> Result<Value, ApiError> {
+        let gift_card::Lookup(view) = self.view(gift_card::Query::Card, ctx);
+        let id = GiftCardId::try_from(&ctx.me.key).ok();
+        maybe(view.zip(id), |(view, id)| json(&GiftCardJson::new(id, &view, seq)))
     }
 }
 

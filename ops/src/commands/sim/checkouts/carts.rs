@@ -18,7 +18,7 @@ use storage::sim_disk::SplitMix64;
 
 use super::super::journal::{Asked, Fate, Journal, Read, adds_up};
 use super::super::range;
-use super::{codes, names};
+use super::{cards, codes, names};
 
 const PIECES_MAX: u64 = 3;
 
@@ -232,6 +232,7 @@ fn operation(asked: &Asked<Deed>) -> Operation {
             if number.is_multiple_of(SCREENED_ONE_IN) {
                 means.push(Means::Screening { held_for: HELD_FOR });
             }
+            means.extend(cards::of_order(number).into_iter().map(Means::GiftCard));
             let terms = Box::new(terms);
             Command::CheckOutWith { order, payment, terms, shipping: None, means }
         }

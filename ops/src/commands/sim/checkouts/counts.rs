@@ -33,6 +33,11 @@ counts! {
     /// Whose discount code was used as often as it may be.
     code_refused as "orders_code_refused",
     code_used as "orders_code_used",
+    /// That brought a gift card with nothing left, or that nobody had issued.
+    card_refused as "orders_card_refused",
+    card_paid as "orders_card_paid",
+    /// Gift cards that got some of it back while the order went on.
+    card_given_back as "orders_card_given_back",
     stock_silent as "orders_stock_silent",
     declined as "orders_declined",
     payment_silent as "orders_payment_silent",

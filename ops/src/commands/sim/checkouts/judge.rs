@@ -20,7 +20,7 @@ use super::carts::capture_of;
 use super::counts::Counts;
 use super::orders::{Deed, refund_id};
 use super::provider::Books;
-use super::{Checkouts, codes, names};
+use super::{Checkouts, cards, codes, names};
 
 type Finals = BTreeMap<u64, Box<View>>;
 
@@ -44,6 +44,7 @@ impl Checkouts {
         let bought = orders.iter().filter(|(_, view)| is_still_bought(view));
         let of_carts = bought.map(|(order, view)| (self.orders.cart_of(*order), view.as_ref()));
         self.codes.check(&codes::uses(of_carts))?;
+        self.cards.check(orders.values().map(AsRef::as_ref))?;
         let listed = orders.iter().map(|(order, view)| {
             let cart = self.orders.cart_of(*order);
             (names::order(*order, cart), (cart, view.as_ref()))
@@ -124,7 +125,7 @@ impl Checkouts {
         let told = (view.captured.minor, view.refunded.minor);
         let is_same = told == (account.captured, account.refunded) && told == paid;
         let is_done = payment.is_none_or(|payment| payment.under_way.is_none());
-        let grand = view.totals.grand.minor;
+        let grand = view.totals.grand.minor - cards::paid(view);
         let right = match capture_of(order) {
             CaptureTime::AtOnce if is_still_bought(view) => {
                 (account.held, account.captured) == (0, grand)
@@ -232,7 +233,8 @@ fn has(order: u64, view: &View, part: Part) -> bool {
 fn keeps_what_is_due(view: &View) -> bool {
     let called_off: i64 = view.cancellations.iter().map(|known| known.amount.minor).sum();
     let is_refused = view.refunds.iter().any(|refund| refund.state == RefundState::Failed);
-    let kept = view.captured.minor - view.refunded.minor;
+    let on_cards: i64 = view.tenders.iter().map(|it| it.ever_paid() - it.returned()).sum();
+    let kept = view.captured.minor - view.refunded.minor + on_cards;
     called_off == 0 || is_refused || kept <= view.totals.grand.minor - called_off
 }
 
@@ -291,6 +293,7 @@ fn ended(order: u64, view: &View) -> Result<Counts, String> {
     if is_open
         || !is_over
         || !is_told
+        || !cards::are_settled(view)
         || is_asked
         || !view.lines.iter().all(|line| stock(line.stock))
     {
@@ -305,6 +308,7 @@ fn ended(order: u64, view: &View) -> Result<Counts, String> {
         Some(Failure::CodeExhausted { .. } | Failure::CodeUsedBefore { .. }) => {
             &mut counts.code_refused
         }
+        Some(Failure::GiftCardRefused { .. }) => &mut counts.card_refused,
         Some(Failure::StockSilent) => &mut counts.stock_silent,
         Some(Failure::Declined { .. }) => &mut counts.declined,
         Some(Failure::UnderReview) if is_bought(view) => &mut counts.approved,
@@ -322,6 +326,9 @@ fn ended(order: u64, view: &View) -> Result<Counts, String> {
     let arrived = |entry: &&TimelineEntry| entry.moment == Moment::StockArrived;
     counts.arrivals = count(view.timeline.iter().filter(arrived));
     counts.code_used = u64::from(is_still_bought(view) && !view.codes.is_empty());
+    counts.card_paid = u64::from(is_still_bought(view) && cards::paid(view) > 0);
+    let given_back = view.tenders.iter().filter(|tender| tender.given_back > 0);
+    counts.card_given_back = count(given_back);
     counts.shipments = count(view.shipments.iter());
     counts.called_off = count(view.cancellations.iter());
     counts.parcels = count(view.parcels.iter());

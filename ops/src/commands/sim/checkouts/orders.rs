@@ -22,7 +22,7 @@ use storage::sim_disk::SplitMix64;
 use super::super::journal::{Asked, Journal, Read};
 use super::super::range;
 use super::judge::waiting;
-use super::names;
+use super::{cards, names};
 
 /// Shipments, returns and refunds of an order that anybody asks for.
 const PARTS_MAX: u16 = 5;
@@ -258,6 +258,7 @@ impl Orders {
         let refunding: i64 = view
             .refunds
             .iter()
+            .filter(|refund| !view.to_cards.contains(&refund.id))
             .map(|refund| match refund.state {
                 RefundState::Failed => 0,
                 RefundState::Asked | RefundState::Done => refund.amount.minor,
@@ -265,7 +266,8 @@ impl Orders {
             .sum();
         right &= view.refunded.minor <= view.captured.minor
             && refunding <= view.captured.minor
-            && [0, view.totals.grand.minor].contains(&view.captured.minor);
+            && [0, view.totals.grand.minor - cards::paid(view)].contains(&view.captured.minor)
+            && cards::add_up(view);
         let grand = view.totals.grand.minor;
         let (items, off) = (view.totals.items.minor, view.totals.discount.minor);
         let expected = if view.codes.is_empty() { 0 } else { range::taken_off(all) };
