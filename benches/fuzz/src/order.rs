@@ -54,8 +54,9 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let values = golden::bytes_in(include_str!("../../../actors/src/codec/golden/order.rs"));
     let records =
         golden::records_in(include_str!("../../../actors/src/codec/golden/order_records.rs"));
+    let paid = golden::records_in(include_str!("../../../actors/src/codec/golden/gift_cards.rs"));
     let mut seeds = choosing_each(KINDS, &values);
-    for record in records {
+    for record in records.into_iter().chain(paid) {
         if let Ok(order) = Order::from_record(&record) {
             seeds.push(choosing(4, &see(&order)));
         }

@@ -89,5 +89,29 @@ async fn a_seller_sees_totals_and_orders_of_one_position() {
     let cancelled = shop.send(cancel.json(&json!({"reason": "no more pots"}))).await;
     assert_eq!(cancelled.status, 200, "{cancelled:?}");
     expect(&shop, "ann", sum(0, 0, 0), sum(2, 1, 1_000)).await;
+
+    // A package for each seller.
+    let three = basket(&shop, &[("pot", 2), ("pan", 1)]).await;
+    let created = shop.send(check_out(&three, &format!("{KEY}-three"), &sent())).await.json();
+    let path = format!("/admin/v1/orders/{}", created["id"].as_str().unwrap());
+    let package = |key: &str, seller: &str| {
+        let ask = Ask::post(format!("{path}/fulfilments")).operator().key(key);
+        ask.json(&json!({"seller": seller, "carrier": "Post", "tracking": "2Z"}))
+    };
+    let first = shop.send(package("ann", "ann")).await;
+    let shipment = first.json()["shipments"][0].clone();
+    assert_eq!((first.status, &shipment["sellers"]), (200, &json!(["ann"])), "{first:?}");
+    assert_eq!(shipment["items"], json!([{"sku": "pot", "quantity": 2}]));
+    assert_eq!(shop.send(package("ann", "ann")).await.body, first.body, "a repeat is none");
+    shop.send(package("again", "ann")).await.problem(422, "validation_failed");
+    shop.send(package("carl", "carl")).await.problem(404, "line_not_found");
+    let second = shop.send(package("bob", "bob")).await.json();
+    assert_eq!(second["status"], "shipped");
+    for _ in 0..2 {
+        let there = Ask::post(format!("{path}/deliver")).operator().json(&json!({}));
+        assert_eq!(shop.send(there).await.status, 200);
+    }
+    expect(&shop, "ann", sum(0, 0, 0), sum(3, 3, 3_000)).await;
+    expect(&shop, "bob", sum(0, 0, 0), sum(2, 2, 4_000)).await;
     shop.close().await;
 }

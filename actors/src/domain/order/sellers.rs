@@ -8,7 +8,7 @@ use cluster::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::existing::Ending;
-use super::{Course, Existing, Failure, ReviewState, Stage, Status};
+use super::{Course, Existing, Failure, LineView, ReviewState, Stage, Status, StockStatus, View};
 use crate::domain::heap;
 use crate::domain::ids::SkuCode;
 use crate::domain::money::Money;
@@ -39,6 +39,41 @@ impl SellerLines {
     fn among<'a>(&self, items: impl Iterator<Item = &'a Vec<(SkuCode, Quantity)>>) -> u32 {
         let ours = items.flatten().filter(|(sku, _)| self.has(sku));
         ours.map(|(_, quantity)| quantity.get()).fold(0, u32::saturating_add)
+    }
+}
+
+impl View {
+    /// What one seller has to send still, of pieces that are there; `None` of a seller that has no part in
+    /// the order.
+    pub fn unsent_by(&self, seller: &SellerId) -> Option<Vec<(SkuCode, Quantity)>> {
+        let lines = self.sellers.iter().find(|lines| lines.seller == *seller)?;
+        let called_off = || self.cancellations.iter().flat_map(|known| &known.items);
+        let left = |it: &LineView| {
+            let waiting = match it.stock {
+                StockStatus::Sold => 0,
+                StockStatus::Backordered { pieces } => pieces.get(),
+                StockStatus::Asked
+                | StockStatus::Reserved
+                | StockStatus::Refused
+                | StockStatus::Released => return None,
+            };
+            let sku = &it.line.sku;
+            let off = called_off().filter(|(known, _)| known == sku);
+            let off: u32 = off.map(|(_, pieces)| pieces.get()).sum();
+            let left = it.line.quantity.get().saturating_sub(it.shipped + off + waiting);
+            Some((sku.clone(), Quantity::try_from(left).ok()?))
+        };
+        let ours = self.lines.iter().filter(|line| lines.has(&line.line.sku));
+        Some(ours.filter_map(left).collect())
+    }
+
+    /// Whose pieces these are, in order; those of the shop itself are nobody's.
+    pub fn sellers_of<'a>(
+        &'a self,
+        items: &'a [(SkuCode, Quantity)],
+    ) -> impl Iterator<Item = &'a SellerId> {
+        let sends = |lines: &&SellerLines| items.iter().any(|(sku, _)| lines.has(sku));
+        self.sellers.iter().filter(sends).map(|lines| &lines.seller)
     }
 }
 

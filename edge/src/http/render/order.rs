@@ -102,6 +102,7 @@ struct AddressJson<'a> {
 struct ShipmentJson<'a> {
     number: u16,
     items: Vec<PiecesJson<'a>>,
+    sellers: Vec<&'a str>,
     carrier: &'a str,
     /// None until a carrier that is asked for the parcel has one.
     tracking: Option<&'a str>,
@@ -354,7 +355,10 @@ fn shipments<'a>(
     parcel: fn(&'a Parcel) -> ParcelJson<'a>,
 ) -> Vec<ShipmentJson<'a>> {
     let of = |number| view.parcels.iter().find(|parcel| parcel.shipment.0 == number);
-    let json = |it: &'a ShipmentView| ShipmentJson::new(it, of(it.number), parcel);
+    let json = |it: &'a ShipmentView| {
+        let sellers = view.sellers_of(&it.items).map(|seller| seller.as_str()).collect();
+        ShipmentJson { sellers, ..ShipmentJson::new(it, of(it.number), parcel) }
+    };
     view.shipments.iter().map(json).collect()
 }
 
@@ -368,6 +372,7 @@ impl<'a> ShipmentJson<'a> {
         Self {
             number: shipment.number,
             items: pieces(&shipment.items),
+            sellers: Vec::new(),
             carrier: shipment.carrier.as_str(),
             tracking: is_numbered.then_some(shipment.tracking.as_str()),
             parcel: parcel.map(json),

@@ -15,7 +15,7 @@ use cluster::time::Timestamp;
 
 use self::documents::{AdjustCard, CardCode, IssueCard, SetCardTerms};
 use super::done::Done;
-use super::entries::bound;
+use super::entries::{bound, unbound};
 use crate::http::app::{App, now};
 use crate::http::code::Code;
 use crate::http::error::ApiError;
@@ -34,6 +34,7 @@ pub(in crate::http) async fn issue(
     terms: Terms,
     body: JsonBody<IssueCard>,
 ) -> Result<Reply, ApiError> {
+    unbound(&terms)?;
     let IssueCard { amount, code, expires_at, note } = body.document;
     let code = match code {
         Some(code) => code,

@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 
 use super::hooks::{self, Told};
-use super::orders::documents::{BookParcel, FulfilOrder};
+use super::orders::documents::{BookParcel, FulfilOrder, Sent};
 use super::orders::{execute, latest, path_of};
 use crate::http::app::{App, now};
 use crate::http::code::Code;
@@ -76,7 +76,15 @@ pub(super) fn fulfilment(
     shipment: ShipmentNumber,
     document: FulfilOrder,
 ) -> Result<Command, ApiError> {
-    let FulfilOrder { number: _, items, carrier, tracking } = document;
+    let FulfilOrder { number: _, sent, carrier, tracking } = document;
+    let items = match sent {
+        Sent::Items(items) => items,
+        // Where nothing is left the order says so, or is asked again under a key and has its answer.
+        Sent::AllOf(seller) => view.unsent_by(&seller).ok_or_else(|| {
+            let detail = format!("the order has no line of seller {seller}");
+            ApiError::new(Code::LINE_NOT_FOUND, detail).about("seller")
+        })?,
+    };
     if let (Some(carrier), Some(tracking)) = (&carrier, tracking) {
         return Ok(Command::Fulfil { shipment, items, carrier: carrier.clone(), tracking });
     }

@@ -135,6 +135,8 @@ fn shipment() -> Schema {
     object([
         required("number", number()),
         required("items", list(pieces())),
+        required("sellers", list(words::handle("ann")))
+            .about("Whose pieces these are; none of those of the shop itself."),
         required("carrier", words::line("Post")),
         required("tracking", nullable(words::line("1Z999"))),
         required("parcel", nullable(parcel())),

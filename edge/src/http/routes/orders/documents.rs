@@ -1,9 +1,9 @@
 //! What is sent to orders.
 
-use actors::domain::names::Label;
+use actors::domain::names::{Label, SellerId};
 use actors::{Cart, Money, Quantity, SkuCode};
 
-use crate::http::fields::{Document, Faults, Flaw, Members, integer, made};
+use crate::http::fields::{Document, Faults, Flaw, Members, integer, made, parsed};
 use crate::http::json::Json;
 use crate::http::routes::documents::{item, item_schema, money, words};
 use crate::http::schema::words::{line, moved};
@@ -32,10 +32,10 @@ impl Described for CancelOrder {
     }
 }
 
-/// `{number?, items, carrier?, tracking?}`: a tracking number is somebody's.
+/// `{number?, items, carrier?, tracking?}`, or with `seller` for items: a tracking number is somebody's.
 pub(in crate::http) struct FulfilOrder {
     pub(in crate::http) number: Option<u16>,
-    pub(in crate::http) items: Items,
+    pub(in crate::http) sent: Sent,
     pub(in crate::http) carrier: Option<Label>,
     pub(in crate::http) tracking: Option<Label>,
 }
@@ -43,9 +43,13 @@ pub(in crate::http) struct FulfilOrder {
 impl Document for FulfilOrder {
     fn read(members: &mut Members<'_>, faults: &mut Faults) -> Option<Self> {
         let number = members.optional("number", faults, number);
-        let items = members.objects("items", Cart::LINES_MAX, faults, item);
+        let sent = if members.has("seller") && !members.has("items") {
+            members.required("seller", faults, parsed).map(Sent::AllOf)
+        } else {
+            members.objects("items", Cart::LINES_MAX, faults, item).map(Sent::Items)
+        };
         let (carrier, tracking) = brought_by(members, faults);
-        Some(Self { number: number?, items: items?, carrier: carrier?, tracking: tracking? })
+        Some(Self { number: number?, sent: sent?, carrier: carrier?, tracking: tracking? })
     }
 }
 
@@ -55,13 +59,25 @@ impl Described for FulfilOrder {
     }
 
     fn schema() -> Schema {
-        object([
-            optional("number", number_schema()),
-            required("items", items_schema()),
-            optional("carrier", line("Post")),
-            optional("tracking", line("1Z999")),
-        ])
+        let with = |sent| {
+            object([
+                optional("number", number_schema()),
+                sent,
+                optional("carrier", line("Post")),
+                optional("tracking", line("1Z999")),
+            ])
+        };
+        let seller = required("seller", schema::words::handle("ann"));
+        let seller = seller.about("All that this seller has to send, of pieces that are there.");
+        Schema::Either(vec![with(required("items", items_schema())), with(seller)])
     }
+}
+
+/// What a package holds.
+pub(in crate::http) enum Sent {
+    Items(Items),
+    /// Whatever this seller has to send still.
+    AllOf(SellerId),
 }
 
 /// `{number?, carrier?, tracking?}`
