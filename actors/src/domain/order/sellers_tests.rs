@@ -87,3 +87,25 @@ fn an_order_that_comes_to_nothing_is_told_to_no_seller() {
     assert_eq!(told(&reviewing(silent), denied), []);
     assert_eq!(told(&[asked(), named()], Command::GiveUpStock), []);
 }
+
+#[test]
+fn a_seller_sends_what_is_there_and_neither_sent_nor_called_off() {
+    let ann: SellerId = "ann".parse().unwrap();
+    let mut given = [confirmed(), vec![named()]].concat();
+    assert_eq!(view(&given).unsent_by(&ann), Some(vec![(cup(), quantity(2))]));
+    assert_eq!(view(&given).unsent_by(&"bob".parse().unwrap()), None);
+    let waiting = given.iter_mut().find(|event| **event == reserved(cup())).unwrap();
+    *waiting = Event::StockPromised { sku: cup(), waiting: quantity(1), at: NOON };
+    assert_eq!(view(&given).unsent_by(&ann), Some(vec![(cup(), quantity(1))]));
+    let (shipment, carrier) = (ShipmentNumber(1), Label::of_what_fits("Post"));
+    let (items, tracking) = (vec![(cup(), quantity(1))], carrier.clone());
+    given.push(Event::Shipped { shipment, items: items.clone(), carrier, tracking, at: NOON });
+    let seen = view(&given);
+    assert_eq!(seen.unsent_by(&ann), Some(vec![]));
+    assert_eq!(seen.sellers_of(&items).collect::<Vec<_>>(), [&ann]);
+    assert_eq!(seen.sellers_of(&[(pot(), quantity(1))]).count(), 0);
+    let (by, amount, reason) = (Side::Shop, euro(0), Label::of_what_fits("no more"));
+    given.push(Event::PiecesCancelled { by, items, amount, reason, at: NOON });
+    given.push(Event::StockArrived { sku: cup(), waiting: Units::ZERO, at: NOON });
+    assert_eq!(view(&given).unsent_by(&ann), Some(vec![]));
+}
