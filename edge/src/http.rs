@@ -3,6 +3,7 @@
 pub mod app;
 mod at_once;
 mod base64url;
+mod bench_om;
 mod body;
 mod card_number;
 mod code;

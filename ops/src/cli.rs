@@ -21,6 +21,7 @@ use ::cluster::runtime::mesh::names::ClusterName;
 use ::cluster::sim::run::RunOptions;
 use anyhow::Context;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use edge::http::app::BenchOm;
 
 use crate::commands::certs;
 use crate::commands::inspect::{self, Detail, Part};
@@ -71,6 +72,9 @@ fn run_line(
         Some(("serve", matches)) => {
             let mut config = serve_config(matches)?;
             config.stops_with_stdin = matches.get_flag("until-stdin-ends");
+            if matches.get_flag("bench-om") {
+                config.bench_om = BenchOm::Mounted;
+            }
             if let Some(mesh) = &mut config.mesh {
                 mesh.levels = levels;
             }
@@ -177,6 +181,12 @@ fn serve_command() -> Command {
                 .long("until-stdin-ends")
                 .action(ArgAction::SetTrue)
                 .help("Stops as on SIGTERM once standard input ends, such as with a parent process"),
+        )
+        .arg(
+            Arg::new("bench-om").long("bench-om").action(ArgAction::SetTrue).help(
+                "Serves the Online Marketplace benchmark under /bench/om, which asks nobody for \
+                 credentials: for benchmarks only",
+            ),
         )
         .arg(
             Arg::new("demo").long("demo").action(ArgAction::SetTrue).help(

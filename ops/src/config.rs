@@ -24,7 +24,7 @@ use actors::domain::payment::ProviderName;
 use cluster::placement::member::{Levels, NodeNumber};
 use cluster::runtime::joining::MeshSettings;
 use cluster::runtime::membership::PlacementRule;
-use edge::http::app::OperatorToken;
+use edge::http::app::{BenchOm, OperatorToken};
 use edge::providers::payment::routing::Routing;
 
 pub use carriers::CarrierKind;
@@ -112,6 +112,8 @@ pub struct Config {
     pub checkout_wait: Duration,
     /// Whether the end of standard input asks it to stop.
     pub stops_with_stdin: bool,
+    /// Only a flag says so, for nobody is to find it in a file they took over.
+    pub bench_om: BenchOm,
 }
 
 impl Config {
@@ -182,6 +184,7 @@ impl Config {
             capture: raw.required(Setting::Capture, capture)?,
             checkout_wait: raw.required(Setting::CheckoutWait, quantities::duration)?,
             stops_with_stdin: false,
+            bench_om: BenchOm::Absent,
         })
     }
 }

@@ -21,7 +21,7 @@ use cluster::runtime::mesh::credentials::Rotation;
 use cluster::runtime::node::{Node, NodeConfig, StartError};
 use cluster::runtime::ports::PortAdapter;
 use cluster::time::Span;
-use edge::http::app::{App, OperatorToken, Settings, Signals};
+use edge::http::app::{App, BenchOm, OperatorToken, Settings, Signals};
 use edge::http::imports::Importer;
 use edge::http::router::router;
 use edge::http::starting;
@@ -154,6 +154,11 @@ fn app(
         is_ready: Box::new(move || readiness.is_ready()),
         pressure_percent: Box::new(move || fabric.pressure_percent()),
     };
+    if config.bench_om == BenchOm::Mounted {
+        tracing::warn!(
+            "anybody may change the shop under /bench/om: serve it to a benchmark alone"
+        );
+    }
     let settings = Settings {
         operator_token,
         request_timeout: span(config.request_timeout),
@@ -167,6 +172,7 @@ fn app(
         payment_routing: config.payment_rules.clone(),
         capture: config.capture,
         checkout_wait: span(config.checkout_wait),
+        bench_om: config.bench_om,
         ..Settings::new(Currency::EURO)
     };
     let (fabric, operations) = (node.fabric(), node.operations());

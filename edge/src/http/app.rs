@@ -26,6 +26,14 @@ use crate::providers::fraud::Fraud;
 use crate::providers::payment::Providers;
 use crate::providers::payment::routing::Routing;
 
+/// Whether the routes of the Online Marketplace benchmark are there; they ask for no credentials.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BenchOm {
+    #[default]
+    Absent,
+    Mounted,
+}
+
 /// What an operator may choose.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -68,6 +76,7 @@ pub struct Settings {
     pub hold_max: Span,
     /// Who takes a payment whose shopper names nobody; `None` where somebody is always named.
     pub payment_routing: Option<Routing>,
+    pub bench_om: BenchOm,
 }
 
 impl Settings {
@@ -92,6 +101,7 @@ impl Settings {
             fraud: None,
             hold_max: Span::from_secs(48 * 60 * 60),
             payment_routing: None,
+            bench_om: BenchOm::Absent,
         }
     }
 }

@@ -100,6 +100,8 @@ pub(crate) enum Endpoint {
     Metrics,
     OpenApi,
     Docs,
+    /// Every path of the Online Marketplace contract, where that is mounted.
+    BenchOm,
     /// Any path without a route.
     Unmatched,
 }
@@ -208,6 +210,7 @@ impl Endpoint {
             Self::Metrics => "/metrics",
             Self::OpenApi => "/openapi.json",
             Self::Docs => "/docs",
+            Self::BenchOm => "/bench/om",
             Self::Unmatched => "unmatched",
         }
     }
@@ -237,6 +240,7 @@ impl Endpoint {
             Self::CartMerge | Self::CartStream | Self::CartCodes | Self::CartCode => Class::Cart,
             // A provider tries again, yet an order may wait for what it says.
             Self::CartCheckout
+            | Self::BenchOm
             | Self::Order
             | Self::OrderTimeline
             | Self::OrderCancel

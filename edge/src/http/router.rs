@@ -8,7 +8,8 @@ use axum::handler::Handler;
 use axum::routing::{MethodRouter, any_service, delete, get, post, put};
 
 use super::Endpoint as E;
-use super::app::App;
+use super::app::{App, BenchOm};
+use super::bench_om;
 use super::middleware::rim::RimLayer;
 use super::openapi;
 use super::routes::entries::{self, Resource};
@@ -27,6 +28,9 @@ pub fn router(app: App) -> Router {
         let methods: MethodRouter<App> = methods.fallback(system::method_not_allowed);
         let rim = RimLayer::new(app.clone(), endpoint);
         router = router.route(endpoint.path(), methods.layer(rim));
+    }
+    if app.settings.bench_om == BenchOm::Mounted {
+        router = bench_om::mount(router, &app);
     }
     let unmatched = system::not_found.layer(RimLayer::new(app.clone(), E::Unmatched));
     router.fallback_service(any_service(unmatched.with_state(app.clone()))).with_state(app)

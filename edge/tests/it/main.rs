@@ -8,6 +8,7 @@
 
 mod audit;
 mod backorders;
+mod bench_om;
 mod cart_stream;
 mod carts;
 mod catalogue;

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use cluster::entity::Catalogue;
 use cluster::fabric::Fabric;
 use cluster::runtime::node::{Node, NodeConfig};
-use edge::http::app::{App, OperatorToken, Settings, Signals};
+use edge::http::app::{App, BenchOm, OperatorToken, Settings, Signals};
 use edge::http::imports::Importer;
 use edge::http::router::router;
 use edge::metrics::EdgeMetrics;
@@ -103,6 +103,13 @@ impl Shop {
     pub(crate) async fn open_empty_with_payments(providers: Providers) -> Self {
         let reader = |config: &mut NodeConfig| config.reader = Some(Arc::new(BookReader));
         Self::open_on(Some(providers), reader, |_| {}).await
+    }
+
+    /// The same, with the routes of the Online Marketplace benchmark.
+    pub(crate) async fn open_for_bench(providers: Providers) -> Self {
+        let reader = |config: &mut NodeConfig| config.reader = Some(Arc::new(BookReader));
+        let choose = |settings: &mut Settings| settings.bench_om = BenchOm::Mounted;
+        Self::open_on(Some(providers), reader, choose).await
     }
 
     async fn open_on(

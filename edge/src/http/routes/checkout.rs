@@ -191,7 +191,7 @@ fn customer(app: &App, email: &Email) -> CustomerKey {
 }
 
 /// Waits until the checkout has ended, or the deadline has come.
-async fn ended(
+pub(in crate::http) async fn ended(
     app: &App,
     order: OrderId,
     begun: Option<Position>,
@@ -221,7 +221,11 @@ fn prices_changed(done: &Done<View>) -> ApiError {
 }
 
 /// Why nothing was bought, as of when it was decided.
-fn failed(failure: &Failure, settlement: &Settlement, view: &order::View) -> ApiError {
+pub(in crate::http) fn failed(
+    failure: &Failure,
+    settlement: &Settlement,
+    view: &order::View,
+) -> ApiError {
     match failure {
         Failure::OutOfStock => {
             let faults = settlement.shortages.iter().map(|(sku, why)| fault(view, sku, *why));

@@ -258,7 +258,7 @@ async fn answer(
 
 /// Waits until this node's book has the variants as they were sent, or another change has overtaken
 /// them; gives the position of that book.
-async fn settle(
+pub(in crate::http) async fn settle(
     app: &App,
     written: Position,
     deadline: Timestamp,
@@ -294,6 +294,6 @@ fn refused(error: CommandError<Rejection>, terms: &Terms, slug: &Slug) -> ApiErr
     ApiError::from_command::<ProductPage>(error, terms.is_keyed(), resource, refusals::of_page)
 }
 
-pub(super) fn not_found() -> ApiError {
+pub(in crate::http) fn not_found() -> ApiError {
     ApiError::new(Code::PRODUCT_NOT_FOUND, "there is no product under this slug")
 }
