@@ -15,10 +15,11 @@ use crate::http::schema::{self, words};
 use crate::http::{Endpoint as E, Verb};
 
 /// Entities that are not there.
-const MISSING: [Code; 13] = [
+const MISSING: [Code; 14] = [
     Code::CART_NOT_FOUND,
     Code::CATEGORY_NOT_FOUND,
     Code::DISCOUNT_CODE_NOT_FOUND,
+    Code::GIFT_CARD_NOT_FOUND,
     Code::ORDER_NOT_FOUND,
     Code::PAYMENT_NOT_FOUND,
     Code::PRICE_LIST_NOT_FOUND,
