@@ -97,7 +97,9 @@ impl Cluster {
         let used = |number: &u64| {
             let taken = self.nodes.keys().any(|id| id.0 & 0xffff == *number);
             let known = self.standings().iter().any(|(id, _)| id.0 & 0xffff == *number);
-            taken || known
+            // Of two machines with one number the cluster takes the later and refuses the other for ever.
+            let asks = |candidate: &Candidate| u64::from(candidate.number.get()) == *number;
+            taken || known || self.operator.outside.values().any(asks)
         };
         let Some(number) = (1..u64::from(u16::MAX)).find(|number| !used(number)) else { return };
         self.come(number);
