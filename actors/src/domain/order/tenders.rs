@@ -96,40 +96,41 @@ impl Tender {
         }
     }
 
-    /// What it ever paid, whatever became of that.
-    pub const fn ever_paid(&self) -> i64 {
+    /// What it had paid, of an order that came to nothing since.
+    const fn undone(&self) -> Option<i64> {
         match self.state {
-            TenderState::Returning { minor } | TenderState::Returned { minor } => minor,
+            TenderState::Returning { minor } | TenderState::Returned { minor } => Some(minor),
             TenderState::Asked
             | TenderState::Held { .. }
             | TenderState::Refused(_)
             | TenderState::Spending { .. }
             | TenderState::Spent { .. }
             | TenderState::Releasing
-            | TenderState::Released => self.paid(),
+            | TenderState::Released => None,
         }
     }
 
+    /// What it ever paid, whatever became of that.
+    pub fn ever_paid(&self) -> i64 {
+        self.undone().unwrap_or(self.paid())
+    }
+
     /// What of it is on the card again, or on its way there.
-    pub const fn returned(&self) -> i64 {
-        match self.state {
-            TenderState::Returning { minor } | TenderState::Returned { minor } => minor,
-            TenderState::Asked
-            | TenderState::Held { .. }
-            | TenderState::Refused(_)
-            | TenderState::Spending { .. }
-            | TenderState::Spent { .. }
-            | TenderState::Releasing
-            | TenderState::Released => self.given_back,
-        }
+    pub fn returned(&self) -> i64 {
+        self.undone().unwrap_or(self.given_back)
+    }
+
+    /// What the order has of it still.
+    pub fn left(&self) -> i64 {
+        self.ever_paid() - self.returned()
     }
 
     /// What ends it.
     fn undo(&self) -> Option<CardStep> {
         match self.state {
             TenderState::Asked | TenderState::Held { .. } => Some(CardStep::Release),
-            TenderState::Spending { minor } | TenderState::Spent { minor } => {
-                Some(CardStep::GiveBack { minor: minor - self.given_back })
+            TenderState::Spending { .. } | TenderState::Spent { .. } => {
+                Some(CardStep::GiveBack { minor: self.left() })
             }
             TenderState::Refused(_)
             | TenderState::Releasing
@@ -233,7 +234,7 @@ impl Existing {
 
     /// What cards have of it still.
     pub(super) fn left_on_cards(&self) -> i64 {
-        self.tenders.iter().map(|tender| tender.paid() - tender.given_back).sum()
+        self.tenders.iter().map(Tender::left).sum()
     }
 
     /// What cards are to be given back for pieces that were called off.
@@ -250,7 +251,7 @@ impl Existing {
         let mut left = minor;
         let tenders = (0..).zip(&self.tenders).collect::<Vec<_>>().into_iter().rev();
         let parts = tenders.filter_map(|(nth, tender)| {
-            let part = left.min(tender.paid() - tender.given_back);
+            let part = left.min(tender.left());
             left -= part;
             (part > 0).then_some((nth, part))
         });

@@ -57,8 +57,7 @@ impl World {
                     | TenderState::Returning { .. } => false,
                 };
                 assert!(is_done, "{tender:?} of an order that is {:?}", order.stage);
-                let kept = tender.paid() - if tender.paid() > 0 { tender.given_back } else { 0 };
-                paid[number(&GiftCard::address(tender.card))] += kept;
+                paid[number(&GiftCard::address(tender.card))] += tender.left();
             }
         }
         for ((card, worth), paid) in self.cards.iter().zip(CARDS).zip(paid) {

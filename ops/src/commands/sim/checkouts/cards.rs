@@ -117,7 +117,7 @@ impl Cards {
     pub(super) fn check<'a>(&self, orders: impl Iterator<Item = &'a View>) -> Result<(), String> {
         let mut paid: BTreeMap<GiftCardId, i64> = BTreeMap::new();
         for tender in orders.flat_map(|view| &view.tenders) {
-            *paid.entry(tender.card).or_insert(0) += tender.ever_paid() - tender.returned();
+            *paid.entry(tender.card).or_insert(0) += tender.left();
         }
         let fates = self.journal.fates();
         for audit in self.journal.audited(&self.audits) {

@@ -10,7 +10,7 @@ use actors::domain::carrier::Whereabouts;
 use actors::domain::cart::Status as CartStatus;
 use actors::domain::order::{
     CaptureTime, Failure, LineView, Moment, Parcel, ParcelState, RefundState, Status, StockStatus,
-    TimelineEntry, View,
+    Tender, TimelineEntry, View,
 };
 use actors::{Cart, Order, Sku};
 
@@ -233,7 +233,7 @@ fn has(order: u64, view: &View, part: Part) -> bool {
 fn keeps_what_is_due(view: &View) -> bool {
     let called_off: i64 = view.cancellations.iter().map(|known| known.amount.minor).sum();
     let is_refused = view.refunds.iter().any(|refund| refund.state == RefundState::Failed);
-    let on_cards: i64 = view.tenders.iter().map(|it| it.ever_paid() - it.returned()).sum();
+    let on_cards: i64 = view.tenders.iter().map(Tender::left).sum();
     let kept = view.captured.minor - view.refunded.minor + on_cards;
     called_off == 0 || is_refused || kept <= view.totals.grand.minor - called_off
 }
