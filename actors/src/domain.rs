@@ -9,6 +9,7 @@ pub mod code_uses;
 pub mod contact;
 mod crockford;
 pub mod discount_code;
+pub(crate) mod endings;
 pub mod entry;
 pub mod fraud;
 pub mod gift_card;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{damaged, encode, latest};
 use crate::domain::code_uses::{CodeUses, Command, Event, Query, Rejection, View};
+use crate::domain::endings::Endings;
 use crate::domain::ids::OrderId;
 
 const RECORD: &str = "a record of a code's uses";
@@ -31,13 +32,13 @@ pub(crate) fn to_record(uses: &CodeUses) -> Vec<u8> {
     encode(&UsesRecordV1 {
         used: uses.used,
         held: uses.held.iter().copied().collect(),
-        ended: uses.ended.iter().copied().collect(),
+        ended: uses.ended.iter().collect(),
     })
 }
 
 pub(crate) fn from_record(bytes: &[u8]) -> Result<CodeUses, DecodeError> {
     let UsesRecordV1 { used, held, ended } = latest(RECORD, bytes)?;
-    if held.len() > CodeUses::HELD_MAX || ended.len() > CodeUses::ENDED_MAX {
+    if held.len() > CodeUses::HELD_MAX || ended.len() > Endings::MAX {
         return Err(damaged(RECORD, "a code is held by too many"));
     }
     if !held.is_sorted_by(|left, right| left < right) || !ended.is_sorted_by_key(|(_, at)| *at) {
@@ -48,5 +49,5 @@ pub(crate) fn from_record(bytes: &[u8]) -> Result<CodeUses, DecodeError> {
     if names.len() < ended.len() || names.iter().any(|order| held.contains(order)) {
         return Err(damaged(RECORD, "an order has a use of a code twice"));
     }
-    Ok(CodeUses { used, held, ended: VecDeque::from(ended) })
+    Ok(CodeUses { used, held, ended: Endings(VecDeque::from(ended)) })
 }

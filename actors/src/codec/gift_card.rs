@@ -7,6 +7,7 @@ use cluster::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{damaged, encode, latest};
+use crate::domain::endings::Endings;
 use crate::domain::gift_card::{
     Book, CardTerms, Command, Entry, Event, GiftCard, Issued, Lookup, Query, Rejection,
 };
@@ -49,7 +50,7 @@ pub(crate) fn to_record(card: &GiftCard) -> Vec<u8> {
         terms: card.terms,
         book: card.book.entries().cloned().collect(),
         held: card.held.iter().map(|(order, minor)| (*order, *minor)).collect(),
-        ended: card.ended.iter().copied().collect(),
+        ended: card.ended.iter().collect(),
         at: card.at,
     });
     encode(&CardRecordV1 { issued })
@@ -64,7 +65,7 @@ pub(crate) fn from_record(bytes: &[u8]) -> Result<GiftCard, DecodeError> {
 fn issued_from(record: IssuedV1) -> Result<Issued, DecodeError> {
     let IssuedV1 { currency, ending, note, terms, book, held, ended, at } = record;
     let book = Book::of(book).ok_or_else(|| damaged(RECORD, "its book does not add up"))?;
-    if held.len() > GiftCard::HELD_MAX || ended.len() > GiftCard::ENDED_MAX {
+    if held.len() > GiftCard::HELD_MAX || ended.len() > Endings::MAX {
         return Err(damaged(RECORD, "it is held by too many"));
     }
     let is_in_order = held.is_sorted_by(|left, right| left.0 < right.0);
@@ -76,7 +77,8 @@ fn issued_from(record: IssuedV1) -> Result<Issued, DecodeError> {
     if names.len() < ended.len() || names.iter().any(|order| held.contains_key(order)) {
         return Err(damaged(RECORD, "an order has some of it twice"));
     }
-    let card = Issued { currency, ending, note, terms, book, held, ended: ended.into(), at };
+    let card =
+        Issued { currency, ending, note, terms, book, held, ended: Endings(ended.into()), at };
     let sum = card.held.values().try_fold(0_i64, |sum, minor| sum.checked_add(*minor));
     let is_covered = sum.is_some_and(|sum| sum <= card.book.balance());
     if !is_covered || card.held.values().any(|minor| *minor <= 0) {

@@ -12,18 +12,18 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 
 use cluster::entity::{
     Answer, Context, Decision, DecodeError, Effect, Entity, Port, TimerName, Wire,
 };
 use cluster::ids::{EntityKey, EntityKind, EntityRef};
-use cluster::time::{Span, Timestamp};
+use cluster::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::discount_code::CodeName;
-use super::heap;
+use super::endings::Endings;
 use super::ids::OrderId;
 use super::order::{self, Order};
 use crate::codec;
@@ -75,8 +75,7 @@ impl Counted {
 pub struct CodeUses {
     pub(crate) used: u32,
     pub(crate) held: BTreeSet<OrderId>,
-    /// In order of time, each order once.
-    pub(crate) ended: VecDeque<(OrderId, Timestamp)>,
+    pub(crate) ended: Endings,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -204,7 +203,7 @@ impl Entity for CodeUses {
     fn apply(&mut self, event: &Event) {
         match event {
             Event::Held { order, at } => {
-                self.forget_before(*at);
+                self.ended.forget_before(*at);
                 self.held.insert(*order);
             }
             Event::Counted { order, used, at } => {
@@ -212,13 +211,13 @@ impl Entity for CodeUses {
                     self.held.remove(order);
                 }
                 self.used = *used;
-                self.end(*order, *at);
+                self.ended.add(*order, *at);
             }
             Event::Released { order, at } => {
                 self.held.remove(order);
-                self.end(*order, *at);
+                self.ended.add(*order, *at);
             }
-            Event::ReleasedEarly { order, at } => self.end(*order, *at),
+            Event::ReleasedEarly { order, at } => self.ended.add(*order, *at),
             Event::Returned { order: _, used, at: _ } => self.used = *used,
         }
     }
@@ -241,8 +240,7 @@ impl Entity for CodeUses {
     }
 
     fn heap_bytes(&self) -> usize {
-        let ended = self.ended.capacity() * size_of::<(OrderId, Timestamp)>();
-        heap::allocation(ended) + self.held.len() * size_of::<OrderId>() * 2
+        self.ended.heap_bytes() + self.held.len() * size_of::<OrderId>() * 2
     }
 
     fn on_timer(_: TimerName) -> Option<Command> {
@@ -256,10 +254,6 @@ impl Entity for CodeUses {
 
 impl CodeUses {
     pub const HELD_MAX: usize = 1_000;
-    /// Part of `apply`, as is the life, so a change needs a new event.
-    pub(crate) const ENDED_MAX: usize = 1_000;
-    /// No command is carried out later than this after it was sent.
-    const LIFE: Span = Span::from_secs(24 * 60 * 60);
 
     pub fn address(counted: &Counted) -> EntityRef {
         EntityRef { kind: Self::KIND, key: counted.key() }
@@ -285,7 +279,7 @@ impl CodeUses {
             }
             UseStep::Release if is_held => (Some(Event::Released { order, at }), UseNews::Released),
             UseStep::Release => {
-                let early = !self.has_ended(order, at);
+                let early = !self.ended.has(order, at);
                 (early.then_some(Event::ReleasedEarly { order, at }), UseNews::Released)
             }
             UseStep::Return => {
@@ -298,28 +292,12 @@ impl CodeUses {
     fn refusal(&self, order: OrderId, limit: Option<NonZeroU32>, at: Timestamp) -> Option<NoUse> {
         let View { used, held } = self.level();
         let is_full = limit.is_some_and(|limit| used.saturating_add(held) >= limit.get());
-        if self.has_ended(order, at) || (is_full && !Mutant::CodeLimitIgnored.is_planted()) {
+        if self.ended.has(order, at) || (is_full && !Mutant::CodeLimitIgnored.is_planted()) {
             Some(NoUse::Exhausted)
         } else if self.held.len() >= Self::HELD_MAX {
             Some(NoUse::Crowded)
         } else {
             None
         }
-    }
-
-    fn has_ended(&self, order: OrderId, now: Timestamp) -> bool {
-        self.ended.iter().any(|(known, at)| *known == order && now < at.plus(Self::LIFE))
-    }
-
-    fn end(&mut self, order: OrderId, at: Timestamp) {
-        self.forget_before(at);
-        if self.ended.len() >= Self::ENDED_MAX {
-            self.ended.pop_front();
-        }
-        self.ended.push_back((order, at));
-    }
-
-    fn forget_before(&mut self, now: Timestamp) {
-        while self.ended.pop_front_if(|(_, at)| at.plus(Self::LIFE) <= now).is_some() {}
     }
 }

@@ -15,15 +15,16 @@ mod book;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use cluster::entity::{
     Answer, Context, Decision, DecodeError, Effect, Entity, Port, TimerName, Wire,
 };
 use cluster::ids::{EntityKind, EntityRef};
-use cluster::time::{Span, Timestamp};
+use cluster::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::endings::Endings;
 use super::heap;
 use super::ids::{GiftCardId, OrderId};
 use super::money::{Currency, Money};
@@ -50,8 +51,7 @@ pub(crate) struct Issued {
     pub(crate) book: Book,
     /// In minor units, for orders that are being paid.
     pub(crate) held: BTreeMap<OrderId, i64>,
-    /// In order of time, each order once.
-    pub(crate) ended: VecDeque<(OrderId, Timestamp)>,
+    pub(crate) ended: Endings,
     pub(crate) at: Timestamp,
 }
 
@@ -272,7 +272,7 @@ impl Entity for GiftCard {
                 terms: CardTerms { is_blocked: false, expires_at: *expires_at },
                 book: Book::opened(amount.minor, *at),
                 held: BTreeMap::new(),
-                ended: VecDeque::new(),
+                ended: Endings::default(),
                 at: *at,
             }));
         } else if let Some(card) = &mut self.issued {
@@ -315,10 +315,6 @@ impl GiftCard {
     /// In minor units: ten million of most currencies, far below where sums could wrap.
     pub const BALANCE_MAX: i64 = 1_000_000_000;
     pub const HELD_MAX: usize = 100;
-    /// Part of `apply`, as is the life, so a change needs a new event.
-    pub(crate) const ENDED_MAX: usize = 1_000;
-    /// No command is carried out later than this after it was sent.
-    const LIFE: Span = Span::from_secs(24 * 60 * 60);
 
     pub fn address(id: GiftCardId) -> EntityRef {
         EntityRef { kind: Self::KIND, key: id.key() }
@@ -404,7 +400,7 @@ impl GiftCard {
                 (Some(Event::Released { order, at }), CardNews::Released)
             }
             (CardStep::Release, None) => {
-                let early = !card.has_ended(order, at);
+                let early = !card.ended.has(order, at);
                 (early.then_some(Event::ReleasedEarly { order, at }), CardNews::Released)
             }
             (CardStep::GiveBack { minor }, _) => {
@@ -425,7 +421,7 @@ impl Issued {
             }
             Event::TermsSet { terms, .. } => self.terms = *terms,
             Event::Held { order, minor, at } => {
-                self.forget_before(*at);
+                self.ended.forget_before(*at);
                 self.held.insert(*order, *minor);
             }
             Event::Spent { order, minor, at } => {
@@ -435,13 +431,13 @@ impl Issued {
                 if *minor > 0 && !Mutant::GiftCardSpentForNothing.is_planted() {
                     self.book.add(Booking::Spent { order: *order }, -*minor, *at);
                 }
-                self.end(*order, *at);
+                self.ended.add(*order, *at);
             }
             Event::Released { order, at } => {
                 self.held.remove(order);
-                self.end(*order, *at);
+                self.ended.add(*order, *at);
             }
-            Event::ReleasedEarly { order, at } => self.end(*order, *at),
+            Event::ReleasedEarly { order, at } => self.ended.add(*order, *at),
             Event::GivenBack { order, minor, at } => {
                 self.book.add(Booking::GivenBack { order: *order }, *minor, *at);
             }
@@ -478,7 +474,7 @@ impl Issued {
         if let Some(why) = self.terms.refusal(at) {
             return Err(why);
         }
-        if self.has_ended(order, at) || self.held.len() >= GiftCard::HELD_MAX {
+        if self.ended.has(order, at) || self.held.len() >= GiftCard::HELD_MAX {
             return Err(NoMoney::Crowded);
         }
         let is_overdrawn = Mutant::GiftCardOverdrawn.is_planted();
@@ -487,26 +483,9 @@ impl Issued {
         if minor > 0 { Ok(minor) } else { Err(NoMoney::Empty) }
     }
 
-    fn has_ended(&self, order: OrderId, now: Timestamp) -> bool {
-        self.ended.iter().any(|(known, at)| *known == order && now < at.plus(GiftCard::LIFE))
-    }
-
-    fn end(&mut self, order: OrderId, at: Timestamp) {
-        self.forget_before(at);
-        if self.ended.len() >= GiftCard::ENDED_MAX {
-            self.ended.pop_front();
-        }
-        self.ended.push_back((order, at));
-    }
-
-    fn forget_before(&mut self, now: Timestamp) {
-        while self.ended.pop_front_if(|(_, at)| at.plus(GiftCard::LIFE) <= now).is_some() {}
-    }
-
     fn heap_bytes(&self) -> usize {
-        let ended = self.ended.capacity() * size_of::<(OrderId, Timestamp)>();
         let held = self.held.len() * size_of::<(OrderId, i64)>() * 2;
         let words = self.note.as_ref().map_or(0, |note| heap::allocation(note.as_str().len()));
-        size_of::<Self>() + heap::allocation(ended) + held + words + self.book.heap_bytes()
+        size_of::<Self>() + self.ended.heap_bytes() + held + words + self.book.heap_bytes()
     }
 }

@@ -207,10 +207,11 @@ fn uses_that_could_not_be_are_refused() {
         spoil(&mut uses);
         CodeUses::from_record(&uses.to_record())
     };
-    let again = |uses: &mut CodeUses| uses.held.extend(uses.ended.iter().map(|(order, _)| *order));
+    let again = |uses: &mut CodeUses| uses.held.extend(uses.ended.iter().map(|(order, _)| order));
     check_refused(spoilt(again), "twice");
-    let back =
-        |uses: &mut CodeUses| uses.ended.push_back((OrderId::from_bytes([1; 16]), Timestamp::ZERO));
+    let back = |uses: &mut CodeUses| {
+        uses.ended.0.push_back((OrderId::from_bytes([1; 16]), Timestamp::ZERO))
+    };
     check_refused(spoilt(back), "not in order");
     let mut cart = cart_with_code();
     let given = cart.existing.as_ref().unwrap().codes[0].clone();

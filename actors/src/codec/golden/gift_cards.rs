@@ -212,7 +212,7 @@ fn a_card_that_could_not_be_is_refused() {
     check_refused(changed(&|card| card.held.extend([(other, 495)])), "than there is");
     check_refused(changed(&|card| card.held.extend([(other, 0)])), "than there is");
     check_refused(changed(&|card| card.held.extend([(order_id(), 1)])), "twice");
-    check_refused(changed(&|card| card.ended.push_back((order_id(), AT))), "twice");
+    check_refused(changed(&|card| card.ended.0.push_back((order_id(), AT))), "twice");
 }
 
 #[test]

@@ -78,7 +78,7 @@ fn a_repeat_changes_nothing() {
 fn a_hold_that_comes_after_its_release_is_refused_for_a_day() {
     let mut uses = CodeUses::default();
     assert_eq!(ask(&mut uses, 1, UseStep::Release, NOON), UseNews::Released);
-    let day = NOON.plus(CodeUses::LIFE);
+    let day = NOON.plus(Endings::LIFE);
     let almost = Timestamp::from_micros(day.as_micros() - 1);
     assert_eq!(ask(&mut uses, 1, hold(9), almost), NO);
     assert_eq!(ask(&mut uses, 1, hold(9), day), UseNews::Held);

@@ -1,4 +1,5 @@
 use cluster::entity::NoCatalogue;
+use cluster::time::Span;
 use proptest::prelude::*;
 
 use super::*;
@@ -133,7 +134,7 @@ fn a_repeat_changes_nothing() {
 fn a_hold_that_comes_after_its_release_is_refused_for_a_day() {
     let mut card = issued();
     assert_eq!(ask(&mut card, 1, CardStep::Release, NOON), CardNews::Released);
-    let later = NOON.plus(GiftCard::LIFE);
+    let later = NOON.plus(Endings::LIFE);
     let earlier = Timestamp::from_micros(later.as_micros() - 1);
     assert_eq!(ask(&mut card, 1, hold(5), earlier), CROWDED);
     assert_eq!(ask(&mut card, 1, hold(5), later), held(5));
