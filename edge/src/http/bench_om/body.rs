@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use actors::domain::names::Label;
 use axum::extract::{FromRequest, Request};
 use serde_json::Value;
 
@@ -92,6 +93,10 @@ pub(super) fn check_name(param: &str, name: &str) -> Result<(), ApiError> {
     const BYTES_MAX: usize = 64;
     let fits = (1..=BYTES_MAX).contains(&name.len()) && name.bytes().all(|c| c.is_ascii_graphic());
     if fits { Ok(()) } else { Err(wrong(param, "invalid", "is 1 to 64 visible ASCII characters")) }
+}
+
+pub(super) fn label(param: &str, text: &str) -> Result<Label, ApiError> {
+    Label::try_from(text.to_owned()).map_err(|error| wrong(param, "invalid", error.to_string()))
 }
 
 pub(super) fn wrong(param: &str, code: &'static str, detail: impl Into<String>) -> ApiError {

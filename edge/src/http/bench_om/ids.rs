@@ -10,7 +10,7 @@ use actors::{CartId, OrderId, PaymentId, SkuCode};
 use axum::extract::RawPathParams;
 use cluster::ids::Slot;
 
-use super::body::{check_name, wrong};
+use super::body::{Row, check_name, wrong};
 use crate::http::app::App;
 use crate::http::error::ApiError;
 use crate::http::keys;
@@ -25,6 +25,10 @@ pub(super) struct ProductKey {
 }
 
 impl ProductKey {
+    pub(super) fn named_in(row: &Row) -> Result<Self, ApiError> {
+        Ok(Self { seller: row.number("seller_id")?, product: row.number("product_id")? })
+    }
+
     pub(super) fn sku(self) -> Result<SkuCode, ApiError> {
         named(&self.to_string())
     }

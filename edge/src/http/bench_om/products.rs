@@ -4,7 +4,7 @@
 //! **Invariants:** an answer waits until this node's book has the change; a price or a product is
 //! written over the state that was read, or not at all.
 
-use actors::domain::names::{Label, Slug};
+use actors::domain::names::Slug;
 use actors::domain::page::{Attribute, Command, Content, Lookup, Page, Query, Status, Visibility};
 use actors::domain::translations::{Prose, Translations};
 use actors::{Listing, Money, ProductName, ProductPage};
@@ -16,7 +16,7 @@ use cluster::time::Timestamp;
 use serde_json::{Value, json};
 
 use super::amount;
-use super::body::{Row, wrong};
+use super::body::{Row, label, wrong};
 use super::ids::{self, ProductKey, product_in};
 use crate::http::app::{App, now};
 use crate::http::code::Code;
@@ -36,7 +36,7 @@ pub(super) async fn replace(State(app): State<App>, row: Row) -> Result<StatusCo
 
 /// `PATCH /product`
 pub(super) async fn set_price(State(app): State<App>, row: Row) -> Result<StatusCode, ApiError> {
-    let key = key_of(&row)?;
+    let key = ProductKey::named_in(&row)?;
     let (version, price) = (row.name("version")?, row.minor("price")?);
     let deadline = now().plus(app.settings.request_timeout);
     let (page, seq) = find(&app, key, deadline).await?;
@@ -78,15 +78,11 @@ pub(super) async fn show(
 }
 
 async fn write(app: &App, row: &Row) -> Result<(), ApiError> {
-    let key = key_of(row)?;
+    let key = ProductKey::named_in(row)?;
     let page = page(row, key)?;
     let listing = listing(app, key, row.text("name")?, row.minor("price")?)?;
     let deadline = now().plus(app.settings.request_timeout);
     put(app, page, listing, Precondition::None, deadline).await
-}
-
-fn key_of(row: &Row) -> Result<ProductKey, ApiError> {
-    Ok(ProductKey { seller: row.number("seller_id")?, product: row.number("product_id")? })
 }
 
 fn page(row: &Row, key: ProductKey) -> Result<Page, ApiError> {
@@ -124,10 +120,6 @@ fn page(row: &Row, key: ProductKey) -> Result<Page, ApiError> {
 
 fn kept(name: &str, value: &str) -> Result<Attribute, ApiError> {
     Ok(Attribute { name: label(name, name)?, value: label(name, value)? })
-}
-
-fn label(param: &str, text: &str) -> Result<Label, ApiError> {
-    Label::try_from(text.to_owned()).map_err(|error| wrong(param, "invalid", error.to_string()))
 }
 
 fn listing(app: &App, key: ProductKey, name: &str, minor: i64) -> Result<Listing, ApiError> {

@@ -9,7 +9,6 @@ use actors::{Listing, PriceBook, Units};
 use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
-use cluster::entity::Catalogue;
 use cluster::fabric::Precondition;
 
 use super::carts;
@@ -31,7 +30,8 @@ pub(super) async fn reset(
     State(app): State<App>,
     Extension(sessions): Extension<Arc<Sessions>>,
 ) -> Result<StatusCode, ApiError> {
-    let products = products(&app)?;
+    let deadline = now().plus(app.settings.request_timeout);
+    let products = products(books::at_least(&app, &[], deadline).await?.content()?);
     for some in products.chunks(AT_ONCE) {
         let renew = |product| {
             let app = app.clone();
@@ -52,13 +52,10 @@ pub(super) async fn clean_up() -> StatusCode {
     StatusCode::OK
 }
 
-fn products(app: &App) -> Result<Vec<(Page, Listing)>, ApiError> {
-    let catalogue = app.fabric.catalogue();
-    let book: Option<&PriceBook> = catalogue.as_ref().and_then(Catalogue::content);
-    let book = book.ok_or_else(books::unavailable)?;
+fn products(book: &PriceBook) -> Vec<(Page, Listing)> {
     let pages = book.all_pages(None).filter(|page| ProductKey::of(page.slug.as_str()).is_some());
     let found = pages.filter_map(|page| Some((page.clone(), book.variants(page).next()?.clone())));
-    Ok(found.collect())
+    found.collect()
 }
 
 async fn renew(app: &App, (page, listing): (Page, Listing)) -> Result<(), ApiError> {

@@ -4,7 +4,6 @@
 //! entry is an order as far as it is the seller's.
 
 use actors::domain::entry::Command;
-use actors::domain::names::Label;
 use actors::domain::order::Status;
 use actors::domain::seller::Standing;
 use actors::domain::seller_board::{Consignment, Dashboard, Query};
@@ -16,7 +15,7 @@ use cluster::fabric::Envelope;
 use serde_json::{Value, json};
 
 use super::amount::shown;
-use super::body::{Row, wrong};
+use super::body::{Row, label};
 use super::ids::{self, number_in};
 use crate::http::app::{App, now};
 use crate::http::error::ApiError;
@@ -29,8 +28,7 @@ pub(super) async fn ingest(State(app): State<App>, row: Row) -> Result<StatusCod
         "" => row.text("name")?,
         name => name,
     };
-    let name = Label::try_from(name.to_owned());
-    let name = name.map_err(|error| wrong("name", "invalid", error.to_string()))?;
+    let name = label("name", name)?;
     let envelope = Envelope::until(now().plus(app.settings.request_timeout));
     let key = id.key();
     let path = || format!("/admin/v1/sellers/{id}");

@@ -11,7 +11,6 @@ use actors::domain::seller_board::Query;
 use actors::{PriceBook, SellerBoard};
 use axum::extract::{RawPathParams, State};
 use axum::http::StatusCode;
-use cluster::entity::Catalogue;
 use cluster::time::Timestamp;
 
 use super::checkouts::{execute, find};
@@ -34,24 +33,22 @@ pub(super) async fn deliver(
         let app = app.clone();
         async move { deliver_oldest(&app, seller, deadline).await }
     };
-    for delivered in all_at_once(next(&app)?, deliver).await? {
+    let sellers = next(books::at_least(&app, &[], deadline).await?.content()?);
+    for delivered in all_at_once(sellers, deliver).await? {
         delivered?;
     }
     Ok(StatusCode::ACCEPTED)
 }
 
 /// Those whose turn it is.
-fn next(app: &App) -> Result<Vec<SellerId>, ApiError> {
+fn next(book: &PriceBook) -> Vec<SellerId> {
     static TURN: AtomicUsize = AtomicUsize::new(0);
-    let catalogue = app.fabric.catalogue();
-    let book: Option<&PriceBook> = catalogue.as_ref().and_then(Catalogue::content);
-    let book = book.ok_or_else(books::unavailable)?;
     let sellers = || book.sellers().filter(|seller| seller.id.as_str().starts_with(PREFIX));
     let n_sellers = sellers().count();
     let turn = TURN.fetch_add(SELLERS_AT_ONCE, Ordering::Relaxed);
-    let Some(first) = turn.checked_rem(n_sellers) else { return Ok(Vec::new()) };
+    let Some(first) = turn.checked_rem(n_sellers) else { return Vec::new() };
     let some = sellers().chain(sellers()).skip(first).take(SELLERS_AT_ONCE.min(n_sellers));
-    Ok(some.map(|seller| seller.id.clone()).collect())
+    some.map(|seller| seller.id.clone()).collect()
 }
 
 async fn deliver_oldest(app: &App, seller: SellerId, deadline: Timestamp) -> Result<(), ApiError> {

@@ -17,7 +17,7 @@ use crate::http::refusals;
 
 /// `POST /stock`
 pub(super) async fn ingest(State(app): State<App>, row: Row) -> Result<StatusCode, ApiError> {
-    let key = ProductKey { seller: row.number("seller_id")?, product: row.number("product_id")? };
+    let key = ProductKey::named_in(&row)?;
     let on_hand = Units::try_from(row.number("qty_available")?);
     let on_hand =
         on_hand.map_err(|error| wrong("qty_available", "out_of_range", error.to_string()))?;
