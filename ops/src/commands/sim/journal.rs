@@ -233,6 +233,26 @@ impl<D: Clone> Journal<D> {
         fates
     }
 
+    /// What was added to an entity for sure, and each of what may have been, where `of` says what a deed
+    /// adds.
+    pub(super) fn added(
+        &self,
+        entity: u64,
+        fates: &BTreeMap<u64, Fate>,
+        of: impl Fn(&D) -> Option<i64>,
+    ) -> (i64, Vec<i64>) {
+        let (mut sure, mut maybe) = (0, Vec::new());
+        for (op, asked) in self.iter().filter(|(_, asked)| asked.entity == entity) {
+            let Some(added) = of(&asked.deed) else { continue };
+            match fates.get(&op) {
+                Some(Fate::Done) => sure += added,
+                Some(Fate::Unknown) => maybe.push(added),
+                Some(Fate::Refused) | None => {}
+            }
+        }
+        (sure, maybe)
+    }
+
     /// Repeats under a key get the first answer, byte for byte, but for refusals that entities of this
     /// kind do not remember. Gives how many repeats were answered.
     pub(super) fn check_repeats<E: Entity>(&self) -> Result<u64, String> {

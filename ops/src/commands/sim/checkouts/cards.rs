@@ -17,7 +17,7 @@ use cluster::sim::client::Finished;
 use cluster::sim::workload::Operation;
 use storage::sim_disk::SplitMix64;
 
-use super::super::journal::{Asked, Fate, Journal, Read, adds_up};
+use super::super::journal::{Asked, Journal, Read, adds_up};
 use super::judge::is_still_bought;
 
 const CARDS: u64 = 3;
@@ -123,14 +123,10 @@ impl Cards {
         for audit in self.journal.audited(&self.audits) {
             let (card, view) = audit?;
             let Lookup(view) = Lookup::read(view)?;
-            let (mut sure, mut maybe) = (0, Vec::new());
-            for (op, asked) in self.journal.iter().filter(|(_, asked)| asked.entity == card) {
-                match (asked.deed, fates.get(&op)) {
-                    (Deed::Add { minor }, Some(Fate::Done)) => sure += minor,
-                    (Deed::Add { minor }, Some(Fate::Unknown)) => maybe.push(minor),
-                    (_, _) => {}
-                }
-            }
+            let (sure, maybe) = self.journal.added(card, &fates, |deed| match deed {
+                Deed::Add { minor } => Some(*minor),
+                Deed::Issue | Deed::Look => None,
+            });
             let paid = paid.get(&id(card)).copied().unwrap_or(0);
             let is_right = match &view {
                 Some(view) => {

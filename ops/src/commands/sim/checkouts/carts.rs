@@ -144,16 +144,10 @@ impl Carts {
         let fates = self.journal.fates();
         for (cart, view) in finals {
             for (nth, product) in range::ORDERED.enumerate() {
-                let (mut sure, mut maybe) = (0, Vec::new());
-                for (op, asked) in self.journal.iter().filter(|(_, asked)| asked.entity == *cart) {
-                    let Deed::Fill { pieces } = asked.deed else { continue };
-                    let pieces = pieces.get(nth).copied().map_or(0, i64::from);
-                    match fates.get(&op) {
-                        Some(Fate::Done) => sure += pieces,
-                        Some(Fate::Unknown) => maybe.push(pieces),
-                        Some(Fate::Refused) | None => {}
-                    }
-                }
+                let (sure, maybe) = self.journal.added(*cart, &fates, |deed| match deed {
+                    Deed::Fill { pieces } => pieces.get(nth).copied().map(i64::from),
+                    Deed::Create | Deed::GiveCode | Deed::CheckOut { .. } | Deed::Look => None,
+                });
                 let sku = range::code(product);
                 let line = view.lines.iter().find(|line| line.sku == sku);
                 let held = line.map_or(0, |line| i64::from(line.quantity.get()));

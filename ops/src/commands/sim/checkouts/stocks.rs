@@ -119,14 +119,10 @@ impl Stocks {
         taken: i64,
         fates: &BTreeMap<u64, Fate>,
     ) -> Result<(), String> {
-        let (mut sure, mut maybe) = (0, Vec::new());
-        for (op, asked) in self.journal.iter().filter(|(_, asked)| asked.entity == product) {
-            match (asked.deed, fates.get(&op)) {
-                (Deed::Add { pieces }, Some(Fate::Done)) => sure += pieces,
-                (Deed::Add { pieces }, Some(Fate::Unknown)) => maybe.push(pieces),
-                (_, _) => {}
-            }
-        }
+        let (sure, maybe) = self.journal.added(product, fates, |deed| match deed {
+            Deed::Add { pieces } => Some(*pieces),
+            Deed::AllowBackorders | Deed::Look | Deed::LookAtReservations => None,
+        });
         let (held, reserved) = (i64::from(level.on_hand.get()), level.reserved.get());
         if reserved == 0 && adds_up(held + taken - sure, &maybe) {
             return Ok(());
