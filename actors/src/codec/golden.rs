@@ -5,6 +5,7 @@ mod carriers;
 mod cart;
 mod catalogue;
 mod codes;
+mod corrections;
 mod entries;
 mod fraud;
 mod gift_cards;
@@ -148,7 +149,7 @@ fn all_samples() -> Vec<Vec<u8>> {
     let told = [imports::samples(), promotions::samples(), codes::samples(), published::samples()];
     let asked = [carriers::samples(), fraud::samples(), gift_cards::samples()];
     let told = [told.concat(), order_lists::samples(), asked.concat()];
-    let told = [told.concat(), audit::samples(), sellers::samples()];
+    let told = [told.concat(), audit::samples(), sellers::samples(), corrections::samples()];
     [shop.concat(), sold.concat(), told.concat()].concat()
 }
 

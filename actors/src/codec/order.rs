@@ -5,6 +5,7 @@ use cluster::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{damaged, encode, encode_with_parts, latest, latest_with_parts};
+use crate::domain::contact::Contact;
 use crate::domain::ids::{CartAccess, CartId, PaymentId, RefundId, SkuCode};
 use crate::domain::order::{
     self, Cancellation, Existing, Funds, LineState, Listing, Note, Order, Parcel, Placed,
@@ -46,6 +47,8 @@ enum Part {
     Tender(Tender),
     /// A refund that gift cards got.
     ToCards(RefundId),
+    /// Whom it is for and where it goes by now.
+    Corrected(Box<Contact>),
 }
 
 /// The parts of one order, each sort together.
@@ -67,6 +70,8 @@ struct Parts {
     awaited: Vec<(SkuCode, Quantity)>,
     tenders: Vec<Tender>,
     to_cards: Vec<RefundId>,
+    /// Of records.
+    corrected: Option<Box<Contact>>,
 }
 
 impl Part {
@@ -85,6 +90,7 @@ impl Part {
             Self::Awaited(..) => 9,
             Self::Tender(_) => 10,
             Self::ToCards(_) => 11,
+            Self::Corrected(_) => 12,
         }
     }
 }
@@ -105,10 +111,12 @@ impl Parts {
         let after = cancellations.chain(credits).chain(listing).chain(parcels).chain(review);
         let tenders = self.tenders.into_iter().map(Part::Tender);
         let paid = tenders.chain(self.to_cards.into_iter().map(Part::ToCards));
-        bought.chain(after).chain(sellers).chain(awaited).chain(paid).collect()
+        let corrected = self.corrected.into_iter().map(Part::Corrected);
+        let list = bought.chain(after).chain(sellers).chain(awaited).chain(paid);
+        list.chain(corrected).collect()
     }
 
-    /// Each sort comes after the one before it, and there is one listing and one review at most.
+    /// Each sort comes after the one before it; a listing, a review and a correction there are once.
     fn of(list: Vec<Part>) -> Option<Self> {
         let is_in_order = list.is_sorted_by_key(Part::place);
         let mut parts = Self::default();
@@ -128,13 +136,15 @@ impl Parts {
                 Part::Awaited(sku, pieces) => parts.awaited.push((sku, pieces)),
                 Part::Tender(it) => parts.tenders.push(it),
                 Part::ToCards(refund) => parts.to_cards.push(refund),
+                Part::Corrected(it) if parts.corrected.is_none() => parts.corrected = Some(it),
+                Part::Corrected(_) => return None,
             }
         }
         is_in_order.then_some(parts)
     }
 
     fn is_of_view(&self) -> bool {
-        self.uses.is_empty() && self.listing.is_none()
+        self.uses.is_empty() && self.listing.is_none() && self.corrected.is_none()
     }
 
     fn is_of_record(&self) -> bool {
@@ -255,6 +265,7 @@ pub(crate) fn to_record(order: &Order) -> Vec<u8> {
         awaited: awaited(order.settlement.as_ref()),
         tenders: order.tenders.clone(),
         to_cards: order.to_cards.clone(),
+        corrected: order.corrected.clone(),
         ..Parts::default()
     });
     encode_with_parts(&OrderRecordV1 { existing }, &parts.into_list())
@@ -301,6 +312,7 @@ fn existing_from(record: ExistingV1, parts: Vec<Part>) -> Result<Existing, Decod
         sellers: parts.sellers,
         tenders: parts.tenders,
         to_cards: parts.to_cards,
+        corrected: parts.corrected,
     };
     existing.check().map_err(|why| damaged(RECORD, why))?;
     Ok(existing)

@@ -17,6 +17,9 @@ mod after_sale_tests;
 #[cfg(test)]
 mod cancellation_tests;
 mod cancellations;
+mod corrections;
+#[cfg(test)]
+mod corrections_tests;
 mod course;
 mod existing;
 mod facts;
@@ -56,6 +59,7 @@ use serde::{Deserialize, Serialize};
 
 use super::carrier;
 use super::code_uses::{Counted, UseNews};
+use super::contact::Contact;
 use super::discount_code::CodeName;
 use super::fraud as screening;
 use super::gift_card::{CardNews, NoMoney};
@@ -68,6 +72,7 @@ use super::payment::{self, News, Refusal};
 use super::pricing::{Discount, Totals};
 use super::quantity::{Quantity, Units};
 use crate::codec;
+pub use corrections::Correction;
 use course::Course;
 pub use existing::Settlement;
 pub(crate) use existing::{Existing, Funds, LineState, Stage};
@@ -183,6 +188,14 @@ pub enum Command {
     TakeCardNews {
         card: GiftCardId,
         news: CardNews,
+    },
+    /// An operator puts right whom it is for, or where it goes.
+    Correct(Box<Correction>),
+    /// Some pieces that are not on their way are not wanted any more; the others are.
+    CancelPieces {
+        by: Side,
+        items: Vec<(SkuCode, Quantity)>,
+        reason: Label,
     },
 }
 
@@ -490,6 +503,10 @@ pub enum Event {
         step: TenderStep,
         at: Timestamp,
     },
+    Corrected {
+        contact: Box<Contact>,
+        at: Timestamp,
+    },
 }
 
 impl Event {
@@ -537,7 +554,8 @@ impl Event {
             | Self::SellersNamed { at, .. }
             | Self::StockPromised { at, .. }
             | Self::StockArrived { at, .. }
-            | Self::Tender { at, .. } => *at,
+            | Self::Tender { at, .. }
+            | Self::Corrected { at, .. } => *at,
         }
     }
 }
@@ -587,6 +605,8 @@ pub enum Rejection {
     NotOnHold,
     #[error("of sku {sku} {waiting} pieces are on backorder")]
     OnBackorder { sku: SkuCode, waiting: Quantity },
+    #[error("the order was priced for another country or region")]
+    OtherDestination,
 }
 
 impl Entity for Order {
@@ -631,6 +651,10 @@ impl Entity for Order {
             Command::OfReview(command) => course.take_review_command(command)?,
             Command::ShowSeller { seller } => course.show_seller(&seller),
             Command::TakeCardNews { card, news } => course.take_card_news(card, news),
+            Command::Correct(correction) => course.correct(&correction)?,
+            Command::CancelPieces { by, items, reason } => {
+                course.cancel_pieces(by, items, reason)?;
+            }
         }
         course.tell_lists();
         course.tell_sellers();

@@ -232,6 +232,12 @@ impl Code {
         code("number_out_of_order", Status::CONFLICT, "This number is not the next", Never);
     pub(crate) const ORDER_CANCELLED: Self =
         code("order_cancelled", Status::CONFLICT, "The order was cancelled", Never);
+    pub(crate) const ORDER_DESTINATION: Self = code(
+        "order_destination",
+        Status::CONFLICT,
+        "The order was priced for another destination",
+        Never,
+    );
     pub(crate) const ORDER_FULL: Self =
         code("order_full", Status::CONFLICT, "The order cannot have more of these", Never);
     pub(crate) const ORDER_NOT_CONFIRMED: Self =

@@ -100,6 +100,9 @@ pub(super) fn of_order(refusal: order::Rejection) -> ApiError {
         Rejection::NotConfirmed => ApiError::new(Code::ORDER_NOT_CONFIRMED, detail),
         Rejection::Over => ApiError::new(Code::ORDER_OVER, detail),
         Rejection::AlreadyShipped => ApiError::new(Code::ORDER_SHIPPED, detail),
+        Rejection::OtherDestination => {
+            ApiError::new(Code::ORDER_DESTINATION, detail).about("shipping_address")
+        }
         Rejection::NotOnHold => ApiError::new(Code::ORDER_NOT_ON_HOLD, detail),
         Rejection::NotPaid => ApiError::new(Code::ORDER_NOT_PAID, detail),
         Rejection::LineNotFound { .. } => {

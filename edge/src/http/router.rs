@@ -112,7 +112,7 @@ fn admin() -> Routes {
         (E::InventoryReservationRelease, post(inventory::release)),
         (E::InventoryLedger, get(inventory::list_ledger)),
         (E::AdminOrders, get(order_lists::list)),
-        (E::AdminOrder, get(orders::show_any)),
+        (E::AdminOrder, get(orders::show_any).patch(orders::correct)),
         (E::AdminOrderCancel, post(orders::cancel)),
         (E::AdminOrderFulfilments, post(orders::fulfil)),
         (E::AdminOrderBookParcel, post(parcels::book)),

@@ -1,5 +1,6 @@
 //! The handlers, one resource a file.
 
+mod address;
 pub(super) mod audit;
 pub(super) mod books;
 pub(super) mod cart;

@@ -311,7 +311,7 @@ async fn an_order_is_cancelled_refunded_and_returned() {
 }
 
 /// Looks at an order until its refund is done, which is after the answer.
-async fn expect_refund(shop: &Shop, basket: &Basket, path: &str, amount: &Value) {
+pub(crate) async fn expect_refund(shop: &Shop, basket: &Basket, path: &str, amount: &Value) {
     for _ in 0..500 {
         let order = shop.send(Ask::get(path).token(&basket.token)).await.json();
         if order["refunds"][0]["status"] == "succeeded" {

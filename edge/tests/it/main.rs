@@ -17,6 +17,7 @@ mod codes;
 mod concurrency;
 mod contract;
 mod conventions;
+mod corrections;
 mod events;
 mod fraud;
 mod fuzz;

@@ -310,7 +310,10 @@ async fn orders(walk: &mut Walk) {
     let (basket, order) = walk.order().await;
     let id = order["id"].as_str().unwrap();
     let known = [("id", id), ("Omni-Cart-Token", &*basket.token)];
-    for does in ["showOrder", "showTimeline", "showAnyOrder", "fulfilOrder", "deliverOrder"] {
+    for does in ["showOrder", "showTimeline", "showAnyOrder", "correctOrder"] {
+        walk.does(does, &known).await;
+    }
+    for does in ["fulfilOrder", "deliverOrder"] {
         walk.does(does, &known).await;
     }
     for does in ["askReturn", "receiveReturn", "refundOrder", "addNote"] {

@@ -214,7 +214,7 @@ impl Existing {
     }
 
     /// Whether so many pieces of each line are left of those there are.
-    fn check_left(
+    pub(super) fn check_left(
         &self,
         items: &Items,
         there: impl Fn(&PricedLine) -> u32,

@@ -4,6 +4,7 @@
 //! are in stock again, once, and those that were to come are waited for no more; what they cost is
 //! refunded once it was captured, or is not captured.
 
+use super::after_sale::{Items, in_order};
 use super::records::Pieces;
 use super::{
     Cancellation, Course, Event, Existing, LineState, Order, RefundState, Rejection, Side,
@@ -25,6 +26,41 @@ impl Course {
             let was_done = !order.cancellations.is_empty();
             return if was_done { Ok(()) } else { Err(Rejection::AlreadyShipped) };
         }
+        self.call_off(by, items, reason)
+    }
+
+    /// Some of what was not shipped is not wanted any more.
+    pub(super) fn cancel_pieces(
+        &mut self,
+        by: Side,
+        items: Items,
+        reason: Label,
+    ) -> Result<(), Rejection> {
+        let order = self.confirmed()?;
+        let items = in_order(items)?;
+        order.check_left(&items, |line| line.quantity.get(), &order.gone())?;
+        // There is always room to call off the rest.
+        let n_items: usize = order.cancellations.iter().map(|known| known.items.len()).sum();
+        let is_full = order.cancellations.len() + 1 >= Order::ENTRIES_MAX;
+        if is_full || n_items + items.len() > Order::ITEMS_MAX {
+            return Err(Rejection::TooManyEntries);
+        }
+        let rest = order.unshipped();
+        // Nothing of the order is left: its shipping is not paid either.
+        if items == rest {
+            return self.cancel(by, reason);
+        }
+        // Which of a line's pieces came, its stock knows; all of them or none are called off.
+        for item in &items {
+            if let Some(waiting) = order.waiting_for(&item.0).filter(|_| !rest.contains(item)) {
+                return Err(Rejection::OnBackorder { sku: item.0.clone(), waiting });
+            }
+        }
+        self.call_off(by, items, reason)
+    }
+
+    fn call_off(&mut self, by: Side, items: Items, reason: Label) -> Result<(), Rejection> {
+        let order = self.confirmed()?;
         if order.cancellations.len() >= Order::ENTRIES_MAX {
             return Err(Rejection::TooManyEntries);
         }
@@ -75,6 +111,19 @@ impl Existing {
         self.shipped().plus(self.cancelled())
     }
 
+    pub(super) fn has_unshipped(&self) -> bool {
+        !self.unshipped().is_empty()
+    }
+
+    /// Each line, and how many of its pieces were not called off; none where all were.
+    pub(super) fn kept(&self) -> impl Iterator<Item = (&SkuCode, Option<Quantity>)> {
+        let cancelled = self.cancelled();
+        self.placed.lines().iter().map(move |line| {
+            let kept = line.quantity.get().saturating_sub(cancelled.of_sku(&line.sku));
+            (&line.sku, Quantity::try_from(kept).ok())
+        })
+    }
+
     /// What is to be sent still.
     fn unshipped(&self) -> Vec<(SkuCode, Quantity)> {
         let gone = self.gone();
@@ -95,7 +144,7 @@ impl Existing {
     }
 
     /// What is not to be sent is not waited for.
-    pub(super) fn call_off(&mut self, cancelled: Cancellation) {
+    pub(super) fn take_cancellation(&mut self, cancelled: Cancellation) {
         for (sku, _) in &cancelled.items {
             if self.waiting_for(sku).is_some() {
                 self.set(sku, LineState::Sold);

@@ -9,6 +9,7 @@ use super::{
     Event, Failure, Listing, Parcel, Placed, ReturnNumber, Review, SellerLines, ShipmentNumber,
     Shortage, Tender, Use,
 };
+use crate::domain::contact::Contact;
 use crate::domain::ids::{CartAccess, CartId, PaymentId, RefundId, SkuCode};
 use crate::domain::money::{Currency, Money};
 use crate::domain::order_numbers::OrderNumber;
@@ -58,6 +59,8 @@ pub(crate) struct Existing {
     pub(crate) tenders: Vec<Tender>,
     /// Those refunds that gift cards got.
     pub(crate) to_cards: Vec<RefundId>,
+    /// Whom it is for and where it goes, where that was put right.
+    pub(crate) corrected: Option<Box<Contact>>,
 }
 
 /// Where an order is.
@@ -232,6 +235,7 @@ impl Existing {
             sellers: Vec::new(),
             tenders: Vec::new(),
             to_cards: Vec::new(),
+            corrected: None,
         }
     }
 
@@ -248,6 +252,7 @@ impl Existing {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "a table of all events")]
     fn change(&mut self, event: &Event) {
         match event {
             Event::Placed { .. }
@@ -304,7 +309,13 @@ impl Existing {
             Event::NoteAdded { text, at } => self.notes.push(Note { text: text.clone(), at: *at }),
             Event::PiecesCancelled { by, items, amount, reason, at } => {
                 let (items, reason) = (items.clone(), reason.clone());
-                self.call_off(Cancellation { by: *by, items, amount: *amount, reason, at: *at });
+                self.take_cancellation(Cancellation {
+                    by: *by,
+                    items,
+                    amount: *amount,
+                    reason,
+                    at: *at,
+                });
             }
             Event::RefundAsked { refund, amount, reason, at }
             | Event::CreditAsked { refund, amount, reason, at } => {
@@ -318,6 +329,7 @@ impl Existing {
             Event::Review { step, at } => self.review_becomes(step, *at),
             Event::Parcel { shipment, step, at } => self.parcel_becomes(*shipment, step, *at),
             Event::Tender { step, at } => self.tender_becomes(step, *at),
+            Event::Corrected { contact, .. } => self.corrected = Some(contact.clone()),
         }
     }
 
@@ -421,8 +433,11 @@ impl Existing {
     fn let_go(&mut self) {
         self.free_uses();
         self.free_cards();
-        for line in &mut self.lines {
+        let kept: Vec<_> = self.kept().map(|(_, kept)| kept).collect();
+        for (line, kept) in self.lines.iter_mut().zip(kept) {
             *line = match *line {
+                // All of it was called off before.
+                LineState::Selling | LineState::Sold if kept.is_none() => LineState::Released,
                 LineState::Asked | LineState::Reserved | LineState::Promised { .. } => {
                     LineState::Releasing
                 }

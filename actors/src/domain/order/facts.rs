@@ -70,6 +70,7 @@ pub(super) fn fact_of(event: &Event, order: &Existing) -> Option<OrderFact> {
         | Event::Review { .. }
         | Event::SellersNamed { .. }
         | Event::Tender { .. }
+        | Event::Corrected { .. }
         | Event::StockPromised { .. }
         | Event::StockArrived { .. } => return None,
     })

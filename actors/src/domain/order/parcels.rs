@@ -266,7 +266,7 @@ impl Existing {
             parcel,
             attempt,
             option: self.placed.shipping().map(|shipping| shipping.option.clone()),
-            to: self.placed.terms.contact.shipping.clone(),
+            to: self.contact().shipping.clone(),
             pieces: pieces.fold(0, u32::saturating_add),
         })
     }

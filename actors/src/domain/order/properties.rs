@@ -85,6 +85,11 @@ enum Step {
         nth: prop::sample::Index,
     },
     Cancel,
+    /// Some pieces of a line.
+    CancelPieces {
+        sku: usize,
+        pieces: u32,
+    },
     Fulfil {
         backordered: u32,
     },
@@ -456,6 +461,7 @@ impl World {
             Step::Cancel => {
                 self.tell_orders(&Command::Cancel { by: Side::Shopper, reason: label("no more") })
             }
+            Step::CancelPieces { sku, pieces } => self.cancel_pieces(sku, pieces),
             Step::Book => self.book(),
             Step::BringOtherwise => self.tell_orders(&Command::OfParcel(ParcelCommand::State {
                 shipment: ShipmentNumber(1),
@@ -573,6 +579,12 @@ impl World {
         };
         let answered = ParcelCommand::Answered(BookingAnswer { parcel, attempt, outcome });
         self.send(&Order::address(parcel.order), Command::OfParcel(answered).to_bytes());
+    }
+
+    fn cancel_pieces(&mut self, sku: usize, pieces: u32) {
+        let items = vec![(code(sku), pieces.try_into().unwrap())];
+        let (by, reason) = (Side::Shop, label("broken"));
+        self.tell_orders(&Command::CancelPieces { by, items, reason });
     }
 
     fn sell_elsewhere(&mut self, nth: usize, pieces: u32) {
@@ -719,6 +731,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => index().prop_map(|nth| Step::Notify { nth }),
         1 => index().prop_map(|nth| Step::Fire { nth }),
         1 => Just(Step::Cancel),
+        1 => (0_usize..3, 1_u32..3).prop_map(|(sku, pieces)| Step::CancelPieces { sku, pieces }),
         2 => Just(Step::Book),
         1 => Just(Step::BringOtherwise),
         2 => (index(), prop::bool::weighted(0.3))

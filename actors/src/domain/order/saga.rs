@@ -344,8 +344,8 @@ impl Course {
     /// Lines whose stock holds pieces for this order, or gave them away to it.
     fn held(&self) -> Vec<(SkuCode, Quantity, LineState)> {
         let Some(order) = self.order() else { return Vec::new() };
-        let lines = order.placed.lines().iter().zip(&order.lines);
-        lines.map(|(line, state)| (line.sku.clone(), line.quantity, *state)).collect()
+        let lines = order.kept().zip(&order.lines);
+        lines.filter_map(|((sku, kept), state)| Some((sku.clone(), kept?, *state))).collect()
     }
 
     fn let_go(&mut self, held: Vec<(SkuCode, Quantity, LineState)>) {

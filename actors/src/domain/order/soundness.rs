@@ -46,6 +46,7 @@ impl Existing {
         self.check_parcels()?;
         self.check_review()?;
         self.check_tenders()?;
+        self.check_destination()?;
         let mut left = self.money.captured.minor - self.money.refunded.minor;
         for refund in self.refunds.iter().filter(|refund| refund.state == RefundState::Asked) {
             left = left.saturating_sub(refund.amount.minor);
@@ -58,6 +59,12 @@ impl Existing {
             return Err("more of an order is to be refunded than was captured");
         }
         Ok(())
+    }
+
+    fn check_destination(&self) -> Result<(), &'static str> {
+        let (now, placed) = (&self.contact().shipping, &self.placed.terms.contact.shipping);
+        let is_same = (now.country, &now.region) == (placed.country, &placed.region);
+        is_same.then_some(()).ok_or("an order goes to another country than it was priced for")
     }
 
     fn check_cancellations(&self, bought: &Pieces<'_>) -> Result<(), &'static str> {

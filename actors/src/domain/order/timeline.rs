@@ -43,6 +43,7 @@ pub enum Moment {
     Approved,
     /// The last pieces of a line that were on backorder are there.
     StockArrived,
+    Corrected,
 }
 
 impl Moment {
@@ -122,6 +123,7 @@ impl Timeline {
                 None => return,
             },
             Event::StockArrived { waiting: Units::ZERO, .. } => Moment::StockArrived,
+            Event::Corrected { .. } => Moment::Corrected,
             // The fabric's own steps, and the one that makes the timeline.
             Event::Placed { .. }
             | Event::Numbered { .. }

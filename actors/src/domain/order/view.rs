@@ -180,7 +180,7 @@ impl Existing {
             lines: lines.collect(),
             shipping: self.placed.shipping().cloned(),
             totals: self.totals,
-            contact: self.placed.terms.contact.clone(),
+            contact: self.contact().clone(),
             captured: self.money.captured,
             refunded: self.money.refunded,
             shipments: self.shipment_views(),

@@ -562,5 +562,6 @@ const fn moment(moment: Moment) -> &'static str {
         Moment::OnHold => "on_hold",
         Moment::Approved => "approved",
         Moment::StockArrived => "stock_arrived",
+        Moment::Corrected => "corrected",
     }
 }

@@ -126,13 +126,12 @@ impl World {
     }
 }
 
-/// Pieces that the shopper gets in the end: where some were called off, what was shipped.
+/// Pieces that the shopper gets in the end: what was not called off.
 fn wanted(order: &Existing, sku: &SkuCode) -> u32 {
-    if order.cancellations.is_empty() {
-        return order.placed.line(sku).unwrap().quantity.get();
-    }
-    let shipped = order.shipments.iter().flat_map(|shipment| &shipment.items);
-    shipped.filter(|(shipped, _)| shipped == sku).map(|(_, pieces)| pieces.get()).sum()
+    let off = order.cancellations.iter().flat_map(|known| &known.items);
+    let off = off.filter(|(known, _)| known == sku);
+    let off: u32 = off.map(|(_, pieces)| pieces.get()).sum();
+    order.placed.line(sku).unwrap().quantity.get() - off
 }
 
 /// What an order that was bought is to the seller of this SKU, and whether there is more to do.

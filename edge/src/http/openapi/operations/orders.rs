@@ -10,7 +10,8 @@ use crate::http::render::inventory::ListJson;
 use crate::http::render::order::{ORDER_STATUS, OrderJson, TimelineJson};
 use crate::http::render::order_list::ListedOrderJson;
 use crate::http::routes::orders::documents::{
-    AddNote, AskReturn, CancelOrder, DeliverOrder, FulfilOrder, ReceiveReturn, RefundOrder,
+    AddNote, AskReturn, CancelOrder, CorrectOrder, DeliverOrder, FulfilOrder, ReceiveReturn,
+    RefundOrder,
 };
 use crate::http::schema::{Described, integer, word, words};
 use crate::http::{Endpoint as E, Verb};
@@ -22,8 +23,19 @@ pub(super) const CLOSED: [Code; 3] =
 const PIECES: [Code; 4] =
     [Code::LINE_NOT_FOUND, Code::NUMBER_DIFFERS, Code::NUMBER_OUT_OF_ORDER, Code::TOO_MANY_PIECES];
 
+/// Why pieces are not called off.
+const UNSENT: [Code; 5] = [
+    Code::IDEMPOTENCY_KEY_REQUIRED,
+    Code::LINE_NOT_FOUND,
+    Code::ORDER_SHIPPED,
+    Code::PIECES_ON_BACKORDER,
+    Code::TOO_MANY_PIECES,
+];
+
 const CANCELS: &str = "Where parts of the order are on their way, the rest of it is cancelled: what it cost is \
-     refunded, or is not captured.";
+     refunded, or is not captured. With `items` these pieces alone are, and the request needs an \
+     Idempotency-Key: a repeat without one would cancel more. Of a line that is on backorder all that \
+     is left is cancelled, or none.";
 
 const NUMBERS: &str = "They are numbered from one on, and the number makes a repeat harmless. Without one it is the \
      next, and the request needs an Idempotency-Key.";
@@ -41,6 +53,7 @@ pub(super) fn all() -> Vec<Operation> {
         cancel_own(),
         ask_return(),
         show_any(),
+        correct(),
         cancel(),
         fulfil(),
         deliver(),
@@ -83,7 +96,7 @@ fn timeline() -> Operation {
 fn cancel_own() -> Operation {
     let summary = "Cancels an order, or what is not shipped of it";
     let operation = own(E::OrderCancel, Verb::Post, "cancelOwnOrder", summary).about(CANCELS);
-    changed::<CancelOrder>(operation, Key::Optional).refuses(&[Code::ORDER_SHIPPED])
+    changed::<CancelOrder>(operation, Key::Optional).refuses(&UNSENT)
 }
 
 fn ask_return() -> Operation {
@@ -122,10 +135,20 @@ fn show_any() -> Operation {
         .cached()
 }
 
+fn correct() -> Operation {
+    const ABOUT: &str = "What is named is put right, the rest stays. It goes elsewhere in the country and region \
+         that it was priced for, as long as some of it is not shipped; lists of a customer's orders \
+         keep it under the address that it was placed with.";
+    let summary = "Puts right whom an order is for or where it goes";
+    let operation = any(E::AdminOrder, Verb::Patch, "correctOrder", summary).about(ABOUT);
+    changed::<CorrectOrder>(operation, Key::Optional)
+        .refuses(&[Code::ORDER_DESTINATION, Code::ORDER_SHIPPED])
+}
+
 fn cancel() -> Operation {
     let summary = "Cancels an order, or what is not shipped of it";
     let operation = any(E::AdminOrderCancel, Verb::Post, "cancelOrder", summary).about(CANCELS);
-    changed::<CancelOrder>(operation, Key::Optional).refuses(&[Code::ORDER_SHIPPED])
+    changed::<CancelOrder>(operation, Key::Optional).refuses(&UNSENT)
 }
 
 fn fulfil() -> Operation {

@@ -258,4 +258,5 @@ const MOMENTS: &[&str] = &[
     "on_hold",
     "approved",
     "stock_arrived",
+    "corrected",
 ];

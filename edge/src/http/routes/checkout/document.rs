@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use actors::domain::contact::{Address, Contact, Email};
-use actors::domain::names::{Label, ShippingOptionId};
+use actors::domain::contact::{Contact, Email};
+use actors::domain::names::ShippingOptionId;
 use actors::domain::order::Shortfall;
 use actors::domain::payment::{ProviderName, ProviderToken};
 
 use crate::http::fields::{Document, Faults, Flaw, Members, flaw, inner, list, parsed, text};
 use crate::http::gift_code::GiftCode;
 use crate::http::json::Json;
+use crate::http::routes::address::{address, address_schema};
 use crate::http::routes::documents::words;
 use crate::http::schema::{self, Described, Schema, object, optional, required, word};
 
@@ -73,38 +74,6 @@ impl Described for CheckOut {
             .about("Codes: what is on them is taken first, and the payment pays the rest."),
         ])
     }
-}
-
-fn address_schema() -> Schema {
-    use schema::words::{country, line, region};
-    object([
-        required("name", line("A Shopper")),
-        required("line1", line("Street 1")),
-        optional("line2", line("Second floor")),
-        required("city", line("Town")),
-        optional("region", region()),
-        optional("postal_code", line("12345")),
-        required("country", country()),
-    ])
-}
-
-fn address(members: &mut Members<'_>, faults: &mut Faults) -> Option<Address> {
-    let name = members.required("name", faults, words::<Label>);
-    let line1 = members.required("line1", faults, words::<Label>);
-    let line2 = members.optional("line2", faults, words::<Label>);
-    let city = members.required("city", faults, words::<Label>);
-    let region = members.optional("region", faults, parsed);
-    let postal_code = members.optional("postal_code", faults, words::<Label>);
-    let country = members.required("country", faults, parsed);
-    Some(Address {
-        name: name?,
-        line1: line1?,
-        line2: line2?,
-        city: city?,
-        region: region?,
-        postal_code: postal_code?,
-        country: country?,
-    })
 }
 
 fn method(

@@ -1,24 +1,35 @@
 //! What is sent to orders.
 
+use actors::domain::contact::Email;
 use actors::domain::names::{Label, SellerId};
+use actors::domain::order::Correction;
 use actors::{Cart, Money, Quantity, SkuCode};
 
-use crate::http::fields::{Document, Faults, Flaw, Members, integer, made, parsed};
+use crate::http::fields::{Document, Faults, Flaw, Members, inner, integer, made, parsed};
 use crate::http::json::Json;
+use crate::http::routes::address::{address, address_schema};
 use crate::http::routes::documents::{item, item_schema, money, words};
 use crate::http::schema::words::{line, moved};
 use crate::http::schema::{self, Described, Schema, object, optional, required, short_list};
 
 type Items = Vec<(SkuCode, Quantity)>;
 
-/// `{reason}`
+/// `{items?, reason}`
 pub(in crate::http) struct CancelOrder {
+    /// Without them all that is not shipped.
+    pub(in crate::http) items: Option<Items>,
     pub(in crate::http) reason: Label,
 }
 
 impl Document for CancelOrder {
     fn read(members: &mut Members<'_>, faults: &mut Faults) -> Option<Self> {
-        Some(Self { reason: members.required("reason", faults, words)? })
+        let items = if members.has("items") {
+            members.objects("items", Cart::LINES_MAX, faults, item).map(Some)
+        } else {
+            Some(None)
+        };
+        let reason = members.required("reason", faults, words);
+        Some(Self { items: items?, reason: reason? })
     }
 }
 
@@ -28,7 +39,36 @@ impl Described for CancelOrder {
     }
 
     fn schema() -> Schema {
-        object([required("reason", line("ordered twice"))])
+        let reason = || required("reason", line("ordered twice"));
+        let items = required("items", items_schema());
+        let items = items.about("These alone; else all that is not shipped.");
+        Schema::Either(vec![object([reason()]), object([items, reason()])])
+    }
+}
+
+/// `{email?, shipping_address?, billing_address?}`
+pub(in crate::http) struct CorrectOrder(pub(in crate::http) Correction);
+
+impl Document for CorrectOrder {
+    fn read(members: &mut Members<'_>, faults: &mut Faults) -> Option<Self> {
+        let email = members.optional("email", faults, words::<Email>);
+        let shipping = members.optional("shipping_address", faults, |json| inner(json, address));
+        let billing = members.optional("billing_address", faults, |json| inner(json, address));
+        Some(Self(Correction { email: email?, shipping: shipping?, billing: billing? }))
+    }
+}
+
+impl Described for CorrectOrder {
+    fn name() -> String {
+        "Correction".to_owned()
+    }
+
+    fn schema() -> Schema {
+        object([
+            optional("email", schema::words::email()),
+            optional("shipping_address", address_schema()),
+            optional("billing_address", address_schema()),
+        ])
     }
 }
 
