@@ -18,6 +18,7 @@ mod promotions;
 mod published;
 mod sellers;
 mod sku;
+mod vouchers;
 
 use std::fmt::Debug;
 
@@ -150,6 +151,7 @@ fn all_samples() -> Vec<Vec<u8>> {
     let asked = [carriers::samples(), fraud::samples(), gift_cards::samples()];
     let told = [told.concat(), order_lists::samples(), asked.concat()];
     let told = [told.concat(), audit::samples(), sellers::samples(), corrections::samples()];
+    let told = [told.concat(), vouchers::samples()];
     [shop.concat(), sold.concat(), told.concat()].concat()
 }
 

@@ -10,7 +10,7 @@ use crate::domain::ids::{CartAccess, CartId, PaymentId, RefundId, SkuCode};
 use crate::domain::order::{
     self, Cancellation, Existing, Funds, LineState, Listing, Note, Order, Parcel, Placed,
     Redemption, RefundRecord, Return, Review, SellerLines, Settlement, Shipment, Stage, Tender,
-    Timeline, Use, UseState,
+    Timeline, Use, UseState, Voucher,
 };
 use crate::domain::order_numbers::{self, OrderNumber, OrderNumbers};
 use crate::domain::pricing::{Discount, GivenCode, Totals};
@@ -49,6 +49,7 @@ enum Part {
     ToCards(RefundId),
     /// Whom it is for and where it goes by now.
     Corrected(Box<Contact>),
+    Voucher(Voucher),
 }
 
 /// The parts of one order, each sort together.
@@ -70,8 +71,8 @@ struct Parts {
     awaited: Vec<(SkuCode, Quantity)>,
     tenders: Vec<Tender>,
     to_cards: Vec<RefundId>,
-    /// Of records.
     corrected: Option<Box<Contact>>,
+    vouchers: Vec<Voucher>,
 }
 
 impl Part {
@@ -91,6 +92,7 @@ impl Part {
             Self::Tender(_) => 10,
             Self::ToCards(_) => 11,
             Self::Corrected(_) => 12,
+            Self::Voucher(_) => 13,
         }
     }
 }
@@ -113,7 +115,7 @@ impl Parts {
         let paid = tenders.chain(self.to_cards.into_iter().map(Part::ToCards));
         let corrected = self.corrected.into_iter().map(Part::Corrected);
         let list = bought.chain(after).chain(sellers).chain(awaited).chain(paid);
-        list.chain(corrected).collect()
+        list.chain(corrected).chain(self.vouchers.into_iter().map(Part::Voucher)).collect()
     }
 
     /// Each sort comes after the one before it; a listing, a review and a correction there are once.
@@ -138,13 +140,14 @@ impl Parts {
                 Part::ToCards(refund) => parts.to_cards.push(refund),
                 Part::Corrected(it) if parts.corrected.is_none() => parts.corrected = Some(it),
                 Part::Corrected(_) => return None,
+                Part::Voucher(it) => parts.vouchers.push(it),
             }
         }
         is_in_order.then_some(parts)
     }
 
     fn is_of_view(&self) -> bool {
-        self.uses.is_empty() && self.listing.is_none() && self.corrected.is_none()
+        self.uses.is_empty() && self.listing.is_none()
     }
 
     fn is_of_record(&self) -> bool {
@@ -165,6 +168,8 @@ impl Wire for order::Lookup {
             awaited: awaited(view.settlement.as_ref()),
             tenders: view.tenders.clone(),
             to_cards: view.to_cards.clone(),
+            vouchers: view.vouchers.clone(),
+            corrected: view.corrected.clone(),
             ..Parts::default()
         });
         encode_with_parts(self, &parts.into_list())
@@ -188,6 +193,8 @@ impl Wire for order::Lookup {
         view.sellers = parts.sellers;
         view.tenders = parts.tenders;
         view.to_cards = parts.to_cards;
+        view.vouchers = parts.vouchers;
+        view.corrected = parts.corrected;
         put_awaited(view.settlement.as_mut(), parts.awaited).map_err(|why| damaged(WHAT, why))?;
         Ok(lookup)
     }
@@ -266,6 +273,7 @@ pub(crate) fn to_record(order: &Order) -> Vec<u8> {
         tenders: order.tenders.clone(),
         to_cards: order.to_cards.clone(),
         corrected: order.corrected.clone(),
+        vouchers: order.vouchers.clone(),
         ..Parts::default()
     });
     encode_with_parts(&OrderRecordV1 { existing }, &parts.into_list())
@@ -312,6 +320,7 @@ fn existing_from(record: ExistingV1, parts: Vec<Part>) -> Result<Existing, Decod
         sellers: parts.sellers,
         tenders: parts.tenders,
         to_cards: parts.to_cards,
+        vouchers: parts.vouchers,
         corrected: parts.corrected,
     };
     existing.check().map_err(|why| damaged(RECORD, why))?;

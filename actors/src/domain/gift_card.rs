@@ -83,6 +83,13 @@ pub enum Command {
         order: OrderId,
         step: CardStep,
     },
+    /// Told by an order that makes it of what it was paid with, and answered by telling it.
+    IssueFor {
+        order: OrderId,
+        amount: Money,
+        ending: Label,
+        note: Option<Label>,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,11 +107,16 @@ pub enum CardStep {
 /// What the order is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CardNews {
-    Held { minor: i64 },
+    Held {
+        minor: i64,
+    },
     Refused(NoMoney),
     Spent,
     Released,
     GivenBack,
+    Issued,
+    /// There is such a card already.
+    NotIssued,
 }
 
 /// Why a card pays nothing.
@@ -246,6 +258,12 @@ impl Entity for GiftCard {
             Command::SetTerms { terms } => {
                 let is_new = self.found()?.terms != terms;
                 (is_new.then_some(Event::TermsSet { terms, at }), vec![])
+            }
+            Command::IssueFor { order, amount, ending, note } => {
+                let issued = self.issue(amount, ending, None, note, at).ok().flatten();
+                let news = issued.as_ref().map_or(CardNews::NotIssued, |_| CardNews::Issued);
+                let command = order::Command::TakeCardNews { card, news }.to_bytes();
+                (issued, vec![Effect::Tell { to: Order::address(order), command }])
             }
             Command::ForOrder { order, step } => {
                 let (event, news) = self.for_order(order, step, at);

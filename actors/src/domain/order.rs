@@ -51,6 +51,9 @@ mod tenders_tests;
 mod tests;
 mod timeline;
 mod view;
+mod vouchers;
+#[cfg(test)]
+mod vouchers_tests;
 
 use cluster::entity::{Answer, Context, Decision, DecodeError, Entity, Port, TimerName};
 use cluster::ids::{EntityKind, EntityRef};
@@ -92,6 +95,8 @@ pub use view::{
     LineView, Lookup, PaymentStatus, Query, RefundView, ReturnView, ShipmentView, Status,
     StockStatus, View,
 };
+use vouchers::Wanted;
+pub use vouchers::{Voucher, VoucherStep};
 
 /// Nothing until a cart is checked out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -196,6 +201,14 @@ pub enum Command {
         by: Side,
         items: Vec<(SkuCode, Quantity)>,
         reason: Label,
+    },
+    /// [`Command::Refund`] as a gift card that is issued for it.
+    RefundToCard {
+        refund: RefundId,
+        amount: Money,
+        reason: Label,
+        card: GiftCardId,
+        ending: Label,
     },
 }
 
@@ -507,6 +520,11 @@ pub enum Event {
         contact: Box<Contact>,
         at: Timestamp,
     },
+    /// Something became of a gift card that is made of what it was paid with.
+    Voucher {
+        step: VoucherStep,
+        at: Timestamp,
+    },
 }
 
 impl Event {
@@ -555,7 +573,8 @@ impl Event {
             | Self::StockPromised { at, .. }
             | Self::StockArrived { at, .. }
             | Self::Tender { at, .. }
-            | Self::Corrected { at, .. } => *at,
+            | Self::Corrected { at, .. }
+            | Self::Voucher { at, .. } => *at,
         }
     }
 }
@@ -652,6 +671,9 @@ impl Entity for Order {
             Command::ShowSeller { seller } => course.show_seller(&seller),
             Command::TakeCardNews { card, news } => course.take_card_news(card, news),
             Command::Correct(correction) => course.correct(&correction)?,
+            Command::RefundToCard { refund, amount, reason, card, ending } => {
+                course.refund_to_card(Wanted { refund, amount, reason, card, ending })?;
+            }
             Command::CancelPieces { by, items, reason } => {
                 course.cancel_pieces(by, items, reason)?;
             }
@@ -662,7 +684,13 @@ impl Entity for Order {
     }
 
     fn is_momentary(rejection: &Rejection) -> bool {
-        matches!(rejection, Rejection::OnBackorder { .. })
+        matches!(
+            rejection,
+            Rejection::OnBackorder { .. }
+                | Rejection::NumberDiffers { .. }
+                | Rejection::NumberOutOfOrder { .. }
+                | Rejection::TooMany { .. }
+        )
     }
 
     fn apply(&mut self, event: &Event) {

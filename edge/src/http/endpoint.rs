@@ -26,6 +26,7 @@ pub(crate) enum Endpoint {
     AdminOrderReceiveReturn,
     AdminOrderRefunds,
     AdminOrderNotes,
+    AdminOrderVouchers,
     AdminOrderBookParcel,
     FraudReviews,
     FraudReviewApprove,
@@ -136,6 +137,7 @@ impl Endpoint {
             Self::AdminOrderReceiveReturn => "/admin/v1/orders/{id}/receive_return",
             Self::AdminOrderRefunds => "/admin/v1/orders/{id}/refunds",
             Self::AdminOrderNotes => "/admin/v1/orders/{id}/notes",
+            Self::AdminOrderVouchers => "/admin/v1/orders/{id}/vouchers",
             Self::Inventory => "/admin/v1/inventory/{sku}",
             Self::InventoryAdjust => "/admin/v1/inventory/{sku}/adjust",
             Self::InventorySet => "/admin/v1/inventory/{sku}/set",
@@ -279,6 +281,7 @@ impl Endpoint {
             | Self::AdminOrderReceiveReturn
             | Self::AdminOrderRefunds
             | Self::AdminOrderNotes
+            | Self::AdminOrderVouchers
             | Self::FraudReviews
             | Self::FraudReviewApprove
             | Self::FraudReviewReject

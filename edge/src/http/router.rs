@@ -120,6 +120,7 @@ fn admin() -> Routes {
         (E::AdminOrderReceiveReturn, post(orders::receive_return)),
         (E::AdminOrderRefunds, post(orders::refund)),
         (E::AdminOrderNotes, post(orders::add_note)),
+        (E::AdminOrderVouchers, post(orders::refund_to_card)),
         (E::FraudReviews, get(reviews::list)),
         (E::FraudReviewApprove, post(reviews::approve)),
         (E::FraudReviewReject, post(reviews::reject)),

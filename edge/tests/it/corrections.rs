@@ -61,6 +61,9 @@ async fn an_operator_puts_right_where_an_order_goes() {
     assert_eq!(seen["addresses"]["billing"], there);
     let shown = order_of(&shop, &one, &created).await;
     assert_eq!(shown["addresses"]["shipping"], there);
+    // The checkout is answered as it was.
+    let again = shop.send(check_out(&one, KEY, &terms("tok_visa"))).await;
+    assert_eq!((&again.body, again.is_replayed()), (&created.body, true));
     let mut abroad = there.clone();
     abroad["country"] = json!("FR");
     let refused = shop.send(correct(json!({"shipping_address": abroad}))).await;

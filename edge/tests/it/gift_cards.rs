@@ -249,3 +249,37 @@ async fn a_card_that_is_blocked_unknown_or_brought_twice_is_refused() {
     assert!(history["data"].as_array().unwrap().len() >= 3, "{history}");
     shop.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_paid_becomes_a_card_that_whoever_has_its_code_spends() {
+    let (shop, _folder) = open().await;
+    shop.stock("tea", 9).await;
+    let first = basket(&shop, &[("tea", 2)]).await;
+    let order = bought(&shop.send(check_out(&first, KEY, &terms("tok_visa"))).await);
+    let id = order["id"].as_str().unwrap();
+    let ask = |key: &str, amount: i64| {
+        let ask = Ask::post(format!("/admin/v1/orders/{id}/vouchers")).operator().key(key);
+        ask.json(&json!({"amount": euro(amount), "reason": "stale"}))
+    };
+    shop.send(ask("much", 2 * TEA + 1)).await.problem(409, "refund_too_large");
+    let answer = shop.send(ask("one", TEA)).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    let again = shop.send(ask("one", TEA)).await;
+    assert_eq!((&again.body, again.is_replayed()), (&answer.body, true));
+    let json = answer.json();
+    let (code, card) = (json["code"].as_str().unwrap(), json["gift_card"].as_str().unwrap());
+    let told = &json["order"]["refunds"][0];
+    assert_eq!((&told["to"], &told["gift_card"]), (&json!("voucher"), &json!(card)));
+    expect_balance(&shop, &format!("/admin/v1/gift_cards/{card}"), TEA).await;
+    // What became a card is refunded no other way.
+    shop.send(refund(&order, "money", TEA + 1)).await.problem(409, "refund_too_large");
+    let second = basket(&shop, &[("tea", 1)]).await;
+    let paid = bought(&shop.send(check_out(&second, KEY, &with("tok_visa", &[code]))).await);
+    assert_eq!((&paid["gift_cards"][0]["amount"], &paid["payments"]), (&euro(TEA), &json!([])));
+    // No shopper sees the code, nor does anybody later.
+    let path = format!("/admin/v1/orders/{id}");
+    let shown = shop.send(Ask::get(path).operator()).await.json();
+    assert_eq!(shown["refunds"][0]["status"], "succeeded");
+    assert!(!shown.to_string().contains(&code[..9]));
+    shop.close().await;
+}

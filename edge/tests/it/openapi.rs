@@ -316,7 +316,7 @@ async fn orders(walk: &mut Walk) {
     for does in ["fulfilOrder", "deliverOrder"] {
         walk.does(does, &known).await;
     }
-    for does in ["askReturn", "receiveReturn", "refundOrder", "addNote"] {
+    for does in ["askReturn", "receiveReturn", "refundOrder", "refundToGiftCard", "addNote"] {
         walk.does(does, &known).await;
     }
     let payment = order["payments"][0]["id"].as_str().unwrap();

@@ -114,6 +114,10 @@ async fn each_seller_sends_a_package() {
     assert_eq!(shipment["items"], json!([{"sku": "pot", "quantity": 2}]));
     assert_eq!(shop.send(package("ann", "ann")).await.body, first.body, "a repeat is none");
     shop.send(package("again", "ann")).await.problem(422, "validation_failed");
+    // Whoever asks again for the package of that number means the same, with a key or without.
+    let numbered = json!({"number": 1, "seller": "ann", "carrier": "Post", "tracking": "2Z"});
+    let again = Ask::post(format!("{path}/fulfilments")).operator().json(&numbered);
+    assert_eq!(shop.send(again).await.json()["shipments"].as_array().unwrap().len(), 1);
     shop.send(package("carl", "carl")).await.problem(404, "line_not_found");
     let second = shop.send(package("bob", "bob")).await.json();
     assert_eq!(second["status"], "shipped");

@@ -97,6 +97,28 @@ const EMPTY: CardNews = CardNews::Refused(NoMoney::Empty);
 const CROWDED: CardNews = CardNews::Refused(NoMoney::Crowded);
 
 #[test]
+fn a_card_that_an_order_becomes_is_issued_once_and_the_order_is_told() {
+    let issue = || Command::IssueFor {
+        order: order(1),
+        amount: euro(WORTH),
+        ending: label("7XYZ"),
+        note: None,
+    };
+    let told = |decision: &Decision<GiftCard>| {
+        let [Effect::Tell { to, command }] = decision.effects.as_slice() else { panic!() };
+        assert_eq!(*to, Order::address(order(1)));
+        order::Command::from_bytes(command).unwrap()
+    };
+    let news = |news| order::Command::TakeCardNews { card: id(), news };
+    let mut card = GiftCard::default();
+    let first = decide(&mut card, issue(), NOON).unwrap();
+    assert_eq!((told(&first), first.events.len()), (news(CardNews::Issued), 1));
+    let second = decide(&mut card, issue(), NOON).unwrap();
+    assert_eq!((told(&second), second.events.len()), (news(CardNews::NotIssued), 0));
+    assert_eq!(card.issued.unwrap().book.balance(), WORTH);
+}
+
+#[test]
 fn orders_hold_what_there_is_and_no_more() {
     check(
         &[(1, hold(300), held(300)), (2, hold(900), held(700)), (3, hold(1), EMPTY)],

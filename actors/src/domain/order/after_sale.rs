@@ -114,20 +114,12 @@ impl Course {
         reason: Label,
     ) -> Result<(), Rejection> {
         let order = self.confirmed()?;
-        if let Some(known) = order.refunds.iter().find(|known| known.id == refund) {
-            let is_same = known.amount == amount;
-            return is_same.then_some(()).ok_or(Rejection::RefundDiffers);
+        if order.refunds.iter().any(|known| known.id == refund && known.amount == amount)
+            && order.voucher(refund).is_none()
+        {
+            return Ok(());
         }
-        let currency = order.placed.currency();
-        if amount.currency != currency {
-            return Err(Rejection::OtherCurrency { currency });
-        }
-        if amount.minor <= 0 {
-            return Err(Rejection::NotPositive);
-        }
-        if order.refunds.len() - order.credits.len() >= Order::ENTRIES_MAX {
-            return Err(Rejection::TooManyEntries);
-        }
+        order.check_refund(refund, amount)?;
         let (left, on_cards) = (order.refundable(), order.left_on_cards());
         // Where the payment has nothing left, gift cards have.
         if left <= 0 && amount.minor <= on_cards {
@@ -172,7 +164,7 @@ impl Existing {
 
     /// What is to be captured when pieces are sent now; they are not where that can never be.
     pub(super) fn due_when_sent(&self) -> Result<Option<Money>, Rejection> {
-        let is_due = self.due().minor > 0;
+        let is_due = self.due_in_the_end() > 0;
         if is_due && self.money.asked != Asked::Open {
             return Err(Rejection::NotPaid);
         }
@@ -186,7 +178,7 @@ impl Existing {
     /// Whether something was shipped whose price is taken, or about to be.
     pub(super) fn is_taking_money(&self) -> bool {
         let is_asked = !self.shipments.is_empty() && !self.timeline.capture_failed();
-        is_asked || self.money.captured.minor > 0
+        (is_asked && self.left_to_capture().minor > 0) || self.money.captured.minor > 0
     }
 
     /// Whether the money of what was shipped was asked for, and is neither taken nor refused.
@@ -194,7 +186,8 @@ impl Existing {
         let is_asked = self.placed.terms.capture == CaptureTime::OnFulfilment
             && !self.shipments.is_empty()
             && !self.timeline.capture_failed();
-        is_asked && self.money.captured.minor == 0 && self.money.asked == Asked::Open
+        let is_held = self.money.captured.minor == 0 && self.money.asked == Asked::Open;
+        is_asked && is_held && self.left_to_capture().minor > 0
     }
 
     /// What may still be refunded, in minor units.
@@ -203,8 +196,9 @@ impl Existing {
             return self.money.captured.minor;
         }
         let under_way = self.refunds.iter().filter(|known| known.state == RefundState::Asked);
+        let under_way = under_way.filter(|known| self.voucher(known.id).is_none());
         let under_way: i64 = under_way.map(|known| known.amount.minor).sum();
-        self.money.captured.minor - self.money.refunded.minor - under_way
+        self.money.captured.minor - self.money.refunded.minor - under_way - self.on_vouchers()
     }
 
     /// A record stays far below what a record may be.

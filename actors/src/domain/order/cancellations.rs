@@ -5,6 +5,7 @@
 //! refunded once it was captured, or is not captured.
 
 use super::after_sale::{Items, in_order};
+use super::existing::Asked;
 use super::records::Pieces;
 use super::{
     Cancellation, Course, Event, Existing, LineState, Order, RefundState, Rejection, Side,
@@ -64,7 +65,11 @@ impl Course {
         if order.cancellations.len() >= Order::ENTRIES_MAX {
             return Err(Rejection::TooManyEntries);
         }
+        // Nothing is sent at all: nor is its shipping paid.
+        let is_all = order.shipments.is_empty() && items == order.unshipped();
+        let whole = order.totals.grand.minor - order.credit();
         let amount = order.worth(&items);
+        let amount = if is_all { Money { minor: whole, ..amount } } else { amount };
         let undone: Vec<_> = items.iter().map(|item| order.undo_of_sale(item)).collect();
         self.happen(Event::PiecesCancelled { by, items, amount, reason, at: self.now });
         for (sku, undo) in undone {
@@ -76,27 +81,42 @@ impl Course {
         Ok(())
     }
 
-    /// Gives back what was captured for pieces that were called off, as far as it was not yet.
+    /// Gives back what was paid for pieces that were called off, as far as it was not yet.
     pub(super) fn give_credit(&mut self) {
-        self.give_credit_to_cards();
-        let owed = self.order().and_then(|order| Some((order, order.owed_credit()?)));
-        let owed = owed.filter(|_| !Mutant::CreditForgotten.is_planted());
-        let Some((order, (amount, reason))) = owed else { return };
-        let refund = RefundId::from_bytes(self.name_of(order.credits.len()));
-        self.happen(Event::CreditAsked { refund, amount, reason, at: self.now });
-        self.tell_payment(&payment::Command::Refund { refund, amount });
+        let owed = self.order().map(|order| order.owed_credit()).unwrap_or_default();
+        if owed.to_cards > 0 {
+            self.give_credit_to_cards(owed.to_cards);
+        }
+        if owed.to_payment > 0 && !Mutant::CreditForgotten.is_planted() {
+            let Some((refund, amount, reason)) = self.next_credit(owed.to_payment) else { return };
+            self.happen(Event::CreditAsked { refund, amount, reason, at: self.now });
+            self.tell_payment(&payment::Command::Refund { refund, amount });
+        }
+        self.give_up_idle_payment();
     }
 
-    /// What the payment never had to pay is on the cards again.
-    fn give_credit_to_cards(&mut self) {
-        let Some(order) = self.order() else { return };
-        let (minor, last) = (order.owed_to_cards(), order.cancellations.last());
-        let Some(reason) = last.map(|last| last.reason.clone()).filter(|_| minor > 0) else {
-            return;
-        };
-        let refund = RefundId::from_bytes(self.name_of(order.credits.len()));
-        let amount = Money { minor, ..order.totals.grand };
+    fn give_credit_to_cards(&mut self, minor: i64) {
+        let Some((refund, amount, reason)) = self.next_credit(minor) else { return };
         self.give_back(refund, amount, reason, true);
+    }
+
+    fn next_credit(&self, minor: i64) -> Option<(RefundId, Money, Label)> {
+        let order = self.order()?;
+        let refund = RefundId::from_bytes(self.name_of(order.credits.len()));
+        let reason = order.cancellations.last()?.reason.clone();
+        Some((refund, Money { minor, ..order.totals.grand }, reason))
+    }
+
+    /// Where cards pay all that is left, nothing is held that nobody will take.
+    fn give_up_idle_payment(&mut self) {
+        let is_idle = |order: &Existing| {
+            let is_held = order.money.asked == Asked::Open && order.money.captured.minor == 0;
+            is_held && order.shipments.is_empty() && order.due_in_the_end() == 0
+        };
+        if self.order().is_some_and(is_idle) {
+            self.happen(Event::PaymentVoidAsked { at: self.now });
+            self.tell_payment(&payment::Command::Cancel);
+        }
     }
 }
 
@@ -176,19 +196,38 @@ impl Existing {
         Money { minor: most - self.money.captured.minor, ..self.totals.grand }
     }
 
-    /// What was captured for pieces that were called off and was not given back for it, and why it is.
-    fn owed_credit(&self) -> Option<(Money, Label)> {
-        let last = self.cancellations.last()?;
+    /// What was paid for pieces that were called off and was not given back for it: by the payment as
+    /// far as it has it, by cards for what the payment never had to pay or has given back for other
+    /// reasons.
+    fn owed_credit(&self) -> Owed {
+        if self.cancellations.is_empty() || self.credits.len() + 1 >= Order::CREDITS_MAX {
+            return Owed::default();
+        }
         let credit = self.credit();
-        let too_much = self.money.captured.minor - self.due_in_the_end();
+        let by_payment = (self.money.captured.minor - self.due_in_the_end()).min(credit).max(0);
+        let by_cards = (credit - self.due().minor).max(0);
+        let (given_by_payment, given_by_cards) = self.given_credit();
+        let left = (by_payment + by_cards - given_by_payment - given_by_cards).max(0);
+        let to_payment = (by_payment - given_by_payment).min(left).min(self.refundable()).max(0);
+        Owed { to_payment, to_cards: (left - to_payment).min(self.left_on_cards()) }
+    }
+
+    /// What credits gave back that did not fail: of the payment, and of cards.
+    fn given_credit(&self) -> (i64, i64) {
         let given = self.refunds.iter().filter(|refund| self.credits.contains(&refund.id));
         let given = given.filter(|refund| refund.state != RefundState::Failed);
-        let given = given.filter(|refund| !self.to_cards.contains(&refund.id));
-        let given: i64 = given.map(|refund| refund.amount.minor).sum();
-        // An operator may have given more back than what was shipped had cost.
-        let minor = (too_much.min(credit) - given).min(self.refundable());
-        let has_room = self.credits.len() < Order::CREDITS_MAX;
-        let amount = Money { minor, ..self.totals.grand };
-        (minor > 0 && has_room).then(|| (amount, last.reason.clone()))
+        let parts = given.map(|refund| match self.voucher(refund.id) {
+            Some(voucher) => (voucher.from_payment, voucher.of_cards()),
+            None if self.to_cards.contains(&refund.id) => (0, refund.amount.minor),
+            None => (refund.amount.minor, 0),
+        });
+        parts.fold((0, 0), |(payment, cards), (more, besides)| (payment + more, cards + besides))
     }
+}
+
+/// In minor units.
+#[derive(Default)]
+struct Owed {
+    to_payment: i64,
+    to_cards: i64,
 }

@@ -7,7 +7,7 @@ use super::records::{Cancellation, Note, Pieces, RefundRecord, RefundState, Retu
 use super::timeline::Timeline;
 use super::{
     Event, Failure, Listing, Parcel, Placed, ReturnNumber, Review, SellerLines, ShipmentNumber,
-    Shortage, Tender, Use,
+    Shortage, Tender, Use, Voucher,
 };
 use crate::domain::contact::Contact;
 use crate::domain::ids::{CartAccess, CartId, PaymentId, RefundId, SkuCode};
@@ -59,6 +59,8 @@ pub(crate) struct Existing {
     pub(crate) tenders: Vec<Tender>,
     /// Those refunds that gift cards got.
     pub(crate) to_cards: Vec<RefundId>,
+    /// Those refunds that became gift cards.
+    pub(crate) vouchers: Vec<Voucher>,
     /// Whom it is for and where it goes, where that was put right.
     pub(crate) corrected: Option<Box<Contact>>,
 }
@@ -235,6 +237,7 @@ impl Existing {
             sellers: Vec::new(),
             tenders: Vec::new(),
             to_cards: Vec::new(),
+            vouchers: Vec::new(),
             corrected: None,
         }
     }
@@ -329,6 +332,7 @@ impl Existing {
             Event::Review { step, at } => self.review_becomes(step, *at),
             Event::Parcel { shipment, step, at } => self.parcel_becomes(*shipment, step, *at),
             Event::Tender { step, at } => self.tender_becomes(step, *at),
+            Event::Voucher { step, at } => self.voucher_becomes(step, *at),
             Event::Corrected { contact, .. } => self.corrected = Some(contact.clone()),
         }
     }
@@ -475,7 +479,7 @@ impl Existing {
         }
     }
 
-    fn end_refund(&mut self, refund: RefundId, state: RefundState) {
+    pub(super) fn end_refund(&mut self, refund: RefundId, state: RefundState) {
         if let Some(known) = self.refunds.iter_mut().find(|known| known.id == refund) {
             known.state = state;
         }
@@ -539,7 +543,11 @@ impl Existing {
         const ENTRY_BYTES: usize = 160;
         const ITEM_BYTES: usize = 96;
         let entries = self.shipments.len() + self.returns.len() + self.refunds.len();
-        let entries = entries + self.notes.len() + self.cancellations.len() + self.parcels.len();
+        let entries = entries
+            + self.vouchers.len()
+            + self.notes.len()
+            + self.cancellations.len()
+            + self.parcels.len();
         let cancelled: usize = self.cancellations.iter().map(|known| known.items.len()).sum();
         let settled = self.settlement.as_ref().map_or(0, |told| told.shortages.len() * 2);
         self.lines.len() * LINE_BYTES

@@ -71,6 +71,7 @@ pub(super) fn fact_of(event: &Event, order: &Existing) -> Option<OrderFact> {
         | Event::SellersNamed { .. }
         | Event::Tender { .. }
         | Event::Corrected { .. }
+        | Event::Voucher { .. }
         | Event::StockPromised { .. }
         | Event::StockArrived { .. } => return None,
     })

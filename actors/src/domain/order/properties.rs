@@ -110,6 +110,11 @@ enum Step {
     Refund {
         minor: i64,
     },
+    /// What was paid becomes a gift card, the first of two or the second.
+    Voucher {
+        nth: u8,
+        minor: i64,
+    },
     /// An operator takes a part of what is held.
     CaptureByHand {
         minor: i64,
@@ -487,6 +492,7 @@ impl World {
                 amount: euro(minor),
                 reason: label("broken"),
             }),
+            Step::Voucher { nth, minor } => self.refund_to_card(nth, minor),
             Step::CaptureByHand { minor } => self.tell_payments(&payment::Command::CaptureByHand {
                 capture: CaptureId::from_bytes([u8::try_from(minor).unwrap(); 16]),
                 amount: euro(minor),
@@ -585,6 +591,16 @@ impl World {
         let items = vec![(code(sku), pieces.try_into().unwrap())];
         let (by, reason) = (Side::Shop, label("broken"));
         self.tell_orders(&Command::CancelPieces { by, items, reason });
+    }
+
+    fn refund_to_card(&mut self, nth: u8, minor: i64) {
+        self.tell_orders(&Command::RefundToCard {
+            refund: RefundId::from_bytes([0xF0 + nth; 16]),
+            amount: euro(minor),
+            reason: label("kind"),
+            card: cards::id(cards::VOUCHERS + usize::from(nth)),
+            ending: label("CARD"),
+        });
     }
 
     fn sell_elsewhere(&mut self, nth: usize, pieces: u32) {
@@ -741,6 +757,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (1_u32..4).prop_map(|pieces| Step::Arrive { pieces }),
         2 => (1_u32..5).prop_map(|pieces| Step::Sell { sku: BACKORDERED, pieces }),
         1 => (1_i64..200).prop_map(|minor| Step::Refund { minor }),
+        2 => (0_u8..2, 1_i64..2_000).prop_map(|(nth, minor)| Step::Voucher { nth, minor }),
         1 => (1_i64..200).prop_map(|minor| Step::CaptureByHand { minor }),
         1 => Just(Step::VoidByHand),
         1 => (0_usize..3, 1_u32..4).prop_map(|(sku, pieces)| Step::Sell { sku, pieces }),

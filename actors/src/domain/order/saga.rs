@@ -173,17 +173,23 @@ impl Course {
             return self.fail(why);
         }
         match (short.is_empty(), drops) {
-            (true, _) => self.screen(),
+            (true, _) => self.go_on_with_all(),
             (false, true) => match order.placed.totals_without(&short) {
                 Some(totals) => {
                     self.happen(Event::LinesDropped { skus: short, totals, at: self.now });
-                    self.screen();
+                    self.go_on_with_all();
                 }
                 // Less than a total that was no overflow is none.
                 None => self.fail(Failure::OutOfStock),
             },
             (false, false) => self.fail(Failure::OutOfStock),
         }
+    }
+
+    /// All that is bought is held, and what it comes to is known.
+    fn go_on_with_all(&mut self) {
+        self.free_idle_cards();
+        self.screen();
     }
 
     pub(super) fn ask_payment(&mut self) {
@@ -456,7 +462,10 @@ impl Course {
             Stage::Authorising | Stage::Capturing => {
                 self.end_after_payment(Failure::CancelledInTime);
             }
-            Stage::Confirmed if !order.shipments.is_empty() => {
+            // What became a gift card stays one.
+            Stage::Confirmed
+                if !order.shipments.is_empty() || order.good_vouchers().next().is_some() =>
+            {
                 return self.cancel_rest(by, reason);
             }
             Stage::Confirmed => {

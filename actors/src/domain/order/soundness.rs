@@ -46,10 +46,14 @@ impl Existing {
         self.check_parcels()?;
         self.check_review()?;
         self.check_tenders()?;
+        self.check_vouchers()?;
         self.check_destination()?;
         let mut left = self.money.captured.minor - self.money.refunded.minor;
+        left = left.saturating_sub(self.on_vouchers());
         for refund in self.refunds.iter().filter(|refund| refund.state == RefundState::Asked) {
-            left = left.saturating_sub(refund.amount.minor);
+            if self.voucher(refund.id).is_none() {
+                left = left.saturating_sub(refund.amount.minor);
+            }
         }
         let is_ours = self
             .refunds

@@ -12,7 +12,7 @@ use cluster::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::records::{RefundRecord, RefundState};
-use super::{Course, Event, Existing, Failure};
+use super::{Course, Event, Existing, Failure, Voucher};
 use crate::domain::gift_card::{self, CardNews, CardStep, GiftCard, NoMoney};
 use crate::domain::ids::{GiftCardId, RefundId};
 use crate::domain::money::Money;
@@ -237,17 +237,8 @@ impl Existing {
         self.tenders.iter().map(Tender::left).sum()
     }
 
-    /// What cards are to be given back for pieces that were called off.
-    pub(super) fn owed_to_cards(&self) -> i64 {
-        let owed = (self.credit() - self.due().minor).max(0);
-        let given = self.refunds.iter().filter(|it| self.credits.contains(&it.id));
-        let given = given.filter(|it| self.to_cards.contains(&it.id));
-        let given: i64 = given.map(|refund| refund.amount.minor).sum();
-        (owed - given).min(self.left_on_cards())
-    }
-
     /// Of what is given back, each card what it paid: the last first.
-    fn parts_of(&self, minor: i64) -> Vec<(u16, i64)> {
+    pub(super) fn parts_of(&self, minor: i64) -> Vec<(u16, i64)> {
         let mut left = minor;
         let tenders = (0..).zip(&self.tenders).collect::<Vec<_>>().into_iter().rev();
         let parts = tenders.filter_map(|(nth, tender)| {
@@ -274,6 +265,8 @@ impl Existing {
             (count + 1, sum.saturating_add(refund.amount.minor))
         });
         let given_back = self.tenders.iter().map(|tender| tender.given_back);
+        let on_vouchers = self.good_vouchers().map(Voucher::of_cards);
+        let sum = on_vouchers.fold(sum, i64::saturating_add);
         if count != self.to_cards.len() || given_back.fold(0, i64::saturating_add) != sum {
             return Err("what gift cards got back of an order is not what it was refunded");
         }
@@ -282,6 +275,19 @@ impl Existing {
 }
 
 impl Course {
+    /// Once it is known what the order comes to, cards that it does not need are for others.
+    pub(super) fn free_idle_cards(&mut self) {
+        let Some(order) = self.order() else { return };
+        let tenders = (0..).zip(&order.tenders).zip(order.shares());
+        let is_idle = |state| matches!(state, TenderState::Held { .. });
+        let idle = tenders.filter(|((_, tender), share)| *share == 0 && is_idle(tender.state));
+        let idle: Vec<_> = idle.map(|((nth, tender), _)| (nth, tender.card)).collect();
+        for (nth, card) in idle {
+            self.tender(TenderStep::Became { nth, state: TenderState::Releasing });
+            self.tell_card(card, CardStep::Release);
+        }
+    }
+
     pub(super) fn ask_cards(&mut self, cards: Vec<GiftCardId>) {
         let Some(most) = self.order().map(|order| order.totals.grand) else { return };
         self.tender(TenderStep::Asked { cards: cards.clone() });
@@ -291,6 +297,9 @@ impl Course {
     }
 
     pub(super) fn take_card_news(&mut self, card: GiftCardId, news: CardNews) {
+        if let CardNews::Issued | CardNews::NotIssued = news {
+            return self.take_voucher_news(card, news == CardNews::Issued);
+        }
         let Some((nth, tender)) = self.tender_of(card) else { return };
         let state = match (news, tender.state) {
             (CardNews::Held { minor }, TenderState::Asked) => TenderState::Held { minor },
@@ -306,7 +315,9 @@ impl Course {
                 | CardNews::Refused(_)
                 | CardNews::Spent
                 | CardNews::Released
-                | CardNews::GivenBack,
+                | CardNews::GivenBack
+                | CardNews::Issued
+                | CardNews::NotIssued,
                 _,
             ) => return,
         };

@@ -44,7 +44,7 @@ fn placed_with(n_cards: u8) -> Vec<Event> {
 }
 
 /// Paid with a card for `minor`, the rest by the payment.
-fn bought_with(minor: i64) -> Vec<Event> {
+pub(super) fn bought_with(minor: i64) -> Vec<Event> {
     let rest = TOTAL - minor;
     let paid = [
         payment_asked(rest),
@@ -57,7 +57,7 @@ fn bought_with(minor: i64) -> Vec<Event> {
     [placed_with(1), vec![held(0, minor)], paid.to_vec()].concat()
 }
 
-fn bought_with_card_alone() -> Vec<Event> {
+pub(super) fn bought_with_card_alone() -> Vec<Event> {
     let spent = became(0, TenderState::Spent { minor: TOTAL });
     [placed_with(1), vec![held(0, TOTAL), CONFIRMED, spent]].concat()
 }
@@ -227,4 +227,69 @@ fn what_is_due_with_the_first_shipment_is_what_cards_did_not_pay() {
     let (capture, amount) = (CaptureId::from_bytes([7; 16]), euro(rest));
     let capture = to_payment(&payment::Command::Capture { capture, amount });
     assert!(effects.contains(&capture), "{effects:?}");
+}
+
+#[test]
+fn what_the_payment_has_no_more_for_called_off_pieces_the_cards_get_back() {
+    let shipped = Event::Shipped {
+        shipment: ShipmentNumber(1),
+        items: vec![(cup(), quantity(1))],
+        carrier: label("Post"),
+        tracking: label("1Z"),
+        at: NOON,
+    };
+    // The payment had two pieces, the card one; the shipped one is refunded, two are called off.
+    let given = [bought_with(PRICE), vec![shipped]].concat();
+    let (refund, amount, reason) = (RefundId::from_bytes([1; 16]), euro(PRICE), label("broken"));
+    let refunded = Event::RefundAsked { refund, amount, reason, at: NOON };
+    let given = [given, vec![refunded]].concat();
+    let effects = check_effects(&given, cancel());
+    assert!(effects.contains(&to_card(0, CardStep::GiveBack { minor: PRICE })), "{effects:?}");
+    let mut name = [7; 16];
+    name[0] ^= 1;
+    let (refund, amount) = (RefundId::from_bytes(name), euro(PRICE));
+    let refund = to_payment(&payment::Command::Refund { refund, amount });
+    assert!(effects.contains(&refund), "{effects:?}");
+}
+
+#[test]
+fn a_card_that_is_not_needed_is_for_others_as_soon_as_that_is_known() {
+    let given = vec![asked(), cards_asked(2), reserved(cup()), reserved(pot()), held(0, TOTAL)];
+    let effects = check_effects(&given, told(1, CardNews::Held { minor: TOTAL }));
+    assert!(effects.contains(&to_card(1, CardStep::Release)), "{effects:?}");
+    assert!(effects.contains(&to_card(0, CardStep::Spend { minor: TOTAL })), "{effects:?}");
+}
+
+#[test]
+fn where_cards_pay_all_that_is_left_the_payment_is_given_up_and_the_rest_is_sent() {
+    let Event::Placed { cart, access, payment, .. } = asked() else { unreachable!() };
+    let placed = bought(Shortfall::FailAll, CaptureTime::OnFulfilment);
+    let placed = Event::Placed { cart, access, payment, placed };
+    let (rest, by_card) = (PRICE, 2 * PRICE);
+    let given = vec![
+        placed,
+        cards_asked(1),
+        reserved(cup()),
+        reserved(pot()),
+        held(0, by_card),
+        payment_asked(rest),
+        Event::Authorised { amount: euro(rest), at: NOON },
+        CONFIRMED,
+    ];
+    let pots = Command::CancelPieces {
+        by: Side::Shop,
+        items: vec![(pot(), quantity(1))],
+        reason: label("no more"),
+    };
+    let effects = check_effects(&given, pots);
+    assert!(effects.contains(&undo_payment()), "{effects:?}");
+    let (by, items) = (Side::Shop, vec![(pot(), quantity(1))]);
+    let (amount, reason) = (euro(PRICE), label("no more"));
+    let cancelled = Event::PiecesCancelled { by, items, amount, reason, at: NOON };
+    let void = Event::PaymentVoidAsked { at: NOON };
+    let given = [given, vec![cancelled, void, UNDONE]].concat();
+    let (shipment, items) = (ShipmentNumber(1), vec![(cup(), quantity(2))]);
+    let (carrier, tracking) = (label("Post"), label("1Z"));
+    let effects = check_effects(&given, Command::Fulfil { shipment, items, carrier, tracking });
+    assert_eq!(effects, []);
 }

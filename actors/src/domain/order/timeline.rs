@@ -6,7 +6,7 @@
 use cluster::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Event, TenderStep};
+use super::{Event, TenderStep, VoucherStep};
 use crate::domain::heap;
 use crate::domain::quantity::Units;
 
@@ -58,6 +58,7 @@ impl Moment {
                 | Self::ParcelOutForDelivery
                 | Self::ParcelNotHandedOver
                 | Self::StockArrived
+                | Self::Corrected
         )
     }
 }
@@ -105,9 +106,14 @@ impl Timeline {
             Event::Delivered { .. } => Moment::Delivered,
             Event::ReturnAsked { .. } => Moment::ReturnAsked,
             Event::ReturnReceived { .. } => Moment::ReturnReceived,
-            Event::RefundAsked { .. } | Event::CreditAsked { .. } => Moment::RefundAsked,
-            Event::Refunded { .. } => Moment::Refunded,
-            Event::RefundFailed { .. } => Moment::RefundFailed,
+            Event::RefundAsked { .. }
+            | Event::CreditAsked { .. }
+            | Event::Voucher { step: VoucherStep::Asked { .. }, .. } => Moment::RefundAsked,
+            Event::Refunded { .. } | Event::Voucher { step: VoucherStep::Issued { .. }, .. } => {
+                Moment::Refunded
+            }
+            Event::RefundFailed { .. }
+            | Event::Voucher { step: VoucherStep::Refused { .. }, .. } => Moment::RefundFailed,
             Event::NoteAdded { .. } => Moment::NoteAdded,
             Event::PaymentInDoubt { .. } => Moment::PaymentInDoubt,
             Event::PaymentVoidAsked { .. } => Moment::PaymentVoidAsked,

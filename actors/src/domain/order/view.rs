@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::existing::{Asked, Ending, Settlement};
 use super::{
     Cancellation, Existing, Failure, LineState, Moment, Parcel, Redemption, RefundState, Review,
-    SellerLines, Stage, Tender, TimelineEntry,
+    SellerLines, Stage, Tender, TimelineEntry, Voucher,
 };
 use crate::domain::contact::Contact;
 use crate::domain::ids::{CartAccess, CartId, OrderId, PaymentId, RefundId, SkuCode};
@@ -38,6 +38,7 @@ pub struct View {
     pub lines: Vec<LineView>,
     pub shipping: Option<PricedShipping>,
     pub totals: Totals,
+    /// As it was placed.
     pub contact: Contact,
     pub captured: Money,
     pub refunded: Money,
@@ -75,6 +76,19 @@ pub struct View {
     /// Those refunds that gift cards got.
     #[serde(skip)]
     pub to_cards: Vec<RefundId>,
+    /// Those refunds that became gift cards.
+    #[serde(skip)]
+    pub vouchers: Vec<Voucher>,
+    /// Whom it is for and where it goes, where that was put right.
+    #[serde(skip)]
+    pub corrected: Option<Box<Contact>>,
+}
+
+impl View {
+    /// Whom it is for and where it goes by now.
+    pub fn contact_now(&self) -> &Contact {
+        self.corrected.as_deref().unwrap_or(&self.contact)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -180,7 +194,7 @@ impl Existing {
             lines: lines.collect(),
             shipping: self.placed.shipping().cloned(),
             totals: self.totals,
-            contact: self.contact().clone(),
+            contact: self.placed.terms.contact.clone(),
             captured: self.money.captured,
             refunded: self.money.refunded,
             shipments: self.shipment_views(),
@@ -200,6 +214,8 @@ impl Existing {
             sellers: self.sellers.clone(),
             tenders: self.tenders.clone(),
             to_cards: self.to_cards.clone(),
+            vouchers: self.vouchers.clone(),
+            corrected: self.corrected.clone(),
         })
     }
 
@@ -237,6 +253,7 @@ impl Existing {
         let received = pieces(received.map(|known| &known.items));
         let all_delivered = self.shipments.iter().all(|known| known.delivered_at.is_some());
         match shipped {
+            0 if bought == 0 => Status::Cancelled,
             0 => Status::Confirmed,
             some if some < bought => Status::Processing,
             _ if received >= bought => Status::Returned,

@@ -119,7 +119,8 @@ async fn begin(
     deadline: Timestamp,
 ) -> Result<(), ApiError> {
     let (order, payment) = ids::order(app, customer, tid);
-    let Some((generation, cart)) = carts::current(app, sessions, customer, deadline).await? else {
+    let Some((generation, mut cart)) = carts::current(app, sessions, customer, deadline).await?
+    else {
         return Err(refusals::of_cart(Rejection::Empty));
     };
     match cart.status {
@@ -131,7 +132,6 @@ async fn begin(
         | Status::Deleted
         | Status::Ordered { .. } => {}
     }
-    drop_stale(app, sessions, customer, &cart, deadline).await?;
     let command = CartCommand::CheckOutWith {
         order,
         payment,
@@ -140,6 +140,7 @@ async fn begin(
         means: Vec::new(),
     };
     for _ in 0..ATTEMPTS_MAX {
+        drop_stale(app, sessions, customer, &cart, deadline).await?;
         let done = carts::execute(app, cart.id, command.clone(), deadline).await;
         let executed = match done {
             // Another request with this tid was faster.
@@ -152,9 +153,12 @@ async fn begin(
         };
         let view = executed.reply.and_then(|it| it.0);
         // The prices are others than those of the cart, which has them by now.
-        if !view.is_some_and(|view| view.status == Status::Open) {
-            sessions.moved_to(customer, generation);
-            return Ok(());
+        match view {
+            Some(view) if view.status == Status::Open => cart = view,
+            Some(_) | None => {
+                sessions.moved_to(customer, generation);
+                return Ok(());
+            }
         }
     }
     Err(ApiError::new(Code::PRICE_CHANGED, "prices change faster than the cart is checked out"))
@@ -191,27 +195,12 @@ pub(super) async fn find(
     Ok(view)
 }
 
-/// One parcel per seller, numbered in the order of the sellers; those that were sent stay.
+/// One parcel per seller, of all that it has to send.
 async fn ship(app: &App, view: &View, tid: &str, deadline: Timestamp) -> Result<(), ApiError> {
-    let mut number = 0;
-    for seller in &view.sellers {
-        let is_sold = |stock: &StockStatus| match stock {
-            StockStatus::Sold | StockStatus::Reserved => true,
-            StockStatus::Asked
-            | StockStatus::Refused
-            | StockStatus::Released
-            | StockStatus::Backordered { .. } => false,
-        };
-        let lines = view.lines.iter().filter(|it| seller.skus.contains(&it.line.sku));
-        let sold = lines.filter(|it| is_sold(&it.stock));
-        let items: Vec<_> = sold.map(|it| (it.line.sku.clone(), it.line.quantity)).collect();
-        if items.is_empty() {
-            continue;
-        }
-        number += 1;
-        if view.shipments.iter().any(|known| known.number == number) {
-            continue;
-        }
+    let unsent = view.sellers.iter().filter_map(|lines| view.unsent_by(&lines.seller));
+    let parcels = unsent.filter(|items| !items.is_empty());
+    for (nth, items) in parcels.enumerate() {
+        let number = u16::try_from(view.shipments.len() + nth + 1).unwrap_or(u16::MAX);
         let command = Command::Fulfil {
             shipment: ShipmentNumber(number),
             items,

@@ -5,7 +5,7 @@ mod schema;
 pub(in crate::http) use schema::ORDER_STATUS;
 
 use actors::domain::carrier::{BookingRefusal, Whereabouts};
-use actors::domain::contact::Address;
+use actors::domain::contact::{Address, Contact};
 use actors::domain::order::{
     Cancellation, LineView, Moment, Parcel, ParcelState, PaymentStatus, RefundState, RefundView,
     ReturnView, Review, ReviewState, Settlement, ShipmentView, Side, Status, StockStatus, Tender,
@@ -159,7 +159,17 @@ struct RefundJson<'a> {
     reason: &'a str,
     status: &'static str,
     to: &'static str,
+    /// That it became.
+    gift_card: Option<Text<GiftCardId>>,
     at: Text<Rfc3339>,
+}
+
+/// A refund that became a gift card: its code is shown to whoever asked for it, and to nobody later.
+#[derive(Serialize)]
+pub(in crate::http) struct VoucherJson<'a> {
+    pub(in crate::http) gift_card: Text<GiftCardId>,
+    pub(in crate::http) code: String,
+    pub(in crate::http) order: OrderJson<'a>,
 }
 
 /// What a gift card pays.
@@ -172,8 +182,6 @@ struct TenderJson {
 
 impl<'a> OrderJson<'a> {
     pub(in crate::http) fn new(view: &'a View, seq: u64) -> Self {
-        let shipping = &view.contact.shipping;
-        let billing = view.contact.billing.as_ref().unwrap_or(shipping);
         let payment_status = payment_status(view.payment_status);
         let (discounts, currency) = (view.discounts.iter(), view.totals.grand.currency);
         Self {
@@ -185,11 +193,8 @@ impl<'a> OrderJson<'a> {
             shipping: view.shipping.as_ref().map(ShippingJson::new),
             discounts: discounts.map(|it| DiscountJson::new(it, &view.codes, currency)).collect(),
             totals: TotalsJson::new(view.totals),
-            email: view.contact.email.as_ref().map(|email| email.as_str()),
-            addresses: AddressesJson {
-                shipping: AddressJson::new(shipping),
-                billing: AddressJson::new(billing),
-            },
+            email: email(view.contact_now()),
+            addresses: AddressesJson::new(view.contact_now()),
             shipments: shipments(view, ParcelJson::new),
             returns: view.returns.iter().map(ReturnJson::new).collect(),
             cancellations: view.cancellations.iter().map(CancellationJson::new).collect(),
@@ -255,6 +260,8 @@ pub(in crate::http) fn settled<'a>(view: &'a View, settlement: &Settlement) -> O
         payment_status: payment_status(paid),
         items: view.lines.iter().map(line).collect(),
         totals: TotalsJson::new(settlement.totals),
+        email: email(&view.contact),
+        addresses: AddressesJson::new(&view.contact),
         shipments: Vec::new(),
         returns: Vec::new(),
         cancellations: Vec::new(),
@@ -333,6 +340,18 @@ impl TotalsJson {
             tax: MoneyJson(totals.tax),
             grand: MoneyJson(totals.grand),
         }
+    }
+}
+
+fn email(contact: &Contact) -> Option<&str> {
+    contact.email.as_ref().map(|email| email.as_str())
+}
+
+impl<'a> AddressesJson<'a> {
+    fn new(contact: &'a Contact) -> Self {
+        let shipping = &contact.shipping;
+        let billing = contact.billing.as_ref().unwrap_or(shipping);
+        Self { shipping: AddressJson::new(shipping), billing: AddressJson::new(billing) }
     }
 }
 
@@ -442,9 +461,16 @@ impl<'a> RefundJson<'a> {
             RefundState::Done => "succeeded",
             RefundState::Failed => "failed",
         };
-        let to = if view.to_cards.contains(&refund.id) { "gift_cards" } else { "payment" };
+        let voucher = view.vouchers.iter().find(|voucher| voucher.refund == refund.id);
+        let to = match voucher {
+            Some(_) => "voucher",
+            None if view.to_cards.contains(&refund.id) => "gift_cards",
+            None => "payment",
+        };
+        let gift_card = voucher.map(|voucher| Text(voucher.card));
+        let (id, reason) = (Text(refund.id), refund.reason.as_str());
         let (amount, at) = (MoneyJson(refund.amount), Text(Rfc3339(refund.at)));
-        Self { id: Text(refund.id), amount, reason: refund.reason.as_str(), status, to, at }
+        Self { id, amount, reason, status, to, gift_card, at }
     }
 }
 

@@ -17,9 +17,11 @@ use super::parcels::fulfilment;
 use crate::http::app::App;
 use crate::http::error::ApiError;
 use crate::http::extract::{JsonBody, Operator, OrderToken, PathId, ReadTerms, Terms};
+use crate::http::gift_code::GiftCode;
 use crate::http::keys::{self, Credential};
 use crate::http::refusals;
-use crate::http::render::order::{OrderJson, TimelineJson};
+use crate::http::render::Text;
+use crate::http::render::order::{OrderJson, TimelineJson, VoucherJson};
 use crate::http::reply::Reply;
 
 /// `GET /store/v1/orders/{id}`
@@ -171,6 +173,30 @@ pub(in crate::http) async fn refund(
     execute(&app, &terms, order, Credential::Operator, &body.bytes, command).await
 }
 
+/// `POST /admin/v1/orders/{id}/vouchers`: as refunds; the key makes the code too.
+pub(in crate::http) async fn refund_to_card(
+    State(app): State<App>,
+    _: Operator,
+    PathId(order): PathId<OrderId>,
+    terms: Terms,
+    body: JsonBody<RefundOrder>,
+) -> Result<Reply, ApiError> {
+    let scope = terms.required_scope(Credential::Operator)?;
+    let named = |purpose| keys::half(app.secrets.derive(purpose, &[&scope]));
+    let (refund, code) =
+        (RefundId::from_bytes(named("refund")), GiftCode::made_of(named("voucher")));
+    let (card, ending) = (code.id(&app), code.ending());
+    let RefundOrder { amount, reason } = body.document;
+    let command = Command::RefundToCard { refund, amount, reason, card, ending };
+    let done = carry_out(&app, &terms, order, Credential::Operator, &body.bytes, command).await?;
+    let json = VoucherJson {
+        gift_card: Text(card),
+        code: code.in_groups(),
+        order: OrderJson::for_shop(&done.reply, done.provenance.seq),
+    };
+    Ok(Reply::resource(StatusCode::CREATED, &json, done.provenance)?.kept(done.kept))
+}
+
 /// `POST /admin/v1/orders/{id}/notes`
 pub(in crate::http) async fn add_note(
     State(app): State<App>,
@@ -283,6 +309,23 @@ pub(super) async fn execute(
     body: &[u8],
     command: Command,
 ) -> Result<Reply, ApiError> {
+    let Done { reply: view, provenance, kept } =
+        carry_out(app, terms, order, credential, body, command).await?;
+    let json = match credential {
+        Credential::Operator => OrderJson::for_shop(&view, provenance.seq),
+        Credential::Cart(_) | Credential::Nobody => OrderJson::new(&view, provenance.seq),
+    };
+    Ok(Reply::resource(StatusCode::OK, &json, provenance)?.kept(kept))
+}
+
+async fn carry_out(
+    app: &App,
+    terms: &Terms,
+    order: OrderId,
+    credential: Credential<'_>,
+    body: &[u8],
+    command: Command,
+) -> Result<Done<Box<View>>, ApiError> {
     let envelope = terms.envelope(credential, body);
     let executed = app.fabric.execute::<Order>(order.key(), envelope, command).await;
     let executed = executed.map_err(|error| {
@@ -290,11 +333,5 @@ pub(super) async fn execute(
         ApiError::from_command::<Order>(error, terms.is_keyed(), resource, refusals::of_order)
     })?;
     let done = Done::of::<Order>(app, terms, order.key(), executed, Query::Order, Ok).await?;
-    let Done { reply: Lookup(view), provenance, kept } = done;
-    let view = view.ok_or_else(ApiError::order_not_found)?;
-    let json = match credential {
-        Credential::Operator => OrderJson::for_shop(&view, provenance.seq),
-        Credential::Cart(_) | Credential::Nobody => OrderJson::new(&view, provenance.seq),
-    };
-    Ok(Reply::resource(StatusCode::OK, &json, provenance)?.kept(kept))
+    done.try_map(|Lookup(view)| view.ok_or_else(ApiError::order_not_found))
 }

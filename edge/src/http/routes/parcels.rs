@@ -1,6 +1,6 @@
 //! Parcels, for the shop and for carriers.
 
-use actors::domain::names::Label;
+use actors::domain::names::{Label, SellerId};
 use actors::domain::order::{Command, ParcelCommand, ParcelState, Rejection, ShipmentNumber, View};
 use actors::domain::payment::ProviderName;
 use actors::{Order, OrderId};
@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 
 use super::hooks::{self, Told};
-use super::orders::documents::{BookParcel, FulfilOrder, Sent};
+use super::orders::documents::{BookParcel, FulfilOrder, Items, Sent};
 use super::orders::{execute, latest, path_of};
 use crate::http::app::{App, now};
 use crate::http::code::Code;
@@ -80,10 +80,12 @@ pub(super) fn fulfilment(
     let items = match sent {
         Sent::Items(items) => items,
         // Where nothing is left the order says so, or is asked again under a key and has its answer.
-        Sent::AllOf(seller) => view.unsent_by(&seller).ok_or_else(|| {
-            let detail = format!("the order has no line of seller {seller}");
-            ApiError::new(Code::LINE_NOT_FOUND, detail).about("seller")
-        })?,
+        Sent::AllOf(seller) => sent_as(view, shipment, &seller)
+            .or_else(|| view.unsent_by(&seller))
+            .ok_or_else(|| {
+                let detail = format!("the order has no line of seller {seller}");
+                ApiError::new(Code::LINE_NOT_FOUND, detail).about("seller")
+            })?,
     };
     if let (Some(carrier), Some(tracking)) = (&carrier, tracking) {
         return Ok(Command::Fulfil { shipment, items, carrier: carrier.clone(), tracking });
@@ -93,6 +95,13 @@ pub(super) fn fulfilment(
         None => chosen(app, view)?,
     };
     Ok(Command::OfParcel(ParcelCommand::Fulfil { shipment, items, carrier }))
+}
+
+/// What was sent under this number, if it was that seller's alone: whoever asks again means the same.
+fn sent_as(view: &View, shipment: ShipmentNumber, seller: &SellerId) -> Option<Items> {
+    let known = view.shipments.iter().find(|known| known.number == shipment.0)?;
+    let is_sellers = view.sellers_of(&known.items).eq([seller]);
+    is_sellers.then(|| known.items.clone())
 }
 
 /// The carrier of the way that the shopper chose.

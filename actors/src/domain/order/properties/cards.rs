@@ -1,11 +1,14 @@
-//! The gift cards of these checkouts: one of them worth less than an order, one more, one that nobody issued.
+//! The gift cards of these checkouts: one of them worth less than an order, one more, one that nobody
+//! issued, and two that orders may become.
 
 use super::*;
 use crate::domain::gift_card;
 use crate::domain::ids::GiftCardId;
 
 /// What each is worth.
-pub(super) const CARDS: [i64; 3] = [PRICE, 20 * PRICE, 0];
+pub(super) const CARDS: [i64; 5] = [PRICE, 20 * PRICE, 0, 0, 0];
+/// The first that an order may become.
+pub(super) const VOUCHERS: usize = 3;
 
 pub(super) fn id(nth: usize) -> GiftCardId {
     GiftCardId::in_slot(Slot::from_bits(9), [u8::try_from(nth).unwrap(); 14])
@@ -23,6 +26,7 @@ pub(super) fn brought() -> impl Strategy<Value = Vec<usize>> {
         2 => Just(vec![0, 1]),
         1 => Just(vec![1, 0]),
         1 => Just(vec![0, 2]),
+        1 => Just(vec![VOUCHERS]),
     ]
 }
 
@@ -41,10 +45,16 @@ impl World {
 
     /// Cards lack what orders that were bought were paid with, and hold nothing for anybody.
     pub(super) fn check_cards(&self) {
-        let mut paid = [0; CARDS.len()];
+        let (mut paid, mut worth) = ([0; CARDS.len()], CARDS);
         for actor in self.orders.values() {
             let order = actor.live.existing.as_ref().unwrap();
             assert!(order.check().is_ok());
+            for voucher in &order.vouchers {
+                let refund = order.refunds.iter().find(|it| it.id == voucher.refund).unwrap();
+                assert!(refund.state != RefundState::Asked, "{voucher:?} stays asked for");
+                let card = &mut worth[number(&GiftCard::address(voucher.card))];
+                *card += if refund.state == RefundState::Done { refund.amount.minor } else { 0 };
+            }
             for tender in &order.tenders {
                 let is_done = match tender.state {
                     TenderState::Spent { .. } => order.stage == Stage::Confirmed,
@@ -57,11 +67,18 @@ impl World {
                     | TenderState::Returning { .. } => false,
                 };
                 assert!(is_done, "{tender:?} of an order that is {:?}", order.stage);
-                paid[number(&GiftCard::address(tender.card))] += tender.left();
+                let on_vouchers = order.good_vouchers().flat_map(|it| &it.from_cards);
+                let on_vouchers =
+                    on_vouchers.filter(|(nth, _)| order.tenders[usize::from(*nth)] == *tender);
+                let on_vouchers: i64 = on_vouchers.map(|(_, minor)| minor).sum();
+                paid[number(&GiftCard::address(tender.card))] += tender.left() + on_vouchers;
             }
         }
-        for ((card, worth), paid) in self.cards.iter().zip(CARDS).zip(paid) {
-            let Some(issued) = &card.live.issued else { continue };
+        for ((card, worth), paid) in self.cards.iter().zip(worth).zip(paid) {
+            let Some(issued) = &card.live.issued else {
+                assert_eq!(worth, 0, "nobody has a card that was issued");
+                continue;
+            };
             assert_eq!(issued.book.balance(), worth - paid);
             assert_eq!(issued.all_held(), 0, "a card is held for nobody");
         }

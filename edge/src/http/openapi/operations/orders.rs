@@ -7,7 +7,7 @@ use super::super::headers::{CHANGED, SHOWN};
 use super::super::operation::{Key, Operation, Tag};
 use crate::http::code::Code;
 use crate::http::render::inventory::ListJson;
-use crate::http::render::order::{ORDER_STATUS, OrderJson, TimelineJson};
+use crate::http::render::order::{ORDER_STATUS, OrderJson, TimelineJson, VoucherJson};
 use crate::http::render::order_list::ListedOrderJson;
 use crate::http::routes::orders::documents::{
     AddNote, AskReturn, CancelOrder, CorrectOrder, DeliverOrder, FulfilOrder, ReceiveReturn,
@@ -59,6 +59,7 @@ pub(super) fn all() -> Vec<Operation> {
         deliver(),
         receive_return(),
         refund(),
+        refund_to_card(),
         add_note(),
     ]
 }
@@ -187,6 +188,20 @@ fn receive_return() -> Operation {
 fn refund() -> Operation {
     let operation = any(E::AdminOrderRefunds, Verb::Post, "refundOrder", "Gives money back");
     changed::<RefundOrder>(operation, Key::Required)
+        .refuses(&[Code::REFUND_DIFFERS, Code::REFUND_TOO_LARGE])
+}
+
+fn refund_to_card() -> Operation {
+    const ABOUT: &str = "For whoever is to have store credit. The card is issued in the background, and what went to \
+         it is refunded no other way: first what the payment took, then what gift cards had paid.";
+    let summary = "Gives money back as a new gift card";
+    any(E::AdminOrderVouchers, Verb::Post, "refundToGiftCard", summary)
+        .about(ABOUT)
+        .changes(Key::Required)
+        .body::<RefundOrder>()
+        .free_text()
+        .answers::<VoucherJson<'_>>(StatusCode::CREATED, &CHANGED)
+        .refuses(&CLOSED)
         .refuses(&[Code::REFUND_DIFFERS, Code::REFUND_TOO_LARGE])
 }
 

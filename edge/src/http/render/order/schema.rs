@@ -2,7 +2,7 @@
 
 use actors::Money;
 
-use super::{OrderJson, TimelineJson};
+use super::{OrderJson, TimelineJson, VoucherJson};
 use crate::http::render::cart::totals_schema;
 use crate::http::render::discount::discount_schema;
 use crate::http::schema::{
@@ -209,9 +209,25 @@ fn refund() -> Schema {
         required("amount", of::<Money>()),
         required("reason", words::line("returned")),
         required("status", word(&["succeeded", "pending", "failed"])),
-        required("to", word(&["payment", "gift_cards"])),
+        required("to", word(&["payment", "gift_cards", "voucher"])),
+        required("gift_card", nullable(words::gift_card_id())).about("That it became."),
         required("at", words::instant()),
     ])
+}
+
+impl Described for VoucherJson<'_> {
+    fn name() -> String {
+        "Voucher".to_owned()
+    }
+
+    fn schema() -> Schema {
+        object([
+            required("gift_card", words::gift_card_id()),
+            required("code", words::gift_code())
+                .about("Shown to this request and its repeats alone."),
+            required("order", of::<OrderJson<'_>>()),
+        ])
+    }
 }
 
 impl Described for TimelineJson {

@@ -12,7 +12,7 @@ use crate::http::routes::documents::{item, item_schema, money, words};
 use crate::http::schema::words::{line, moved};
 use crate::http::schema::{self, Described, Schema, object, optional, required, short_list};
 
-type Items = Vec<(SkuCode, Quantity)>;
+pub(in crate::http) type Items = Vec<(SkuCode, Quantity)>;
 
 /// `{items?, reason}`
 pub(in crate::http) struct CancelOrder {

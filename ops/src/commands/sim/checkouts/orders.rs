@@ -380,6 +380,7 @@ fn may_be_refused(deed: Deed, why: &Rejection) -> bool {
         | R::NumberDiffers { .. }
         | R::RefundDiffers
         | R::OtherCurrency { .. }
+        | R::OtherDestination
         | R::TooManyEntries => false,
     }
 }
