@@ -21,7 +21,7 @@ pub use domain::ids::{
     CaptureId, CartAccess, CartId, GiftCardId, ImportId, OrderId, PaymentId, RefundId,
     ReservationId, SkuCode,
 };
-pub use domain::import::{Import, ImportPart};
+pub use domain::import::{Import, ImportBook, ImportPart};
 pub use domain::location::StockLocation;
 pub use domain::money::{Currency, Money};
 pub use domain::order::Order;
@@ -48,7 +48,8 @@ pub fn all_kinds() -> Kinds {
     let kinds = kinds.with::<OrderList>().with::<OrderPage>().with::<SellerBoard>();
     let kinds = kinds.with::<AuditChain<InShard>>().with::<AuditPage<InShard>>();
     let kinds = kinds.with::<AuditChain<InCluster>>().with::<AuditPage<InCluster>>();
-    let kinds = with_catalogue(kinds.with::<Import>().with::<ImportPart>());
+    let kinds = kinds.with::<Import>().with::<ImportPart>().with::<ImportBook>();
+    let kinds = with_catalogue(kinds);
     let kinds = kinds.with::<AuditChain<InCatalogue>>().with::<AuditPage<InCatalogue>>();
     kinds.witnessed_by(domain::audit::account)
 }

@@ -1,4 +1,6 @@
-//! The bytes of imports, of their parts, and of what is asked of whoever applies them.
+//! The bytes of imports, of their parts and books, and of what is asked of whoever applies them.
+
+use std::collections::BTreeSet;
 
 use cluster::entity::{DecodeError, Wire};
 use cluster::time::Timestamp;
@@ -6,12 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{damaged, encode, encode_second, latest, latest_of_two};
 use crate::domain::import::{
-    Command, Counts, Cursor, Discarded, Event, Import, ImportPart, Lookup, Packed, PartCommand,
-    PartEvent, PartLookup, PartQuery, PartRejection, Query, Rejection, State, Step, StepAnswer,
-    Terms, Work,
+    BookCommand, BookEvent, BookPlace, BookQuery, BookRejection, BookView, Command, Counts, Cursor,
+    Discarded, Event, Import, ImportBook, ImportPart, Lookup, Packed, PartCommand, PartEvent,
+    PartLookup, PartQuery, PartRejection, Query, Rejection, State, Step, StepAnswer, Terms, Work,
 };
 
 const RECORD: &str = "an import's record";
+const BOOK: &str = "a record of a book of imports";
 
 wire! {
     Command: "an import's command",
@@ -26,6 +29,11 @@ wire! {
     PartRejection: "an import part's rejection",
     PartQuery: "an import part's query",
     PartLookup: "an import part's view",
+    BookCommand: "a command to a book of imports",
+    BookEvent: "an event of a book of imports",
+    BookRejection: "a rejection of a book of imports",
+    BookQuery: "a query of a book of imports",
+    BookView: "a view of a book of imports",
 }
 
 #[derive(Serialize, Deserialize)]
@@ -126,4 +134,25 @@ pub(crate) fn part_to_record(part: &ImportPart) -> Vec<u8> {
 
 pub(crate) fn part_from_record(bytes: &[u8]) -> Result<ImportPart, DecodeError> {
     latest::<Option<Packed>>("an import part's record", bytes).map(|content| ImportPart { content })
+}
+
+/// Oldest first.
+#[derive(Serialize, Deserialize)]
+struct BookRecordV1 {
+    places: Vec<BookPlace>,
+}
+
+pub(crate) fn book_to_record(book: &ImportBook) -> Vec<u8> {
+    encode(&BookRecordV1 { places: book.places.iter().copied().collect() })
+}
+
+pub(crate) fn book_from_record(bytes: &[u8]) -> Result<ImportBook, DecodeError> {
+    let BookRecordV1 { places } = latest(BOOK, bytes)?;
+    if places.len() > ImportBook::ENTRIES_MAX {
+        return Err(damaged(BOOK, "a book has too many imports"));
+    }
+    if !places.is_sorted_by(|left, right| left < right) {
+        return Err(damaged(BOOK, "its imports are not in order"));
+    }
+    Ok(ImportBook { places: BTreeSet::from_iter(places) })
 }

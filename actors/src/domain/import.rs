@@ -13,10 +13,12 @@
 //!   so no row is counted or reported twice, though one may be applied twice;
 //! - data is discarded once it is applied, but its head only at the end: every step reads the names
 //!   of the columns again; a finished import goes, with its
-//!   report, after [`Import::KEPT`]; one that nothing comes for after [`Import::PATIENCE`].
+//!   report, after [`Import::KEPT`]; one that nothing comes for after [`Import::PATIENCE`];
+//! - an [`ImportBook`] is told of it when it is opened and when it goes.
 //!
 //! What the rows mean, whoever answers the port knows; here they are bytes.
 
+mod book;
 mod deciding;
 mod part;
 mod port;
@@ -26,6 +28,10 @@ mod properties;
 mod tests;
 mod work;
 
+pub use book::{
+    Command as BookCommand, Event as BookEvent, ImportBook, Place as BookPlace, Query as BookQuery,
+    Rejection as BookRejection, View as BookView,
+};
 use cluster::entity::{Answer, Context, Decision, DecodeError, Entity, Port, TimerName, Wire};
 use cluster::ids::{EntityKind, EntityRef};
 use cluster::time::{Span, Timestamp};
@@ -148,7 +154,7 @@ impl Entity for Import {
     fn decide(&self, command: Command, ctx: &Context<'_>) -> Result<Decision<Self>, Rejection> {
         let me = ImportId::try_from(&ctx.me.key).map_err(|_| Rejection::NotFound)?;
         let (events, effects) = match (&self.work, command) {
-            (None, Command::Open { terms }) => deciding::open(terms, ctx.now),
+            (None, Command::Open { terms }) => deciding::open(terms, me, ctx.now),
             (Some(work), Command::Open { terms }) if work.terms == terms => deciding::nothing(),
             (Some(_), Command::Open { .. }) => return Err(Rejection::AlreadyOpened),
             (None, _) => return Err(Rejection::NotFound),

@@ -67,7 +67,7 @@ fn admin() -> Routes {
         (E::AdminProducts, get(products::list).post(products::create)),
         (E::AdminProduct, one_product()),
         (E::AdminProductsBulk, post(products::bulk)),
-        (E::Imports, post(imports::create)),
+        (E::Imports, get(imports::list::list).post(imports::create)),
         (E::Import, get(imports::show)),
         (E::ImportData, put(imports::upload)),
         (E::ImportErrors, get(imports::errors)),

@@ -1,5 +1,6 @@
 //! Products in bulk: what an import makes of rows, and what an export gives back.
 
+mod list;
 mod tables;
 
 use std::time::Duration;

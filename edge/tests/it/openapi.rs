@@ -290,6 +290,7 @@ async fn imports(walk: &mut Walk) {
     walk.does("listImportErrors", &[("id", id)]).await;
     let created = walk.does("createImport", &[]).await.json();
     walk.does("cancelImport", &[("id", created["id"].as_str().unwrap())]).await;
+    walk.does("listImports", &[]).await;
     walk.does("exportProducts", &[]).await;
 }
 

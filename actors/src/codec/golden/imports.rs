@@ -1,9 +1,12 @@
+use cluster::ids::Slot;
+
 use super::*;
 use crate::domain::ids::ImportId;
 use crate::domain::import::{
-    Command, Counts, Cursor, Discarded, End, Event, Failure, Format, Import, ImportPart, Lookup,
-    Packed, PartCommand, PartEvent, PartLookup, PartQuery, PartRejection, Query, Reached,
-    Rejection, State, Step, StepAnswer, StepOutcome, Terms, Work,
+    BookCommand, BookEvent, BookPlace, BookQuery, BookRejection, BookView, Command, Counts, Cursor,
+    Discarded, End, Event, Failure, Format, Import, ImportBook, ImportPart, Lookup, Packed,
+    PartCommand, PartEvent, PartLookup, PartQuery, PartRejection, Query, Reached, Rejection, State,
+    Step, StepAnswer, StepOutcome, Terms, Work,
 };
 use crate::domain::money::Currency;
 use crate::domain::names::Label;
@@ -93,11 +96,17 @@ fn step() -> Step {
     Step { import: ImportId::from_bytes([0xEE; 16]), terms: terms(), from: cursor(), n_parts: 2 }
 }
 
+fn place(nth: u8) -> BookPlace {
+    BookPlace { opened_at: AT, import: ImportId::from_bytes([nth; 16]) }
+}
+
 pub(super) fn samples() -> Vec<Vec<u8>> {
     let mut all: Vec<_> = commands().iter().map(Wire::to_bytes).collect();
     all.extend(events().iter().map(Wire::to_bytes));
     all.extend([record().to_record(), step().to_bytes(), answer().to_bytes()]);
     all.push(PartEvent::Kept { content: piece() }.to_bytes());
+    all.push(BookEvent::Removed { place: place(1) }.to_bytes());
+    all.push(ImportBook { places: [place(1), place(2)].into() }.to_record());
     all.push(ImportPart { content: Some(piece()) }.to_record());
     all
 }
@@ -122,6 +131,12 @@ pub(super) fn decodes_to_itself(bytes: &[u8]) {
         assert_eq!(state.to_record() == bytes, bytes.starts_with(&[2]));
         assert_eq!(Import::from_record(&state.to_record()).as_ref(), Ok(&state));
         assert!(state.work.is_none_or(|work| work.check().is_ok()));
+    }
+    if let Ok(event) = BookEvent::from_bytes(bytes) {
+        assert_eq!(event.to_bytes(), bytes);
+    }
+    if let Ok(state) = ImportBook::from_record(bytes) {
+        assert_eq!(state.to_record(), bytes);
     }
     if let Ok(state) = ImportPart::from_record(bytes) {
         assert_eq!(state.to_record(), bytes);
@@ -242,6 +257,38 @@ fn parts_of_imports_keep_their_bytes() {
     check(&[PartQuery::Content], "010000000000");
     check_whole(&PartLookup(Some(piece())), "010001090000000200000000000000abcd");
     check_record(&ImportPart { content: Some(piece()) }, "010001090000000200000000000000abcd");
+}
+
+#[test]
+fn books_of_imports_keep_their_bytes() {
+    const FIRST: &str = "040302010000000001010101010101010101010101010101";
+    const SECOND: &str = "040302010000000002020202020202020202020202020202";
+    let first = place(1);
+    check(
+        &[BookCommand::Add { place: first }, BookCommand::Remove { place: first }],
+        &format!("010000000000{FIRST} 010001000000{FIRST}"),
+    );
+    check(
+        &[BookEvent::Added { place: first }, BookEvent::Removed { place: first }],
+        &format!("010000000000{FIRST} 010001000000{FIRST}"),
+    );
+    check(&[BookRejection::OtherBook], "010000000000");
+    let newest = |before| BookQuery::Newest { before, n_max: 21 };
+    let golden = format!("0100000000000015000000 01000000000001{FIRST}15000000");
+    check_each(&[newest(None), newest(Some(first))], &golden);
+    let view = BookView(vec![place(2), place(1)]);
+    check_whole(&view, &format!("01000200000000000000{SECOND}{FIRST}"));
+    let book = ImportBook { places: [place(2), place(1)].into() };
+    check_record(&book, &format!("01000200000000000000{FIRST}{SECOND}"));
+    let record = |bytes: &str| ImportBook::from_record(&unhex(&bytes.replace(' ', "")));
+    let twice = format!("01000200000000000000{FIRST}{FIRST}");
+    check_refused(record(&twice), "not in order");
+    let places = (0..=u16::from(u8::MAX) + 1).map(|nth| BookPlace {
+        opened_at: AT,
+        import: ImportId::in_slot(Slot::from_bits(nth), [0; 14]),
+    });
+    let full = ImportBook { places: places.collect() };
+    check_refused(ImportBook::from_record(&full.to_record()), "too many imports");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 use cluster::entity::{Effect, Wire};
 use cluster::time::Timestamp;
 
+use super::book::{Command as BookCommand, ImportBook, Place};
 use super::port::{PORT, Packed, Reached, Step, StepAnswer, StepOutcome};
 use super::work::{Cursor, Discarded, End, Failure, State, Terms, Work};
 use super::{Event, Import, ImportPart, PartCommand, Rejection, Series, TIDYING};
@@ -20,9 +21,11 @@ pub(super) fn nothing() -> Decided {
     (Vec::new(), Vec::new())
 }
 
-pub(super) fn open(terms: Terms, now: Timestamp) -> Decided {
+pub(super) fn open(terms: Terms, me: ImportId, now: Timestamp) -> Decided {
     let timer = Effect::SetTimer { name: TIDYING, at: now.plus(Import::PATIENCE) };
-    (vec![Event::Opened { terms, at: now }], vec![timer])
+    let place = Place { opened_at: now, import: me };
+    let listed = ImportBook::tell(me, &BookCommand::Add { place });
+    (vec![Event::Opened { terms, at: now }], vec![timer, listed])
 }
 
 pub(super) fn append(
@@ -178,6 +181,8 @@ pub(super) fn tidy_up(work: &Work, me: ImportId, now: Timestamp) -> Decided {
     let below = work.n_reports.min(n_reports.saturating_add(DISCARDED_AT_ONCE));
     let mut effects: Vec<_> = discard(me, Series::Report, n_reports, below).collect();
     if below == work.n_reports {
+        let place = Place { opened_at: work.opened_at, import: me };
+        effects.push(ImportBook::tell(me, &BookCommand::Remove { place }));
         return (vec![Event::Removed], effects);
     }
     effects.push(again(now));

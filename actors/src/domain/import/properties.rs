@@ -52,6 +52,8 @@ struct World {
     /// Steps asked for and not answered, oldest first.
     asked: Vec<Step>,
     timer: Option<Timestamp>,
+    /// Where its book has it.
+    listed: Option<BookPlace>,
     now: Timestamp,
 }
 
@@ -122,6 +124,12 @@ impl World {
             Effect::SetTimer { at, .. } => self.timer = Some(at),
             Effect::CancelTimer { .. } => self.timer = None,
             Effect::Invoke { request, .. } => self.asked.push(Step::from_bytes(&request).unwrap()),
+            Effect::Tell { to, command } if to.kind == ImportBook::KIND => {
+                match BookCommand::from_bytes(&command).unwrap() {
+                    BookCommand::Add { place } => assert_eq!(self.listed.replace(place), None),
+                    BookCommand::Remove { place } => assert_eq!(self.listed.take(), Some(place)),
+                }
+            }
             Effect::Tell { to, command } => match PartCommand::from_bytes(&command).unwrap() {
                 PartCommand::Keep { content } => {
                     assert_eq!(self.parts.insert(to.key, content), None, "a part is kept once");
@@ -135,6 +143,7 @@ impl World {
     fn check(&self) {
         assert_eq!(self.import, self.replica);
         assert_eq!(Import::from_record(&self.import.to_record()), Ok(self.import.clone()));
+        assert_eq!(self.listed.is_some(), self.import.exists());
         let Some(work) = &self.import.work else {
             assert!(self.parts.is_empty(), "{:?}", self.parts);
             return;

@@ -1,6 +1,7 @@
 use std::slice;
 
 use cluster::entity::{Effect, NoCatalogue};
+use cluster::ids::Slot;
 
 use super::*;
 use crate::domain::money::Currency;
@@ -63,7 +64,7 @@ fn failed(failure: Failure) -> Event {
     ended_by(End::Failed(failure))
 }
 
-fn place(part: u32, bytes: u64, rows: u64) -> Cursor {
+fn at(part: u32, bytes: u64, rows: u64) -> Cursor {
     Cursor { part, offset: 0, bytes, rows }
 }
 
@@ -95,6 +96,16 @@ fn keep(series: Series, nth: u32, content: Packed) -> Effect {
 
 fn gone(series: Series, nth: u32) -> Effect {
     ImportPart::tell(me(), series, nth, &PartCommand::Discard)
+}
+
+fn place(nth: u8) -> BookPlace {
+    let import = ImportId::in_slot(me().key().slot(), [nth; 14]);
+    BookPlace { opened_at: NOON.plus(Span::from_micros(nth.into())), import }
+}
+
+/// What the book is told of this import.
+fn told(command: fn(BookPlace) -> BookCommand) -> Effect {
+    ImportBook::tell(me(), &command(BookPlace { opened_at: NOON, import: me() }))
 }
 
 const START: Cursor = Cursor { part: 0, offset: 0, bytes: 0, rows: 0 };
@@ -132,11 +143,11 @@ fn complete_data_is_applied_once() {
 #[test]
 fn a_step_is_followed_by_the_next_until_the_end() {
     let applying = [opened(), received(500, 1), received(1_000, 2), completed()];
-    let to = place(1, 500, 4);
+    let to = at(1, 500, 4);
     let more = answer(START, to, Reached::More);
     check(&applying, more.clone(), Ok((&[advanced(to, 1)], &[asked(to, 2)])));
-    let end = answer(START, place(2, 1_000, 9), Reached::End);
-    let done = [advanced(place(2, 1_000, 9), 1), ended_by(End::Done)];
+    let end = answer(START, at(2, 1_000, 9), Reached::End);
+    let done = [advanced(at(2, 1_000, 9), 1), ended_by(End::Done)];
     check(&applying, end, Ok((&done, &[timer(NOON)])));
     let advanced = [&applying[..], &[advanced(to, 1)]].concat();
     check(&advanced, more, Ok((&[], &[])));
@@ -145,7 +156,7 @@ fn a_step_is_followed_by_the_next_until_the_end() {
 #[test]
 fn what_was_refused_is_kept_with_the_count_of_it() {
     let applying = [opened(), received(500, 1), completed()];
-    let to = place(1, 500, 4);
+    let to = at(1, 500, 4);
     let (counts, reports) = (Counts { refused: 3, ..Counts::default() }, vec![piece(9)]);
     let outcome = StepOutcome::Advanced { to, counts, reports, reached: Reached::End };
     let advanced = Event::Advanced { to, counts, n_reports: 1, at: NOON };
@@ -157,15 +168,15 @@ fn what_was_refused_is_kept_with_the_count_of_it() {
 #[test]
 fn an_import_that_cannot_go_on_says_why() {
     let applying = [opened(), received(500, 1), received(1_000, 2), completed()];
-    let too_far = answer(START, place(3, 1_000, 4), Reached::More);
+    let too_far = answer(START, at(3, 1_000, 4), Reached::More);
     check(&applying, too_far, Ok((&[failed(Failure::OutOfStep)], &[timer(NOON)])));
     let nowhere = answer(START, START, Reached::More);
     check(&applying, nowhere, Ok((&[failed(Failure::OutOfStep)], &[timer(NOON)])));
-    let to = place(1, 600, 10);
+    let to = at(1, 600, 10);
     let too_many = answer(START, to, Reached::More);
     let events = [advanced(to, 1), failed(Failure::TooManyRows)];
     check(&applying, too_many, Ok((&events, &[timer(NOON)])));
-    let to = place(2, 1_000, 11);
+    let to = at(2, 1_000, 11);
     let too_many_at_the_end = answer(START, to, Reached::End);
     let events = [advanced(to, 1), failed(Failure::TooManyRows)];
     check(&applying, too_many_at_the_end, Ok((&events, &[timer(NOON)])));
@@ -182,7 +193,7 @@ fn an_import_is_cancelled_until_it_has_ended() {
     check(&applying, Command::Cancel, Ok((&cancelled, &[timer(NOON)])));
     let again = [&applying[..], &cancelled].concat();
     check(&again, Command::Cancel, Ok((&[], &[])));
-    check(&again, answer(START, place(1, 500, 1), Reached::End), Ok((&[], &[])));
+    check(&again, answer(START, at(1, 500, 1), Reached::End), Ok((&[], &[])));
     let done = [&applying[..], &[ended_by(End::Done)]].concat();
     check(&done, Command::Cancel, Err(Rejection::Ended));
 }
@@ -193,7 +204,7 @@ fn what_nobody_needs_goes() {
     let ends = [5, Import::HEAD_BYTES, Import::HEAD_BYTES + 500, Import::HEAD_BYTES + 900];
     let pieces = ends.into_iter().zip(1..).map(|(bytes, n_parts)| received(bytes, n_parts));
     let applying = [vec![opened()], pieces.collect(), vec![completed()]].concat();
-    let to = place(3, Import::HEAD_BYTES + 500, 4);
+    let to = at(3, Import::HEAD_BYTES + 500, 4);
     let discarded = |n_parts| Event::Discarded { n_parts, n_reports: 0 };
     let effects = [asked(to, 4), gone(Series::Data, 2)];
     let when = answer(START, to, Reached::More);
@@ -209,15 +220,17 @@ fn what_nobody_needs_goes() {
     check(&done, Command::TidyUp, Ok((slice::from_ref(&head), &effects)));
     let all = [&done[..], &[head]].concat();
     let decided = decide(&given(&all), Command::TidyUp, NOON.plus(Import::KEPT)).unwrap();
-    assert_eq!((decided.events, decided.effects), (vec![Event::Removed], vec![]));
+    let unlisted = told(|place| BookCommand::Remove { place });
+    assert_eq!((decided.events, decided.effects), (vec![Event::Removed], vec![unlisted]));
     check(&[opened()], Command::TidyUp, Ok((&[ended_by(End::Abandoned)], &[timer(NOON)])));
 }
 
 #[test]
 fn opening_again_on_the_same_terms_is_no_event() {
     let open = |terms| Command::Open { terms };
-    let abandoned = [timer(NOON.plus(Import::PATIENCE))];
-    check(&[], open(terms()), Ok((&[opened()], &abandoned)));
+    let listed = told(|place| BookCommand::Add { place });
+    let effects = [timer(NOON.plus(Import::PATIENCE)), listed];
+    check(&[], open(terms()), Ok((&[opened()], &effects)));
     check(&[opened()], open(terms()), Ok((&[], &[])));
     let others = Terms { rows_max: 1, ..terms() };
     check(&[opened()], open(others), Err(Rejection::AlreadyOpened));
@@ -247,5 +260,79 @@ fn parts_have_keys_of_their_own_in_the_slot_of_their_import() {
     for (nth, key) in keys.iter().enumerate() {
         assert_eq!(key.slot(), me().key().slot());
         assert!(!keys[nth + 1..].contains(key));
+    }
+}
+
+/// The book of [`me`], after so much.
+fn book(commands: &[BookCommand]) -> ImportBook {
+    let mut book = ImportBook::default();
+    for command in commands {
+        let events = decide_in_book(&book, command.clone()).unwrap();
+        events.iter().for_each(|event| book.apply(event));
+        assert_eq!(ImportBook::from_record(&book.to_record()).as_ref(), Ok(&book));
+    }
+    book
+}
+
+fn decide_in_book(
+    book: &ImportBook,
+    command: BookCommand,
+) -> Result<Vec<BookEvent>, BookRejection> {
+    in_book(|ctx| book.decide(command, ctx).map(|decision| decision.events))
+}
+
+fn newest(book: &ImportBook, before: Option<u8>, n_max: u32) -> Vec<BookPlace> {
+    let query = BookQuery::Newest { before: before.map(place), n_max };
+    let BookView(places) = in_book(|ctx| book.view(query, ctx));
+    places
+}
+
+fn in_book<T>(work: impl FnOnce(&Context<'_>) -> T) -> T {
+    let Effect::Tell { to, .. } = told(|place| BookCommand::Add { place }) else { unreachable!() };
+    let catalogue = Err(NoCatalogue::Absent);
+    work(&Context { now: NOON, me: &to, entropy: [0; 32], catalogue })
+}
+
+#[test]
+fn a_book_has_its_imports_newest_first_until_they_go() {
+    let add = |nth| BookCommand::Add { place: place(nth) };
+    let remove = |nth| BookCommand::Remove { place: place(nth) };
+    let book = book(&[add(2), add(1), add(3), add(2), remove(9)]);
+    assert_eq!(newest(&book, None, 9), [3, 2, 1].map(place));
+    assert_eq!(newest(&book, None, 2), [3, 2].map(place));
+    assert_eq!(newest(&book, Some(3), 9), [2, 1].map(place));
+    // One that is gone meanwhile is as good a place to go on from.
+    assert_eq!(newest(&book, Some(4), 1), [place(3)]);
+    assert_eq!(decide_in_book(&book, add(2)), Ok(vec![]));
+    assert_eq!(decide_in_book(&book, remove(9)), Ok(vec![]));
+    assert_eq!(decide_in_book(&book, remove(2)), Ok(vec![BookEvent::Removed { place: place(2) }]));
+    let elsewhere = ImportId::in_slot(Slot::from_bits(0), [1; 14]);
+    let place = BookPlace { opened_at: NOON, import: elsewhere };
+    let other = Err(BookRejection::OtherBook);
+    assert_eq!(decide_in_book(&book, BookCommand::Add { place }), other);
+}
+
+#[test]
+fn a_full_book_lets_the_oldest_go() {
+    let all: Vec<_> = (0..=u8::MAX).map(|nth| BookCommand::Add { place: place(nth) }).collect();
+    let full = book(&all);
+    assert_eq!(full.places.len(), ImportBook::ENTRIES_MAX);
+    let late = BookPlace { opened_at: NOON.plus(Span::from_secs(1)), import: me() };
+    let fuller = book(&[&all[..], &[BookCommand::Add { place: late }]].concat());
+    assert_eq!(fuller.places.len(), ImportBook::ENTRIES_MAX);
+    assert_eq!((fuller.places.first(), fuller.places.last()), (Some(&place(1)), Some(&late)));
+}
+
+#[test]
+fn every_slot_has_one_book_and_every_book_as_many_slots() {
+    let books: Vec<_> = ImportBook::keys().collect();
+    assert_eq!(books.len(), 64);
+    for bits in [0, 1_023, 1_024, u16::MAX] {
+        let import = ImportId::in_slot(Slot::from_bits(bits), [9; 14]);
+        let place = BookPlace { opened_at: NOON, import };
+        let told = ImportBook::tell(import, &BookCommand::Add { place });
+        let Effect::Tell { to, .. } = told else { unreachable!() };
+        assert_eq!(to.key, books[usize::from(bits / 1_024)]);
+        assert_eq!(to.key.slot().bits(), bits / 1_024 * 1_024);
     }
 }

@@ -1,4 +1,4 @@
-//! Imports of products: opened, fed piece by piece, looked at, cancelled.
+//! Imports of products: opened, fed piece by piece, looked at, listed, cancelled.
 //!
 //! An upload is resumed by its offset: `GET` of the import tells how many bytes are there, `PUT` with
 //! `Content-Range` goes on from there. Bytes that are there already are passed over, so a client that
@@ -10,6 +10,7 @@
 //! lost nothing of what was counted.
 
 pub(in crate::http) mod document;
+pub(in crate::http) mod list;
 mod range;
 
 use actors::domain::import::{

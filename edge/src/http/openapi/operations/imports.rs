@@ -5,17 +5,20 @@ use axum::http::StatusCode;
 
 use super::super::headers::{CHANGED, Header, SHOWN};
 use super::super::operation::{Key, Operation, Tag};
+use super::catalogue::paged;
 use crate::http::code::Code;
+use crate::http::render::inventory::ListJson;
 use crate::http::routes::documents::Nothing;
 use crate::http::routes::exports::Export;
 use crate::http::routes::imports::document::{CreateImport, ImportJson};
+use crate::http::routes::imports::list::cursor_schema;
 use crate::http::schema::words;
 use crate::http::{Endpoint as E, Verb};
 
 const LINES: &str = "application/x-ndjson";
 
-pub(super) fn all() -> [Operation; 6] {
-    [create(), show(), upload(), errors(), cancel(), export()]
+pub(super) fn all() -> [Operation; 7] {
+    [create(), list(), show(), upload(), errors(), cancel(), export()]
 }
 
 fn operation(endpoint: E, verb: Verb, id: &'static str, summary: &'static str) -> Operation {
@@ -29,6 +32,16 @@ fn create() -> Operation {
         .body::<CreateImport>()
         .answers::<ImportJson>(StatusCode::CREATED, &headers)
         .refuses(&[Code::IMPORT_EXISTS])
+}
+
+fn list() -> Operation {
+    let list = operation(E::Imports, Verb::Get, "listImports", "Lists imports, newest first");
+    let list = list.about(
+        "Those that are under way, and those that ended within 30 days: 256 at least, and some thousands \
+         where there are as many. None is listed that was opened before there was this list; such an \
+         import is shown by its id.",
+    );
+    paged(list.reads(), cursor_schema()).answers::<ListJson<ImportJson>>(StatusCode::OK, &[])
 }
 
 fn show() -> Operation {
