@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use actors::domain::fraud::Verdict;
+use actors::domain::import::{Counts, End, Step, StepOutcome};
 use axum::http::StatusCode;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -258,6 +259,77 @@ impl VerdictMetrics {
             Verdict::Deny { .. } => "denied",
         };
         self.verdicts.get_or_create(&OutcomeLabels { outcome }).inc();
+    }
+}
+
+/// What is counted of imports: by each node what it does for them, so that the sum over all nodes is what
+/// became of all. A step that is taken again, after a crash, counts again. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct ImportMetrics {
+    running: Gauge<i64, AtomicI64>,
+    rows: Counter,
+    products: Family<OutcomeLabels, Counter>,
+    ended: Family<OutcomeLabels, Counter>,
+}
+
+impl ImportMetrics {
+    pub fn register(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        registry.register(
+            "omnicart_edge_imports_running",
+            "Imports that this node applies, those included that wait for their turn",
+            metrics.running.clone(),
+        );
+        registry.register(
+            "omnicart_edge_import_rows",
+            "Rows of imports that are done with, counting every line",
+            metrics.rows.clone(),
+        );
+        registry.register(
+            "omnicart_edge_import_products",
+            "Products of imports, by what became of them",
+            metrics.products.clone(),
+        );
+        registry.register(
+            "omnicart_edge_imports_ended",
+            "Imports whose last step this node took, by how they ended",
+            metrics.ended.clone(),
+        );
+        metrics
+    }
+
+    pub(crate) fn begin(&self) -> RunningImport {
+        self.running.inc();
+        RunningImport(self.running.clone())
+    }
+
+    /// A step was taken.
+    pub(crate) fn stepped(&self, step: &Step, outcome: &StepOutcome) {
+        if let StepOutcome::Advanced { to, counts, .. } = outcome {
+            let Counts { written, unchanged, refused } = *counts;
+            self.rows.inc_by(to.rows.saturating_sub(step.from.rows));
+            for (outcome, n) in
+                [("written", written), ("unchanged", unchanged), ("refused", refused)]
+            {
+                self.products.get_or_create(&OutcomeLabels { outcome }).inc_by(n);
+            }
+        }
+        let outcome = match outcome.end(&step.terms) {
+            Some(End::Done) => "done",
+            Some(End::Failed(_)) => "failed",
+            // No step ends one so.
+            Some(End::Cancelled | End::Abandoned) | None => return,
+        };
+        self.ended.get_or_create(&OutcomeLabels { outcome }).inc();
+    }
+}
+
+/// An import that is running until this is dropped.
+pub(crate) struct RunningImport(Gauge<i64, AtomicI64>);
+
+impl Drop for RunningImport {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 

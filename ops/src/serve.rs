@@ -25,7 +25,7 @@ use edge::http::app::{App, BenchOm, OperatorToken, Settings, Signals};
 use edge::http::imports::Importer;
 use edge::http::router::router;
 use edge::http::starting;
-use edge::metrics::{EdgeMetrics, ProviderMetrics, VerdictMetrics};
+use edge::metrics::{EdgeMetrics, ImportMetrics, ProviderMetrics, VerdictMetrics};
 use edge::providers::carrier::Carriers;
 use edge::providers::fraud::Fraud;
 use edge::providers::payment::Providers;
@@ -94,7 +94,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         stopped.notified().await;
     });
     let serving = tokio::spawn(serving);
-    let importer = Importer::default();
+    let importer = Importer::new(ImportMetrics::register(&mut registry));
     let judge = Arc::new(fraud::port(fraud.as_ref(), verdicts));
     let mut ports: Vec<Arc<dyn PortAdapter>> = vec![judge, Arc::new(importer.clone())];
     ports.extend([Arc::new(payments.clone()) as Arc<dyn PortAdapter>, Arc::new(carriers.clone())]);

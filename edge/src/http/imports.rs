@@ -37,6 +37,8 @@ use tokio::sync::{Semaphore, watch};
 pub(in crate::http) use columns::own_names;
 pub(in crate::http) use source::{PIECE_MAX, packed, part};
 
+use crate::metrics::ImportMetrics;
+
 const AT_ONCE_MAX: usize = 2;
 
 /// Answers the port of imports. Cheap to clone.
@@ -47,6 +49,7 @@ struct Shared {
     /// None before the node has started and once it stops.
     fabric: watch::Sender<Option<Fabric>>,
     at_once: Semaphore,
+    metrics: ImportMetrics,
 }
 
 impl fmt::Debug for Importer {
@@ -55,14 +58,12 @@ impl fmt::Debug for Importer {
     }
 }
 
-impl Default for Importer {
-    fn default() -> Self {
-        let (fabric, at_once) = (watch::Sender::default(), Semaphore::new(AT_ONCE_MAX));
-        Self(Arc::new(Shared { fabric, at_once }))
-    }
-}
-
 impl Importer {
+    pub fn new(metrics: ImportMetrics) -> Self {
+        let (fabric, at_once) = (watch::Sender::default(), Semaphore::new(AT_ONCE_MAX));
+        Self(Arc::new(Shared { fabric, at_once, metrics }))
+    }
+
     /// From here on steps are taken.
     pub fn attach(&self, fabric: Fabric) {
         self.0.fabric.send_replace(Some(fabric));
@@ -98,9 +99,12 @@ impl PortAdapter for Importer {
         Box::pin(async move {
             let step = Step::from_bytes(&request).map_err(|error| InDoubt(error.to_string()))?;
             let closed = |_| InDoubt("no more steps are taken".to_owned());
+            let metrics = &importer.0.metrics;
+            let _running = metrics.begin();
             let fabric = importer.fabric().await?;
             let _turn = importer.0.at_once.acquire().await.map_err(closed)?;
             let answer = step::take(&fabric, &step).await?;
+            metrics.stepped(&step, &answer.outcome);
             Ok(Answer::Done(answer.to_bytes()))
         })
     }

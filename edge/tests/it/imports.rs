@@ -336,3 +336,36 @@ async fn an_import_has_so_many_rows_at_most() {
     assert_eq!((&json["status"], counts(&json)), (&json!("done"), [1, 0, 0]), "{json}");
     shop.close().await;
 }
+
+#[tokio::test]
+async fn what_becomes_of_imports_is_counted() {
+    let shop = Shop::open_empty().await;
+    let counted = async || {
+        let metrics = shop.send(Ask::get("/metrics")).await;
+        let text = String::from_utf8(metrics.body.to_vec()).unwrap();
+        let is_ours = |line: &&str| line.starts_with("omnicart_edge_import");
+        let mut lines: Vec<_> = text.lines().filter(is_ours).map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(
+        counted().await,
+        ["omnicart_edge_import_rows_total 0", "omnicart_edge_imports_running 0"]
+    );
+    let text = rows(&[tea("green", "t-1", 450), json!({"slug": "x"}), tea("black", "t-2", 500)]);
+    imported(&shop, "jsonl", &text).await;
+    imported(&shop, "jsonl", &rows(&[tea("green", "t-1", 450)])).await;
+    let (json, _) = imported(&shop, "csv", "colour\nred\n").await;
+    assert_eq!(json["status"], "failed");
+    let expected = [
+        "omnicart_edge_import_products_total{outcome=\"refused\"} 1",
+        "omnicart_edge_import_products_total{outcome=\"unchanged\"} 1",
+        "omnicart_edge_import_products_total{outcome=\"written\"} 2",
+        "omnicart_edge_import_rows_total 4",
+        "omnicart_edge_imports_ended_total{outcome=\"done\"} 2",
+        "omnicart_edge_imports_ended_total{outcome=\"failed\"} 1",
+        "omnicart_edge_imports_running 0",
+    ];
+    assert_eq!(counted().await, expected);
+    shop.close().await;
+}

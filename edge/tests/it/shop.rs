@@ -15,7 +15,7 @@ use cluster::runtime::node::{Node, NodeConfig};
 use edge::http::app::{App, BenchOm, OperatorToken, Settings, Signals};
 use edge::http::imports::Importer;
 use edge::http::router::router;
-use edge::metrics::EdgeMetrics;
+use edge::metrics::{EdgeMetrics, ImportMetrics};
 use edge::providers::carrier::Carriers;
 use edge::providers::fraud::Fraud;
 use edge::providers::payment::Providers;
@@ -125,9 +125,9 @@ impl Shop {
             ..NodeConfig::new(folder.path().to_owned(), actors::all_kinds())
         };
         catalogue(&mut config);
-        let importer = Importer::default();
-        config.ports.push(Arc::new(importer.clone()));
         let mut registry = Registry::default();
+        let importer = Importer::new(ImportMetrics::register(&mut registry));
+        config.ports.push(Arc::new(importer.clone()));
         let node = Node::start(config, &mut registry).await.unwrap();
         node.ready().await;
         importer.attach(node.fabric());

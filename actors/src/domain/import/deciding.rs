@@ -105,6 +105,7 @@ pub(super) fn advance(work: &Work, me: ImportId, answer: StepAnswer, now: Timest
     if !is_open {
         return nothing();
     }
+    let end = answer.outcome.end(&work.terms);
     let (to, more, reports, reached) = match answer.outcome {
         StepOutcome::Unreadable { why } => {
             return ended(End::Failed(Failure::Unreadable { why }), now);
@@ -123,12 +124,6 @@ pub(super) fn advance(work: &Work, me: ImportId, answer: StepAnswer, now: Timest
         n_reports = n_reports.saturating_add(1);
     }
     let mut events = vec![Event::Advanced { to, counts, n_reports, at: now }];
-    let end = match reached {
-        Reached::End if to.rows > work.terms.rows_max => Some(End::Failed(Failure::TooManyRows)),
-        Reached::End => Some(End::Done),
-        Reached::More if to.rows >= work.terms.rows_max => Some(End::Failed(Failure::TooManyRows)),
-        Reached::More => None,
-    };
     if let Some(end) = end {
         let (end, timer) = ended(end, now);
         events.extend(end);

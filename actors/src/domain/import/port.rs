@@ -9,7 +9,7 @@ use cluster::entity::Port;
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Cursor, Terms};
+use super::{Cursor, End, Failure, Terms};
 use crate::domain::ids::ImportId;
 use crate::domain::names::Label;
 
@@ -50,6 +50,24 @@ pub enum StepOutcome {
     },
     /// What comes cannot be split into rows.
     Unreadable { why: Label },
+}
+
+impl StepOutcome {
+    /// How an import on these terms ends with it, if it does.
+    pub fn end(&self, terms: &Terms) -> Option<End> {
+        let (rows, reached) = match self {
+            Self::Unreadable { why } => {
+                return Some(End::Failed(Failure::Unreadable { why: why.clone() }));
+            }
+            Self::Advanced { to, reached, .. } => (to.rows, reached),
+        };
+        match reached {
+            Reached::End if rows > terms.rows_max => Some(End::Failed(Failure::TooManyRows)),
+            Reached::End => Some(End::Done),
+            Reached::More if rows >= terms.rows_max => Some(End::Failed(Failure::TooManyRows)),
+            Reached::More => None,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
