@@ -109,6 +109,7 @@ async fn take_one(fabric: Fabric, step: Step) -> Result<Position, PublishError> 
             Ok(done.map_err(|error| failed(&format!("sku {sku}"), &error))?.provenance.position)
         }
         Step::PutCategory(category) => put(&fabric, envelope, category.as_ref()).await,
+        Step::PutSeller(seller) => put(&fabric, envelope, seller.as_ref()).await,
         Step::PutTaxRate(rate) => put(&fabric, envelope, &rate).await,
         Step::PutPriceList(list) => put(&fabric, envelope, list.as_ref()).await,
         Step::PutShippingOption(option) => put(&fabric, envelope, option.as_ref()).await,

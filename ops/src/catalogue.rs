@@ -5,8 +5,8 @@
 //!   {"sku": "tea-oolong-100", "name": "Oolong, 100 g", "prices": {"EUR": 890}}]}
 //! ```
 //! Prices are whole minor units. A member that is not known is refused: it may be a typo of one
-//! that is. `pages`, `categories`, `tax_rates`, `shipping_options` and `price_lists` may stand beside
-//! the products.
+//! that is. `pages`, `categories`, `sellers`, `tax_rates`, `shipping_options` and `price_lists` may stand
+//! beside the products.
 
 mod entries;
 
@@ -29,6 +29,8 @@ struct File {
     #[serde(default)]
     categories: Vec<entries::Category>,
     #[serde(default)]
+    sellers: Vec<entries::Seller>,
+    #[serde(default)]
     tax_rates: Vec<entries::TaxRate>,
     #[serde(default)]
     shipping_options: Vec<entries::ShippingOption>,
@@ -49,12 +51,13 @@ struct Product {
 pub fn parse(text: &str) -> anyhow::Result<PriceBook> {
     let file: File = serde_json::from_str(text)?;
     let default_currency = currency(&file.default_currency)?;
-    let pages = entries::pages(file.pages, &file.categories)?;
+    let pages = entries::pages(file.pages, &file.categories, &file.sellers)?;
     let listings = file.products.into_iter().map(listing).collect::<anyhow::Result<_>>()?;
     let listings = on_pages(listings, &pages)?;
     Ok(PriceBook::new(default_currency, listings)?
         .with_pages(pages)
         .with_categories(entries::categories(file.categories)?)
+        .with_sellers(entries::sellers(file.sellers)?)
         .with_tax_rates(entries::tax_rates(file.tax_rates)?)
         .with_shipping_options(entries::shipping_options(file.shipping_options)?)
         .with_price_lists(entries::price_lists(file.price_lists)?))

@@ -157,6 +157,13 @@ impl PriceBook {
         Self { shipping_options: Arc::new(by_id.collect()), ..self }
     }
 
+    /// The same listings, of other sellers; the later of two of one id counts.
+    #[must_use]
+    pub fn with_sellers(self, sellers: impl IntoIterator<Item = Seller>) -> Self {
+        let by_id = sellers.into_iter().map(|seller| (seller.id.clone(), Arc::new(seller)));
+        Self { sellers: Arc::new(by_id.collect()), ..self }
+    }
+
     /// The same listings, with stock at other locations; the later of two of one id counts.
     #[must_use]
     pub fn with_stock_locations(self, locations: impl IntoIterator<Item = StockLocation>) -> Self {

@@ -1,5 +1,11 @@
 //! What sellers of a marketplace have to do with orders, through one node.
 
+use actors::domain::names::Label;
+use actors::domain::page::{Content, Page, Status, Visibility};
+use actors::domain::seller::Standing;
+use actors::domain::translations::Translations;
+use actors::{Currency, Listing, Money, PriceBook, ProductName, Seller};
+use edge::publishing::publish;
 use serde_json::{Value, json};
 
 use crate::checkout::{KEY, basket, check_out};
@@ -127,5 +133,44 @@ async fn each_seller_sends_a_package() {
     }
     expect(&shop, "ann", sum(0, 0, 0), sum(1, 2, 2_000)).await;
     expect(&shop, "bob", sum(0, 0, 0), sum(1, 1, 2_000)).await;
+    shop.close().await;
+}
+
+/// Pots of Ann's, who stands as it is said.
+fn pots_of_ann(standing: Standing) -> PriceBook {
+    let text = |text: &str| text.to_owned();
+    let price = Money { minor: 1_000, currency: Currency::EURO };
+    let name = ProductName::try_from(text("Pot")).unwrap();
+    let pot = Listing::new("pot".parse().unwrap(), name, vec![price]).unwrap();
+    let page = Page::new(Content {
+        slug: "pots".parse().unwrap(),
+        title: Label::try_from(text("Pots")).unwrap(),
+        description: None,
+        attributes: Vec::new(),
+        media: Vec::new(),
+        categories: Vec::new(),
+        seller: Some("ann".parse().unwrap()),
+        status: Status::Active,
+        visibility: Visibility::Listed,
+        translations: Translations::default(),
+        variants: vec!["pot".parse().unwrap()],
+    });
+    let name = Label::try_from(text("Ann's pots")).unwrap();
+    let ann = Seller { id: "ann".parse().unwrap(), name, standing };
+    let listings = vec![pot.on_page(Some("pots".parse().unwrap()))];
+    let book = PriceBook::new(Currency::EURO, listings).unwrap();
+    book.with_pages([page.unwrap()]).with_sellers([ann])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sellers_are_published_with_what_they_offer() {
+    let shop = Shop::open_empty().await;
+    let published = async |standing| publish(&shop.fabric(), &pots_of_ann(standing)).await.unwrap();
+    assert_eq!((published(Standing::Active).await, published(Standing::Active).await), (2, 0));
+    let shown = shop.send(Ask::get("/admin/v1/sellers/ann").operator()).await.json();
+    assert_eq!((&shown["name"], &shown["status"]), (&json!("Ann's pots"), &json!("active")));
+    assert_eq!(shop.send(Ask::get("/store/v1/products/pots")).await.status, 200);
+    assert_eq!(published(Standing::Suspended).await, 1);
+    assert_eq!(shop.send(Ask::get("/store/v1/products/pots")).await.status, 404);
     shop.close().await;
 }

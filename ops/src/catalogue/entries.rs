@@ -1,7 +1,8 @@
 //! What may stand beside the products of a catalogue file, member by member as the API has it, but
 //! for prices: those are `{"EUR": 490}`.
 //!
-//! **Invariants:** an id stands there once; a category's parent and a page's categories do too.
+//! **Invariants:** an id stands there once; a category's parent, a page's categories and its seller do
+//! too.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
@@ -10,10 +11,11 @@ use std::sync::Arc;
 use actors::SkuCode;
 use actors::domain::category::{self, Categories};
 use actors::domain::names::{
-    CategoryId, CustomerGroup, Label, PriceListId, ShippingOptionId, Slug, TaxClass,
+    CategoryId, CustomerGroup, Label, PriceListId, SellerId, ShippingOptionId, Slug, TaxClass,
 };
 use actors::domain::page::{self, Status, Visibility};
 use actors::domain::price_list::{self, Audience, ListTerms, Validity};
+use actors::domain::seller::{self, Standing};
 use actors::domain::shipping::{self, Countries};
 use actors::domain::tax::{self, AppliedRate, Destination, Inclusion, Percent, Region, TaxRateId};
 use actors::domain::translations::{Prose, Translations};
@@ -30,6 +32,7 @@ pub(super) struct Page {
     description: Option<Prose>,
     #[serde(default)]
     categories: Vec<CategoryId>,
+    seller: Option<SellerId>,
     #[serde(default)]
     variants: Vec<SkuCode>,
 }
@@ -42,6 +45,23 @@ pub(super) struct Category {
     parent: Option<CategoryId>,
     #[serde(default)]
     position: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Seller {
+    id: SellerId,
+    name: Label,
+    #[serde(default)]
+    status: SellerStatus,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum SellerStatus {
+    #[default]
+    Active,
+    Suspended,
 }
 
 #[derive(Deserialize)]
@@ -78,12 +98,20 @@ pub(super) struct PriceList {
     prices: BTreeMap<String, i64>,
 }
 
-pub(super) fn pages(pages: Vec<Page>, known: &[Category]) -> anyhow::Result<Vec<page::Page>> {
+pub(super) fn pages(
+    pages: Vec<Page>,
+    known: &[Category],
+    sellers: &[Seller],
+) -> anyhow::Result<Vec<page::Page>> {
     once("page", pages.iter().map(|page| &page.slug))?;
-    let page = |Page { slug, title, description, categories, variants }: Page| {
+    let page = |Page { slug, title, description, categories, seller, variants }: Page| {
         for category in &categories {
             let is_known = known.iter().any(|known| known.id == *category);
             ensure!(is_known, "page {slug} is in the category {category}, which is not there");
+        }
+        if let Some(seller) = &seller {
+            let is_known = sellers.iter().any(|known| known.id == *seller);
+            ensure!(is_known, "page {slug} is of the seller {seller}, who is not there");
         }
         let name = slug.clone();
         let content = page::Content {
@@ -93,7 +121,7 @@ pub(super) fn pages(pages: Vec<Page>, known: &[Category]) -> anyhow::Result<Vec<
             attributes: Vec::new(),
             media: Vec::new(),
             categories,
-            seller: None,
+            seller,
             status: Status::Active,
             visibility: Visibility::Listed,
             translations: Translations::default(),
@@ -118,6 +146,18 @@ pub(super) fn categories(categories: Vec<Category>) -> anyhow::Result<Vec<catego
         ensure!(is_below, "category {id} lies below {parent}, which is not there or below it");
     }
     Ok(categories)
+}
+
+pub(super) fn sellers(sellers: Vec<Seller>) -> anyhow::Result<Vec<seller::Seller>> {
+    once("seller", sellers.iter().map(|seller| &seller.id))?;
+    let seller = |Seller { id, name, status }: Seller| {
+        let standing = match status {
+            SellerStatus::Active => Standing::Active,
+            SellerStatus::Suspended => Standing::Suspended,
+        };
+        seller::Seller { id, name, standing }
+    };
+    Ok(sellers.into_iter().map(seller).collect())
 }
 
 pub(super) fn tax_rates(rates: Vec<TaxRate>) -> anyhow::Result<Vec<tax::TaxRate>> {

@@ -1,3 +1,5 @@
+use actors::domain::seller::Standing;
+
 use super::*;
 
 #[track_caller]
@@ -25,7 +27,10 @@ fn what_goes_with_the_products_stands_beside_them() {
     let book = parse(&file(
         r#", "categories": [{"id": "green", "name": "Green", "parent": "teas"},
                             {"id": "teas", "name": "Teas"}],
-            "pages": [{"slug": "tea", "title": "Tea", "categories": ["green"], "variants": ["tea"]}],
+            "pages": [{"slug": "tea", "title": "Tea", "categories": ["green"], "seller": "ann",
+                       "variants": ["tea"]}],
+            "sellers": [{"id": "ann", "name": "Ann's teas"},
+                        {"id": "bob", "name": "Bob", "status": "suspended"}],
             "tax_rates": [{"country": "DE", "rate_millionths": 190000, "included": true}],
             "shipping_options": [{"id": "parcel", "name": "Parcel", "carrier": "Post",
                                   "prices": {"EUR": 490}, "countries": ["DE"]}],
@@ -37,6 +42,11 @@ fn what_goes_with_the_products_stands_beside_them() {
     assert_eq!(book.variants(page).map(|it| it.sku().as_str()).collect::<Vec<_>>(), ["tea"]);
     let path: Vec<_> = page.categories.iter().flat_map(|id| book.categories().path(id)).collect();
     assert_eq!(path.iter().map(|it| it.id.as_str()).collect::<Vec<_>>(), ["green", "teas"]);
+    assert_eq!(book.seller_of(&"tea".parse().unwrap()).map(|it| it.as_str()), Some("ann"));
+    let sellers: Vec<_> =
+        book.sellers().map(|it| (it.id.as_str(), it.name.as_str(), it.standing)).collect();
+    let expected = [("ann", "Ann's teas", Standing::Active), ("bob", "Bob", Standing::Suspended)];
+    assert_eq!(sellers, expected);
     let rates: Vec<_> = book.tax_rates().iter().map(|(id, _)| id.to_string()).collect();
     assert_eq!(rates, ["DE.standard"]);
     assert!(book.shipping_option(&"parcel".parse().unwrap()).is_some());
@@ -72,6 +82,15 @@ fn what_does_not_fit_together_is_named() {
     refused(&with("categories", &category("a", "b")), "category a lies below b");
     let cycle = format!("{}, {}", category("a", "b"), category("b", "a"));
     refused(&with("categories", &cycle), "category a lies below b");
+    let foreign = page.replace("}", r#", "seller": "ann"}"#);
+    refused(&with("pages", &foreign), "page x is of the seller ann, who is not there");
+    let seller = r#"{"id": "ann", "name": "Ann"}"#;
+    refused(&with("sellers", &format!("{seller}, {seller}")), "seller ann stands there twice");
+    refused(&with("sellers", &seller.replace("ann", "a b")), "a seller id is 1 to 64");
+    let shut = seller.replace("}", r#", "status": "shut"}"#);
+    refused(&with("sellers", &shut), "unknown variant `shut`, expected `active` or `suspended`");
+    let nameless = "\n\n{\"id\": \"ann\"}";
+    refused(&with("sellers", nameless), "missing field `name` at line 3");
     let rate = r#"{"country": "DE", "rate_millionths": 1, "included": true}"#;
     refused(&with("tax_rates", &rate.replace("DE", "de")), "two capital letters");
     refused(&with("tax_rates", &format!("{rate}, {rate}")), "tax rate DE.standard stands there");

@@ -2,8 +2,8 @@
 //!
 //! **Invariants:** the steps are the difference and nothing more, so none are left once they were
 //! taken, whoever took them. A SKU that is on a page that the book does not have is that page's
-//! affair: it is neither replaced nor withdrawn. Pages, categories, rates, price lists and shipping
-//! options that the book does not have stay: merchants make those one by one.
+//! affair: it is neither replaced nor withdrawn. Pages, categories, sellers, rates, price lists and
+//! shipping options that the book does not have stay: merchants make those one by one.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use crate::domain::ids::SkuCode;
 use crate::domain::money::Currency;
 use crate::domain::page::Page;
 use crate::domain::price_list::PriceList;
+use crate::domain::seller::Seller;
 use crate::domain::shipping::ShippingOption;
 use crate::domain::tax::TaxRate;
 
@@ -23,6 +24,7 @@ pub enum Step {
     Withdraw(SkuCode),
     SetDefaultCurrency(Currency),
     PutCategory(Arc<Category>),
+    PutSeller(Arc<Seller>),
     PutTaxRate(TaxRate),
     PutPriceList(Arc<PriceList>),
     PutShippingOption(Arc<ShippingOption>),
@@ -46,8 +48,15 @@ pub fn rounds(from: &PriceBook, to: &PriceBook) -> Vec<Vec<Step>> {
             round.push(Step::PutCategory(Arc::clone(category)));
         }
     }
+    // Nothing is sold for somebody who is suspended, not even for a moment.
+    rounds.insert(0, seller_steps(from, to));
     rounds.retain(|round| !round.is_empty());
     rounds
+}
+
+fn seller_steps(from: &PriceBook, to: &PriceBook) -> Vec<Step> {
+    let sellers = to.sellers().filter(|seller| from.sellers.get(&seller.id) != Some(seller));
+    sellers.cloned().map(Step::PutSeller).collect()
 }
 
 /// The currency, and in order of SKU what is on no page.
@@ -116,6 +125,7 @@ mod tests {
     use crate::domain::money::Money;
     use crate::domain::names::Label;
     use crate::domain::page;
+    use crate::domain::seller::Standing;
     use crate::domain::tax::{AppliedRate, Inclusion};
     use crate::domain::translations::Translations;
 
@@ -252,6 +262,29 @@ mod tests {
         ]);
         assert_eq!(of(rounds(&from, &to)), [vec!["b", "d"], vec!["a"]]);
         assert_eq!(of(rounds(&to, &to.clone())), Vec::<Vec<&str>>::new());
+    }
+
+    #[test]
+    fn sellers_that_differ_are_put_before_anything_of_theirs_and_others_stay() {
+        let seller =
+            |id: &str, standing| Seller { id: id.parse().unwrap(), name: label(id), standing };
+        let (active, suspended) = (Standing::Active, Standing::Suspended);
+        let from = PriceBook::empty().with_sellers([
+            seller("ann", active),
+            seller("bob", active),
+            seller("eve", active),
+        ]);
+        let to = paged(vec![shown("a", 1, "teas")], vec![page("teas", "Teas", &["a"])]);
+        let to = to.with_sellers([
+            seller("ann", active),
+            seller("bob", suspended),
+            seller("cid", active),
+        ]);
+        let put = |id, standing| Step::PutSeller(Arc::new(seller(id, standing)));
+        let rounds = rounds(&from, &to);
+        assert_eq!(rounds[0], [put("bob", suspended), put("cid", active)]);
+        assert!(matches!(rounds[1].last(), Some(Step::PutPage { .. })), "{rounds:?}");
+        assert_eq!(steps(&to, &to.clone()), []);
     }
 
     #[test]
