@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{damaged, encode, encode_with_parts, latest, latest_with_parts};
 use crate::domain::cart::{
-    Cart, Command, Event, Existing, Line, Lines, Lookup, Offer, OfferNumber, OfferState, Offers,
-    Query, Rejection, Status,
+    Cart, Command, Event, Existing, GivenCard, Line, Lines, Lookup, Offer, OfferNumber, OfferState,
+    Offers, Query, Rejection, Status, View,
 };
 use crate::domain::catalogue::ProductName;
 use crate::domain::ids::{CartAccess, CartId, SkuCode};
@@ -30,16 +30,20 @@ wire! {
 enum Part {
     Discount(Discount),
     Code(GivenCode),
+    GiftCard(GivenCard),
 }
 
-fn parts(discounts: &[Discount], codes: &[GivenCode]) -> Vec<Part> {
+fn parts(discounts: &[Discount], codes: &[GivenCode], gift_cards: &[GivenCard]) -> Vec<Part> {
     let discounts = discounts.iter().cloned().map(Part::Discount);
-    discounts.chain(codes.iter().cloned().map(Part::Code)).collect()
+    let codes = codes.iter().cloned().map(Part::Code);
+    let gift_cards = gift_cards.iter().cloned().map(Part::GiftCard);
+    discounts.chain(codes).chain(gift_cards).collect()
 }
 
 impl Wire for Lookup {
     fn to_bytes(&self) -> Vec<u8> {
-        let parts = self.0.as_ref().map(|view| parts(&view.discounts, &view.codes));
+        let parts_of = |view: &View| parts(&view.discounts, &view.codes, &view.gift_cards);
+        let parts = self.0.as_ref().map(parts_of);
         encode_with_parts(self, &parts.unwrap_or_default())
     }
 
@@ -47,7 +51,9 @@ impl Wire for Lookup {
         const WHAT: &str = "a cart's view";
         let (mut lookup, parts): (Self, _) = latest_with_parts(WHAT, bytes)?;
         match &mut lookup.0 {
-            Some(view) => (view.discounts, view.codes) = sorted(WHAT, parts)?,
+            Some(view) => {
+                (view.discounts, view.codes, view.gift_cards) = sorted(WHAT, parts)?;
+            }
             None if parts.is_empty() => {}
             None => return Err(damaged(WHAT, "no cart has parts")),
         }
@@ -55,20 +61,24 @@ impl Wire for Lookup {
     }
 }
 
+type Sorted = (Vec<Discount>, Vec<GivenCode>, Vec<GivenCard>);
+
 /// Parts of each kind. Those of one kind lie together, or one value had several bytes.
-fn sorted(
-    what: &'static str,
-    parts: Vec<Part>,
-) -> Result<(Vec<Discount>, Vec<GivenCode>), DecodeError> {
-    let (mut discounts, mut codes) = (Vec::new(), Vec::new());
+fn sorted(what: &'static str, parts: Vec<Part>) -> Result<Sorted, DecodeError> {
+    let (mut discounts, mut codes, mut gift_cards) = Sorted::default();
     for part in parts {
         match part {
-            Part::Discount(discount) if codes.is_empty() => discounts.push(discount),
-            Part::Discount(_) => return Err(damaged(what, "the parts of a cart are out of order")),
-            Part::Code(given) => codes.push(given),
+            Part::Discount(discount) if codes.is_empty() && gift_cards.is_empty() => {
+                discounts.push(discount);
+            }
+            Part::Code(given) if gift_cards.is_empty() => codes.push(given),
+            Part::GiftCard(given) => gift_cards.push(given),
+            Part::Discount(_) | Part::Code(_) => {
+                return Err(damaged(what, "the parts of a cart are out of order"));
+            }
         }
     }
-    Ok((discounts, codes))
+    Ok((discounts, codes, gift_cards))
 }
 
 #[derive(Serialize, Deserialize)]
@@ -124,7 +134,8 @@ pub(crate) fn to_record(cart: &Cart) -> Vec<u8> {
         offers: cart.offers.iter().map(offer).collect(),
         updated_at: cart.updated_at,
     });
-    let parts = cart.existing.as_ref().map(|cart| parts(&cart.discounts, &cart.codes));
+    let parts_of = |cart: &Existing| parts(&cart.discounts, &cart.codes, &cart.gift_cards);
+    let parts = cart.existing.as_ref().map(parts_of);
     encode_with_parts(&CartRecordV1 { existing }, &parts.unwrap_or_default())
 }
 
@@ -150,9 +161,14 @@ fn existing_from(record: ExistingV1, parts: Vec<Part>) -> Result<Existing, Decod
     if ended && lines.iter().next().is_some() {
         return Err(damaged(RECORD, "a cart that has ended has lines"));
     }
-    let (discounts, codes) = sorted(RECORD, parts)?;
+    let (discounts, codes, gift_cards) = sorted(RECORD, parts)?;
     if codes.len() > Cart::CODES_MAX || first_twin(&codes, |given| &given.code).is_some() {
         return Err(damaged(RECORD, "a cart has too many codes, or one twice"));
+    }
+    if gift_cards.len() > Cart::GIFT_CARDS_MAX
+        || first_twin(&gift_cards, |given| &given.card).is_some()
+    {
+        return Err(damaged(RECORD, "a cart has too many gift cards, or one twice"));
     }
     if !lines.bear(&discounts) {
         return Err(damaged(RECORD, "more is taken off a line of a cart than it comes to"));
@@ -172,6 +188,7 @@ fn existing_from(record: ExistingV1, parts: Vec<Part>) -> Result<Existing, Decod
         offers,
         discounts: discounts.into_boxed_slice(),
         codes: codes.into_boxed_slice(),
+        gift_cards: gift_cards.into_boxed_slice(),
         updated_at: record.updated_at,
     })
 }

@@ -2,7 +2,7 @@
 //!
 //! **Invariants**, true in every reachable state:
 //! - at most [`Cart::LINES_MAX`] lines, one a SKU, each of at least one piece, and at most
-//!   [`Cart::CODES_MAX`] discount codes;
+//!   [`Cart::CODES_MAX`] discount codes and [`Cart::GIFT_CARDS_MAX`] gift cards;
 //! - every price came from the catalogue and is in the cart's currency;
 //! - the total is between zero and [`Cart::TOTAL_MAX`], and what is taken off no line is more than it
 //!   comes to;
@@ -20,6 +20,9 @@ mod discounts;
 mod discounts_tests;
 mod existing;
 mod facts;
+mod gift_cards;
+#[cfg(test)]
+mod gift_cards_tests;
 mod lines;
 mod merge;
 #[cfg(test)]
@@ -44,12 +47,13 @@ use super::code_uses::CustomerKey;
 use super::discount_code::CodeName;
 use super::ids::{CartAccess, CartId, GiftCardId, OrderId, PaymentId, SkuCode};
 use super::money::{Currency, Money};
-use super::names::ShippingOptionId;
+use super::names::{Label, ShippingOptionId};
 use super::order::Terms;
 use super::pricing::{Discount, GivenCode, NotPriced};
 use super::quantity::Quantity;
 use crate::codec;
 pub(crate) use existing::Existing;
+pub use gift_cards::GivenCard;
 pub(crate) use lines::{Line, Lines};
 pub use merge::{MergeRefused, MergeStrategy};
 pub use offers::{Attempt, OfferNumber, OfferOutcome, OfferView};
@@ -150,6 +154,14 @@ pub enum Command {
         shipping: Option<ShippingOptionId>,
         means: Vec<Means>,
     },
+    /// Whoever sends it has seen the card's code; the cart does not ask what is on it.
+    AddGiftCard {
+        card: GiftCardId,
+        ending: Label,
+    },
+    RemoveGiftCard {
+        card: GiftCardId,
+    },
 }
 
 /// What a shopper brings to a checkout. New ones come last.
@@ -244,6 +256,14 @@ pub enum Event {
         code: CodeName,
         at: Timestamp,
     },
+    GiftCardAdded {
+        given: GivenCard,
+        at: Timestamp,
+    },
+    GiftCardRemoved {
+        card: GiftCardId,
+        at: Timestamp,
+    },
 }
 
 /// Which rule a command broke.
@@ -301,6 +321,10 @@ pub enum Rejection {
     CodeNotFound { code: CodeName },
     #[error("discount code {code} is limited per customer, and nobody said who it is")]
     CustomerRequired { code: CodeName },
+    #[error("at most {} gift cards pay for a cart", Cart::GIFT_CARDS_MAX)]
+    TooManyGiftCards,
+    #[error("the cart has no gift card {card}")]
+    GiftCardNotFound { card: GiftCardId },
 }
 
 impl Entity for Cart {
@@ -345,6 +369,10 @@ impl Entity for Cart {
             }
             Command::AddCode { code } => (self.add_code(code, ctx)?, vec![]),
             Command::RemoveCode { code } => (self.remove_code(code, at)?, vec![]),
+            Command::AddGiftCard { card, ending } => {
+                (self.add_gift_card(GivenCard { card, ending }, at)?, vec![])
+            }
+            Command::RemoveGiftCard { card } => (self.remove_gift_card(card, at)?, vec![]),
             Command::FinishCheckout { order } => (self.finish_checkout(order, at), vec![]),
             Command::ReopenAfter { order } => (self.reopen_after(order, at), vec![]),
             Command::ReportOffer { number } => {
@@ -414,6 +442,8 @@ impl Entity for Cart {
 impl Cart {
     pub const LINES_MAX: usize = 100;
     pub const CODES_MAX: usize = 5;
+    /// Its own and those that are brought to its checkout, together.
+    pub const GIFT_CARDS_MAX: usize = 5;
     /// In minor units: the largest integer that every JSON reader keeps exactly.
     pub const TOTAL_MAX: i64 = (1 << 53) - 1;
     /// Stands while an offer is open.

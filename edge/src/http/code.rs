@@ -412,6 +412,8 @@ impl Code {
         "There is less on the gift card, or orders hold it",
         Later,
     );
+    pub(crate) const TOO_MANY_GIFT_CARDS: Self =
+        code("too_many_gift_cards", Status::CONFLICT, "Too many gift cards pay for a cart", Never);
 }
 
 /// Rules of discount codes.

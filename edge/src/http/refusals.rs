@@ -57,6 +57,10 @@ pub(super) fn of_cart(refusal: cart::Rejection) -> ApiError {
         Rejection::CustomerRequired { .. } => {
             ApiError::new(Code::EMAIL_REQUIRED, detail).about("email")
         }
+        Rejection::TooManyGiftCards => {
+            ApiError::new(Code::TOO_MANY_GIFT_CARDS, detail).about("gift_cards")
+        }
+        Rejection::GiftCardNotFound { .. } => ApiError::new(Code::GIFT_CARD_NOT_FOUND, detail),
     }
 }
 

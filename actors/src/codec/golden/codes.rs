@@ -106,7 +106,7 @@ fn order() -> Order {
     order
 }
 
-fn cart_with_code() -> Cart {
+pub(super) fn cart_with_code() -> Cart {
     let mut cart = promotions::cart();
     cart.apply(&cart::Event::CodeAdded { given: given(), at: AT });
     cart

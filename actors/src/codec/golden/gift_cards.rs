@@ -156,14 +156,47 @@ fn order() -> Order {
     order
 }
 
+fn given() -> cart::GivenCard {
+    cart::GivenCard { card: id(), ending: label("7XYZ") }
+}
+
+fn cart_commands() -> [cart::Command; 2] {
+    let cart::GivenCard { card, ending } = given();
+    [cart::Command::AddGiftCard { card, ending }, cart::Command::RemoveGiftCard { card }]
+}
+
+fn cart_events() -> [cart::Event; 2] {
+    [
+        cart::Event::GiftCardAdded { given: given(), at: AT },
+        cart::Event::GiftCardRemoved { card: id(), at: AT },
+    ]
+}
+
+fn cart_rejections() -> [cart::Rejection; 2] {
+    [cart::Rejection::TooManyGiftCards, cart::Rejection::GiftCardNotFound { card: id() }]
+}
+
+fn cart_with_card() -> Cart {
+    let mut cart = codes::cart_with_code();
+    let [added, _] = cart_events();
+    cart.apply(&added);
+    cart
+}
+
+fn cart_view() -> cart::Lookup {
+    promotions::view_of(&cart_with_card(), cart::Query::Cart)
+}
+
 fn view() -> order::Lookup {
     promotions::view_of(&order(), order::Query::Order)
 }
 
 pub(super) fn samples() -> Vec<Vec<u8>> {
-    let records = [card().to_record(), order().to_record(), view().to_bytes()];
+    let of_orders = vec![card().to_record(), order().to_record(), view().to_bytes()];
+    let of_carts = vec![cart_with_card().to_record(), cart_view().to_bytes()];
+    let records = [of_orders, of_carts].concat();
     let steps = [asked(), gave_back()].map(|event| event.to_bytes());
-    [records.to_vec(), events().map(|event| event.to_bytes()).to_vec(), steps.to_vec()].concat()
+    [records, events().map(|event| event.to_bytes()).to_vec(), steps.to_vec()].concat()
 }
 
 /// Whatever decodes is a value with exactly these bytes.
@@ -199,6 +232,30 @@ fn the_bytes_of_what_orders_and_carts_have_to_do_with_gift_cards_are_as_they_wer
     check_each(&[checked_out()], CHECKED_OUT);
     check_record(&order(), ORDER);
     check_whole(&view(), ORDER_VIEW);
+}
+
+#[test]
+fn the_bytes_of_carts_that_have_gift_cards_are_as_they_were() {
+    check_each(&cart_commands(), CART_COMMANDS);
+    check_each(&cart_events(), CART_EVENTS);
+    check_each(&cart_rejections(), CART_REJECTIONS);
+    check_record(&cart_with_card(), CART);
+    check_whole(&cart_view(), CART_VIEW);
+}
+
+#[test]
+fn a_cart_whose_gift_cards_could_not_be_is_refused() {
+    let mut cart = cart_with_card();
+    cart.existing.as_mut().unwrap().gift_cards = vec![given(); 2].into_boxed_slice();
+    check_refused(Cart::from_record(&cart.to_record()), "gift cards, or one twice");
+    let distinct = |byte| cart::GivenCard { card: GiftCardId::from_bytes([byte; 16]), ..given() };
+    cart.existing.as_mut().unwrap().gift_cards = (0..6).map(distinct).collect();
+    check_refused(Cart::from_record(&cart.to_record()), "too many gift cards");
+    // A code that comes after a card.
+    let (record, code) = (hex(&cart_with_card().to_record()), "01000000040000000000000053414c45");
+    let (before, after) = record.split_at(record.find(code).unwrap());
+    let (code, card) = after.split_at(after.find("02000000dddd").unwrap());
+    check_refused(Cart::from_record(&unhex(&format!("{before}{card}{code}"))), "out of order");
 }
 
 #[test]
@@ -331,3 +388,25 @@ const ORDER_VIEW: &str = "020001aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa00cccccccccccccc
     000000000004030201000000000e00000004030201000000000403020100000000040302010000000002\
     000000000000000a000000dddddddddddddddddddddddddddddddd040000009001000000000000020000\
     00000000000b000000eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee";
+const CART_COMMANDS: &str = "010013000000dddddddddddddddddddddddddddddddd04000000000000003758595a \
+    010014000000dddddddddddddddddddddddddddddddd";
+const CART_EVENTS: &str = "010010000000dddddddddddddddddddddddddddddddd04000000000000003758595a0403\
+    020100000000 \
+    010011000000dddddddddddddddddddddddddddddddd0403020100000000";
+const CART_REJECTIONS: &str = "010019000000 \
+    01001a000000dddddddddddddddddddddddddddddddd";
+const CART: &str = "020001acacacacacacacacacacacacacacacacacacacacacacacacacacacacacacacac45555200\
+    000000010000000000000003000000000000007465610300000000000000546561c20100000000000002\
+    000000000000000000000000000000000000000403020100000000040000000000000000000000060000\
+    0000000000737072696e670600000000000000537072696e6700000000010000000000000000005a0000\
+    0000000000000000000600000000000000737072696e670600000000000000537072696e6701000000ea\
+    0100000000000001000000040000000000000053414c45040000000000000073616c6502000000dddddd\
+    dddddddddddddddddddddddddd04000000000000003758595a";
+const CART_VIEW: &str = "020001aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa00000000455552acacacacacacacacacacac\
+    acacacacacacacacacacacacacacacacacacacacac010000000000000003000000000000007465610300\
+    00000000000054656102000000c201000000000000455552840300000000000045555284030000000000\
+    004555522a03000000000000455552000004030201000000000400000000000000000000000600000000\
+    000000737072696e670600000000000000537072696e6700000000010000000000000000005a00000000\
+    000000000000000600000000000000737072696e670600000000000000537072696e6701000000ea0100\
+    000000000001000000040000000000000053414c45040000000000000073616c6502000000dddddddddd\
+    dddddddddddddddddddddd04000000000000003758595a";

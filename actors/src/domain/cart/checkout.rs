@@ -81,12 +81,12 @@ impl Cart {
         let redemptions = redemptions(&cart.codes, &discounts, means, book)?;
         let extras = discounts.into_iter().map(Extra::Discount);
         let extras = extras.chain(redemptions.into_iter().map(Extra::Redemption));
-        let brought = means.iter().filter_map(|means| match means {
-            Means::Customer(_) => None,
+        let screening = means.iter().filter_map(|means| match means {
             Means::Screening { held_for } => Some(Extra::Screening { held_for: *held_for }),
-            Means::GiftCard(card) => Some(Extra::GiftCard(*card)),
+            Means::Customer(_) | Means::GiftCard(_) => None,
         });
-        let extras = extras.chain(brought);
+        let cards = cart.gift_cards_with(means)?.into_iter().map(Extra::GiftCard);
+        let extras = extras.chain(screening).chain(cards);
         let extras = extras.chain(sellers(placed.lines(), book).map(Extra::Seller)).collect();
         let place = order::Command::placing((me, access), payment, placed, extras);
         let tell = Effect::Tell { to: Order::address(order), command: place.to_bytes() };

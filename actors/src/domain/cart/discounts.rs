@@ -29,7 +29,9 @@ impl Event {
             | Self::CheckoutBegun { .. }
             | Self::Ordered { .. }
             | Self::Reopened { .. }
-            | Self::DiscountsSet { .. } => false,
+            | Self::DiscountsSet { .. }
+            | Self::GiftCardAdded { .. }
+            | Self::GiftCardRemoved { .. } => false,
         }
     }
 }

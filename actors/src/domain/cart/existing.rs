@@ -3,7 +3,7 @@
 use cluster::time::Timestamp;
 
 use super::offers::{Attempt, Offer, OfferState, Offers};
-use super::{Event, Line, Lines, Status};
+use super::{Event, GivenCard, Line, Lines, Status};
 use crate::domain::discount_code::CodeName;
 use crate::domain::heap;
 use crate::domain::ids::{CartAccess, CartId};
@@ -23,6 +23,8 @@ pub(crate) struct Existing {
     pub(crate) discounts: Box<[Discount]>,
     /// In the order in which they were given.
     pub(crate) codes: Box<[GivenCode]>,
+    /// In the order in which they were given, which is that in which they pay.
+    pub(crate) gift_cards: Box<[GivenCard]>,
     pub(crate) updated_at: Timestamp,
 }
 
@@ -37,6 +39,7 @@ impl Existing {
             offers: Offers::default(),
             discounts: Box::default(),
             codes: Box::default(),
+            gift_cards: Box::default(),
             updated_at: at,
         }
     }
@@ -105,6 +108,8 @@ impl Existing {
                 self.remove_code(code);
                 self.updated_at = *at;
             }
+            Event::GiftCardAdded { given, at } => self.gift_card_given(given, *at),
+            Event::GiftCardRemoved { card, at } => self.gift_card_taken_away(*card, *at),
         }
     }
 
@@ -118,6 +123,7 @@ impl Existing {
         self.lines = Lines::default();
         self.discounts = Box::default();
         self.codes = Box::default();
+        self.gift_cards = Box::default();
         self.updated_at = at;
     }
 
@@ -129,5 +135,6 @@ impl Existing {
             + self.discounts.iter().map(Discount::heap_bytes).sum::<usize>()
             + heap::allocation(size_of_val(&*self.codes))
             + self.codes.iter().map(GivenCode::heap_bytes).sum::<usize>()
+            + self.gift_cards_heap_bytes()
     }
 }

@@ -199,7 +199,9 @@ fn text_bytes(why: &Rejection) -> usize {
         // Of checkouts alone: none is ever an offer's answer.
         | Rejection::NotPricedForOrder(_)
         | Rejection::ShippingOptionRequired
-        | Rejection::TooManyCodes => 0,
+        | Rejection::TooManyCodes
+        | Rejection::TooManyGiftCards
+        | Rejection::GiftCardNotFound { .. } => 0,
     }
 }
 

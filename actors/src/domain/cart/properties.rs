@@ -1,10 +1,11 @@
 //! Any sequence of commands to three carts that merge into each other.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use cluster::entity::{Catalogue, NoCatalogue, Wire};
 use proptest::prelude::*;
 
+use super::gift_cards_tests::ending;
 use super::tests::{currency, id, listing, promoting, quantity};
 use super::*;
 use crate::domain::catalogue::Listing;
@@ -170,7 +171,9 @@ impl World {
                 | Event::OfferRepeated { .. }
                 | Event::DiscountsSet { .. }
                 | Event::CodeAdded { .. }
-                | Event::CodeRemoved { .. } => {}
+                | Event::CodeRemoved { .. }
+                | Event::GiftCardAdded { .. }
+                | Event::GiftCardRemoved { .. } => {}
                 // `order` has its own.
                 Event::CheckoutBegun { .. } | Event::Ordered { .. } | Event::Reopened { .. } => {
                     panic!("nobody checked out")
@@ -214,7 +217,10 @@ fn check_invariants(cart: &Cart, ctx: &Context<'_>) {
     assert!(view.totals.grand.minor >= 0);
     assert!((0..=(1 << 53) - 1).contains(&sum));
     let ended = matches!(view.status, Status::MergedAway { .. } | Status::Deleted);
-    assert!(!ended || view.lines.is_empty());
+    assert!(!ended || view.lines.is_empty() && view.gift_cards.is_empty());
+    assert!(view.gift_cards.len() <= 5);
+    let cards: BTreeSet<_> = view.gift_cards.iter().map(|given| given.card).collect();
+    assert_eq!(cards.len(), view.gift_cards.len(), "a card is there twice");
     let is_open = view.offer.is_some_and(|offer| offer.outcome == OfferOutcome::Open);
     assert_eq!(is_open, matches!(view.status, Status::Merging { .. }));
 }
@@ -230,6 +236,11 @@ fn skus() -> impl Strategy<Value = SkuCode> {
 
 fn strategies() -> impl Strategy<Value = MergeStrategy> {
     prop_oneof![Just(MergeStrategy::Sum), Just(MergeStrategy::Keep), Just(MergeStrategy::Replace)]
+}
+
+/// More than a cart takes.
+fn gift_cards() -> impl Strategy<Value = GiftCardId> {
+    (0..8_u8).prop_map(|number| GiftCardId::from_bytes([number; 16]))
 }
 
 fn commands() -> impl Strategy<Value = Command> {
@@ -255,6 +266,8 @@ fn commands() -> impl Strategy<Value = Command> {
         3 => (0..CARTS, strategies())
             .prop_map(|(to, strategy)| Command::GiveUpLines { to: id(to), strategy }),
         1 => (0..CARTS).prop_map(|from| Command::ExpectOffer { from: id(from) }),
+        3 => gift_cards().prop_map(|card| Command::AddGiftCard { card, ending: ending() }),
+        1 => gift_cards().prop_map(|card| Command::RemoveGiftCard { card }),
     ]
 }
 

@@ -3,7 +3,7 @@
 use cluster::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Existing, Line, MergeRefused, Offer, OfferNumber, OfferOutcome, OfferView};
+use super::{Existing, GivenCard, Line, MergeRefused, Offer, OfferNumber, OfferOutcome, OfferView};
 use crate::domain::catalogue::ProductName;
 use crate::domain::discount_code::CodeName;
 use crate::domain::ids::{CartAccess, CartId, OrderId, SkuCode};
@@ -45,6 +45,9 @@ pub struct View {
     /// In the order in which they were given.
     #[serde(skip)]
     pub codes: Vec<GivenCode>,
+    /// As with codes, and they pay in that order.
+    #[serde(skip)]
+    pub gift_cards: Vec<GivenCard>,
 }
 
 impl View {
@@ -124,6 +127,7 @@ impl Existing {
             updated_at: self.updated_at,
             discounts: self.discounts.to_vec(),
             codes: self.codes.to_vec(),
+            gift_cards: self.gift_cards.to_vec(),
         }
     }
 
