@@ -225,6 +225,14 @@ impl View {
         };
         Money { minor, ..self.balance }
     }
+
+    /// Why an order in this currency gets nothing of it at some time.
+    pub fn refusal(&self, currency: Currency, at: Timestamp) -> Option<NoMoney> {
+        let is_other = self.balance.currency != currency;
+        let other = is_other.then_some(NoMoney::OtherCurrency);
+        let is_empty = self.available(at).minor <= 0;
+        other.or(self.terms.refusal(at)).or(is_empty.then_some(NoMoney::Empty))
+    }
 }
 
 impl CardTerms {

@@ -13,6 +13,8 @@ pub(crate) enum Endpoint {
     CartMerge,
     CartCodes,
     CartCode,
+    CartGiftCards,
+    CartGiftCard,
     CartCheckout,
     Order,
     OrderTimeline,
@@ -120,6 +122,8 @@ impl Endpoint {
             Self::CartMerge => "/store/v1/carts/{id}/merge",
             Self::CartCodes => "/store/v1/carts/{id}/discount_codes",
             Self::CartCode => "/store/v1/carts/{id}/discount_codes/{code}",
+            Self::CartGiftCards => "/store/v1/carts/{id}/gift_cards",
+            Self::CartGiftCard => "/store/v1/carts/{id}/gift_cards/{card_id}",
             Self::CartCheckout => "/store/v1/carts/{id}/checkout",
             Self::Order => "/store/v1/orders/{id}",
             Self::OrderTimeline => "/store/v1/orders/{id}/timeline",
@@ -238,7 +242,7 @@ impl Endpoint {
             | Self::Docs => Class::Browse,
             // To see one's cart is part of filling it, and operators look before they act.
             Self::Carts | Self::Cart | Self::CartItems | Self::CartItem => Class::Cart,
-            Self::GiftCardBalance => Class::Cart,
+            Self::GiftCardBalance | Self::CartGiftCards | Self::CartGiftCard => Class::Cart,
             Self::CartMerge | Self::CartStream | Self::CartCodes | Self::CartCode => Class::Cart,
             // A provider tries again, yet an order may wait for what it says.
             Self::CartCheckout

@@ -34,7 +34,7 @@ use super::{Asked, Class, conditional, positions};
 use crate::peer::Peer;
 
 use path::path_param;
-pub(super) use path::{InPath, NodePath, PathId, ShardPath, in_path};
+pub(super) use path::{CardOfCart, InPath, NodePath, PathId, ShardPath, in_path};
 
 /// A cart, and the proof that the client may see it.
 pub(super) struct GuestCart {

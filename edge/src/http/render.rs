@@ -25,16 +25,6 @@ impl<T: Display> Serialize for Text<T> {
     }
 }
 
-/// What a cart or an order comes to.
-#[derive(serde::Serialize)]
-struct TotalsJson {
-    items: MoneyJson,
-    discount: MoneyJson,
-    shipping: MoneyJson,
-    tax: MoneyJson,
-    grand: MoneyJson,
-}
-
 /// Money as the contract has it: whole minor units.
 pub(super) struct MoneyJson(pub(super) Money);
 

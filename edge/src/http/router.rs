@@ -14,9 +14,9 @@ use super::middleware::rim::RimLayer;
 use super::openapi;
 use super::routes::entries::{self, Resource};
 use super::routes::{
-    audit, cart, cart_stream, checkout, codes, events, exports, gift_cards, history, imports,
-    inventory, merge, nodes, order_lists, orders, parcels, payment, products, reviews,
-    seller_board, shards, store, system,
+    audit, cart, cart_gift_cards, cart_stream, checkout, codes, events, exports, gift_cards,
+    history, imports, inventory, merge, nodes, order_lists, orders, parcels, payment, products,
+    reviews, seller_board, shards, store, system,
 };
 
 type Routes = Vec<(E, MethodRouter<App>)>;
@@ -50,6 +50,8 @@ fn store() -> Routes {
         (E::CartMerge, post(merge::merge)),
         (E::CartCodes, post(codes::add)),
         (E::CartCode, delete(codes::remove)),
+        (E::CartGiftCards, post(cart_gift_cards::add)),
+        (E::CartGiftCard, delete(cart_gift_cards::remove)),
         (E::CartCheckout, post(checkout::check_out)),
         (E::GiftCardBalance, post(gift_cards::show_balance)),
         (E::Order, get(orders::show)),

@@ -4,6 +4,7 @@ mod address;
 pub(super) mod audit;
 pub(super) mod books;
 pub(super) mod cart;
+pub(super) mod cart_gift_cards;
 pub(super) mod cart_stream;
 pub(super) mod checkout;
 pub(super) mod codes;

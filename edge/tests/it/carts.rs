@@ -33,10 +33,10 @@ async fn a_cart_is_created_and_shown_as_the_contract_says() {
             "sku": "tea", "name": "Green tea", "quantity": 3,
             "unit_price": euros(450), "line_total": euros(1_350),
         }],
-        "discounts": [], "discount_codes": [],
+        "discounts": [], "discount_codes": [], "gift_cards": [],
         "totals": {
             "items": euros(1_350), "discount": euros(0), "shipping": euros(0), "tax": euros(0),
-            "grand": euros(1_350),
+            "grand": euros(1_350), "due": euros(1_350),
         },
         "messages": [], "seq": 2, "updated_at": null,
     });

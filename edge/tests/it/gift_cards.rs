@@ -4,7 +4,7 @@ use axum::http::Method;
 use serde_json::{Value, json};
 
 use crate::checkout::{KEY, all_at_once, basket, check_out, expect_stock, open, order_of, terms};
-use crate::shop::{Answer, Ask, Shop};
+use crate::shop::{Answer, Ask, Basket, Shop};
 
 const TEA: i64 = 450;
 
@@ -61,6 +61,39 @@ fn refund(order: &Value, key: &str, amount: i64) -> Ask {
     let id = order["id"].as_str().unwrap();
     let ask = Ask::post(format!("/admin/v1/orders/{id}/refunds")).operator().key(key);
     ask.json(&json!({"amount": euro(amount), "reason": "stale"}))
+}
+
+fn give(basket: &Basket, code: &str) -> Ask {
+    let ask = Ask::post(format!("{}/gift_cards", basket.path())).token(&basket.token);
+    ask.json(&json!({"code": code}))
+}
+
+fn take_away(basket: &Basket, card: &str) -> Ask {
+    Ask::new(Method::DELETE, format!("{}/gift_cards/{card}", basket.path())).token(&basket.token)
+}
+
+/// The card's id, as its path has it.
+fn id(path: &str) -> &str {
+    path.rsplit('/').next().unwrap()
+}
+
+/// What a cart says of each of its cards, and what they leave to pay.
+#[track_caller]
+fn shown(answer: &Answer) -> (Vec<(String, i64, i64)>, i64) {
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let cart = answer.json();
+    let amount = |money: &Value| money["amount"].as_i64().unwrap();
+    let card = |card: &Value| {
+        let id = card["id"].as_str().unwrap().to_owned();
+        (id, amount(&card["balance"]), amount(&card["pays"]))
+    };
+    let cards = cart["gift_cards"].as_array().unwrap().iter().map(card).collect();
+    (cards, amount(&cart["totals"]["due"]))
+}
+
+async fn set_terms(shop: &Shop, path: &str, terms: Value) {
+    let set = change(Method::PUT, path, "terms", &terms).header("If-Match", "*");
+    assert_eq!(shop.send(set).await.status, 200);
 }
 
 #[track_caller]
@@ -281,5 +314,138 @@ async fn what_was_paid_becomes_a_card_that_whoever_has_its_code_spends() {
     let shown = shop.send(Ask::get(path).operator()).await.json();
     assert_eq!(shown["refunds"][0]["status"], "succeeded");
     assert!(!shown.to_string().contains(&code[..9]));
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cart_shows_its_cards_and_what_they_leave_to_pay() {
+    let (shop, _folder) = open().await;
+    let (first, first_code) = issued(&shop, 500).await;
+    let (second, second_code) = issued(&shop, 5_000).await;
+    let basket = basket(&shop, &[("tea", 2)]).await;
+    let given = shop.send(give(&basket, &first_code)).await;
+    let paid_first = (id(&first).to_owned(), 500, 500);
+    assert_eq!(shown(&given), (vec![paid_first.clone()], 2 * TEA - 500));
+    let ending = &given.json()["gift_cards"][0]["ending"];
+    assert!(first_code.ends_with(ending.as_str().unwrap()), "{ending}");
+    let again = shop.send(give(&basket, &first_code.to_lowercase())).await;
+    assert_eq!(again.body, given.body, "a repeat changes nothing");
+    let both = shop.send(give(&basket, &second_code)).await;
+    let paid_second = (id(&second).to_owned(), 5_000, 2 * TEA - 500);
+    assert_eq!(shown(&both), (vec![paid_first, paid_second], 0));
+    // More in the cart is more for the second to pay.
+    assert_eq!(shown(&shop.send(basket.add("tea", 1)).await).0[1].2, 3 * TEA - 500);
+    let left = shop.send(take_away(&basket, id(&first))).await;
+    assert_eq!(shown(&left), (vec![(id(&second).to_owned(), 5_000, 3 * TEA)], 0));
+    shop.send(take_away(&basket, id(&first))).await.problem(404, "gift_card_not_found");
+    shop.send(take_away(&basket, "gift_1")).await.problem(404, "gift_card_not_found");
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cart_shows_what_is_on_its_cards_now_and_not_when_they_were_given() {
+    let (shop, _folder) = open().await;
+    let (path, code) = issued(&shop, 500).await;
+    let basket = basket(&shop, &[("tea", 2)]).await;
+    let tag = shop.send(give(&basket, &code)).await.header("etag").unwrap().to_owned();
+    let by = json!({"amount": euro(-400), "reason": "a mistake"});
+    assert_eq!(shop.send(change(Method::POST, &path, "adjust", &by)).await.status, 200);
+    let cart = shop.send(basket.get().header("If-None-Match", &tag)).await;
+    assert_eq!(shown(&cart), (vec![(id(&path).to_owned(), 100, 100)], 2 * TEA - 100));
+    assert_eq!(cart.header("etag"), Some(&*tag), "the cart is the same");
+    set_terms(&shop, &path, json!({"blocked": true})).await;
+    let cart = shop.send(basket.get()).await;
+    assert_eq!(shown(&cart), (vec![(id(&path).to_owned(), 0, 0)], 2 * TEA));
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_card_that_would_pay_nothing_is_not_put_on_a_cart() {
+    let (shop, _folder) = open().await;
+    let basket = basket(&shop, &[("tea", 2)]).await;
+    let unknown = shop.send(give(&basket, "0000-0000-0000-0000")).await;
+    unknown.problem(404, "gift_card_not_found");
+    shop.send(give(&basket, "0000")).await.problem(422, "validation_failed");
+    let refused = async |code: &str, why: &str| {
+        let problem = shop.send(give(&basket, code)).await.problem(409, "gift_card_refused");
+        assert!(problem["detail"].as_str().unwrap().contains(why), "{problem}");
+    };
+    let (blocked, code) = issued(&shop, 100).await;
+    set_terms(&shop, &blocked, json!({"blocked": true})).await;
+    refused(&code, "is blocked").await;
+    let (expired, code) = issued(&shop, 100).await;
+    let terms = json!({"blocked": false, "expires_at": "2020-01-01T00:00:00Z"});
+    set_terms(&shop, &expired, terms).await;
+    refused(&code, "has expired").await;
+    let (empty, code) = issued(&shop, 100).await;
+    let by = json!({"amount": euro(-100), "reason": "a mistake"});
+    assert_eq!(shop.send(change(Method::POST, &empty, "adjust", &by)).await.status, 200);
+    refused(&code, "has nothing left").await;
+    let yen = json!({"amount": {"amount": 100, "currency": "JPY"}});
+    let yen = shop.send(Ask::post("/admin/v1/gift_cards").operator().json(&yen)).await.json();
+    refused(yen["code"].as_str().unwrap(), "in another currency").await;
+    assert_eq!(shown(&shop.send(basket.get()).await), (vec![], 2 * TEA));
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_card_that_was_given_is_given_again_whatever_became_of_it() {
+    let (shop, _folder) = open().await;
+    let (path, code) = issued(&shop, 100).await;
+    let basket = basket(&shop, &[("tea", 2)]).await;
+    let first = shop.send(give(&basket, &code).key("the-card")).await;
+    set_terms(&shop, &path, json!({"blocked": true})).await;
+    let again = shop.send(give(&basket, &code).key("the-card")).await;
+    assert_eq!((again.status, again.is_replayed()), (200, true));
+    assert_eq!(again.header("etag"), first.header("etag"));
+    assert_eq!(shown(&again).1, 2 * TEA, "what is on it is as it is");
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_cards_pay_for_a_cart_its_own_and_those_that_are_brought() {
+    let (shop, _folder) = open().await;
+    shop.stock("tea", 5).await;
+    let basket = basket(&shop, &[("tea", 2)]).await;
+    let mut cards = Vec::new();
+    for amount in 1..=6 {
+        cards.push(issued(&shop, amount).await);
+    }
+    for (_, code) in &cards[..5] {
+        assert_eq!(shop.send(give(&basket, code)).await.status, 200);
+    }
+    shop.send(give(&basket, &cards[5].1)).await.problem(409, "too_many_gift_cards");
+    let more = with("tok_visa", &[&cards[5].1]);
+    shop.send(check_out(&basket, KEY, &more)).await.problem(409, "too_many_gift_cards");
+    // One that the cart has is brought for nothing.
+    let same = with("tok_visa", &[&cards[4].1]);
+    let order = bought(&shop.send(check_out(&basket, &format!("{KEY}-same"), &same)).await);
+    assert_eq!(order["gift_cards"].as_array().unwrap().len(), 5);
+    assert_eq!(order["payments"][0]["captured"], euro(2 * TEA - 15));
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_cards_of_a_cart_pay_before_those_that_are_brought() {
+    let (shop, _folder) = open().await;
+    shop.stock("tea", 5).await;
+    let (own, own_code) = issued(&shop, 100).await;
+    let (brought, brought_code) = issued(&shop, 200).await;
+    let basket = basket(&shop, &[("tea", 1)]).await;
+    assert_eq!(shop.send(give(&basket, &own_code)).await.status, 200);
+    let declined = with("tok_decline", &[&brought_code]);
+    shop.send(check_out(&basket, KEY, &declined)).await.problem(402, "payment_declined");
+    expect_balance(&shop, &own, 100).await;
+    // The cart is open again, with its card.
+    let key = format!("{KEY}-again");
+    let answer = shop.send(check_out(&basket, &key, &with("tok_visa", &[&brought_code]))).await;
+    let order = bought(&answer);
+    let paid = |nth: usize| (&order["gift_cards"][nth]["id"], &order["gift_cards"][nth]["amount"]);
+    assert_eq!(paid(0), (&json!(id(&own)), &euro(100)));
+    assert_eq!(paid(1), (&json!(id(&brought)), &euro(200)));
+    assert_eq!(order["payments"][0]["captured"], euro(TEA - 300));
+    // What it was paid with is the order's to say.
+    let cart = shop.send(basket.get()).await.json();
+    assert_eq!((&cart["gift_cards"][0]["id"], &cart["totals"]["due"]), (paid(0).0, &Value::Null));
     shop.close().await;
 }

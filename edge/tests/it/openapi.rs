@@ -302,6 +302,10 @@ async fn carts(walk: &mut Walk) {
     assert_eq!(walk.ask("mergeCart", &known, Some(body)).await.status, 200);
     walk.does("addCodeToCart", &known).await;
     walk.does("removeCodeFromCart", &known).await;
+    walk.does("addGiftCardToCart", &known).await;
+    let card = walk.gift_card.clone();
+    let of_cart = [("id", &*one.id), ("Omni-Cart-Token", &*one.token), ("card_id", &*card)];
+    walk.does("removeGiftCardFromCart", &of_cart).await;
     walk.does("removeCartItem", &known).await;
     walk.does("showCart", &known).await;
     walk.does("deleteCart", &known).await;

@@ -5,7 +5,7 @@
 use std::str::FromStr;
 
 use actors::domain::payment::ProviderName;
-use actors::{CartId, ImportId, PaymentId, SkuCode};
+use actors::{CartId, GiftCardId, ImportId, PaymentId, SkuCode};
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use cluster::ids::{NodeId, ShardId};
@@ -49,11 +49,23 @@ in_path! {
     actors::ReservationId: "reservation", RESERVATION_NOT_FOUND, "this cannot be a reservation", words::reservation_id();
     actors::OrderId: "id", ORDER_NOT_FOUND, "this cannot be an order", words::order_id();
     ImportId: "id", IMPORT_NOT_FOUND, "this cannot be an import", words::import_id();
-    actors::GiftCardId: "id", GIFT_CARD_NOT_FOUND, "this cannot be a gift card", words::gift_card_id();
+    GiftCardId: "id", GIFT_CARD_NOT_FOUND, "this cannot be a gift card", words::gift_card_id();
+    CardOfCart: "card_id", GIFT_CARD_NOT_FOUND, "this cannot be a gift card", words::gift_card_id();
     PaymentId: "id", PAYMENT_NOT_FOUND, "this cannot be a payment", words::payment_id();
     ProviderName: "provider", NOT_FOUND, "there is no such provider", words::provider();
     NodePath: "id", NODE_NOT_FOUND, "this cannot be a node", schema::integer(1, i64::MAX, 65_537);
     ShardPath: "id", SHARD_NOT_FOUND, "this cannot be a shard", Schema::Either(vec![schema::integer(0, i64::from(u32::MAX), 7), word(&[META])]);
+}
+
+/// A gift card in the path of a cart, which is the one whose `id` is there.
+pub(in crate::http) struct CardOfCart(pub(in crate::http) GiftCardId);
+
+impl FromStr for CardOfCart {
+    type Err = <GiftCardId as FromStr>::Err;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
+    }
 }
 
 /// A node in a path, by its whole id.

@@ -1,17 +1,20 @@
 //! A cart in JSON.
 //!
+//! What is on its gift cards is theirs to say: whoever shows a cart asks them first, or shows that
+//! nobody did.
+//!
 //! `available` is no member of an item: this node does not know the stock of other shards, and
 //! advice that may never have been true is none.
 
-use actors::domain::cart::{LineView, Status, View};
-use actors::{CartId, Money};
+use actors::domain::cart::{GivenCard, LineView, Status, View};
+use actors::{CartId, GiftCardId, Money};
 use serde::ser::{Serialize, Serializer};
 
 use super::discount::{DiscountJson, discount_schema};
-use super::{MoneyJson, Text, TotalsJson};
+use super::{MoneyJson, Text};
 use crate::http::rfc3339::Rfc3339;
 use crate::http::schema::{
-    self, Described, Schema, list, maybe, object, of, required, word, words,
+    self, Described, Schema, list, maybe, nullable, object, of, required, word, words,
 };
 
 #[derive(serde::Serialize)]
@@ -22,17 +25,41 @@ pub(in crate::http) struct CartJson<'a> {
     items: Items<'a>,
     discount_codes: Vec<&'a str>,
     discounts: Vec<DiscountJson<'a>>,
+    gift_cards: Vec<CardJson<'a>>,
     totals: TotalsJson,
     messages: Vec<MessageJson<'a>>,
     seq: u64,
     updated_at: Text<Rfc3339>,
 }
 
+#[derive(serde::Serialize)]
+struct TotalsJson {
+    items: MoneyJson,
+    discount: MoneyJson,
+    shipping: MoneyJson,
+    tax: MoneyJson,
+    grand: MoneyJson,
+    due: Option<MoneyJson>,
+}
+
+/// A gift card, and what it is about to pay where it was asked.
+#[derive(serde::Serialize)]
+struct CardJson<'a> {
+    id: Text<GiftCardId>,
+    ending: &'a str,
+    balance: Option<MoneyJson>,
+    pays: Option<MoneyJson>,
+}
+
+/// What each gift card of a cart has, in their order, where all of them were asked and answered.
+pub(in crate::http) type Balances = Option<Vec<Money>>;
+
 impl<'a> CartJson<'a> {
-    pub(in crate::http) fn new(view: &'a View, seq: u64) -> Self {
+    pub(in crate::http) fn new(view: &'a View, seq: u64, balances: &Balances) -> Self {
         let zero = MoneyJson(Money::zero(view.currency));
         let none = || MoneyJson(zero.0);
         let discount = |it| DiscountJson::new(it, &view.codes, view.currency);
+        let (gift_cards, due) = paid_by_cards(view, balances);
         Self {
             id: Text(view.id),
             status: status(view.status),
@@ -40,18 +67,40 @@ impl<'a> CartJson<'a> {
             items: Items(&view.lines),
             discount_codes: view.codes.iter().map(|given| given.code.as_str()).collect(),
             discounts: view.discounts.iter().map(discount).collect(),
+            gift_cards,
             totals: TotalsJson {
                 items: MoneyJson(view.totals.items),
                 discount: MoneyJson(view.totals.discount()),
                 shipping: none(),
                 tax: none(),
                 grand: MoneyJson(view.totals.grand),
+                due: due.map(MoneyJson),
             },
             messages: messages(view),
             seq,
             updated_at: Text(Rfc3339(view.updated_at)),
         }
     }
+}
+
+/// What each card pays, the first what it can, and so on, and what is left to pay.
+fn paid_by_cards<'a>(view: &'a View, balances: &Balances) -> (Vec<CardJson<'a>>, Option<Money>) {
+    let grand = view.totals.grand;
+    let mut left = grand.minor;
+    let known = balances.as_ref().filter(|known| known.len() == view.gift_cards.len());
+    let card = |(nth, given): (usize, &'a GivenCard)| {
+        let balance = known.and_then(|known| known.get(nth)).copied();
+        let pays = balance.map(|Money { minor, currency }| {
+            let minor = if currency == grand.currency { minor.clamp(0, left) } else { 0 };
+            left -= minor;
+            Money { minor, ..grand }
+        });
+        let (balance, pays) = (balance.map(MoneyJson), pays.map(MoneyJson));
+        CardJson { id: Text(given.card), ending: given.ending.as_str(), balance, pays }
+    };
+    let cards: Vec<_> = view.gift_cards.iter().enumerate().map(card).collect();
+    let is_known = cards.is_empty() || known.is_some();
+    (cards, is_known.then_some(Money { minor: left, ..grand }))
 }
 
 const fn status(status: Status) -> &'static str {
@@ -140,6 +189,7 @@ impl Described for CartJson<'_> {
             required("items", list(item_schema())),
             required("discount_codes", list(words::handle("SPRING-10"))),
             required("discounts", list(discount_schema())),
+            required("gift_cards", list(card_schema())).about("In the order in which they pay."),
             required("totals", totals_schema()),
             required("messages", list(message_schema())),
             required("seq", schema::count(2)),
@@ -158,11 +208,30 @@ fn item_schema() -> Schema {
     ])
 }
 
-/// What a cart or an order comes to.
-pub(super) fn totals_schema() -> Schema {
-    object(
-        ["items", "discount", "shipping", "tax", "grand"].map(|name| required(name, of::<Money>())),
-    )
+fn card_schema() -> Schema {
+    object([
+        required("id", words::gift_card_id()),
+        required("ending", words::line("89AB")).about("The last characters of its code."),
+        required("balance", nullable(of::<Money>())).about(
+            "What an order would get of it by now, also where an earlier answer is given again. Null \
+             once the cart is checked out, for the order has what it paid; and for a while where a \
+             card cannot be asked.",
+        ),
+        required("pays", nullable(of::<Money>())).about("Of what the cart comes to."),
+    ])
+}
+
+fn totals_schema() -> Schema {
+    let sum = |name| required(name, of::<Money>());
+    object([
+        sum("items"),
+        sum("discount"),
+        sum("shipping"),
+        sum("tax"),
+        sum("grand"),
+        required("due", nullable(of::<Money>()))
+            .about("What the gift cards leave to pay. Null where their balances are."),
+    ])
 }
 
 fn message_schema() -> Schema {

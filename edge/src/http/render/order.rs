@@ -16,7 +16,7 @@ use actors::{Currency, GiftCardId, Money, OrderId, PaymentId, Quantity, RefundId
 use serde::Serialize;
 
 use super::discount::DiscountJson;
-use super::{MoneyJson, Text, TotalsJson};
+use super::{MoneyJson, Text};
 use crate::http::rfc3339::Rfc3339;
 
 #[derive(Serialize)]
@@ -329,6 +329,15 @@ impl<'a> ShippingJson<'a> {
             tax: MoneyJson(shipping.tax),
         }
     }
+}
+
+#[derive(Serialize)]
+struct TotalsJson {
+    items: MoneyJson,
+    discount: MoneyJson,
+    shipping: MoneyJson,
+    tax: MoneyJson,
+    grand: MoneyJson,
 }
 
 impl TotalsJson {

@@ -7,7 +7,10 @@ use actors::{Cart, CartId, SkuCode};
 use axum::extract::State;
 use axum::http::StatusCode;
 use cluster::fabric::{CommandError, Envelope, Executed, Provenance};
+use cluster::ids::Position;
+use cluster::time::Timestamp;
 
+use super::cart_gift_cards::balances;
 use super::documents::{AddItems, CreateCart, SetQuantity};
 use super::done::Done;
 use super::entries::unbound;
@@ -35,8 +38,10 @@ pub(in crate::http) async fn create(
     let currency = body.document.currency.unwrap_or_else(|| app.default_currency());
     let command = Command::Create { currency, access: token.access() };
     let done = execute(&app, &terms, id, Credential::Nobody, &body.bytes, command).await?;
-    let json =
-        CreatedJson { cart: CartJson::new(&done.reply, done.provenance.seq), token: token.text() };
+    let json = CreatedJson {
+        cart: CartJson::new(&done.reply, done.provenance.seq, &None),
+        token: token.text(),
+    };
     let reply = Reply::resource(StatusCode::CREATED, &json, done.provenance)?;
     Ok(reply.at(path_of(id)).kept(done.kept))
 }
@@ -55,21 +60,22 @@ pub(in crate::http) async fn show(
     cart: GuestCart,
     terms: ReadTerms,
 ) -> Result<Reply, ApiError> {
-    let (view, provenance) = look_up(&app, &cart, &terms).await?;
-    if terms.knows(provenance.seq) {
+    let (view, provenance) = look_up(&app, &cart, &terms.at_least, terms.deadline).await?;
+    // What is on its gift cards changes without the cart.
+    if terms.knows(provenance.seq) && view.gift_cards.is_empty() {
         return Ok(Reply::not_modified(provenance));
     }
-    Reply::resource(StatusCode::OK, &CartJson::new(&view, provenance.seq), provenance)
+    let balances = balances(&app, &view, terms.deadline).await;
+    Reply::resource(StatusCode::OK, &CartJson::new(&view, provenance.seq, &balances), provenance)
 }
 
 pub(super) async fn look_up(
     app: &App,
     cart: &GuestCart,
-    terms: &ReadTerms,
+    at_least: &[Position],
+    deadline: Timestamp,
 ) -> Result<(View, Provenance), ApiError> {
-    let key = cart.id.key();
-    let viewed =
-        app.fabric.query::<Cart>(key, &terms.at_least, terms.deadline, Query::Cart).await?;
+    let viewed = app.fabric.query::<Cart>(cart.id.key(), at_least, deadline, Query::Cart).await?;
     let Lookup(view) = viewed.view;
     let view = view.filter(|view| view.access == cart.token.access());
     let view = view.ok_or_else(ApiError::cart_not_found)?;
@@ -140,7 +146,8 @@ pub(super) async fn change(
 ) -> Result<Reply, ApiError> {
     let credential = Credential::Cart(cart.token.as_bytes());
     let done = execute(app, terms, cart.id, credential, body, command).await?;
-    let json = CartJson::new(&done.reply, done.provenance.seq);
+    let balances = balances(app, &done.reply, terms.deadline).await;
+    let json = CartJson::new(&done.reply, done.provenance.seq, &balances);
     Ok(Reply::resource(StatusCode::OK, &json, done.provenance)?.kept(done.kept))
 }
 

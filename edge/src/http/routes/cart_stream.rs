@@ -3,7 +3,8 @@
 //! **Invariants:** an event is the cart as a `GET` at that moment shows it, under its sequence, and
 //! sequences rise; what a client has seen by its `Last-Event-ID` is not sent again. A stream is of any
 //! node and ends when the cart does, when the client goes, or when the server drains; a node has so
-//! many of them and no more, and each holds two events at most.
+//! many of them and no more, and each holds two events at most. What is on the cart's gift cards is as
+//! of its event: that it changes is no change of the cart.
 //!
 //! It looks at the cart twice a second instead of following its shard: whoever leads that is another
 //! node most of the time, and a look costs less than what it takes to subscribe, fail over and catch
@@ -22,6 +23,7 @@ use cluster::fabric::{QueryError, Unavailable};
 use storage::clock;
 
 use super::cart::{look_up, path_of};
+use super::cart_gift_cards::balances;
 use crate::http::app::{App, now};
 use crate::http::code::Code;
 use crate::http::error::ApiError;
@@ -52,7 +54,7 @@ pub(in crate::http) async fn stream(
         let detail = "this node shows as many carts live as it can; ask another one, or later";
         return Err(ApiError::new(Code::TOO_MANY_STREAMS, detail).retry_after(RETRY_AFTER_SECONDS));
     };
-    let (view, provenance) = look_up(&app, &cart, &terms).await?;
+    let (view, provenance) = look_up(&app, &cart, &terms.at_least, terms.deadline).await?;
     let seen = headers.get(LAST_EVENT_ID).and_then(|value| value.to_str().ok()?.parse().ok());
     if seen == Some(provenance.seq) && is_over(view.status) {
         // Clients come back by themselves until they are told not to.
@@ -161,7 +163,10 @@ impl Live {
             | Status::Merging { .. }
             | Status::CheckingOut { .. }
             | Status::Ordered { .. } => {
-                let json = serde_json::to_string(&CartJson::new(view, seq)).map_err(|error| {
+                let deadline = now().plus(self.app.settings.request_timeout);
+                let balances = balances(&self.app, view, deadline).await;
+                let json = CartJson::new(view, seq, &balances);
+                let json = serde_json::to_string(&json).map_err(|error| {
                     tracing::error!(%error, "a cart could not be rendered");
                     Gone
                 })?;

@@ -25,6 +25,7 @@ use cluster::time::{Span, Timestamp};
 use self::document::CheckOut;
 use super::cart;
 use super::done::Done;
+use super::gift_cards::why_nothing;
 use crate::http::app::{App, now};
 use crate::http::code::Code;
 use crate::http::error::{ApiError, Fault, Kept};
@@ -275,14 +276,7 @@ pub(in crate::http) fn failed(
 
 fn card_refused(view: &order::View, card: GiftCardId, why: NoMoney) -> ApiError {
     let nth = view.tenders.iter().position(|tender| tender.card == card).map_or(1, |nth| nth + 1);
-    let why = match why {
-        NoMoney::Unknown => "does not exist",
-        NoMoney::Empty => "has nothing left, or another order holds it",
-        NoMoney::Expired => "has expired",
-        NoMoney::Blocked => "is blocked",
-        NoMoney::OtherCurrency => "is in another currency",
-        NoMoney::Crowded => "is being used by too many orders at once",
-    };
+    let why = why_nothing(why);
     let detail = format!("number {nth} of the gift cards {why}; nothing was bought");
     ApiError::new(Code::GIFT_CARD_REFUSED, detail).about("gift_cards")
 }

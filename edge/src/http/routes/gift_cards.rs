@@ -5,7 +5,7 @@
 
 pub(in crate::http) mod documents;
 
-use actors::domain::gift_card::{Command, Lookup, Query, View};
+use actors::domain::gift_card::{Command, Lookup, NoMoney, Query, View};
 use actors::{GiftCard, GiftCardId};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -103,7 +103,7 @@ pub(in crate::http) async fn show_balance(
     Ok(Reply::resource(StatusCode::OK, &json, provenance)?.without_etag())
 }
 
-async fn look_up(
+pub(super) async fn look_up(
     app: &App,
     id: GiftCardId,
     at_least: &[Position],
@@ -141,6 +141,18 @@ async fn execute(
     })?;
     let done = Done::of::<GiftCard>(app, terms, id.key(), executed, Query::Card, Ok).await?;
     done.try_map(|Lookup(view)| view.ok_or_else(not_found))
+}
+
+/// What is wrong with a card that pays nothing, to follow its name.
+pub(super) const fn why_nothing(why: NoMoney) -> &'static str {
+    match why {
+        NoMoney::Unknown => "does not exist",
+        NoMoney::Empty => "has nothing left, or another order holds it",
+        NoMoney::Expired => "has expired",
+        NoMoney::Blocked => "is blocked",
+        NoMoney::OtherCurrency => "is in another currency",
+        NoMoney::Crowded => "is being used by too many orders at once",
+    }
 }
 
 pub(in crate::http) fn not_found() -> ApiError {

@@ -7,11 +7,13 @@ use axum::http::StatusCode;
 use super::super::headers::{CHANGED, Header, SHOWN};
 use super::super::operation::{Key, Operation, Tag};
 use crate::http::code::Code;
+use crate::http::extract::CardOfCart;
 use crate::http::render::cart::{CartJson, CreatedJson, MergeJson};
 use crate::http::render::order::OrderJson;
 use crate::http::routes::checkout::document::CheckOut;
 use crate::http::routes::codes::GiveCode;
 use crate::http::routes::documents::{AddItems, CreateCart, MergeCart, SetQuantity};
+use crate::http::routes::gift_cards::documents::CardCode;
 use crate::http::schema::words;
 use crate::http::{Endpoint as E, Verb};
 
@@ -31,7 +33,7 @@ const SETTLED: [Header; 3] = [Header::OmniSeq, Header::Location, Header::Idempot
 
 pub(super) fn all() -> Vec<Operation> {
     let items = [add_items(), set_item(), remove_item()];
-    let codes = [add_code(), remove_code()];
+    let codes = [add_code(), remove_code(), add_gift_card(), remove_gift_card()];
     let whole = [create(), show(), stream(), delete(), merge(), check_out()];
     whole.into_iter().chain(items).chain(codes).collect()
 }
@@ -68,7 +70,8 @@ fn stream() -> Operation {
         .about(
             "Server-sent events. `cart` has the cart as it is shown, under its `seq`; `end` says why \
              there is none any more. A stream ends with its cart and when the node stops: a client \
-             that comes back with `Last-Event-ID` gets what it lacks.",
+             that comes back with `Last-Event-ID` gets what it lacks. What is on gift cards is as of \
+             the event: that they are spent elsewhere makes none.",
         )
         .reads()
         .header(Header::LastEventId)
@@ -144,9 +147,39 @@ fn remove_code() -> Operation {
         .refuses(&[Code::DISCOUNT_CODE_NOT_FOUND])
 }
 
+fn add_gift_card() -> Operation {
+    cart(E::CartGiftCards, Verb::Post, "addGiftCardToCart", "Gives a cart a gift card")
+        .about(
+            "It pays before those that are brought to the checkout. Nothing is taken of it until then: \
+             others who have the code may be first.",
+        )
+        .changes(Key::Optional)
+        .body::<CardCode>()
+        .answers::<CartJson<'_>>(StatusCode::OK, &CHANGED)
+        .refuses(&CLOSED)
+        .refuses(&[
+            Code::GIFT_CARD_NOT_FOUND,
+            Code::GIFT_CARD_REFUSED,
+            Code::TOO_MANY_GIFT_CARDS,
+        ])
+}
+
+fn remove_gift_card() -> Operation {
+    let summary = "Takes a gift card away from a cart";
+    cart(E::CartGiftCard, Verb::Delete, "removeGiftCardFromCart", summary)
+        .about("By its id: a code is for no path, where logs would keep it.")
+        .at::<CardOfCart>()
+        .changes(Key::Optional)
+        .answers::<CartJson<'_>>(StatusCode::OK, &CHANGED)
+        .refuses(&CLOSED)
+}
+
 fn merge() -> Operation {
     cart(E::CartMerge, Verb::Post, "mergeCart", "Merges another cart into this one")
-        .about("The other cart gives up its lines. 202 says that this is still under way.")
+        .about(
+            "The other cart gives up its lines, and nothing else: its discount codes and gift cards \
+             end with it. 202 says that this is still under way.",
+        )
         .changes(Key::Optional)
         .unbound()
         .body::<MergeCart>()
@@ -191,6 +224,7 @@ fn check_out() -> Operation {
             Code::SHIPPING_OPTION_UNFIT,
             Code::SKU_NOT_FOR_SALE,
             Code::SKU_NOT_PRICED,
+            Code::TOO_MANY_GIFT_CARDS,
             Code::TOO_MANY_RESERVATIONS,
             Code::TOTAL_TOO_LARGE,
         ])

@@ -3,7 +3,6 @@
 use actors::Money;
 
 use super::{OrderJson, TimelineJson, VoucherJson};
-use crate::http::render::cart::totals_schema;
 use crate::http::render::discount::discount_schema;
 use crate::http::schema::{
     Described, Schema, count, integer, list, maybe, nullable, object, of, required, short_list,
@@ -59,7 +58,7 @@ impl Described for OrderJson<'_> {
             required("items", list(item())),
             required("shipping", nullable(shipping())),
             required("discounts", list(discount_schema())),
-            required("totals", totals_schema()),
+            required("totals", totals()),
             required("email", nullable(words::email())),
             required("addresses", addresses()),
             required("shipments", list(shipment())),
@@ -103,6 +102,12 @@ fn item() -> Schema {
         required("returned", count(1)),
         required("cancelled", count(0)),
     ])
+}
+
+fn totals() -> Schema {
+    object(
+        ["items", "discount", "shipping", "tax", "grand"].map(|name| required(name, of::<Money>())),
+    )
 }
 
 fn shipping() -> Schema {

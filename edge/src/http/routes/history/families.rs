@@ -142,7 +142,7 @@ impl Remembered for Cart {
 
     fn shown(&self, seq: u64, ctx: &Context<'_>) -> Result<Value, ApiError> {
         let cart::Lookup(view) = self.view(cart::Query::Cart, ctx);
-        maybe(view, |view| json(&CartJson::new(&view, seq)))
+        maybe(view, |view| json(&CartJson::new(&view, seq, &None)))
     }
 }
 
