@@ -306,6 +306,10 @@ pub enum Failure {
         card: GiftCardId,
         why: NoMoney,
     },
+    /// Gift cards were to pay all of it, and leave so much.
+    PaymentRequired {
+        due: Money,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

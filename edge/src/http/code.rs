@@ -258,6 +258,8 @@ impl Code {
         code("order_shipped", Status::CONFLICT, "The order is on its way", Never);
     pub(crate) const PAYMENT_DECLINED: Self =
         code("payment_declined", Status::PAYMENT_REQUIRED, "The payment was declined", Never);
+    pub(crate) const PAYMENT_REQUIRED: Self =
+        code("payment_required", Status::PAYMENT_REQUIRED, "Something is left to pay", Never);
     pub(crate) const PIECES_ON_BACKORDER: Self =
         code("pieces_on_backorder", Status::CONFLICT, "Pieces are still on backorder", Later);
     pub(crate) const PRICE_CHANGED: Self =

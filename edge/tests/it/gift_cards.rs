@@ -17,7 +17,7 @@ fn issue(amount: i64) -> Ask {
 }
 
 /// Its path and its code.
-async fn issued(shop: &Shop, amount: i64) -> (String, String) {
+pub(crate) async fn issued(shop: &Shop, amount: i64) -> (String, String) {
     let answer = shop.send(issue(amount)).await;
     assert_eq!(answer.status, 201, "{answer:?}");
     let code = answer.json()["code"].as_str().unwrap().to_owned();
@@ -63,7 +63,7 @@ fn refund(order: &Value, key: &str, amount: i64) -> Ask {
     ask.json(&json!({"amount": euro(amount), "reason": "stale"}))
 }
 
-fn give(basket: &Basket, code: &str) -> Ask {
+pub(crate) fn give(basket: &Basket, code: &str) -> Ask {
     let ask = Ask::post(format!("{}/gift_cards", basket.path())).token(&basket.token);
     ask.json(&json!({"code": code}))
 }
@@ -447,5 +447,56 @@ async fn the_cards_of_a_cart_pay_before_those_that_are_brought() {
     // What it was paid with is the order's to say.
     let cart = shop.send(basket.get()).await.json();
     assert_eq!((&cart["gift_cards"][0]["id"], &cart["totals"]["due"]), (paid(0).0, &Value::Null));
+    shop.close().await;
+}
+
+fn without_payment(codes: &[&str]) -> Value {
+    let mut terms = with("tok_visa", codes);
+    terms.as_object_mut().unwrap().remove("payment");
+    if codes.is_empty() {
+        terms.as_object_mut().unwrap().remove("gift_cards");
+    }
+    terms
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_cards_pay_all_of_it_no_payment_is_needed() {
+    let (shop, _folder) = open().await;
+    shop.stock("tea", 5).await;
+    let (own, own_code) = issued(&shop, 100).await;
+    let (brought, brought_code) = issued(&shop, 5_000).await;
+    let basket = basket(&shop, &[("tea", 2)]).await;
+    assert_eq!(shop.send(give(&basket, &own_code)).await.status, 200);
+    let terms = without_payment(&[&brought_code]);
+    let first = shop.send(check_out(&basket, KEY, &terms)).await;
+    let order = bought(&first);
+    assert_eq!((&order["payments"], &order["payment_status"]), (&json!([]), &json!("captured")));
+    expect_balance(&shop, &own, 0).await;
+    expect_balance(&shop, &brought, 5_000 - (2 * TEA - 100)).await;
+    expect_stock(&shop, "tea", (3, 0)).await;
+    assert_eq!(shop.send(check_out(&basket, KEY, &terms)).await.body, first.body);
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cards_leave_to_pay_needs_a_payment() {
+    let (shop, _folder) = open().await;
+    shop.stock("tea", 5).await;
+    let (path, code) = issued(&shop, 100).await;
+    let basket = basket(&shop, &[("tea", 2)]).await;
+    let nothing = shop.send(check_out(&basket, KEY, &without_payment(&[]))).await;
+    nothing.problem(402, "payment_required");
+    assert_eq!(shop.send(give(&basket, &code)).await.status, 200);
+    let key = format!("{KEY}-card");
+    let short = shop.send(check_out(&basket, &key, &without_payment(&[]))).await;
+    let problem = short.problem(402, "payment_required");
+    let left = format!("{} minor units of EUR", 2 * TEA - 100);
+    assert!(problem["detail"].as_str().unwrap().starts_with(&left), "{problem}");
+    assert_eq!(shop.send(check_out(&basket, &key, &without_payment(&[]))).await.body, short.body);
+    expect_balance(&shop, &path, 100).await;
+    expect_stock(&shop, "tea", (5, 0)).await;
+    let key = format!("{KEY}-paid");
+    let order = bought(&shop.send(check_out(&basket, &key, &terms("tok_visa"))).await);
+    assert_eq!(order["payments"][0]["captured"], euro(2 * TEA - 100));
     shop.close().await;
 }

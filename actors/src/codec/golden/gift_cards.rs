@@ -131,6 +131,10 @@ fn refused() -> order::Event {
     order::Event::Failed { why, at: AT }
 }
 
+fn unpaid() -> order::Event {
+    order::Event::Failed { why: Failure::PaymentRequired { due: euro(500) }, at: AT }
+}
+
 fn placed_with() -> order::Command {
     let order::Event::Placed { cart, access, payment, placed } = super::order::placed(&["tea"])
     else {
@@ -228,6 +232,7 @@ fn the_bytes_of_what_orders_and_carts_have_to_do_with_gift_cards_are_as_they_wer
     check_each(&news(), NEWS);
     check_each(&became(), BECAME);
     check_each(&[asked(), gave_back(), refused()], TENDERS);
+    check_each(&[unpaid()], UNPAID);
     check_each(&[placed_with()], PLACED);
     check_each(&[checked_out()], CHECKED_OUT);
     check_record(&order(), ORDER);
@@ -410,3 +415,4 @@ const CART_VIEW: &str = "020001aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa00000000455552aca
     000000000000000600000000000000737072696e670600000000000000537072696e6701000000ea0100\
     000000000001000000040000000000000053414c45040000000000000073616c6502000000dddddddddd\
     dddddddddddddddddddddd04000000000000003758595a";
+const UNPAID: &str = "01000b0000000e000000f4010000000000004555520403020100000000";

@@ -48,12 +48,13 @@ pub(super) const PRICE: i64 = 450;
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// With these gift cards.
+    /// With these gift cards, and nothing else where nobody is to be asked for the rest.
     CheckOut {
         nth: u8,
         shortfall: Shortfall,
         capture: CaptureTime,
         is_screened: bool,
+        has_method: bool,
         cards: Vec<usize>,
     },
     /// Somebody says what is to become of an order that is screened: allowed, held or denied.
@@ -441,8 +442,12 @@ impl World {
     fn run(&mut self, step: Step) {
         self.now = self.now.plus(Span::from_millis(1));
         match step {
-            Step::CheckOut { nth, shortfall, capture, is_screened, cards } => {
-                self.check_out(nth, terms(shortfall, capture), is_screened, &cards);
+            Step::CheckOut { nth, shortfall, capture, is_screened, has_method, cards } => {
+                let mut terms = terms(shortfall, capture);
+                if !has_method {
+                    terms.method = PaymentMethod::none();
+                }
+                self.check_out(nth, terms, is_screened, &cards);
             }
             Step::Judge { nth, verdict } => self.judge(nth, verdict),
             Step::Decide { is_approved } => self.decide(is_approved),
@@ -718,6 +723,7 @@ fn step() -> impl Strategy<Value = Step> {
     let index = any::<prop::sample::Index>;
     let shortfall = prop_oneof![Just(Shortfall::FailAll), Just(Shortfall::DropLines)];
     let capture = prop_oneof![Just(CaptureTime::AtOnce), Just(CaptureTime::OnFulfilment)];
+    let (screened, method) = (prop::bool::weighted(0.3), prop::bool::weighted(0.8));
     let verdict = prop_oneof![
         3 => Just(Verdict::Allow),
         2 => Just(Verdict::Review { why: label("much") }),
@@ -729,12 +735,13 @@ fn step() -> impl Strategy<Value = Step> {
         Just(Whereabouts::Delivered),
     ];
     prop_oneof![
-        3 => (1_u8..4, shortfall, capture, prop::bool::weighted(0.3), cards::brought()).prop_map(
-            |(nth, shortfall, capture, is_screened, cards)| Step::CheckOut {
+        3 => (1_u8..4, shortfall, capture, screened, method, cards::brought()).prop_map(
+            |(nth, shortfall, capture, is_screened, has_method, cards)| Step::CheckOut {
                 nth,
                 shortfall,
                 capture,
                 is_screened,
+                has_method,
                 cards,
             },
         ),

@@ -173,11 +173,11 @@ impl Course {
             return self.fail(why);
         }
         match (short.is_empty(), drops) {
-            (true, _) => self.go_on_with_all(),
+            (true, _) => self.stocks_are_there(),
             (false, true) => match order.placed.totals_without(&short) {
                 Some(totals) => {
                     self.happen(Event::LinesDropped { skus: short, totals, at: self.now });
-                    self.go_on_with_all();
+                    self.stocks_are_there();
                 }
                 // Less than a total that was no overflow is none.
                 None => self.fail(Failure::OutOfStock),
@@ -186,8 +186,13 @@ impl Course {
         }
     }
 
-    /// All that is bought is held, and what it comes to is known.
-    fn go_on_with_all(&mut self) {
+    /// What it comes to is known; what nobody pays is not looked at either.
+    fn stocks_are_there(&mut self) {
+        let Some(order) = self.order() else { return };
+        let due = order.due();
+        if due.minor > 0 && order.placed.terms.method.is_none() {
+            return self.fail(Failure::PaymentRequired { due });
+        }
         self.free_idle_cards();
         self.screen();
     }

@@ -7,7 +7,7 @@ use super::tests::*;
 use super::*;
 use crate::domain::gift_card::{self, CardStep, GiftCard};
 use crate::domain::ids::CaptureId;
-use crate::domain::payment;
+use crate::domain::payment::{self, PaymentMethod};
 
 fn card(nth: u8) -> GiftCardId {
     GiftCardId::from_bytes([0xD0 + nth; 16])
@@ -127,6 +127,36 @@ fn a_card_that_says_no_ends_the_checkout_and_nothing_is_held() {
     let effects = [NO_STOCK_TIMER, cups, pots, to_card(0, CardStep::Release), reopens()];
     let given = [placed_with(2), vec![held(0, 400)]].concat();
     check(&given, told(1, CardNews::Refused(why)), Ok((&events, &effects)));
+}
+
+/// Placed with a card, and with nobody to ask for what it does not pay.
+fn placed_with_card_alone() -> Vec<Event> {
+    let Event::Placed { cart, access, payment, mut placed } = asked() else { unreachable!() };
+    placed.terms.method = PaymentMethod::none();
+    let placed = Event::Placed { cart, access, payment, placed };
+    vec![placed, cards_asked(1), reserved(cup()), reserved(pot())]
+}
+
+#[test]
+fn an_order_without_a_payment_fails_over_what_cards_do_not_pay_and_nobody_is_asked() {
+    let due = euro(TOTAL - 400);
+    let events = [held(0, 400), failed(Failure::PaymentRequired { due })];
+    let [cups, pots] = release();
+    let effects = [NO_STOCK_TIMER, cups, pots, to_card(0, CardStep::Release), reopens()];
+    let when = told(0, CardNews::Held { minor: 400 });
+    check(&placed_with_card_alone(), when, Ok((&events, &effects)));
+}
+
+#[test]
+fn an_order_without_a_payment_is_bought_where_cards_pay_all_of_it() {
+    let effects = {
+        let [cups, pots] = sell();
+        let spend = to_card(0, CardStep::Spend { minor: TOTAL });
+        [NO_STOCK_TIMER, cups, pots, spend, finishes()]
+    };
+    let when = told(0, CardNews::Held { minor: TOTAL });
+    let events = [held(0, TOTAL), CONFIRMED];
+    check(&placed_with_card_alone(), when, Ok((&events, &effects)));
 }
 
 #[test]

@@ -14,6 +14,24 @@ pub struct PaymentMethod {
     pub token: ProviderToken,
 }
 
+impl PaymentMethod {
+    /// Of an order that gift cards alone are to pay. An order's terms always had a method, and their
+    /// bytes are for ever: a word in its place keeps them as they are, in every log and record, where an
+    /// extra beside them would have to be kept and asked for besides. Nobody is asked with it, so it is
+    /// no matter whether there is a provider of this name.
+    pub fn none() -> Self {
+        let word = || NONE.into();
+        Self { provider: ProviderName(word()), token: ProviderToken(word()) }
+    }
+
+    pub fn is_none(&self) -> bool {
+        (self.provider.as_str(), self.token.as_str()) == (NONE, NONE)
+    }
+}
+
+/// Stands in records.
+const NONE: &str = "none";
+
 /// Short texts of one alphabet.
 macro_rules! names {
     ($($(#[$doc:meta])* $name:ident, $invalid:ident, $max:literal, $message:literal, $fits:expr;)*) => {$(
@@ -120,6 +138,17 @@ mod tests {
         for good in ["stripe", "pay-pal_2", &"a".repeat(32)] {
             assert!(good.parse::<ProviderName>().is_ok(), "{good:?}");
         }
+    }
+
+    #[test]
+    fn no_method_is_one_like_any_other_to_whoever_reads_it() {
+        let none = PaymentMethod::none();
+        let read: ProviderName = none.provider.as_str().parse().unwrap();
+        let read = PaymentMethod { provider: read, token: none.token.as_str().parse().unwrap() };
+        assert!(read.is_none() && read == none);
+        assert_eq!((none.provider.as_str(), none.token.as_str()), ("none", "none"));
+        let other = PaymentMethod { token: "tok_visa".parse().unwrap(), ..none };
+        assert!(!other.is_none());
     }
 
     #[test]

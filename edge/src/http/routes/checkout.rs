@@ -15,14 +15,14 @@ use actors::domain::gift_card::NoMoney;
 use actors::domain::order::{self, Failure, Query, Settlement, Shortage, Terms as OrderTerms};
 use actors::domain::payment::{PaymentMethod, ProviderName, Refusal};
 use actors::domain::tax::CountryCode;
-use actors::{Cart, CartId, GiftCardId, Order, OrderId, PaymentId, SkuCode};
+use actors::{Cart, CartId, GiftCardId, Money, Order, OrderId, PaymentId, SkuCode};
 use axum::extract::State;
 use axum::http::StatusCode;
 use cluster::fabric::{Provenance, Viewed};
 use cluster::ids::Position;
 use cluster::time::{Span, Timestamp};
 
-use self::document::CheckOut;
+use self::document::{CheckOut, GivenMethod};
 use super::cart;
 use super::done::Done;
 use super::gift_cards::why_nothing;
@@ -50,17 +50,13 @@ pub(in crate::http) async fn check_out(
 ) -> Result<Reply, ApiError> {
     let credential = Credential::Cart(cart.token.as_bytes());
     let (order, payment) = ids(&app, &terms, credential, cart.id)?;
-    let CheckOut { contact, shipping, provider, token, shortfall, gift_cards } = body.document;
-    let provider = match provider {
-        Some(named) => named,
-        None => routed(&app, &terms, &cart, payment, contact.shipping.country).await?,
+    let CheckOut { contact, shipping, payment: given, shortfall, gift_cards } = body.document;
+    let method = match given {
+        Some(given) => {
+            method(&app, &terms, &cart, payment, given, contact.shipping.country).await?
+        }
+        None => PaymentMethod::none(),
     };
-    let method = PaymentMethod { provider, token };
-    let providers = app.settings.payment_providers.as_ref();
-    if !providers.is_some_and(|providers| providers.has(&method.provider)) {
-        let detail = format!("there is no payment provider {}", method.provider);
-        return Err(ApiError::new(Code::PROVIDER_UNKNOWN, detail).about("payment"));
-    }
     let capture = app.settings.capture;
     let customer = contact.email.iter().map(|email| Means::Customer(customer(&app, email)));
     let screening = app.settings.fraud.as_ref();
@@ -90,6 +86,28 @@ pub(in crate::http) async fn check_out(
             Err(failed(failure, settlement, view).at(path).kept(begun.kept).decided_at(at))
         }
     }
+}
+
+/// What the shopper pays with, where there is somebody to take it.
+async fn method(
+    app: &App,
+    terms: &Terms,
+    cart: &GuestCart,
+    payment: PaymentId,
+    given: GivenMethod,
+    country: CountryCode,
+) -> Result<PaymentMethod, ApiError> {
+    let GivenMethod { provider, token } = given;
+    let provider = match provider {
+        Some(named) => named,
+        None => routed(app, terms, cart, payment, country).await?,
+    };
+    let providers = app.settings.payment_providers.as_ref();
+    if !providers.is_some_and(|providers| providers.has(&provider)) {
+        let detail = format!("there is no payment provider {provider}");
+        return Err(ApiError::new(Code::PROVIDER_UNKNOWN, detail).about("payment"));
+    }
+    Ok(PaymentMethod { provider, token })
 }
 
 /// The provider that the rules choose. The payment's own id is the draw, so that a retry is chosen alike;
@@ -253,6 +271,11 @@ pub(in crate::http) fn failed(
             ApiError::new(Code::DISCOUNT_CODE_USED, detail)
         }
         Failure::GiftCardRefused { card, why } => card_refused(view, *card, *why),
+        Failure::PaymentRequired { due: Money { minor, currency } } => {
+            let left = format!("{minor} minor units of {currency} are left to pay");
+            let detail = format!("{left}, and no payment was given; nothing was bought");
+            ApiError::new(Code::PAYMENT_REQUIRED, detail).about("payment")
+        }
         Failure::StockSilent | Failure::PaymentSilent => {
             let detail = "part of the shop did not answer in time; nothing was bought";
             ApiError::new(Code::CHECKOUT_TIMED_OUT, detail)

@@ -55,6 +55,11 @@ impl World {
                 let card = &mut worth[number(&GiftCard::address(voucher.card))];
                 *card += if refund.state == RefundState::Done { refund.amount.minor } else { 0 };
             }
+            if order.placed.terms.method.is_none() {
+                let is_paid = order.due().minor == 0;
+                assert!(is_paid || order.stage != Stage::Confirmed, "nobody paid the rest");
+                assert!(!order.timeline.has(Moment::Authorised), "nobody was to be asked");
+            }
             for tender in &order.tenders {
                 let is_done = match tender.state {
                     TenderState::Spent { .. } => order.stage == Stage::Confirmed,

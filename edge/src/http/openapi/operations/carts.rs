@@ -218,6 +218,7 @@ fn check_out() -> Operation {
             Code::ORDER_CANCELLED,
             Code::OUT_OF_STOCK,
             Code::PAYMENT_DECLINED,
+            Code::PAYMENT_REQUIRED,
             Code::PRICE_CHANGED,
             Code::PROVIDER_UNKNOWN,
             Code::SHIPPING_OPTION_REQUIRED,

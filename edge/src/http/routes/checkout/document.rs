@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use actors::Cart;
 use actors::domain::contact::{Contact, Email};
 use actors::domain::names::ShippingOptionId;
 use actors::domain::order::Shortfall;
@@ -14,20 +15,23 @@ use crate::http::routes::address::{address, address_schema};
 use crate::http::routes::documents::words;
 use crate::http::schema::{self, Described, Schema, object, optional, required, word};
 
-/// Of one checkout.
-const GIFT_CARDS_MAX: usize = 5;
-
-/// `{email?, shipping_address, billing_address?, shipping_option?, payment: {provider?, token},
+/// `{email?, shipping_address, billing_address?, shipping_option?, payment?: {provider?, token},
 /// out_of_stock?, gift_cards?}`
 pub(in crate::http) struct CheckOut {
     pub(in crate::http) contact: Contact,
     pub(in crate::http) shipping: Option<ShippingOptionId>,
-    /// Who is to take the payment; else a rule says.
-    pub(in crate::http) provider: Option<ProviderName>,
-    pub(in crate::http) token: ProviderToken,
+    /// None where gift cards are to pay all of it.
+    pub(in crate::http) payment: Option<GivenMethod>,
     pub(in crate::http) shortfall: Shortfall,
     /// What they have is taken first.
     pub(in crate::http) gift_cards: Vec<GiftCode>,
+}
+
+/// `{provider?, token}`
+pub(in crate::http) struct GivenMethod {
+    /// Who is to take the payment; else a rule says.
+    pub(in crate::http) provider: Option<ProviderName>,
+    pub(in crate::http) token: ProviderToken,
 }
 
 impl Document for CheckOut {
@@ -36,14 +40,13 @@ impl Document for CheckOut {
         let shipping = members.required("shipping_address", faults, |json| inner(json, address));
         let billing = members.optional("billing_address", faults, |json| inner(json, address));
         let option = members.optional("shipping_option", faults, parsed);
-        let method = members.required("payment", faults, |json| inner(json, method));
+        let method = members.optional("payment", faults, |json| inner(json, method));
         let shortfall = members.optional("out_of_stock", faults, shortfall);
         let gift_cards = members.optional("gift_cards", faults, gift_cards);
         let contact = Contact { email: email?, shipping: shipping?, billing: billing? };
         let shortfall = shortfall?.unwrap_or(Shortfall::FailAll);
-        let (provider, token) = method?;
         let gift_cards = gift_cards?.unwrap_or_default();
-        Some(Self { contact, shipping: option?, provider, token, shortfall, gift_cards })
+        Some(Self { contact, shipping: option?, payment: method?, shortfall, gift_cards })
     }
 }
 
@@ -64,29 +67,29 @@ impl Described for CheckOut {
             required("shipping_address", address_schema()),
             optional("billing_address", address_schema()),
             optional("shipping_option", schema::words::handle("parcel")),
-            required("payment", payment),
+            optional("payment", payment).about("May be left out where gift cards pay all of it."),
             optional("out_of_stock", word(&["fail", "drop"]))
                 .about("What becomes of lines without stock; `fail` buys nothing."),
             optional(
                 "gift_cards",
-                schema::short_list(schema::words::gift_code(), 1, GIFT_CARDS_MAX),
+                schema::short_list(schema::words::gift_code(), 1, Cart::GIFT_CARDS_MAX),
             )
-            .about("Codes: what is on them is taken first, and the payment pays the rest."),
+            .about(
+                "Codes: what is on them is taken first, after the gift cards of the cart itself, and \
+                 the payment pays the rest. All together are five at most.",
+            ),
         ])
     }
 }
 
-fn method(
-    members: &mut Members<'_>,
-    faults: &mut Faults,
-) -> Option<(Option<ProviderName>, ProviderToken)> {
+fn method(members: &mut Members<'_>, faults: &mut Faults) -> Option<GivenMethod> {
     let provider = members.optional("provider", faults, parsed);
     let token = members.required("token", faults, words::<ProviderToken>);
-    Some((provider?, token?))
+    Some(GivenMethod { provider: provider?, token: token? })
 }
 
 fn gift_cards(json: Json<'_>) -> Result<Vec<GiftCode>, Flaw> {
-    let codes = list(json, GIFT_CARDS_MAX, parsed::<GiftCode>)?;
+    let codes = list(json, Cart::GIFT_CARDS_MAX, parsed::<GiftCode>)?;
     let once: BTreeSet<_> = codes.iter().collect();
     if once.len() < codes.len() {
         return Err(flaw("repeated", "a gift card pays once"));

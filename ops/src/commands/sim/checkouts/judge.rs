@@ -309,6 +309,9 @@ fn ended(order: u64, view: &View) -> Result<Counts, String> {
             &mut counts.code_refused
         }
         Some(Failure::GiftCardRefused { .. }) => &mut counts.card_refused,
+        Some(Failure::PaymentRequired { .. }) => {
+            return Err(format!("order {order} says that nothing was to pay the rest of it"));
+        }
         Some(Failure::StockSilent) => &mut counts.stock_silent,
         Some(Failure::Declined { .. }) => &mut counts.declined,
         Some(Failure::UnderReview) if is_bought(view) => &mut counts.approved,
