@@ -9,6 +9,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
+use crate::gift_cards::{give, issued};
 use crate::shop::{Ask, Basket, Shop};
 
 /// Whatever is waited for comes long before, or never.
@@ -100,6 +101,21 @@ async fn a_cart_is_shown_at_once_and_after_each_change() {
     assert_eq!((id, &*name, why), (4, "end", json!({"code": "cart_not_found"})));
     viewer.connections.drain();
     viewer.ends().await;
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn a_stream_shows_what_gift_cards_leave_to_pay() {
+    let shop = Shop::open().await;
+    let (_, code) = issued(&shop, 500).await;
+    let basket = shop.basket().await;
+    add(&shop, &basket, 2).await;
+    let mut viewer = Viewer::of(&shop, &basket, Some(2)).await;
+    viewer.after("content-type: ").await;
+    let cart = shop.send(give(&basket, &code)).await.json();
+    assert_eq!(cart["totals"]["due"], json!({"amount": 400, "currency": "EUR"}));
+    let (id, _, shown) = viewer.event().await;
+    assert_eq!((id, shown), (3, cart));
     shop.close().await;
 }
 
