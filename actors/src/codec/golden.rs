@@ -7,6 +7,7 @@ mod catalogue;
 mod codes;
 mod corrections;
 mod entries;
+mod first_orders;
 mod fraud;
 mod gift_cards;
 mod imports;

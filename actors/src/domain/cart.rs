@@ -20,6 +20,9 @@ mod discounts;
 mod discounts_tests;
 mod existing;
 mod facts;
+mod first_order;
+#[cfg(test)]
+mod first_order_tests;
 mod gift_cards;
 #[cfg(test)]
 mod gift_cards_tests;
@@ -47,7 +50,7 @@ use super::code_uses::CustomerKey;
 use super::discount_code::CodeName;
 use super::ids::{CartAccess, CartId, GiftCardId, OrderId, PaymentId, SkuCode};
 use super::money::{Currency, Money};
-use super::names::{Label, ShippingOptionId};
+use super::names::{Label, PromotionId, ShippingOptionId};
 use super::order::Terms;
 use super::pricing::{Discount, GivenCode, NotPriced};
 use super::quantity::Quantity;
@@ -174,6 +177,15 @@ pub enum Means {
         held_for: Span,
     },
     GiftCard(GiftCardId),
+    /// Of the shop itself: what was found in the customer's list of orders.
+    Earlier(EarlierOrders),
+}
+
+/// Whether a customer has an order that did not fail and was not cancelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EarlierOrders {
+    NoneStands,
+    OneStands,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -325,6 +337,10 @@ pub enum Rejection {
     TooManyGiftCards,
     #[error("the cart has no gift card {card}")]
     GiftCardNotFound { card: GiftCardId },
+    #[error("promotion {promotion} is for first orders, and nobody said whose this is")]
+    FirstOrderOfNobody { promotion: PromotionId },
+    #[error("promotion {promotion} is for first orders, and this customer has ordered before")]
+    NotFirstOrder { promotion: PromotionId },
 }
 
 impl Entity for Cart {

@@ -1,7 +1,8 @@
 //! How often a discount code was used: by all customers together, or by one of them.
 //!
 //! Both are one kind of entity: the key is the code, or the code and a customer. An order asks for
-//! its use as it asks a stock for pieces, and is answered alike.
+//! its use as it asks a stock for pieces, and is answered alike. What only a first order gets is
+//! counted in the same way, under a name that no code has.
 //!
 //! **Invariants**, true in every reachable state:
 //! - when a use was granted, no more were counted and held than the limit that the order named;
@@ -49,6 +50,15 @@ pub struct Counted {
 }
 
 impl Counted {
+    /// A customer's first order, of which there is one.
+    pub(crate) fn first_order_of(customer: CustomerKey) -> Self {
+        Self { code: CodeName::first_order(), customer: Some(customer) }
+    }
+
+    pub(crate) fn is_first_order(&self) -> bool {
+        self.code == CodeName::first_order()
+    }
+
     /// No code has a colon in it.
     pub fn key(&self) -> EntityKey {
         let mut name = self.code.as_str().to_owned();
@@ -63,11 +73,12 @@ impl Counted {
 
     fn of(key: &EntityKey) -> Option<Self> {
         let EntityKey::Name(name) = key else { return None };
-        let Some((code, customer)) = name.split_once(':') else {
-            return Some(Self { code: name.parse().ok()?, customer: None });
+        let code = |text: &str| CodeName::try_from(text.to_owned()).ok();
+        let Some((name, customer)) = name.split_once(':') else {
+            return Some(Self { code: code(name)?, customer: None });
         };
         let customer = u128::from_str_radix(customer, 16).ok()?.to_be_bytes();
-        Some(Self { code: code.parse().ok()?, customer: Some(CustomerKey(customer)) })
+        Some(Self { code: code(name)?, customer: Some(CustomerKey(customer)) })
     }
 }
 

@@ -1,6 +1,7 @@
 //! A discount code as the merchant defines it: which promotion it stands for, and how often.
 //!
-//! **Invariants:** a code is in capital letters, whatever was typed; a limit is at least one.
+//! **Invariants:** a code is in capital letters, whatever was typed, so that the one name in small ones is
+//! no merchant's; a limit is at least one.
 //!
 //! How often it was used is not written here: [`super::code_uses`] counts, one entity a code.
 
@@ -26,6 +27,12 @@ pub struct InvalidCodeName;
 
 impl CodeName {
     pub const BYTES_MAX: usize = HANDLE_BYTES_MAX;
+    const FIRST_ORDER: &'static str = "first-order";
+
+    /// What first orders are counted under. Nobody can type it.
+    pub(super) fn first_order() -> Self {
+        Self(Self::FIRST_ORDER.into())
+    }
 
     pub fn as_str(&self) -> &str {
         &self.0
@@ -48,13 +55,13 @@ impl FromStr for CodeName {
     }
 }
 
-/// Of bytes: one that is in capitals already.
+/// Of bytes: one that is in capitals already, or what first orders are counted under.
 impl TryFrom<String> for CodeName {
     type Error = InvalidCodeName;
 
     fn try_from(text: String) -> Result<Self, InvalidCodeName> {
         let is_capital = !text.bytes().any(|byte| byte.is_ascii_lowercase());
-        if is_capital && is_handle(&text) {
+        if text == Self::FIRST_ORDER || (is_capital && is_handle(&text)) {
             Ok(Self(text.into_boxed_str()))
         } else {
             Err(InvalidCodeName)
@@ -113,5 +120,12 @@ mod tests {
         for bad in ["", "a b", "a:b", "é", &"x".repeat(65)] {
             assert_eq!(bad.parse::<CodeName>(), Err(InvalidCodeName), "{bad}");
         }
+    }
+
+    #[test]
+    fn nobody_can_type_what_first_orders_are_counted_under() {
+        let reserved = CodeName::first_order();
+        assert_eq!(CodeName::try_from(reserved.to_string()).as_ref(), Ok(&reserved));
+        assert_ne!(reserved.as_str().parse::<CodeName>(), Ok(reserved));
     }
 }

@@ -310,6 +310,8 @@ pub enum Failure {
     PaymentRequired {
         due: Money,
     },
+    /// Another order of this customer has what only the first one gets.
+    NotFirstOrder,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

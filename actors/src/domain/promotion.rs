@@ -147,6 +147,9 @@ impl<T: Ord> TryFrom<Vec<T>> for Chosen<T> {
 pub enum Shoppers {
     Everyone,
     Group(CustomerGroup),
+    /// Whoever has bought nothing yet. A cart does not know whose it is and is priced as if it were so:
+    /// the checkout finds out.
+    FirstOrder,
 }
 
 /// What a shopper does for it.
@@ -180,6 +183,10 @@ impl Promotion {
     pub fn requires_code(&self) -> bool {
         self.trigger == Trigger::Code
     }
+
+    pub fn is_for_first_orders(&self) -> bool {
+        self.shoppers == Shoppers::FirstOrder
+    }
 }
 
 impl Scope {
@@ -211,7 +218,7 @@ impl Content for Promotion {
             Benefit::Percentage { .. } | Benefit::FreeShipping => 0,
         };
         let of_group = match &self.shoppers {
-            Shoppers::Everyone => 0,
+            Shoppers::Everyone | Shoppers::FirstOrder => 0,
             Shoppers::Group(group) => group.as_str().len(),
         };
         let texts = self.id.as_str().len() + self.name.as_str().len() + of_group;

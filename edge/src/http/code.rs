@@ -418,7 +418,7 @@ impl Code {
         code("too_many_gift_cards", Status::CONFLICT, "Too many gift cards pay for a cart", Never);
 }
 
-/// Rules of discount codes.
+/// Rules of discount codes and promotions.
 impl Code {
     pub(crate) const DISCOUNT_CODE_EXHAUSTED: Self = code(
         "discount_code_exhausted",
@@ -448,6 +448,12 @@ impl Code {
     );
     pub(crate) const EMAIL_REQUIRED: Self =
         code("email_required", Status::UNPROCESSABLE_ENTITY, "An e-mail address is needed", Never);
+    pub(crate) const FIRST_ORDER_ONLY: Self = code(
+        "first_order_only",
+        Status::CONFLICT,
+        "The cart has a discount that only a first order gets",
+        Never,
+    );
     pub(crate) const PROMOTION_WITHOUT_CODE: Self = code(
         "promotion_without_code",
         Status::UNPROCESSABLE_ENTITY,

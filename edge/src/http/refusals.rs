@@ -54,13 +54,14 @@ pub(super) fn of_cart(refusal: cart::Rejection) -> ApiError {
         }
         Rejection::TooManyCodes => ApiError::new(Code::TOO_MANY_DISCOUNT_CODES, detail),
         Rejection::CodeNotFound { .. } => ApiError::new(Code::DISCOUNT_CODE_NOT_FOUND, detail),
-        Rejection::CustomerRequired { .. } => {
+        Rejection::CustomerRequired { .. } | Rejection::FirstOrderOfNobody { .. } => {
             ApiError::new(Code::EMAIL_REQUIRED, detail).about("email")
         }
         Rejection::TooManyGiftCards => {
             ApiError::new(Code::TOO_MANY_GIFT_CARDS, detail).about("gift_cards")
         }
         Rejection::GiftCardNotFound { .. } => ApiError::new(Code::GIFT_CARD_NOT_FOUND, detail),
+        Rejection::NotFirstOrder { .. } => ApiError::new(Code::FIRST_ORDER_ONLY, detail),
     }
 }
 

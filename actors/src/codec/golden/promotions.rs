@@ -21,7 +21,7 @@ fn euros(minor: i64) -> Prices {
     Prices::new(vec![Money { minor, currency: Currency::EURO }]).unwrap()
 }
 
-fn promotion() -> Promotion {
+pub(super) fn promotion() -> Promotion {
     let skus = Chosen::of(["cup", "tea"].map(|sku| sku.parse().unwrap())).unwrap();
     Promotion {
         id: "spring".parse().unwrap(),

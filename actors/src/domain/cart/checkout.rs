@@ -9,6 +9,7 @@ use cluster::entity::{Context, Effect, Wire};
 use cluster::time::Timestamp;
 
 use super::codes::redemptions;
+use super::first_order::{FirstOrder, first_order};
 use super::pricing::book_of;
 use super::{Cart, Event, Existing, Means, Rejection, Status};
 use crate::domain::catalogue::PriceBook;
@@ -75,18 +76,20 @@ impl Cart {
         if discounts.iter().any(is_bound) {
             terms.shortfall = Shortfall::FailAll;
         }
+        let mut redemptions = redemptions(&cart.codes, &discounts, means, book)?;
+        match first_order(&discounts, means, book)? {
+            FirstOrder::NotWanted => {}
+            FirstOrder::Wanted(redemption) => redemptions.push(redemption),
+            // The discount is newer than the checkout: whoever asked for it did not know of it.
+            FirstOrder::NotLookedUp => return Ok((vec![], vec![])),
+        }
         let placed = Placed::new(priced, terms, catalogue.index, ctx.now);
         let placed = placed.unwrap_or_else(|_| unreachable!("a cart's lines are in order"));
         let (access, placed) = (cart.access, Box::new(placed));
-        let redemptions = redemptions(&cart.codes, &discounts, means, book)?;
         let extras = discounts.into_iter().map(Extra::Discount);
         let extras = extras.chain(redemptions.into_iter().map(Extra::Redemption));
-        let screening = means.iter().filter_map(|means| match means {
-            Means::Screening { held_for } => Some(Extra::Screening { held_for: *held_for }),
-            Means::Customer(_) | Means::GiftCard(_) => None,
-        });
         let cards = cart.gift_cards_with(means)?.into_iter().map(Extra::GiftCard);
-        let extras = extras.chain(screening).chain(cards);
+        let extras = extras.chain(means.iter().filter_map(screening)).chain(cards);
         let extras = extras.chain(sellers(placed.lines(), book).map(Extra::Seller)).collect();
         let place = order::Command::placing((me, access), payment, placed, extras);
         let tell = Effect::Tell { to: Order::address(order), command: place.to_bytes() };
@@ -114,6 +117,13 @@ impl Existing {
     fn repriced(&self, ctx: &Context<'_>) -> Result<Vec<Event>, Rejection> {
         let lines = self.lines.iter().map(|line| (line.sku.clone(), line.quantity));
         self.set_quantities(lines.collect::<BTreeMap<_, _>>(), ctx)
+    }
+}
+
+fn screening(means: &Means) -> Option<Extra> {
+    match means {
+        Means::Customer(_) | Means::Earlier(_) | Means::GiftCard(_) => None,
+        Means::Screening { held_for } => Some(Extra::Screening { held_for: *held_for }),
     }
 }
 

@@ -53,6 +53,13 @@ impl Cart {
     }
 }
 
+pub(super) fn customer_of(means: &[Means]) -> Option<CustomerKey> {
+    means.iter().find_map(|means| match means {
+        Means::Customer(key) => Some(*key),
+        Means::Screening { .. } | Means::GiftCard(_) | Means::Earlier(_) => None,
+    })
+}
+
 /// The uses that an order needs: of each code that gave it something, by all customers together and,
 /// where that is limited, by its own.
 pub(super) fn redemptions(
@@ -61,10 +68,7 @@ pub(super) fn redemptions(
     means: &[Means],
     book: &PriceBook,
 ) -> Result<Vec<Redemption>, Rejection> {
-    let customer = means.iter().find_map(|means| match means {
-        Means::Customer(key) => Some(*key),
-        Means::Screening { .. } | Means::GiftCard(_) => None,
-    });
+    let customer = customer_of(means);
     let mut redemptions = Vec::new();
     for given in codes {
         let gave = discounts.iter().any(|it| it.promotion == given.promotion && it.minor() > 0);

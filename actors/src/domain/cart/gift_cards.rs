@@ -67,7 +67,7 @@ impl Existing {
     pub(super) fn gift_cards_with(&self, means: &[Means]) -> Result<Vec<GiftCardId>, Rejection> {
         let brought = means.iter().filter_map(|means| match means {
             Means::GiftCard(card) => Some(*card),
-            Means::Customer(_) | Means::Screening { .. } => None,
+            Means::Customer(_) | Means::Earlier(_) | Means::Screening { .. } => None,
         });
         let mut cards = Vec::new();
         for card in self.gift_cards.iter().map(|given| given.card).chain(brought) {

@@ -182,6 +182,9 @@ fn text_bytes(why: &Rejection) -> usize {
         | Rejection::CodeNotInForce { code }
         | Rejection::CodeNotFound { code }
         | Rejection::CustomerRequired { code } => code.as_str().len(),
+        Rejection::FirstOrderOfNobody { promotion } | Rejection::NotFirstOrder { promotion } => {
+            promotion.as_str().len()
+        }
         Rejection::NotFound
         | Rejection::AlreadyExists
         | Rejection::Deleted

@@ -99,7 +99,10 @@ fn a_crowd_is_no_end_of_a_code() {
 #[test]
 fn what_is_counted_has_one_key() {
     let of_all = Counted { code: "A.B-1".parse().unwrap(), customer: None };
-    for counted in [counted(), of_all] {
+    let first = Counted::first_order_of(CustomerKey::from_bytes([7; 16]));
+    let namesake = Counted { code: "first-order".parse().unwrap(), ..first.clone() };
+    assert_ne!(first.key(), namesake.key());
+    for counted in [counted(), of_all, first, namesake] {
         assert_eq!(Counted::of(&counted.key()), Some(counted));
     }
     assert_eq!(Counted::of(&EntityKey::Name("A:x".into())), None);

@@ -1,5 +1,5 @@
-//! The uses of discount codes that an order needs: held beside its pieces, counted when it is paid, free
-//! again on every way out.
+//! The uses of discount codes that an order needs, and of what only a first order gets: held beside its
+//! pieces, counted when it is paid, free again on every way out.
 //!
 //! **Invariants:** an order that failed or was cancelled holds no use, or has asked for each to be
 //! released; a use is counted once.
@@ -94,13 +94,16 @@ impl Existing {
         self.uses.iter().any(|used| used.state == UseState::Asked)
     }
 
-    /// Why the order comes to nothing, if a code says no.
+    /// Why the order comes to nothing, if a counter says no.
     pub(super) fn refused_use(&self) -> Option<Failure> {
         self.uses.iter().find_map(|used| {
             let UseState::Refused(why) = used.state else { return None };
-            let Counted { code, customer } = used.redemption.counted.clone();
+            let counted = &used.redemption.counted;
+            let is_first_order = counted.is_first_order();
+            let Counted { code, customer } = counted.clone();
             Some(match (why, customer) {
                 (NoUse::Crowded, _) => Failure::Crowded,
+                (NoUse::Exhausted, _) if is_first_order => Failure::NotFirstOrder,
                 (NoUse::Exhausted, Some(_)) => Failure::CodeUsedBefore { code },
                 (NoUse::Exhausted, None) => Failure::CodeExhausted { code },
             })

@@ -144,3 +144,18 @@ fn late_news_of_a_code_changes_nothing() {
     check_nothing(&given, told(UseNews::Counted));
     check(&given, told(UseNews::Released), Ok((&[became(UseState::Released)], &[])));
 }
+
+#[test]
+fn a_customer_whose_first_order_is_another_is_told_so() {
+    let counted = Counted::first_order_of(code_uses::CustomerKey::from_bytes([7; 16]));
+    let first = Redemption { counted: counted.clone(), ..redemption() };
+    let uses = Event::UsesAsked { redemptions: vec![redemption(), first], at: NOON };
+    let given = [asked(), uses, became(UseState::Held), reserved(cup()), reserved(pot())];
+    let refused = UseState::Refused(NoUse::Exhausted);
+    let events =
+        [Event::UseBecame { nth: 1, state: refused, at: NOON }, failed(Failure::NotFirstOrder)];
+    let [cups, pots] = release();
+    let effects = [NO_STOCK_TIMER, cups, pots, to_code(UseStep::Release), reopens()];
+    let news = UseNews::Refused(NoUse::Exhausted);
+    check(&given, Command::TakeUseNews { counted, news }, Ok((&events, &effects)));
+}

@@ -215,6 +215,8 @@ fn a_promotion_has_its_conditions() {
     check(vec![Promotion { minimum: yen, ..percent("a", 10) }], &lines, &[]);
     let staff = Shoppers::Group("staff".parse().unwrap());
     check(vec![Promotion { shoppers: staff, ..percent("a", 10) }], &lines, &[]);
+    let first = Promotion { shoppers: Shoppers::FirstOrder, ..percent("a", 10) };
+    check(vec![first], &lines, &[("a", &[130, 45])]);
     check(vec![Promotion { trigger: Trigger::Code, ..percent("a", 10) }], &lines, &[]);
     let later = NOON.plus(Span::from_micros(1));
     let over = Validity::new(None, Some(NOON)).unwrap();

@@ -270,6 +270,10 @@ pub(in crate::http) fn failed(
             let detail = format!("this customer has used discount code {code}");
             ApiError::new(Code::DISCOUNT_CODE_USED, detail)
         }
+        Failure::NotFirstOrder => {
+            let detail = "another order of this customer has what only a first order gets";
+            ApiError::new(Code::FIRST_ORDER_ONLY, detail)
+        }
         Failure::GiftCardRefused { card, why } => card_refused(view, *card, *why),
         Failure::PaymentRequired { due: Money { minor, currency } } => {
             let left = format!("{minor} minor units of {currency} are left to pay");

@@ -214,6 +214,7 @@ fn check_out() -> Operation {
             Code::DISCOUNT_CODE_EXHAUSTED,
             Code::DISCOUNT_CODE_USED,
             Code::EMAIL_REQUIRED,
+            Code::FIRST_ORDER_ONLY,
             Code::IDEMPOTENCY_IN_FLIGHT,
             Code::ORDER_CANCELLED,
             Code::OUT_OF_STOCK,

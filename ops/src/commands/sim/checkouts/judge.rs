@@ -305,9 +305,9 @@ fn ended(order: u64, view: &View) -> Result<Counts, String> {
         None => &mut counts.confirmed,
         // So many that a stock knows no more of them are never there.
         Some(Failure::OutOfStock | Failure::Crowded) => &mut counts.out_of_stock,
-        Some(Failure::CodeExhausted { .. } | Failure::CodeUsedBefore { .. }) => {
-            &mut counts.code_refused
-        }
+        Some(
+            Failure::CodeExhausted { .. } | Failure::CodeUsedBefore { .. } | Failure::NotFirstOrder,
+        ) => &mut counts.code_refused,
         Some(Failure::GiftCardRefused { .. }) => &mut counts.card_refused,
         Some(Failure::PaymentRequired { .. }) => {
             return Err(format!("order {order} says that nothing was to pay the rest of it"));

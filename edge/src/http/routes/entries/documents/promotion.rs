@@ -74,7 +74,7 @@ impl Resource for Promotion {
             scope: scope_json(&self.scope),
             minimum: prices_json(&self.minimum),
             customer_group: match &self.shoppers {
-                Shoppers::Everyone => None,
+                Shoppers::Everyone | Shoppers::FirstOrder => None,
                 Shoppers::Group(group) => Some(group.as_str()),
             },
             valid_from: self.validity.from().map(instant),
