@@ -133,6 +133,11 @@ impl FromRequestParts<App> for ReadTerms {
 }
 
 impl ReadTerms {
+    /// Of what a change has to know first.
+    pub(super) fn until(deadline: Timestamp) -> Self {
+        Self { at_least: Vec::new(), deadline, headers: HeaderMap::new() }
+    }
+
     /// Whether the client has the state at `seq` already.
     pub(super) fn knows(&self, seq: u64) -> bool {
         conditional::is_known(&self.headers, seq)

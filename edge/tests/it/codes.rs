@@ -17,7 +17,7 @@ async fn with_code(shop: &Shop, limits: Value) {
     write(shop, "/admin/v1/discount_codes", &code).await;
 }
 
-fn give(basket: &Basket, code: &str) -> Ask {
+pub(crate) fn give(basket: &Basket, code: &str) -> Ask {
     let ask = Ask::post(format!("{}/discount_codes", basket.path())).token(&basket.token);
     ask.json(&json!({"code": code}))
 }
@@ -29,7 +29,7 @@ async fn coded(shop: &Shop, items: &[(&str, u32)]) -> Basket {
     basket
 }
 
-fn of(email: &str) -> Value {
+pub(crate) fn of(email: &str) -> Value {
     let mut terms = sent();
     terms["email"] = json!(email);
     terms

@@ -68,8 +68,9 @@ fn entries() -> [(&'static str, &'static str, Value, Value, &'static str); 7] {
         "benefit": {"type": "buy_get", "buy": 2, "get": 1, "from": {"categories": ["tea"]},
             "rate_millionths": 500_000},
         "scope": {"skus": ["a", "b"]}, "minimum": [{"amount": 1_000, "currency": "EUR"}],
-        "customer_group": null, "valid_from": null, "valid_until": "2026-01-31T23:59:59.000000Z",
-        "requires_code": false, "priority": 7, "exclusive": true});
+        "customer_group": null, "orders": "any", "valid_from": null,
+        "valid_until": "2026-01-31T23:59:59.000000Z", "requires_code": false,
+        "priority": 7, "exclusive": true});
     let free = json!({"benefit": {"type": "free_shipping"}, "scope": null});
     [
         ("/admin/v1/promotions", "spring", promotion, free, "promotion_not_found"),

@@ -5,6 +5,7 @@
 //! checkout ended, the same for every retry; that it is still under way is never remembered.
 
 pub(in crate::http) mod document;
+mod first_order;
 
 use std::time::Duration;
 
@@ -58,11 +59,13 @@ pub(in crate::http) async fn check_out(
         None => PaymentMethod::none(),
     };
     let capture = app.settings.capture;
+    let earlier = first_order::earlier_orders(&app, &terms, &cart, contact.email.as_ref()).await?;
     let customer = contact.email.iter().map(|email| Means::Customer(customer(&app, email)));
     let screening = app.settings.fraud.as_ref();
     let screening = screening.map(|_| Means::Screening { held_for: app.settings.hold_max });
     let gift_cards = gift_cards.iter().map(|code| Means::GiftCard(code.id(&app)));
-    let means = customer.chain(screening).chain(gift_cards).collect();
+    let means =
+        customer.chain(screening).chain(gift_cards).chain(earlier.map(Means::Earlier)).collect();
     let order_terms = Box::new(OrderTerms { contact, method, shortfall, capture });
     let command = Command::CheckOutWith { order, payment, terms: order_terms, shipping, means };
     let done = cart::execute(&app, &terms, cart.id, credential, &body.bytes, command).await;
@@ -126,16 +129,20 @@ async fn routed(
     let providers = app.settings.payment_providers.as_ref();
     let (routing, providers) =
         app.settings.payment_routing.as_ref().zip(providers).ok_or_else(required)?;
-    let query =
-        app.fabric.query::<Cart>(cart.id.key(), &[], terms.deadline, cart_domain::Query::Cart);
-    let cart_domain::Lookup(view) = query.await?.view;
-    let view = view.filter(|view| view.access == cart.token.access());
-    let amount = view.ok_or_else(ApiError::cart_not_found)?.totals.grand;
+    let amount = as_it_is(app, terms, cart).await?.totals.grand;
     let [.., a, b, c, d, e, f, g, h] = *payment.as_bytes();
     let draw = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
     let subject = Subject { amount, country };
     let chosen = routing.choose(subject, draw, |name| providers.rests(name));
     chosen.cloned().ok_or_else(required)
+}
+
+async fn as_it_is(app: &App, terms: &Terms, cart: &GuestCart) -> Result<View, ApiError> {
+    let query =
+        app.fabric.query::<Cart>(cart.id.key(), &[], terms.deadline, cart_domain::Query::Cart);
+    let cart_domain::Lookup(view) = query.await?.view;
+    let view = view.filter(|view| view.access == cart.token.access());
+    view.ok_or_else(ApiError::cart_not_found)
 }
 
 /// Where the cart became an order, as far as that is remembered, and whether it had been so before.

@@ -4,6 +4,8 @@
 mod query;
 
 use actors::OrderId;
+use actors::domain::contact::Email;
+use actors::domain::order::Status;
 use actors::domain::order_list::{
     ListId, Listed, OrderList, OrderPage, PageQuery, PageView, Query, View,
 };
@@ -87,6 +89,36 @@ pub(super) async fn listed(
         }
     }
     Reply::unplaced(StatusCode::OK, &ListJson::new(data, reading.rest()))
+}
+
+/// Whether a customer's list has an order that did not fail and was not cancelled. One with more orders
+/// than are read at once is taken to have one.
+pub(super) async fn one_stands(
+    app: &App,
+    terms: &ReadTerms,
+    customer: &Email,
+) -> Result<bool, ApiError> {
+    let lists = lists(app, terms, vec![ListId::of_customer(customer)]).await?;
+    let mut reading = Reading::<Orders>::begin(app, terms, lists, None)?;
+    while let Some((_, _, listed)) = reading.next().await? {
+        if stands(listed.status) {
+            return Ok(true);
+        }
+    }
+    Ok(reading.rest().is_some())
+}
+
+fn stands(status: Status) -> bool {
+    match status {
+        Status::Failed | Status::Cancelling | Status::Cancelled => false,
+        Status::Pending
+        | Status::Confirmed
+        | Status::Processing
+        | Status::Shipped
+        | Status::Delivered
+        | Status::Returned
+        | Status::OnHold => true,
+    }
 }
 
 /// The lists, each with as many orders as it has, and none of them read.

@@ -124,7 +124,8 @@ fn add_code() -> Operation {
     cart(E::CartCodes, Verb::Post, "addCodeToCart", "Gives a cart a discount code")
         .about(
             "A code that takes nothing off the cart as it is stays, and a message says so. How often \
-             it may be used is asked at the checkout.",
+             it may be used is asked at the checkout, and so is whether it is a first order, where \
+             that is what it is for: a cart is priced as if it were.",
         )
         .changes(Key::Optional)
         .body::<GiveCode>()
@@ -195,7 +196,9 @@ fn check_out() -> Operation {
     cart(E::CartCheckout, Verb::Post, "checkOut", "Makes an order of a cart, and pays it")
         .about(
             "Waits for the outcome, for as long as Prefer says at most; 202 says that it is still \
-             under way. A retry under the same key is answered alike, whatever happened since.",
+             under way. A retry under the same key is answered alike, whatever happened since. Where \
+             the cart has what only a first order gets and it is none, it stays open: without the \
+             code it can be checked out, under another key.",
         )
         .changes(Key::Required)
         .header(Header::Prefer)

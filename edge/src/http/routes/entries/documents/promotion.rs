@@ -21,6 +21,10 @@ use crate::http::routes::documents::{quantity, small};
 use crate::http::routes::entries::Resource;
 use crate::http::schema::{self, Schema, object, optional, required, short_list, word, words};
 
+/// Which of a customer's orders it is for.
+const ANY: &str = "any";
+const FIRST: &str = "first";
+
 #[derive(serde::Serialize)]
 pub(in crate::http) struct PromotionJson<'a> {
     id: &'a str,
@@ -29,6 +33,7 @@ pub(in crate::http) struct PromotionJson<'a> {
     scope: Option<ScopeJson<'a>>,
     minimum: Vec<MoneyJson>,
     customer_group: Option<&'a str>,
+    orders: &'static str,
     valid_from: Option<Text<Rfc3339>>,
     valid_until: Option<Text<Rfc3339>>,
     requires_code: bool,
@@ -77,6 +82,7 @@ impl Resource for Promotion {
                 Shoppers::Everyone | Shoppers::FirstOrder => None,
                 Shoppers::Group(group) => Some(group.as_str()),
             },
+            orders: if self.is_for_first_orders() { FIRST } else { ANY },
             valid_from: self.validity.from().map(instant),
             valid_until: self.validity.until().map(instant),
             requires_code: self.trigger == Trigger::Code,
@@ -95,6 +101,12 @@ impl Resource for Promotion {
                 .about("What these lines must be worth, before anything is taken off."),
             optional("customer_group", words::handle("staff"))
                 .about("Shoppers without an account are in none."),
+            optional("orders", orders_schema()).about(
+                "With first it is for customers who bought nothing yet, told apart by their e-mail \
+                 addresses at the checkout: until then a cart is priced as if it were a first order. \
+                 Such a promotion requires a code, which anybody else can take out of the cart \
+                 again, and is for no customer_group.",
+            ),
             optional("valid_from", words::instant().such_as("2026-01-01T00:00:00Z")),
             optional("valid_until", words::instant().such_as("2126-01-01T00:00:00Z")),
             optional("requires_code", Schema::Boolean),
@@ -111,7 +123,7 @@ impl Resource for Promotion {
         let benefit = members.required("benefit", faults, |json| inner(json, benefit));
         let scope = members.optional("scope", faults, |json| inner(json, scope));
         let minimum = prices("minimum", members, faults);
-        let group = members.optional("customer_group", faults, parsed);
+        let shoppers = shoppers(members, faults);
         let validity = validity(members, faults);
         let requires_code = members.optional("requires_code", faults, boolean);
         let priority = members.optional("priority", faults, |json| {
@@ -119,7 +131,12 @@ impl Resource for Promotion {
             u16::try_from(number).map_err(|error| flaw("out_of_range", error.to_string()))
         });
         let exclusive = members.optional("exclusive", faults, boolean);
-        let is_coded = requires_code?.unwrap_or(false);
+        let (shoppers, is_coded) = (shoppers?, requires_code?.unwrap_or(false));
+        if shoppers == Shoppers::FirstOrder && !is_coded {
+            // Whoever has ordered before could buy nothing: it is in every cart, and refused in theirs.
+            let detail = "a promotion for first orders requires a code";
+            faults.add("requires_code".into(), flaw("invalid", detail));
+        }
         let is_alone = exclusive?.unwrap_or(false);
         Some(Self {
             id: id?,
@@ -127,7 +144,7 @@ impl Resource for Promotion {
             benefit: benefit?,
             scope: scope?.unwrap_or(Scope::Everything),
             minimum: minimum?,
-            shoppers: group?.map_or(Shoppers::Everyone, Shoppers::Group),
+            shoppers,
             validity: validity?,
             trigger: if is_coded { Trigger::Code } else { Trigger::Nothing },
             priority: priority?.unwrap_or(0),
@@ -138,6 +155,33 @@ impl Resource for Promotion {
     fn all(book: &PriceBook) -> impl Iterator<Item = Self> {
         book.promotions().iter().map(|promotion| (**promotion).clone())
     }
+}
+
+fn shoppers(members: &mut Members<'_>, faults: &mut Faults) -> Option<Shoppers> {
+    let group = members.optional("customer_group", faults, parsed);
+    let is_first = members.optional("orders", faults, is_first);
+    match (group?, is_first?.unwrap_or(false)) {
+        (None, false) => Some(Shoppers::Everyone),
+        (None, true) => Some(Shoppers::FirstOrder),
+        (Some(group), false) => Some(Shoppers::Group(group)),
+        (Some(_), true) => {
+            let detail = "a promotion is for a customer group or for first orders";
+            faults.add("orders".into(), flaw("invalid", detail));
+            None
+        }
+    }
+}
+
+fn is_first(json: Json<'_>) -> Result<bool, Flaw> {
+    match &*text(json)? {
+        ANY => Ok(false),
+        FIRST => Ok(true),
+        _ => Err(flaw("invalid", "must be any or first")),
+    }
+}
+
+pub(super) fn orders_schema() -> Schema {
+    word(&[ANY, FIRST])
 }
 
 fn validity(members: &mut Members<'_>, faults: &mut Faults) -> Option<Validity> {

@@ -4,7 +4,7 @@ use actors::Money;
 
 use super::discount_code::{DiscountCodeJson, limit_schema};
 use super::price_list::PriceListJson;
-use super::promotion::{PromotionJson, benefit_schema, scope_schema};
+use super::promotion::{PromotionJson, benefit_schema, orders_schema, scope_schema};
 use super::stock_location::StockLocationJson;
 use super::{CategoryJson, SellerJson, ShippingOptionJson, TaxRateJson, TranslationJson};
 use crate::http::schema::{
@@ -148,6 +148,7 @@ impl Described for PromotionJson<'_> {
             required("scope", nullable(scope_schema())),
             required("minimum", list(of::<Money>())),
             required("customer_group", nullable(words::handle("staff"))),
+            required("orders", orders_schema()),
             required("valid_from", nullable(words::instant())),
             required("valid_until", nullable(words::instant())),
             required("requires_code", Schema::Boolean),
