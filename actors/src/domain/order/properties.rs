@@ -473,11 +473,7 @@ impl World {
             }
             Step::CancelPieces { sku, pieces } => self.cancel_pieces(sku, pieces),
             Step::Book => self.book(),
-            Step::BringOtherwise => self.tell_orders(&Command::OfParcel(ParcelCommand::State {
-                shipment: ShipmentNumber(1),
-                carrier: label("Post"),
-                tracking: label("1Z"),
-            })),
+            Step::BringOtherwise => self.bring_otherwise(),
             Step::AnswerBooking { nth, is_refused } => {
                 self.answer_booking(nth.index(64), is_refused);
             }
@@ -590,6 +586,12 @@ impl World {
         };
         let answered = ParcelCommand::Answered(BookingAnswer { parcel, attempt, outcome });
         self.send(&Order::address(parcel.order), Command::OfParcel(answered).to_bytes());
+    }
+
+    fn bring_otherwise(&mut self) {
+        let (shipment, carrier, tracking) = (ShipmentNumber(1), label("Post"), label("1Z"));
+        let state = ParcelCommand::State { shipment, carrier, tracking };
+        self.tell_orders(&Command::OfParcel(state));
     }
 
     fn cancel_pieces(&mut self, sku: usize, pieces: u32) {
