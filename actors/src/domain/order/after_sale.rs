@@ -162,6 +162,24 @@ impl Existing {
         self.refunds.iter().any(|known| known.id == refund && known.state == RefundState::Asked)
     }
 
+    /// Whether a refund of this name and amount can be begun.
+    pub(super) fn check_refund(&self, refund: RefundId, amount: Money) -> Result<(), Rejection> {
+        let currency = self.placed.currency();
+        if self.refunds.iter().any(|known| known.id == refund) {
+            return Err(Rejection::RefundDiffers);
+        }
+        if amount.currency != currency {
+            return Err(Rejection::OtherCurrency { currency });
+        }
+        if amount.minor <= 0 {
+            return Err(Rejection::NotPositive);
+        }
+        if self.refunds.len() - self.credits.len() >= Order::ENTRIES_MAX {
+            return Err(Rejection::TooManyEntries);
+        }
+        Ok(())
+    }
+
     /// What is to be captured when pieces are sent now; they are not where that can never be.
     pub(super) fn due_when_sent(&self) -> Result<Option<Money>, Rejection> {
         let is_due = self.due_in_the_end() > 0;

@@ -35,9 +35,8 @@ impl Course {
         if contact == *order.contact() {
             return Ok(());
         }
-        let (old, new) = (&order.contact().shipping, &contact.shipping);
-        if old != new {
-            if (old.country, &old.region) != (new.country, &new.region) {
+        if order.contact().shipping != contact.shipping {
+            if !order.was_priced_for(&contact.shipping) {
                 return Err(Rejection::OtherDestination);
             }
             if !order.has_unshipped() {
@@ -53,5 +52,10 @@ impl Existing {
     /// As it was placed, unless it was corrected since.
     pub(super) fn contact(&self) -> &Contact {
         self.corrected.as_deref().unwrap_or(&self.placed.terms.contact)
+    }
+
+    pub(super) fn was_priced_for(&self, to: &Address) -> bool {
+        let placed = &self.placed.terms.contact.shipping;
+        (to.country, &to.region) == (placed.country, &placed.region)
     }
 }

@@ -47,7 +47,9 @@ impl Existing {
         self.check_review()?;
         self.check_tenders()?;
         self.check_vouchers()?;
-        self.check_destination()?;
+        if !self.was_priced_for(&self.contact().shipping) {
+            return Err("an order goes to another country than it was priced for");
+        }
         let mut left = self.money.captured.minor - self.money.refunded.minor;
         left = left.saturating_sub(self.on_vouchers());
         for refund in self.refunds.iter().filter(|refund| refund.state == RefundState::Asked) {
@@ -63,12 +65,6 @@ impl Existing {
             return Err("more of an order is to be refunded than was captured");
         }
         Ok(())
-    }
-
-    fn check_destination(&self) -> Result<(), &'static str> {
-        let (now, placed) = (&self.contact().shipping, &self.placed.terms.contact.shipping);
-        let is_same = (now.country, &now.region) == (placed.country, &placed.region);
-        is_same.then_some(()).ok_or("an order goes to another country than it was priced for")
     }
 
     fn check_cancellations(&self, bought: &Pieces<'_>) -> Result<(), &'static str> {

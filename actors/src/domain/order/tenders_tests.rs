@@ -67,6 +67,16 @@ fn gave_back(refund: RefundId, minor: i64, reason: &str, is_credit: bool) -> Eve
     tender(TenderStep::GaveBack { refund, amount, reason, parts, is_credit })
 }
 
+fn one_cup_shipped() -> Event {
+    Event::Shipped {
+        shipment: ShipmentNumber(1),
+        items: vec![(cup(), quantity(1))],
+        carrier: label("Post"),
+        tracking: label("1Z"),
+        at: NOON,
+    }
+}
+
 fn refund(number: u8, minor: i64) -> Command {
     let (refund, amount) = (RefundId::from_bytes([number; 16]), euro(minor));
     Command::Refund { refund, amount, reason: label("broken") }
@@ -201,13 +211,7 @@ fn refunds_are_the_payments_first_and_the_cards_afterwards() {
 
 #[test]
 fn pieces_that_are_called_off_cost_the_payment_less_first_and_then_the_cards() {
-    let shipped = Event::Shipped {
-        shipment: ShipmentNumber(1),
-        items: vec![(cup(), quantity(1))],
-        carrier: label("Post"),
-        tracking: label("1Z"),
-        at: NOON,
-    };
+    let shipped = one_cup_shipped();
     let name = |nth: u8| {
         let mut name = [7; 16];
         name[0] ^= nth;
@@ -261,13 +265,7 @@ fn what_is_due_with_the_first_shipment_is_what_cards_did_not_pay() {
 
 #[test]
 fn what_the_payment_has_no_more_for_called_off_pieces_the_cards_get_back() {
-    let shipped = Event::Shipped {
-        shipment: ShipmentNumber(1),
-        items: vec![(cup(), quantity(1))],
-        carrier: label("Post"),
-        tracking: label("1Z"),
-        at: NOON,
-    };
+    let shipped = one_cup_shipped();
     // The payment had two pieces, the card one; the shipped one is refunded, two are called off.
     let given = [bought_with(PRICE), vec![shipped]].concat();
     let (refund, amount, reason) = (RefundId::from_bytes([1; 16]), euro(PRICE), label("broken"));

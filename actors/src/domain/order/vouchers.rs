@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::existing::Asked;
 use super::records::{RefundRecord, RefundState};
-use super::{Course, Event, Existing, Order, Rejection};
+use super::{Course, Event, Existing, Rejection};
 use crate::domain::gift_card::{self, GiftCard};
 use crate::domain::ids::{GiftCardId, RefundId};
 use crate::domain::money::Money;
@@ -196,23 +196,5 @@ impl Existing {
         let refund = self.vouchers.iter().find(|it| it.card == card)?.refund;
         let asked = |it: &&RefundRecord| it.id == refund && it.state == RefundState::Asked;
         self.refunds.iter().find(asked).map(|it| it.id)
-    }
-
-    /// Whether a refund of this name and amount can be begun.
-    pub(super) fn check_refund(&self, refund: RefundId, amount: Money) -> Result<(), Rejection> {
-        let currency = self.placed.currency();
-        if self.refunds.iter().any(|known| known.id == refund) {
-            return Err(Rejection::RefundDiffers);
-        }
-        if amount.currency != currency {
-            return Err(Rejection::OtherCurrency { currency });
-        }
-        if amount.minor <= 0 {
-            return Err(Rejection::NotPositive);
-        }
-        if self.refunds.len() - self.credits.len() >= Order::ENTRIES_MAX {
-            return Err(Rejection::TooManyEntries);
-        }
-        Ok(())
     }
 }
