@@ -7,6 +7,7 @@ mod catalogue;
 mod codes;
 mod corrections;
 mod entries;
+mod exchanges;
 mod first_orders;
 mod fraud;
 mod gift_cards;
@@ -152,7 +153,7 @@ fn all_samples() -> Vec<Vec<u8>> {
     let asked = [carriers::samples(), fraud::samples(), gift_cards::samples()];
     let told = [told.concat(), order_lists::samples(), asked.concat()];
     let told = [told.concat(), audit::samples(), sellers::samples(), corrections::samples()];
-    let told = [told.concat(), vouchers::samples()];
+    let told = [told.concat(), vouchers::samples(), exchanges::samples()];
     [shop.concat(), sold.concat(), told.concat()].concat()
 }
 

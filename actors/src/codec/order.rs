@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{damaged, encode, encode_with_parts, latest, latest_with_parts};
 use crate::domain::contact::Contact;
-use crate::domain::ids::{CartAccess, CartId, PaymentId, RefundId, SkuCode};
+use crate::domain::ids::{CartAccess, CartId, OrderId, PaymentId, RefundId, SkuCode};
 use crate::domain::order::{
-    self, Cancellation, Existing, Funds, LineState, Listing, Note, Order, Parcel, Placed,
+    self, Cancellation, Exchange, Existing, Funds, LineState, Listing, Note, Order, Parcel, Placed,
     Redemption, RefundRecord, Return, Review, SellerLines, Settlement, Shipment, Stage, Tender,
     Timeline, Use, UseState, Voucher,
 };
@@ -50,6 +50,8 @@ enum Part {
     /// Whom it is for and where it goes by now.
     Corrected(Box<Contact>),
     Voucher(Voucher),
+    Exchange(Exchange),
+    InPlaceOf(OrderId),
 }
 
 /// The parts of one order, each sort together.
@@ -73,6 +75,8 @@ struct Parts {
     to_cards: Vec<RefundId>,
     corrected: Option<Box<Contact>>,
     vouchers: Vec<Voucher>,
+    exchanges: Vec<Exchange>,
+    in_place_of: Option<OrderId>,
 }
 
 impl Part {
@@ -93,6 +97,8 @@ impl Part {
             Self::ToCards(_) => 11,
             Self::Corrected(_) => 12,
             Self::Voucher(_) => 13,
+            Self::Exchange(_) => 14,
+            Self::InPlaceOf(_) => 15,
         }
     }
 }
@@ -115,10 +121,14 @@ impl Parts {
         let paid = tenders.chain(self.to_cards.into_iter().map(Part::ToCards));
         let corrected = self.corrected.into_iter().map(Part::Corrected);
         let list = bought.chain(after).chain(sellers).chain(awaited).chain(paid);
-        list.chain(corrected).chain(self.vouchers.into_iter().map(Part::Voucher)).collect()
+        let vouchers = self.vouchers.into_iter().map(Part::Voucher);
+        let exchanges = self.exchanges.into_iter().map(Part::Exchange);
+        let in_place_of = self.in_place_of.map(Part::InPlaceOf);
+        list.chain(corrected).chain(vouchers).chain(exchanges).chain(in_place_of).collect()
     }
 
-    /// Each sort comes after the one before it; a listing, a review and a correction there are once.
+    /// Each sort comes after the one before it; of a listing, a review, a correction and
+    /// what it is in place of there is one.
     fn of(list: Vec<Part>) -> Option<Self> {
         let is_in_order = list.is_sorted_by_key(Part::place);
         let mut parts = Self::default();
@@ -141,6 +151,9 @@ impl Parts {
                 Part::Corrected(it) if parts.corrected.is_none() => parts.corrected = Some(it),
                 Part::Corrected(_) => return None,
                 Part::Voucher(it) => parts.vouchers.push(it),
+                Part::Exchange(it) => parts.exchanges.push(it),
+                Part::InPlaceOf(it) if parts.in_place_of.is_none() => parts.in_place_of = Some(it),
+                Part::InPlaceOf(_) => return None,
             }
         }
         is_in_order.then_some(parts)
@@ -170,6 +183,8 @@ impl Wire for order::Lookup {
             to_cards: view.to_cards.clone(),
             vouchers: view.vouchers.clone(),
             corrected: view.corrected.clone(),
+            exchanges: view.exchanges.clone(),
+            in_place_of: view.in_place_of,
             ..Parts::default()
         });
         encode_with_parts(self, &parts.into_list())
@@ -195,6 +210,8 @@ impl Wire for order::Lookup {
         view.to_cards = parts.to_cards;
         view.vouchers = parts.vouchers;
         view.corrected = parts.corrected;
+        view.exchanges = parts.exchanges;
+        view.in_place_of = parts.in_place_of;
         put_awaited(view.settlement.as_mut(), parts.awaited).map_err(|why| damaged(WHAT, why))?;
         Ok(lookup)
     }
@@ -274,6 +291,8 @@ pub(crate) fn to_record(order: &Order) -> Vec<u8> {
         to_cards: order.to_cards.clone(),
         corrected: order.corrected.clone(),
         vouchers: order.vouchers.clone(),
+        exchanges: order.exchanges.clone(),
+        in_place_of: order.in_place_of,
         ..Parts::default()
     });
     encode_with_parts(&OrderRecordV1 { existing }, &parts.into_list())
@@ -322,6 +341,8 @@ fn existing_from(record: ExistingV1, parts: Vec<Part>) -> Result<Existing, Decod
         to_cards: parts.to_cards,
         vouchers: parts.vouchers,
         corrected: parts.corrected,
+        exchanges: parts.exchanges,
+        in_place_of: parts.in_place_of,
     };
     existing.check().map_err(|why| damaged(RECORD, why))?;
     Ok(existing)

@@ -40,7 +40,9 @@ mod view;
 
 use std::collections::BTreeMap;
 
-use cluster::entity::{Answer, Context, Decision, DecodeError, Effect, Entity, Port, TimerName};
+use cluster::entity::{
+    Answer, Context, Decision, DecodeError, Effect, Entity, NoCatalogue, Port, TimerName,
+};
 use cluster::ids::{EntityKind, EntityRef};
 use cluster::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -341,6 +343,15 @@ pub enum Rejection {
     FirstOrderOfNobody { promotion: PromotionId },
     #[error("promotion {promotion} is for first orders, and this customer has ordered before")]
     NotFirstOrder { promotion: PromotionId },
+}
+
+impl From<NoCatalogue> for Rejection {
+    fn from(none: NoCatalogue) -> Self {
+        match none {
+            NoCatalogue::Absent => Self::CatalogueUnavailable,
+            NoCatalogue::Stale => Self::CatalogueStale,
+        }
+    }
 }
 
 impl Entity for Cart {

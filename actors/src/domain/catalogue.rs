@@ -13,6 +13,7 @@ mod shelf;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use cluster::entity::{Context, NoCatalogue};
 pub use listing::{Choice, Grams, Listing, ListingError};
 pub use reader::BookReader;
 use serde::{Deserialize, Serialize};
@@ -106,6 +107,13 @@ impl Named for DiscountCode {
 }
 
 impl PriceBook {
+    /// What everything is priced from, and its index, if this node may price.
+    pub(crate) fn of<'a>(ctx: &Context<'a>) -> Result<(&'a Self, u64), NoCatalogue> {
+        let catalogue = ctx.catalogue?;
+        let book = catalogue.content().ok_or(NoCatalogue::Absent)?;
+        Ok((book, catalogue.index))
+    }
+
     pub fn new(
         default_currency: Currency,
         mut listings: Vec<Listing>,

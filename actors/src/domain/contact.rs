@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::names::Label;
-use super::tax::{CountryCode, Region};
+use super::tax::{CountryCode, Destination, Region};
 
 /// Where mail goes: something, an `@`, a domain. Whether it arrives only a mail can tell.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +55,13 @@ pub struct Address {
     pub region: Option<Region>,
     pub postal_code: Option<Label>,
     pub country: CountryCode,
+}
+
+impl Address {
+    /// What taxes depend on, and who goes there.
+    pub fn destination(&self) -> Destination {
+        Destination { country: self.country, region: self.region.clone() }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

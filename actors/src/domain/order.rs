@@ -21,6 +21,9 @@ mod corrections;
 #[cfg(test)]
 mod corrections_tests;
 mod course;
+mod exchanges;
+#[cfg(test)]
+mod exchanges_tests;
 mod existing;
 mod facts;
 mod fraud;
@@ -55,7 +58,9 @@ mod vouchers;
 #[cfg(test)]
 mod vouchers_tests;
 
-use cluster::entity::{Answer, Context, Decision, DecodeError, Entity, Port, TimerName};
+use cluster::entity::{
+    Answer, Context, Decision, DecodeError, Entity, NoCatalogue, Port, TimerName,
+};
 use cluster::ids::{EntityKind, EntityRef};
 use cluster::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -72,11 +77,12 @@ use super::names::{Label, SellerId};
 use super::order_list::{ListId, Place};
 use super::order_numbers::OrderNumber;
 use super::payment::{self, News, Refusal};
-use super::pricing::{Discount, Totals};
+use super::pricing::{Discount, NotPriced, Totals};
 use super::quantity::{Quantity, Units};
 use crate::codec;
 pub use corrections::Correction;
 use course::Course;
+pub use exchanges::{Exchange, ExchangeState, ExchangeStep, Given, Replacement, Swap, SwapNames};
 pub use existing::Settlement;
 pub(crate) use existing::{Existing, Funds, LineState, Stage};
 pub use fraud::{Review, ReviewCommand, ReviewState, ReviewStep};
@@ -210,6 +216,8 @@ pub enum Command {
         card: GiftCardId,
         ending: Label,
     },
+    /// Other pieces are wanted, for some of these or beside them.
+    Exchange(Box<Swap>),
 }
 
 impl Command {
@@ -531,6 +539,10 @@ pub enum Event {
         step: VoucherStep,
         at: Timestamp,
     },
+    Exchange {
+        step: ExchangeStep,
+        at: Timestamp,
+    },
 }
 
 impl Event {
@@ -580,7 +592,8 @@ impl Event {
             | Self::StockArrived { at, .. }
             | Self::Tender { at, .. }
             | Self::Corrected { at, .. }
-            | Self::Voucher { at, .. } => *at,
+            | Self::Voucher { at, .. }
+            | Self::Exchange { at, .. } => *at,
         }
     }
 }
@@ -632,6 +645,25 @@ pub enum Rejection {
     OnBackorder { sku: SkuCode, waiting: Quantity },
     #[error("the order was priced for another country or region")]
     OtherDestination,
+    #[error("what is wanted has no price: {0}")]
+    NotPriced(NotPriced),
+    #[error("{} minor units of {} are left to pay, and no payment was given", .due.minor, .due.currency)]
+    PaymentRequired { due: Money },
+    /// Not a rule: this node has no catalogue. Retry.
+    #[error("the catalogue is not available")]
+    CatalogueUnavailable,
+    /// Not a rule: this node has no current catalogue. Retry.
+    #[error("the catalogue is out of date")]
+    CatalogueStale,
+}
+
+impl From<NoCatalogue> for Rejection {
+    fn from(none: NoCatalogue) -> Self {
+        match none {
+            NoCatalogue::Absent => Self::CatalogueUnavailable,
+            NoCatalogue::Stale => Self::CatalogueStale,
+        }
+    }
 }
 
 impl Entity for Order {
@@ -683,6 +715,7 @@ impl Entity for Order {
             Command::CancelPieces { by, items, reason } => {
                 course.cancel_pieces(by, items, reason)?;
             }
+            Command::Exchange(swap) => course.exchange(*swap, ctx)?,
         }
         course.tell_lists();
         course.tell_sellers();
@@ -696,6 +729,8 @@ impl Entity for Order {
                 | Rejection::NumberDiffers { .. }
                 | Rejection::NumberOutOfOrder { .. }
                 | Rejection::TooMany { .. }
+                | Rejection::CatalogueUnavailable
+                | Rejection::CatalogueStale
         )
     }
 
@@ -754,7 +789,9 @@ impl Order {
     pub const ENTRIES_MAX: usize = 64;
     /// Each cancellation gives credit to the payment and to cards once, and so does each capture that
     /// comes after it to the payment.
-    const CREDITS_MAX: usize = 2 * Self::ENTRIES_MAX + payment::Payment::CAPTURES_MAX;
+    const CREDITS_MAX: usize =
+        2 * Self::ENTRIES_MAX + payment::Payment::CAPTURES_MAX + Self::EXCHANGES_MAX;
+    pub const EXCHANGES_MAX: usize = 8;
     /// Lines of all shipments and returns together.
     pub const ITEMS_MAX: usize = 400;
     const STOCK_SILENT: TimerName = TimerName(1);

@@ -83,6 +83,20 @@ pub enum NotPriced {
     TotalTooLarge,
 }
 
+impl NotPriced {
+    pub const fn is_of_shipping(&self) -> bool {
+        match self {
+            Self::UnknownShipping { .. }
+            | Self::ShippingNotPriced { .. }
+            | Self::NotShippedTo { .. } => true,
+            Self::UnknownSku { .. }
+            | Self::NoPrice { .. }
+            | Self::LineTooLarge { .. }
+            | Self::TotalTooLarge => false,
+        }
+    }
+}
+
 /// What was priced, and what promotions took off.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quote {

@@ -29,6 +29,7 @@ pub(crate) enum Endpoint {
     AdminOrderRefunds,
     AdminOrderNotes,
     AdminOrderVouchers,
+    AdminOrderExchanges,
     AdminOrderBookParcel,
     FraudReviews,
     FraudReviewApprove,
@@ -142,6 +143,7 @@ impl Endpoint {
             Self::AdminOrderRefunds => "/admin/v1/orders/{id}/refunds",
             Self::AdminOrderNotes => "/admin/v1/orders/{id}/notes",
             Self::AdminOrderVouchers => "/admin/v1/orders/{id}/vouchers",
+            Self::AdminOrderExchanges => "/admin/v1/orders/{id}/exchanges",
             Self::Inventory => "/admin/v1/inventory/{sku}",
             Self::InventoryAdjust => "/admin/v1/inventory/{sku}/adjust",
             Self::InventorySet => "/admin/v1/inventory/{sku}/set",
@@ -286,6 +288,7 @@ impl Endpoint {
             | Self::AdminOrderRefunds
             | Self::AdminOrderNotes
             | Self::AdminOrderVouchers
+            | Self::AdminOrderExchanges
             | Self::FraudReviews
             | Self::FraudReviewApprove
             | Self::FraudReviewReject

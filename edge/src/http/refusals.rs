@@ -136,6 +136,19 @@ pub(super) fn of_order(refusal: order::Rejection) -> ApiError {
         }
         Rejection::RefundDiffers => ApiError::new(Code::REFUND_DIFFERS, detail).about("amount"),
         Rejection::TooManyEntries => ApiError::new(Code::ORDER_FULL, detail),
+        Rejection::NotPriced(why) => {
+            let error = not_priced(&why, detail);
+            if why.is_of_shipping() { error } else { error.about("wanted") }
+        }
+        Rejection::PaymentRequired { .. } => {
+            ApiError::new(Code::PAYMENT_REQUIRED, detail).about("payment")
+        }
+        Rejection::CatalogueUnavailable => {
+            ApiError::new(Code::CATALOGUE_UNAVAILABLE, "nothing can be priced at the moment")
+        }
+        Rejection::CatalogueStale => {
+            ApiError::new(Code::CATALOGUE_STALE, "prices may be out of date at the moment")
+        }
         // Of what only carts ask for.
         Rejection::AlreadyExists => {
             tracing::error!(%refusal, "an order refused what no client asks for");

@@ -14,9 +14,9 @@ use super::middleware::rim::RimLayer;
 use super::openapi;
 use super::routes::entries::{self, Resource};
 use super::routes::{
-    audit, cart, cart_gift_cards, cart_stream, checkout, codes, events, exports, gift_cards,
-    history, imports, inventory, merge, nodes, order_lists, orders, parcels, payment, products,
-    reviews, seller_board, shards, store, system,
+    audit, cart, cart_gift_cards, cart_stream, checkout, codes, events, exchanges, exports,
+    gift_cards, history, imports, inventory, merge, nodes, order_lists, orders, parcels, payment,
+    products, reviews, seller_board, shards, store, system,
 };
 
 type Routes = Vec<(E, MethodRouter<App>)>;
@@ -123,6 +123,7 @@ fn admin() -> Routes {
         (E::AdminOrderRefunds, post(orders::refund)),
         (E::AdminOrderNotes, post(orders::add_note)),
         (E::AdminOrderVouchers, post(orders::refund_to_card)),
+        (E::AdminOrderExchanges, post(exchanges::exchange)),
         (E::FraudReviews, get(reviews::list)),
         (E::FraudReviewApprove, post(reviews::approve)),
         (E::FraudReviewReject, post(reviews::reject)),

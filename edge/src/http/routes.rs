@@ -12,6 +12,7 @@ pub(super) mod documents;
 mod done;
 pub(super) mod entries;
 pub(super) mod events;
+pub(super) mod exchanges;
 pub(super) mod exports;
 pub(super) mod gift_cards;
 pub(super) mod history;

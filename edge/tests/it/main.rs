@@ -19,6 +19,7 @@ mod contract;
 mod conventions;
 mod corrections;
 mod events;
+mod exchanges;
 mod first_orders;
 mod fraud;
 mod fuzz;

@@ -321,7 +321,8 @@ async fn orders(walk: &mut Walk) {
     for does in ["fulfilOrder", "deliverOrder"] {
         walk.does(does, &known).await;
     }
-    for does in ["askReturn", "receiveReturn", "refundOrder", "refundToGiftCard", "addNote"] {
+    let after = ["askReturn", "receiveReturn", "exchangePieces", "refundOrder", "refundToGiftCard"];
+    for does in after.into_iter().chain(["addNote"]) {
         walk.does(does, &known).await;
     }
     let payment = order["payments"][0]["id"].as_str().unwrap();

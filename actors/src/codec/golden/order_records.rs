@@ -233,7 +233,7 @@ fn an_order_that_could_not_be_is_refused() {
         order.cancellations = vec![Cancellation { by, items, amount, reason, at }];
     };
     check_refused(changed(cancelled), "shipped or cancelled than was bought");
-    check_refused(changed(|order| order.credits = vec![refund(); 161]), "too many cancellations");
+    check_refused(changed(|order| order.credits = vec![refund(); 169]), "too many cancellations");
     let foreign = |order: &mut Existing| order.credits = vec![RefundId::from_bytes([9; 16])];
     check_refused(changed(foreign), "credit that is no refund");
     let misplaced = |change: fn(&mut Existing)| {

@@ -10,13 +10,12 @@ use cluster::time::Timestamp;
 
 use super::codes::redemptions;
 use super::first_order::{FirstOrder, first_order};
-use super::pricing::book_of;
 use super::{Cart, Event, Existing, Means, Rejection, Status};
 use crate::domain::catalogue::PriceBook;
-use crate::domain::ids::{CartId, OrderId, PaymentId, SkuCode};
-use crate::domain::names::{SellerId, ShippingOptionId};
+use crate::domain::ids::{CartId, OrderId, PaymentId};
+use crate::domain::names::ShippingOptionId;
 use crate::domain::order::{self, Extra, Order, Placed, SellerLines, Shortfall, Terms};
-use crate::domain::pricing::{Destination, Discount, PricedLine, PricingTerms, Quote};
+use crate::domain::pricing::{Discount, PricingTerms, Quote};
 use crate::domain::promotion::Promotion;
 use crate::mutants::Mutant;
 
@@ -50,13 +49,12 @@ impl Cart {
         if !repriced.is_empty() {
             return Ok((repriced, vec![]));
         }
-        let (book, catalogue) = book_of(ctx)?;
+        let (book, index) = PriceBook::of(ctx)?;
         // A shop without any option sends everything for nothing, or has nothing to send.
         if shipping.is_none() && book.shipping_options().len() > 0 {
             return Err(Rejection::ShippingOptionRequired);
         }
-        let address = &terms.contact.shipping;
-        let destination = Destination { country: address.country, region: address.region.clone() };
+        let destination = terms.contact.shipping.destination();
         let pricing =
             PricingTerms { destination: Some(&destination), shipping, ..cart.terms(ctx.now) };
         let lines: Vec<_> =
@@ -65,7 +63,7 @@ impl Cart {
             book.quote(&pricing, &lines).map_err(Rejection::NotPricedForOrder)?;
         // Like another price: the shopper has not seen it.
         let seen = discounts.iter().cloned().map(Discount::before_shipping).collect();
-        if let Some(event) = cart.discounts_become(seen, catalogue.index, ctx.now) {
+        if let Some(event) = cart.discounts_become(seen, index, ctx.now) {
             return Ok((vec![event], vec![]));
         }
         // What was granted for certain lines is not kept without them.
@@ -83,14 +81,15 @@ impl Cart {
             // The discount is newer than the checkout: whoever asked for it did not know of it.
             FirstOrder::NotLookedUp => return Ok((vec![], vec![])),
         }
-        let placed = Placed::new(priced, terms, catalogue.index, ctx.now);
+        let placed = Placed::new(priced, terms, index, ctx.now);
         let placed = placed.unwrap_or_else(|_| unreachable!("a cart's lines are in order"));
         let (access, placed) = (cart.access, Box::new(placed));
         let extras = discounts.into_iter().map(Extra::Discount);
         let extras = extras.chain(redemptions.into_iter().map(Extra::Redemption));
         let cards = cart.gift_cards_with(means)?.into_iter().map(Extra::GiftCard);
         let extras = extras.chain(means.iter().filter_map(screening)).chain(cards);
-        let extras = extras.chain(sellers(placed.lines(), book).map(Extra::Seller)).collect();
+        let extras =
+            extras.chain(SellerLines::all_of(placed.lines(), book).map(Extra::Seller)).collect();
         let place = order::Command::placing((me, access), payment, placed, extras);
         let tell = Effect::Tell { to: Order::address(order), command: place.to_bytes() };
         Ok((vec![Event::CheckoutBegun { order, at: ctx.now }], vec![tell]))
@@ -125,16 +124,4 @@ fn screening(means: &Means) -> Option<Extra> {
         Means::Customer(_) | Means::Earlier(_) | Means::GiftCard(_) => None,
         Means::Screening { held_for } => Some(Extra::Screening { held_for: *held_for }),
     }
-}
-
-/// Whose the lines are, as the catalogue has it now.
-fn sellers(lines: &[PricedLine], book: &PriceBook) -> impl Iterator<Item = SellerLines> {
-    let mut sellers: BTreeMap<&SellerId, Vec<SkuCode>> = BTreeMap::new();
-    for PricedLine { sku, .. } in lines {
-        if let Some(seller) = book.seller_of(sku) {
-            sellers.entry(seller).or_default().push(sku.clone());
-        }
-    }
-    let sellers = sellers.into_iter();
-    sellers.map(|(seller, skus)| SellerLines { seller: seller.clone(), skus })
 }

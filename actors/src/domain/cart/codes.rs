@@ -6,7 +6,6 @@
 use cluster::entity::Context;
 use cluster::time::Timestamp;
 
-use super::pricing::book_of;
 use super::{Cart, Event, Means, Rejection};
 use crate::domain::catalogue::PriceBook;
 use crate::domain::code_uses::{Counted, CustomerKey};
@@ -21,7 +20,7 @@ impl Cart {
         ctx: &Context<'_>,
     ) -> Result<Vec<Event>, Rejection> {
         let cart = self.open()?;
-        let (book, _) = book_of(ctx)?;
+        let (book, _) = PriceBook::of(ctx)?;
         let Some(known) = book.discount_code(&code) else {
             return Err(Rejection::UnknownCode { code });
         };

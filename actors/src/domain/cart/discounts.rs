@@ -6,7 +6,6 @@
 use cluster::entity::Context;
 use cluster::time::Timestamp;
 
-use super::pricing::book_of;
 use super::{Cart, Event, Existing, Status};
 use crate::domain::catalogue::PriceBook;
 use crate::domain::pricing::{Bought, Discount};
@@ -43,8 +42,8 @@ impl Cart {
             return None;
         }
         let cart = self.existing.as_ref().filter(|cart| cart.status == Status::Open)?;
-        let (discounts, catalogue_index) = match book_of(ctx) {
-            Ok((book, catalogue)) => (cart.discounts_by(book, ctx.now), catalogue.index),
+        let (discounts, catalogue_index) = match PriceBook::of(ctx) {
+            Ok((book, index)) => (cart.discounts_by(book, ctx.now), index),
             Err(_) => (vec![], 0),
         };
         cart.discounts_become(discounts, catalogue_index, ctx.now)

@@ -87,6 +87,7 @@ fn a_checkout_is_at_the_discounts_that_the_shopper_saw() {
         order::Extra::Screening { .. } => 0,
         order::Extra::Seller(_) => panic!("these are the shop's own"),
         order::Extra::GiftCard(_) => panic!("no gift card was brought"),
+        order::Extra::InPlaceOf(_) => panic!("it is of a cart"),
     };
     assert_eq!(to.kind, Order::KIND);
     assert_eq!((placed.totals().discount.minor, placed.totals().grand.minor), (90, 810));

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use cluster::entity::{Catalogue, Context, NoCatalogue};
+use cluster::entity::Context;
 use cluster::time::Timestamp;
 
 use super::{Cart, Event, Existing, Line, Rejection};
@@ -41,13 +41,13 @@ impl Existing {
         wanted: BTreeMap<SkuCode, Quantity>,
         ctx: &Context<'_>,
     ) -> Result<Vec<Event>, Rejection> {
-        let (book, catalogue) = book_of(ctx)?;
+        let (book, index) = PriceBook::of(ctx)?;
         let mut after = self.lines.clone();
         let mut events = vec![];
         for (sku, quantity) in wanted {
             let line = self.priced(book, sku, quantity, ctx.now)?;
             if !after.has(&line) {
-                events.push(line.clone().into_event(catalogue.index, ctx.now));
+                events.push(line.clone().into_event(index, ctx.now));
                 after.set(line);
             }
         }
@@ -85,14 +85,4 @@ impl Existing {
             codes: &self.codes,
         }
     }
-}
-
-/// What everything is priced from, if this node may price.
-pub(super) fn book_of<'a>(ctx: &Context<'a>) -> Result<(&'a PriceBook, &'a Catalogue), Rejection> {
-    let catalogue = ctx.catalogue.map_err(|none| match none {
-        NoCatalogue::Absent => Rejection::CatalogueUnavailable,
-        NoCatalogue::Stale => Rejection::CatalogueStale,
-    })?;
-    let book = catalogue.content().ok_or(Rejection::CatalogueUnavailable)?;
-    Ok((book, catalogue))
 }

@@ -4,7 +4,7 @@
 //! refunded than was captured, refunds under way counted. A repeat of what was done changes nothing.
 
 use super::existing::Asked;
-use super::records::Pieces;
+use super::records::{Pieces, RefundRecord};
 use super::{
     CaptureTime, Course, Event, Existing, LineState, Order, RefundState, Rejection, ReturnNumber,
     ShipmentNumber, Stage,
@@ -104,6 +104,7 @@ impl Course {
         for (sku, quantity) in items {
             self.tell_stock(&sku, OrderStep::Restock { quantity });
         }
+        self.credit_returned(number);
         Ok(())
     }
 
@@ -174,10 +175,17 @@ impl Existing {
         if amount.minor <= 0 {
             return Err(Rejection::NotPositive);
         }
-        if self.refunds.len() - self.credits.len() >= Order::ENTRIES_MAX {
+        if self.n_asked_refunds() >= Order::ENTRIES_MAX {
             return Err(Rejection::TooManyEntries);
         }
         Ok(())
+    }
+
+    /// Refunds that somebody asked for: credits and exchanges have bounds of their own.
+    pub(super) fn n_asked_refunds(&self) -> usize {
+        let is_exchange = |id| self.exchanges.iter().any(|it| it.names.refund == id);
+        let is_asked = |it: &&RefundRecord| !self.credits.contains(&it.id) && !is_exchange(it.id);
+        self.refunds.iter().filter(is_asked).count()
     }
 
     /// What is to be captured when pieces are sent now; they are not where that can never be.

@@ -39,37 +39,32 @@ impl Course {
     ) -> Result<(), Rejection> {
         let order = self.confirmed()?;
         let items = in_order(items)?;
-        order.check_left(&items, |line| line.quantity.get(), &order.gone())?;
-        // There is always room to call off the rest.
-        let n_items: usize = order.cancellations.iter().map(|known| known.items.len()).sum();
-        let is_full = order.cancellations.len() + 1 >= Order::ENTRIES_MAX;
-        if is_full || n_items + items.len() > Order::ITEMS_MAX {
-            return Err(Rejection::TooManyEntries);
-        }
-        let rest = order.unshipped();
+        order.check_calling_off(&items)?;
         // Nothing of the order is left: its shipping is not paid either.
-        if items == rest {
+        if items == order.unshipped() {
             return self.cancel(by, reason);
-        }
-        // Which of a line's pieces came, its stock knows; all of them or none are called off.
-        for item in &items {
-            if let Some(waiting) = order.waiting_for(&item.0).filter(|_| !rest.contains(item)) {
-                return Err(Rejection::OnBackorder { sku: item.0.clone(), waiting });
-            }
         }
         self.call_off(by, items, reason)
     }
 
     fn call_off(&mut self, by: Side, items: Items, reason: Label) -> Result<(), Rejection> {
+        self.take_off(by, items, reason)?;
+        self.give_credit();
+        Ok(())
+    }
+
+    /// The pieces are in stock again; what they had cost is to be given back.
+    pub(super) fn take_off(
+        &mut self,
+        by: Side,
+        items: Items,
+        reason: Label,
+    ) -> Result<(), Rejection> {
         let order = self.confirmed()?;
         if order.cancellations.len() >= Order::ENTRIES_MAX {
             return Err(Rejection::TooManyEntries);
         }
-        // Nothing is sent at all: nor is its shipping paid.
-        let is_all = order.shipments.is_empty() && items == order.unshipped();
-        let whole = order.totals.grand.minor - order.credit();
-        let amount = order.worth(&items);
-        let amount = if is_all { Money { minor: whole, ..amount } } else { amount };
+        let amount = order.worth_of_cancelled(&items);
         let undone: Vec<_> = items.iter().map(|item| order.undo_of_sale(item)).collect();
         self.happen(Event::PiecesCancelled { by, items, amount, reason, at: self.now });
         for (sku, undo) in undone {
@@ -77,7 +72,6 @@ impl Course {
                 self.tell_stock(&sku, undo);
             }
         }
-        self.give_credit();
         Ok(())
     }
 
@@ -144,6 +138,25 @@ impl Existing {
         })
     }
 
+    /// Whether just these pieces can be called off.
+    pub(super) fn check_calling_off(&self, items: &Items) -> Result<(), Rejection> {
+        self.check_left(items, |line| line.quantity.get(), &self.gone())?;
+        // There is always room to call off the rest.
+        let n_items: usize = self.cancellations.iter().map(|known| known.items.len()).sum();
+        let is_full = self.cancellations.len() + 1 >= Order::ENTRIES_MAX;
+        if is_full || n_items + items.len() > Order::ITEMS_MAX {
+            return Err(Rejection::TooManyEntries);
+        }
+        // Which of a line's pieces came, its stock knows; all of them or none are called off.
+        let rest = self.unshipped();
+        for item in items {
+            if let Some(waiting) = self.waiting_for(&item.0).filter(|_| !rest.contains(item)) {
+                return Err(Rejection::OnBackorder { sku: item.0.clone(), waiting });
+            }
+        }
+        Ok(())
+    }
+
     /// What is to be sent still.
     fn unshipped(&self) -> Vec<(SkuCode, Quantity)> {
         let gone = self.gone();
@@ -173,9 +186,16 @@ impl Existing {
         self.cancellations.push(cancelled);
     }
 
-    /// What is paid for these pieces, after those that were called off before.
-    fn worth(&self, items: &[(SkuCode, Quantity)]) -> Money {
-        let gone = self.cancelled();
+    /// What is paid for pieces that are called off now. Where nothing is sent at all, shipping is not paid.
+    pub(super) fn worth_of_cancelled(&self, items: &Items) -> Money {
+        let is_all = self.shipments.is_empty() && *items == self.unshipped();
+        let worth = self.worth(items, &self.cancelled());
+        let whole = self.totals.grand.minor - self.credit();
+        if is_all { Money { minor: whole, ..worth } } else { worth }
+    }
+
+    /// What is paid for these pieces, after those that are not kept.
+    pub(super) fn worth(&self, items: &[(SkuCode, Quantity)], gone: &Pieces<'_>) -> Money {
         let worth = items.iter().filter_map(|(sku, quantity)| {
             let line = self.placed.line(sku)?;
             let kept = line.quantity.get().saturating_sub(gone.of_sku(sku));

@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 use super::records::{Cancellation, Note, Pieces, RefundRecord, RefundState, Return, Shipment};
 use super::timeline::Timeline;
 use super::{
-    Event, Failure, Listing, Parcel, Placed, ReturnNumber, Review, SellerLines, ShipmentNumber,
-    Shortage, Tender, Use, Voucher,
+    Event, Exchange, Failure, Listing, Parcel, Placed, ReturnNumber, Review, SellerLines,
+    ShipmentNumber, Shortage, Tender, Use, Voucher,
 };
 use crate::domain::contact::Contact;
-use crate::domain::ids::{CartAccess, CartId, PaymentId, RefundId, SkuCode};
+use crate::domain::ids::{CartAccess, CartId, OrderId, PaymentId, RefundId, SkuCode};
 use crate::domain::money::{Currency, Money};
 use crate::domain::order_numbers::OrderNumber;
 use crate::domain::pricing::{Discount, PricedLine, Totals};
@@ -63,6 +63,9 @@ pub(crate) struct Existing {
     pub(crate) vouchers: Vec<Voucher>,
     /// Whom it is for and where it goes, where that was put right.
     pub(crate) corrected: Option<Box<Contact>>,
+    pub(crate) exchanges: Vec<Exchange>,
+    /// The order some of whose pieces this one is had for.
+    pub(crate) in_place_of: Option<OrderId>,
 }
 
 /// Where an order is.
@@ -239,6 +242,8 @@ impl Existing {
             to_cards: Vec::new(),
             vouchers: Vec::new(),
             corrected: None,
+            exchanges: Vec::new(),
+            in_place_of: None,
         }
     }
 
@@ -333,6 +338,7 @@ impl Existing {
             Event::Parcel { shipment, step, at } => self.parcel_becomes(*shipment, step, *at),
             Event::Tender { step, at } => self.tender_becomes(step, *at),
             Event::Voucher { step, at } => self.voucher_becomes(step, *at),
+            Event::Exchange { step, .. } => self.exchange_becomes(step),
             Event::Corrected { contact, .. } => self.corrected = Some(contact.clone()),
         }
     }
@@ -558,6 +564,8 @@ impl Existing {
             + self.discounts.iter().map(Discount::heap_bytes).sum::<usize>()
             + (self.uses.len() + self.tenders.len()) * ENTRY_BYTES
             + self.sellers.iter().map(SellerLines::heap_bytes).sum::<usize>()
+            + self.exchanges.len() * ENTRY_BYTES
+            + self.exchanges.iter().map(Exchange::n_lines).sum::<usize>() * LINE_BYTES
     }
 
     /// Lines of all shipments and returns.

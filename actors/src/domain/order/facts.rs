@@ -72,6 +72,7 @@ pub(super) fn fact_of(event: &Event, order: &Existing) -> Option<OrderFact> {
         | Event::Tender { .. }
         | Event::Corrected { .. }
         | Event::Voucher { .. }
+        | Event::Exchange { .. }
         | Event::StockPromised { .. }
         | Event::StockArrived { .. } => return None,
     })

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Redemption, SellerLines};
 use crate::domain::cart::Cart;
 use crate::domain::contact::Contact;
-use crate::domain::ids::{GiftCardId, SkuCode};
+use crate::domain::ids::{GiftCardId, OrderId, SkuCode};
 use crate::domain::money::Currency;
 use crate::domain::payment::PaymentMethod;
 use crate::domain::pricing::{Discount, Priced, PricedLine, PricedShipping, Totals};
@@ -70,6 +70,8 @@ pub enum Extra {
     Seller(SellerLines),
     /// What it has is taken first.
     GiftCard(GiftCardId),
+    /// It is bought with what pieces of another order had cost.
+    InPlaceOf(OrderId),
 }
 
 /// Lines that make no order.

@@ -3,6 +3,7 @@
 
 mod cards;
 mod ends;
+mod exchanges;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Debug;
@@ -115,6 +116,12 @@ enum Step {
     Voucher {
         nth: u8,
         minor: i64,
+    },
+    /// Another piece is wanted, for one that goes back or is called off, or beside them.
+    Exchange(exchanges::Wanted),
+    /// What is sent back is there.
+    Receive {
+        number: u16,
     },
     /// An operator takes a part of what is held.
     CaptureByHand {
@@ -494,20 +501,24 @@ impl World {
                 reason: label("broken"),
             }),
             Step::Voucher { nth, minor } => self.refund_to_card(nth, minor),
+            Step::Exchange(wanted) => self.exchange(wanted),
+            Step::Receive { number } => self.receive(number),
             Step::CaptureByHand { minor } => self.tell_payments(&payment::Command::CaptureByHand {
                 capture: CaptureId::from_bytes([u8::try_from(minor).unwrap(); 16]),
                 amount: euro(minor),
             }),
             Step::VoidByHand => self.tell_payments(&payment::Command::VoidByHand),
             Step::Sell { sku, pieces } => self.sell_elsewhere(sku, pieces),
-            Step::Arrive { pieces } => {
-                self.arrived += pieces;
-                let delta = i64::from(pieces).try_into().unwrap();
-                let reason = "came".to_owned().try_into().unwrap();
-                let command = sku::Command::Adjust { delta, reason };
-                self.send(&Sku::address(&code(BACKORDERED)), command.to_bytes());
-            }
+            Step::Arrive { pieces } => self.arrive(pieces),
         }
+    }
+
+    fn arrive(&mut self, pieces: u32) {
+        self.arrived += pieces;
+        let delta = i64::from(pieces).try_into().unwrap();
+        let reason = "came".to_owned().try_into().unwrap();
+        let command = sku::Command::Adjust { delta, reason };
+        self.send(&Sku::address(&code(BACKORDERED)), command.to_bytes());
     }
 
     fn check_out(&mut self, nth: u8, terms: Terms, is_screened: bool, cards: &[usize]) {
@@ -686,8 +697,9 @@ impl World {
             assert!(asked <= 1, "one parcel is asked for {asked} times at once");
         }
         let open = self.orders.values().filter_map(|order| order.live.existing.as_ref());
+        let of_cart = open.filter(|order| order.in_place_of.is_none());
         let bought =
-            open.filter(|order| matches!(order.stage, Stage::Confirmed | Stage::Cancelled));
+            of_cart.filter(|order| matches!(order.stage, Stage::Confirmed | Stage::Cancelled));
         assert!(bought.count() <= 1, "one cart became two orders");
         assert!(self.stocks[BACKORDERED].live.backordered.get() <= PROMISED_MAX);
     }
@@ -767,6 +779,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (1_u32..5).prop_map(|pieces| Step::Sell { sku: BACKORDERED, pieces }),
         1 => (1_i64..200).prop_map(|minor| Step::Refund { minor }),
         2 => (0_u8..2, 1_i64..2_000).prop_map(|(nth, minor)| Step::Voucher { nth, minor }),
+        3 => exchanges::wanted().prop_map(Step::Exchange),
+        2 => (1_u16..3).prop_map(|number| Step::Receive { number }),
         1 => (1_i64..200).prop_map(|minor| Step::CaptureByHand { minor }),
         1 => Just(Step::VoidByHand),
         1 => (0_usize..3, 1_u32..4).prop_map(|(sku, pieces)| Step::Sell { sku, pieces }),

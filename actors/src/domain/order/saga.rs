@@ -9,8 +9,8 @@ use cluster::time::Span;
 
 use super::existing::{Asked, Ending};
 use super::{
-    CaptureTime, Course, Event, Extra, Failure, LineState, Moment, Order, Placed, Rejection,
-    ReviewStep, Shortage, Shortfall, Side, Stage, StockNews,
+    CaptureTime, Course, Event, ExchangeStep, Extra, Failure, LineState, Moment, Order, Placed,
+    Rejection, ReviewStep, Shortage, Shortfall, Side, Stage, StockNews,
 };
 use crate::domain::cart;
 use crate::domain::ids::{CaptureId, CartAccess, CartId, PaymentId, SkuCode};
@@ -48,7 +48,7 @@ impl Course {
         }
         self.happen(Event::Placed { cart, access, payment, placed });
         let (mut discounts, mut redemptions, mut sellers) = (Vec::new(), Vec::new(), Vec::new());
-        let mut cards = Vec::new();
+        let (mut cards, mut in_place_of) = (Vec::new(), None);
         for extra in extras {
             match extra {
                 Extra::Discount(discount) => discounts.push(discount),
@@ -56,7 +56,11 @@ impl Course {
                 Extra::Screening { held_for } => self.review(ReviewStep::Wanted { held_for }),
                 Extra::Seller(lines) => sellers.push(lines),
                 Extra::GiftCard(card) => cards.push(card),
+                Extra::InPlaceOf(order) => in_place_of = Some(order),
             }
+        }
+        if let Some(order) = in_place_of {
+            self.exchange_step(ExchangeStep::InPlaceOf { order });
         }
         if !discounts.is_empty() {
             self.happen(Event::Discounted { discounts, at: self.now });

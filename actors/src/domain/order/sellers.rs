@@ -3,12 +3,15 @@
 //! **Invariants:** a seller is told of an order from its confirmation on, of each change once, with what
 //! was told before: boards add up, whatever order they are read in.
 
+use std::collections::BTreeMap;
+
 use cluster::entity::{Effect, Wire};
 use cluster::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::existing::Ending;
 use super::{Course, Existing, Failure, LineView, ReviewState, Stage, Status, StockStatus, View};
+use crate::domain::catalogue::PriceBook;
 use crate::domain::heap;
 use crate::domain::ids::SkuCode;
 use crate::domain::money::Money;
@@ -27,6 +30,20 @@ pub struct SellerLines {
 }
 
 impl SellerLines {
+    /// Whose the lines are, as the catalogue has it now.
+    pub(in crate::domain) fn all_of(
+        lines: &[PricedLine],
+        book: &PriceBook,
+    ) -> impl Iterator<Item = Self> + use<> {
+        let mut sellers: BTreeMap<SellerId, Vec<SkuCode>> = BTreeMap::new();
+        for PricedLine { sku, .. } in lines {
+            if let Some(seller) = book.seller_of(sku) {
+                sellers.entry(seller.clone()).or_default().push(sku.clone());
+            }
+        }
+        sellers.into_iter().map(|(seller, skus)| Self { seller, skus })
+    }
+
     fn has(&self, sku: &SkuCode) -> bool {
         self.skus.binary_search(sku).is_ok()
     }

@@ -13,8 +13,7 @@ impl Existing {
             return Err("an order does not know the stock of each line");
         }
         let (shipments, returns) = (self.shipments.len(), self.returns.len());
-        let refunds = self.refunds.len().saturating_sub(self.credits.len());
-        let entries = [shipments, returns, refunds, self.notes.len()];
+        let entries = [shipments, returns, self.n_asked_refunds(), self.notes.len()];
         if entries.iter().any(|n| *n > Order::ENTRIES_MAX) {
             return Err("an order has too many shipments, returns, refunds or notes");
         }
@@ -47,6 +46,7 @@ impl Existing {
         self.check_review()?;
         self.check_tenders()?;
         self.check_vouchers()?;
+        self.check_exchanges()?;
         if !self.was_priced_for(&self.contact().shipping) {
             return Err("an order goes to another country than it was priced for");
         }

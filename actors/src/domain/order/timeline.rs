@@ -6,7 +6,7 @@
 use cluster::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Event, TenderStep, VoucherStep};
+use super::{Event, ExchangeStep, TenderStep, VoucherStep};
 use crate::domain::heap;
 use crate::domain::quantity::Units;
 
@@ -44,6 +44,9 @@ pub enum Moment {
     /// The last pieces of a line that were on backorder are there.
     StockArrived,
     Corrected,
+    ExchangeAsked,
+    /// What was wanted instead is an order.
+    Exchanged,
 }
 
 impl Moment {
@@ -130,6 +133,8 @@ impl Timeline {
             },
             Event::StockArrived { waiting: Units::ZERO, .. } => Moment::StockArrived,
             Event::Corrected { .. } => Moment::Corrected,
+            Event::Exchange { step: ExchangeStep::Asked(_), .. } => Moment::ExchangeAsked,
+            Event::Exchange { step: ExchangeStep::Placed { .. }, .. } => Moment::Exchanged,
             // The fabric's own steps, and the one that makes the timeline.
             Event::Placed { .. }
             | Event::Numbered { .. }
@@ -150,7 +155,8 @@ impl Timeline {
             | Event::PlacesAsked { .. }
             | Event::PlaceTaken { .. }
             | Event::Tender { .. }
-            | Event::SellersNamed { .. } => return,
+            | Event::SellersNamed { .. }
+            | Event::Exchange { .. } => return,
         };
         self.push(moment, event.at());
     }

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::existing::{Asked, Ending, Settlement};
 use super::{
-    Cancellation, Existing, Failure, LineState, Moment, Parcel, Redemption, RefundState, Review,
-    SellerLines, Stage, Tender, TimelineEntry, Voucher,
+    Cancellation, Exchange, Existing, Failure, LineState, Moment, Parcel, Redemption, RefundState,
+    Review, SellerLines, Stage, Tender, TimelineEntry, Voucher,
 };
 use crate::domain::contact::Contact;
 use crate::domain::ids::{CartAccess, CartId, OrderId, PaymentId, RefundId, SkuCode};
@@ -82,6 +82,11 @@ pub struct View {
     /// Whom it is for and where it goes, where that was put right.
     #[serde(skip)]
     pub corrected: Option<Box<Contact>>,
+    #[serde(skip)]
+    pub exchanges: Vec<Exchange>,
+    /// The order some of whose pieces this one is had for.
+    #[serde(skip)]
+    pub in_place_of: Option<OrderId>,
 }
 
 impl View {
@@ -216,6 +221,8 @@ impl Existing {
             to_cards: self.to_cards.clone(),
             vouchers: self.vouchers.clone(),
             corrected: self.corrected.clone(),
+            exchanges: self.exchanges.clone(),
+            in_place_of: self.in_place_of,
         })
     }
 

@@ -183,6 +183,7 @@ impl Course {
         } else {
             VoucherStep::Refused { refund }
         });
+        self.take_exchange_news(card, is_issued);
         self.give_credit();
     }
 

@@ -7,9 +7,9 @@ pub(in crate::http) use schema::ORDER_STATUS;
 use actors::domain::carrier::{BookingRefusal, Whereabouts};
 use actors::domain::contact::{Address, Contact};
 use actors::domain::order::{
-    Cancellation, LineView, Moment, Parcel, ParcelState, PaymentStatus, RefundState, RefundView,
-    ReturnView, Review, ReviewState, Settlement, ShipmentView, Side, Status, StockStatus, Tender,
-    TimelineEntry, View,
+    Cancellation, Exchange, ExchangeState, LineView, Moment, Parcel, ParcelState, PaymentStatus,
+    RefundState, RefundView, ReturnView, Review, ReviewState, Settlement, ShipmentView, Side,
+    Status, StockStatus, Tender, TimelineEntry, View,
 };
 use actors::domain::pricing::{PricedShipping, Totals};
 use actors::{Currency, GiftCardId, Money, OrderId, PaymentId, Quantity, RefundId, SkuCode};
@@ -34,6 +34,8 @@ pub(in crate::http) struct OrderJson<'a> {
     shipments: Vec<ShipmentJson<'a>>,
     returns: Vec<ReturnJson<'a>>,
     cancellations: Vec<CancellationJson<'a>>,
+    exchanges: Vec<ExchangeJson<'a>>,
+    in_place_of: Option<Text<OrderId>>,
     /// None where nothing was due.
     payments: Vec<PaymentJson>,
     refunds: Vec<RefundJson<'a>>,
@@ -138,6 +140,17 @@ struct CancellationJson<'a> {
     cancelled_at: Text<Rfc3339>,
 }
 
+/// Of some pieces, or beside them, for those of another order.
+#[derive(Serialize)]
+struct ExchangeJson<'a> {
+    order: Text<OrderId>,
+    status: &'static str,
+    /// The number of the return.
+    returned: Option<u16>,
+    credit: MoneyJson,
+    reason: &'a str,
+}
+
 #[derive(Serialize)]
 struct PiecesJson<'a> {
     sku: &'a str,
@@ -172,6 +185,15 @@ pub(in crate::http) struct VoucherJson<'a> {
     pub(in crate::http) order: OrderJson<'a>,
 }
 
+/// An exchange: the other order, and the card that its credit becomes.
+#[derive(Serialize)]
+pub(in crate::http) struct ExchangedJson<'a> {
+    pub(in crate::http) exchanged_for: Text<OrderId>,
+    pub(in crate::http) gift_card: Option<Text<GiftCardId>>,
+    pub(in crate::http) code: Option<String>,
+    pub(in crate::http) order: OrderJson<'a>,
+}
+
 /// What a gift card pays.
 #[derive(Serialize)]
 struct TenderJson {
@@ -198,6 +220,8 @@ impl<'a> OrderJson<'a> {
             shipments: shipments(view, ParcelJson::new),
             returns: view.returns.iter().map(ReturnJson::new).collect(),
             cancellations: view.cancellations.iter().map(CancellationJson::new).collect(),
+            exchanges: view.exchanges.iter().map(ExchangeJson::new).collect(),
+            in_place_of: view.in_place_of.map(Text),
             payments: payments(view, payment_status, view.captured, view.refunded),
             refunds: view.refunds.iter().map(|refund| RefundJson::new(refund, view)).collect(),
             gift_cards: view.tenders.iter().map(|it| TenderJson::new(it, currency)).collect(),
@@ -265,6 +289,7 @@ pub(in crate::http) fn settled<'a>(view: &'a View, settlement: &Settlement) -> O
         shipments: Vec::new(),
         returns: Vec::new(),
         cancellations: Vec::new(),
+        exchanges: Vec::new(),
         payments: payments(view, payment_status(paid), settlement.captured, zero),
         refunds: Vec::new(),
         gift_cards: view.tenders.iter().map(paid_by).collect(),
@@ -463,6 +488,22 @@ impl<'a> CancellationJson<'a> {
     }
 }
 
+impl<'a> ExchangeJson<'a> {
+    fn new(known: &'a Exchange) -> Self {
+        Self {
+            order: Text(known.names.order),
+            status: match known.state {
+                ExchangeState::Open(_) => "pending",
+                ExchangeState::Placed => "placed",
+                ExchangeState::Refused => "failed",
+            },
+            returned: known.returned.map(|number| number.0),
+            credit: MoneyJson(known.credit),
+            reason: known.reason.as_str(),
+        }
+    }
+}
+
 impl<'a> RefundJson<'a> {
     fn new(refund: &'a RefundView, view: &View) -> Self {
         let status = match refund.state {
@@ -598,5 +639,7 @@ const fn moment(moment: Moment) -> &'static str {
         Moment::Approved => "approved",
         Moment::StockArrived => "stock_arrived",
         Moment::Corrected => "corrected",
+        Moment::ExchangeAsked => "exchange_requested",
+        Moment::Exchanged => "exchanged",
     }
 }

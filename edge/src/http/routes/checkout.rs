@@ -14,7 +14,7 @@ use actors::domain::code_uses::CustomerKey;
 use actors::domain::contact::Email;
 use actors::domain::gift_card::NoMoney;
 use actors::domain::order::{self, Failure, Query, Settlement, Shortage, Terms as OrderTerms};
-use actors::domain::payment::{PaymentMethod, ProviderName, Refusal};
+use actors::domain::payment::{PaymentMethod, ProviderName, ProviderToken, Refusal};
 use actors::domain::tax::CountryCode;
 use actors::{Cart, CartId, GiftCardId, Money, Order, OrderId, PaymentId, SkuCode};
 use axum::extract::State;
@@ -105,6 +105,14 @@ async fn method(
         Some(named) => named,
         None => routed(app, terms, cart, payment, country).await?,
     };
+    known_method(app, provider, token)
+}
+
+pub(super) fn known_method(
+    app: &App,
+    provider: ProviderName,
+    token: ProviderToken,
+) -> Result<PaymentMethod, ApiError> {
     let providers = app.settings.payment_providers.as_ref();
     if !providers.is_some_and(|providers| providers.has(&provider)) {
         let detail = format!("there is no payment provider {provider}");

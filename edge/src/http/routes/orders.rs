@@ -318,7 +318,7 @@ pub(super) async fn execute(
     Ok(Reply::resource(StatusCode::OK, &json, provenance)?.kept(kept))
 }
 
-async fn carry_out(
+pub(super) async fn carry_out(
     app: &App,
     terms: &Terms,
     order: OrderId,

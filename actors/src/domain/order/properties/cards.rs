@@ -1,14 +1,16 @@
 //! The gift cards of these checkouts: one of them worth less than an order, one more, one that nobody
-//! issued, and two that orders may become.
+//! issued, and two each that orders and credits of exchanges may become.
 
 use super::*;
 use crate::domain::gift_card;
 use crate::domain::ids::GiftCardId;
 
 /// What each is worth.
-pub(super) const CARDS: [i64; 5] = [PRICE, 20 * PRICE, 0, 0, 0];
+pub(super) const CARDS: [i64; 7] = [PRICE, 20 * PRICE, 0, 0, 0, 0, 0];
 /// The first that an order may become.
 pub(super) const VOUCHERS: usize = 3;
+/// The first that is a credit.
+pub(super) const CREDITS: usize = 5;
 
 pub(super) fn id(nth: usize) -> GiftCardId {
     GiftCardId::in_slot(Slot::from_bits(9), [u8::try_from(nth).unwrap(); 14])

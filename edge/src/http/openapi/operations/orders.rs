@@ -7,8 +7,11 @@ use super::super::headers::{CHANGED, SHOWN};
 use super::super::operation::{Key, Operation, Tag};
 use crate::http::code::Code;
 use crate::http::render::inventory::ListJson;
-use crate::http::render::order::{ORDER_STATUS, OrderJson, TimelineJson, VoucherJson};
+use crate::http::render::order::{
+    ExchangedJson, ORDER_STATUS, OrderJson, TimelineJson, VoucherJson,
+};
 use crate::http::render::order_list::ListedOrderJson;
+use crate::http::routes::exchanges::document::ExchangePieces;
 use crate::http::routes::orders::documents::{
     AddNote, AskReturn, CancelOrder, CorrectOrder, DeliverOrder, FulfilOrder, ReceiveReturn,
     RefundOrder,
@@ -60,6 +63,7 @@ pub(super) fn all() -> Vec<Operation> {
         receive_return(),
         refund(),
         refund_to_card(),
+        exchange(),
         add_note(),
     ]
 }
@@ -203,6 +207,33 @@ fn refund_to_card() -> Operation {
         .answers::<VoucherJson<'_>>(StatusCode::CREATED, &CHANGED)
         .refuses(&CLOSED)
         .refuses(&[Code::REFUND_DIFFERS, Code::REFUND_TOO_LARGE])
+}
+
+fn exchange() -> Operation {
+    const ABOUT: &str = "What is wanted is another order, at the prices of now, for whom and where this one goes. What \
+         the given pieces had cost becomes a gift card, which pays it first: once returned pieces are \
+         received, or at once with `in_advance` or of pieces that are not sent yet. Without given pieces \
+         more is bought. Where the other order comes to nothing, the credit stays on the card. Of an \
+         order whose money is only held there is no credit: what is cancelled is not captured.";
+    any(E::AdminOrderExchanges, Verb::Post, "exchangePieces", "Exchanges pieces for others")
+        .about(ABOUT)
+        .changes(Key::Required)
+        .body::<ExchangePieces>()
+        .free_text()
+        .answers::<ExchangedJson<'_>>(StatusCode::CREATED, &CHANGED)
+        .refuses(&CLOSED)
+        .refuses(&UNSENT)
+        .refuses(&[
+            Code::CATALOGUE_STALE,
+            Code::CATALOGUE_UNAVAILABLE,
+            Code::PAYMENT_REQUIRED,
+            Code::PROVIDER_UNKNOWN,
+            Code::REFUND_TOO_LARGE,
+            Code::SHIPPING_OPTION_UNFIT,
+            Code::SKU_NOT_FOR_SALE,
+            Code::SKU_NOT_PRICED,
+            Code::TOTAL_TOO_LARGE,
+        ])
 }
 
 fn add_note() -> Operation {

@@ -1,8 +1,8 @@
 //! What an order in JSON is made of.
 
-use actors::Money;
+use actors::{Money, Order};
 
-use super::{OrderJson, TimelineJson, VoucherJson};
+use super::{ExchangedJson, OrderJson, TimelineJson, VoucherJson};
 use crate::http::render::discount::discount_schema;
 use crate::http::schema::{
     Described, Schema, count, integer, list, maybe, nullable, object, of, required, short_list,
@@ -64,6 +64,9 @@ impl Described for OrderJson<'_> {
             required("shipments", list(shipment())),
             required("returns", list(returned())),
             required("cancellations", list(cancellation())),
+            required("exchanges", short_list(exchange(), 0, Order::EXCHANGES_MAX)),
+            required("in_place_of", nullable(words::order_id()))
+                .about("The order some of whose pieces this one was had for."),
             required("payments", short_list(payment(), 0, 1)),
             required("refunds", list(refund())),
             required("gift_cards", list(tender())).about("What they pay; payments have the rest."),
@@ -183,6 +186,20 @@ fn cancellation() -> Schema {
     ])
 }
 
+/// Of pieces, or beside them, for those of another order.
+fn exchange() -> Schema {
+    object([
+        required("order", words::order_id()),
+        required("status", word(&["placed", "pending", "failed"])).about(
+            "Pending until the pieces are there and the credit is a gift card; how the other order \
+             goes on, it says itself.",
+        ),
+        required("returned", nullable(number())).about("The number of the return."),
+        required("credit", of::<Money>()),
+        required("reason", words::line("too small")),
+    ])
+}
+
 fn pieces() -> Schema {
     object([required("sku", words::sku()), required("quantity", words::quantity().so_many(1))])
 }
@@ -235,6 +252,23 @@ impl Described for VoucherJson<'_> {
     }
 }
 
+impl Described for ExchangedJson<'_> {
+    fn name() -> String {
+        "ExchangedOrder".to_owned()
+    }
+
+    fn schema() -> Schema {
+        object([
+            required("exchanged_for", words::order_id()),
+            required("gift_card", nullable(words::gift_card_id()))
+                .about("That the credit becomes, where there is any."),
+            required("code", nullable(words::gift_code()))
+                .about("Shown to this request and its repeats alone."),
+            required("order", of::<OrderJson<'_>>()),
+        ])
+    }
+}
+
 impl Described for TimelineJson {
     fn name() -> String {
         "Timeline".to_owned()
@@ -280,4 +314,6 @@ const MOMENTS: &[&str] = &[
     "approved",
     "stock_arrived",
     "corrected",
+    "exchange_requested",
+    "exchanged",
 ];

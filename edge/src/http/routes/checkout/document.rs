@@ -40,7 +40,7 @@ impl Document for CheckOut {
         let shipping = members.required("shipping_address", faults, |json| inner(json, address));
         let billing = members.optional("billing_address", faults, |json| inner(json, address));
         let option = members.optional("shipping_option", faults, parsed);
-        let method = members.optional("payment", faults, |json| inner(json, method));
+        let method = members.optional("payment", faults, |json| inner(json, given_method));
         let shortfall = members.optional("out_of_stock", faults, shortfall);
         let gift_cards = members.optional("gift_cards", faults, gift_cards);
         let contact = Contact { email: email?, shipping: shipping?, billing: billing? };
@@ -56,18 +56,12 @@ impl Described for CheckOut {
     }
 
     fn schema() -> Schema {
-        let payment = object([
-            optional("provider", schema::words::provider())
-                .about("Without it the shop's rules choose; required where there are none."),
-            required("token", schema::words::provider_token())
-                .about("The provider's stand-in for a card or an account."),
-        ]);
         object([
             optional("email", schema::words::email()),
             required("shipping_address", address_schema()),
             optional("billing_address", address_schema()),
             optional("shipping_option", schema::words::handle("parcel")),
-            optional("payment", payment).about("May be left out where gift cards pay all of it."),
+            optional("payment", given_method_schema()).about("May be left out where gift cards pay all of it."),
             optional("out_of_stock", word(&["fail", "drop"]))
                 .about("What becomes of lines without stock; `fail` buys nothing."),
             optional(
@@ -82,7 +76,19 @@ impl Described for CheckOut {
     }
 }
 
-fn method(members: &mut Members<'_>, faults: &mut Faults) -> Option<GivenMethod> {
+pub(in crate::http::routes) fn given_method_schema() -> Schema {
+    object([
+        optional("provider", schema::words::provider())
+            .about("Without it the shop's rules choose; required where there are none."),
+        required("token", schema::words::provider_token())
+            .about("The provider's stand-in for a card or an account."),
+    ])
+}
+
+pub(in crate::http::routes) fn given_method(
+    members: &mut Members<'_>,
+    faults: &mut Faults,
+) -> Option<GivenMethod> {
     let provider = members.optional("provider", faults, parsed);
     let token = members.required("token", faults, words::<ProviderToken>);
     Some(GivenMethod { provider: provider?, token: token? })

@@ -381,6 +381,10 @@ fn may_be_refused(deed: Deed, why: &Rejection) -> bool {
         | R::RefundDiffers
         | R::OtherCurrency { .. }
         | R::OtherDestination
+        | R::NotPriced(_)
+        | R::PaymentRequired { .. }
+        | R::CatalogueUnavailable
+        | R::CatalogueStale
         | R::TooManyEntries => false,
     }
 }
