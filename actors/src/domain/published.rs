@@ -1,8 +1,8 @@
 //! What the shop tells the world: facts for whoever follows its events.
 //!
 //! **Invariants:** a fact leaves with the entry that makes it true, never before and never without it;
-//! it holds no name, address, e-mail, tracking number or free text of a person, so that it may be kept
-//! anywhere for any time; what was published is never edited: a new fact is a new variant at the end.
+//! it holds no name, address, e-mail, tracking number or free text of a person, and nothing of a gift
+//! card's code, so that it may be kept anywhere for any time; what was published is never edited: a new fact is a new variant at the end.
 //!
 //! The bytes are those of every value here (see `codec`): two bytes of version, then bincode
 //! with fixed integers, little-endian: a variant is four bytes of number, a list or a text eight bytes
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::carrier::{BookingRefusal, Whereabouts};
 use super::cart;
-use super::ids::{CaptureId, CartId, OrderId, PaymentId, RefundId, SkuCode};
+use super::ids::{CaptureId, CartId, GiftCardId, OrderId, PaymentId, RefundId, SkuCode};
 use super::money::Money;
 use super::order::{Failure, ReturnNumber, ShipmentNumber};
 use super::order_numbers::OrderNumber;
@@ -60,7 +60,7 @@ pub enum OrderFact {
     Failed {
         why: Failure,
     },
-    /// After its payment was undone.
+    /// After its payment was undone; what gift cards paid is theirs again.
     Cancelled,
     Shipped {
         shipment: ShipmentNumber,
@@ -77,6 +77,7 @@ pub enum OrderFact {
     Returned {
         number: ReturnNumber,
     },
+    /// By the payment.
     Refunded {
         refund: RefundId,
         amount: Money,
@@ -91,6 +92,21 @@ pub enum OrderFact {
     Held,
     /// A person has nothing against it.
     Approved,
+    /// What gift cards paid is on them again.
+    RefundedToGiftCards {
+        refund: RefundId,
+        amount: Money,
+        cards: Vec<GivenBack>,
+    },
+    /// It became a gift card.
+    RefundedToVoucher {
+        refund: RefundId,
+        /// What is on the card.
+        amount: Money,
+        /// Of it what the order had been paid; the shop put the rest on top.
+        paid: Money,
+        card: GiftCardId,
+    },
 }
 
 /// What a carrier said of the parcel of a shipment.
@@ -107,6 +123,13 @@ pub struct SoldLine {
     pub quantity: Quantity,
     /// Before discounts and what taxes come on top.
     pub line_total: Money,
+}
+
+/// What a gift card got of a refund.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GivenBack {
+    pub card: GiftCardId,
+    pub amount: Money,
 }
 
 /// Of a payment.
@@ -194,6 +217,8 @@ impl Fact {
         "order.parcel_moved",
         "order.held",
         "order.approved",
+        "order.refunded_to_gift_cards",
+        "order.refunded_to_voucher",
         "payment.authorised",
         "payment.declined",
         "payment.captured",
@@ -231,6 +256,8 @@ impl Fact {
                 OrderFact::Refunded { .. } => "order.refunded",
                 OrderFact::Held => "order.held",
                 OrderFact::Approved => "order.approved",
+                OrderFact::RefundedToGiftCards { .. } => "order.refunded_to_gift_cards",
+                OrderFact::RefundedToVoucher { .. } => "order.refunded_to_voucher",
                 OrderFact::Parcel { news, .. } => match news {
                     ParcelNews::Booked => "order.parcel_booked",
                     ParcelNews::Refused(_) => "order.parcel_refused",

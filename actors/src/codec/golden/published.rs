@@ -2,12 +2,12 @@ use super::order::{euro, id, payment, pieces, refund, tea};
 use super::*;
 use crate::domain::carrier::{BookingRefusal, Whereabouts};
 use crate::domain::cart::Status;
-use crate::domain::ids::CaptureId;
+use crate::domain::ids::{CaptureId, GiftCardId};
 use crate::domain::order::{Failure, ReturnNumber, ShipmentNumber};
 use crate::domain::order_numbers::OrderNumber;
 use crate::domain::payment::Refusal;
 use crate::domain::published::{
-    CartFact, Fact, OrderFact, ParcelNews, PaymentFact, SoldLine, StockFact, topics,
+    CartFact, Fact, GivenBack, OrderFact, ParcelNews, PaymentFact, SoldLine, StockFact, topics,
 };
 
 fn number() -> OrderNumber {
@@ -31,6 +31,15 @@ fn orders() -> Vec<OrderFact> {
         OrderFact::Parcel { shipment: ShipmentNumber(1), news: ParcelNews::Booked },
         OrderFact::Held,
         OrderFact::Approved,
+    ]
+}
+
+fn to_gift_cards() -> [OrderFact; 2] {
+    let (refund, card) = (refund(), GiftCardId::from_bytes([0xDD; 16]));
+    let cards = vec![GivenBack { card, amount: euro(3) }];
+    [
+        OrderFact::RefundedToGiftCards { refund, amount: euro(3), cards },
+        OrderFact::RefundedToVoucher { refund, amount: euro(5), paid: euro(3), card },
     ]
 }
 
@@ -68,7 +77,7 @@ fn stocks() -> Vec<StockFact> {
 }
 
 pub(super) fn samples() -> Vec<Vec<u8>> {
-    let orders = orders().into_iter().map(|fact| fact.to_bytes());
+    let orders = orders().into_iter().chain(to_gift_cards()).map(|fact| fact.to_bytes());
     let payments = payments().into_iter().map(|fact| fact.to_bytes());
     let carts = carts().into_iter().map(|fact| fact.to_bytes());
     let stocks = stocks().into_iter().map(|fact| fact.to_bytes());
@@ -94,6 +103,7 @@ pub(super) fn decodes_to_itself(bytes: &[u8]) {
 fn published_facts_keep_their_bytes() {
     check(&orders(), ORDERS);
     check_each(&parcels(), PARCELS);
+    check_each(&to_gift_cards(), TO_GIFT_CARDS);
     check(&payments(), PAYMENTS);
     check(&carts(), CARTS);
     check(&stocks(), "0100000000000100000002000000");
@@ -108,7 +118,8 @@ fn topics_and_facts_keep_their_names() {
     assert_eq!(names, ["orders", "payments", "carts", "stock"]);
     let mut orders = orders();
     let later = orders.split_off(10);
-    let orders = orders.into_iter().chain(parcels()).chain(later).map(Fact::Order);
+    let orders = orders.into_iter().chain(parcels()).chain(later).chain(to_gift_cards());
+    let orders = orders.map(Fact::Order);
     let payments = payments().into_iter().map(Fact::Payment);
     let carts = carts().into_iter().map(Fact::Cart);
     let stocks = stocks().into_iter().map(Fact::Stock);
@@ -135,6 +146,11 @@ const ORDERS: &str = "
 const PARCELS: &str = "
     01000900000001000100000001000000
     01000900000001000200000001000000
+";
+
+const TO_GIFT_CARDS: &str = "
+    01000c000000dddddddddddddddddddddddddddddddd03000000000000004555520100000000000000dddddddddddddddddddddddddddddddd0300000000000000455552
+    01000d000000dddddddddddddddddddddddddddddddd05000000000000004555520300000000000000455552dddddddddddddddddddddddddddddddd
 ";
 
 const PAYMENTS: &str = "

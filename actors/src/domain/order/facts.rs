@@ -1,9 +1,10 @@
 //! What the world is told of an order.
 
-use super::{Event, Existing, ParcelStep, ReviewStep};
+use super::{Event, Existing, ParcelStep, ReviewStep, TenderStep, VoucherStep};
 use crate::domain::carrier::Whereabouts;
+use crate::domain::money::Money;
 use crate::domain::pricing::PricedLine;
-use crate::domain::published::{OrderFact, ParcelNews, SoldLine};
+use crate::domain::published::{GivenBack, OrderFact, ParcelNews, SoldLine};
 
 /// The fact that an event makes true; `order` is as it is after it.
 pub(super) fn fact_of(event: &Event, order: &Existing) -> Option<OrderFact> {
@@ -38,6 +39,8 @@ pub(super) fn fact_of(event: &Event, order: &Existing) -> Option<OrderFact> {
         }
         Event::Review { step: ReviewStep::Held { .. }, .. } => OrderFact::Held,
         Event::Review { step: ReviewStep::Approved, .. } => OrderFact::Approved,
+        Event::Tender { step, .. } => to_gift_cards(step, order)?,
+        Event::Voucher { step, .. } => to_voucher(step, order)?,
         // Steps on the way; of money the payment itself tells, of pieces the stock.
         Event::Numbered { .. }
         | Event::StockReserved { .. }
@@ -69,13 +72,40 @@ pub(super) fn fact_of(event: &Event, order: &Existing) -> Option<OrderFact> {
         | Event::PlaceTaken { .. }
         | Event::Review { .. }
         | Event::SellersNamed { .. }
-        | Event::Tender { .. }
         | Event::Corrected { .. }
-        | Event::Voucher { .. }
         | Event::Exchange { .. }
         | Event::StockPromised { .. }
         | Event::StockArrived { .. } => return None,
     })
+}
+
+/// Each card by its own name: which of the order's it is says nothing to others.
+fn to_gift_cards(step: &TenderStep, order: &Existing) -> Option<OrderFact> {
+    match step {
+        TenderStep::Asked { .. } | TenderStep::Became { .. } => None,
+        TenderStep::GaveBack { refund, amount, parts, .. } => {
+            let part = |(nth, minor): &(u16, i64)| {
+                let card = order.tenders.get(usize::from(*nth))?.card;
+                Some(GivenBack { card, amount: Money { minor: *minor, ..*amount } })
+            };
+            let (refund, amount) = (*refund, *amount);
+            let cards = parts.iter().filter_map(part).collect();
+            Some(OrderFact::RefundedToGiftCards { refund, amount, cards })
+        }
+    }
+}
+
+fn to_voucher(step: &VoucherStep, order: &Existing) -> Option<OrderFact> {
+    match step {
+        VoucherStep::Asked { .. } | VoucherStep::Refused { .. } => None,
+        VoucherStep::Issued { refund } => {
+            let (refund, voucher) = (*refund, order.voucher(*refund)?);
+            let amount = order.refunds.iter().find(|it| it.id == refund)?.amount;
+            let paid = voucher.from_payment.saturating_add(voucher.of_cards());
+            let (paid, card) = (Money { minor: paid, ..amount }, voucher.card);
+            Some(OrderFact::RefundedToVoucher { refund, amount, paid, card })
+        }
+    }
 }
 
 impl ParcelNews {
@@ -100,11 +130,14 @@ fn sold(line: &PricedLine) -> SoldLine {
 mod tests {
     use cluster::entity::{Context, Entity, NoCatalogue};
 
-    use super::super::tests::{cancel, confirmed, me, paid, quantity};
-    use super::super::{Command, Order, ShipmentNumber};
+    use super::super::tenders_tests::{bought_with, bought_with_card_alone};
+    use super::super::tests::{TOTAL, cancel, confirmed, me, paid, quantity};
+    use super::super::{Command, Order, ShipmentNumber, Voucher};
     use super::*;
+    use crate::domain::gift_card::CardNews;
+    use crate::domain::ids::{GiftCardId, RefundId};
     use crate::domain::names::Label;
-    use crate::domain::order::properties::NOON;
+    use crate::domain::order::properties::{NOON, euro, label};
     use crate::domain::payment::News;
     use crate::domain::published::{Fact, told_apart};
 
@@ -151,6 +184,29 @@ mod tests {
         let asked = Event::CancelAsked { by: super::super::Side::Shopper, reason, at: NOON };
         let ending = [confirmed(), vec![asked]].concat();
         check(&ending, paid(News::Cancelled), &[OrderFact::Cancelled]);
+    }
+
+    #[test]
+    fn of_what_gift_cards_get_back_each_is_told_with_its_part() {
+        let (refund, amount, reason) = (RefundId::from_bytes([2; 16]), euro(300), label("broken"));
+        let ask = Command::Refund { refund, amount, reason };
+        let card = GiftCardId::from_bytes([0xD0; 16]);
+        let cards = vec![GivenBack { card, amount }];
+        let told = OrderFact::RefundedToGiftCards { refund, amount, cards };
+        check(&bought_with_card_alone(), ask, &[told]);
+    }
+
+    #[test]
+    fn a_refund_that_became_a_gift_card_is_told_when_the_card_is_issued() {
+        let (refund, card) = (RefundId::from_bytes([2; 16]), GiftCardId::from_bytes([3; 16]));
+        let (amount, reason, from_payment) = (euro(TOTAL + 50), label("kind"), TOTAL - 400);
+        let voucher = Voucher { refund, card, from_payment, from_cards: vec![(0, 400)] };
+        let step = VoucherStep::Asked { voucher, amount, reason, is_credit: false };
+        let asked = [bought_with(400), vec![Event::Voucher { step, at: NOON }]].concat();
+        let said = |news| Command::TakeCardNews { card, news };
+        let told = OrderFact::RefundedToVoucher { refund, amount, paid: euro(TOTAL), card };
+        check(&asked, said(CardNews::Issued), &[told]);
+        check(&asked, said(CardNews::NotIssued), &[]);
     }
 
     fn text_of(command: &Command) -> Label {
