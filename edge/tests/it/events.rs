@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::checkout::{KEY, all_at_once, basket, check_out, open, terms};
+use crate::gift_cards::{euro, give, id, issued, refund, voucher};
 use crate::shop::{Ask, Shop};
 
 /// Every event after a cursor, page by page, and the last cursor.
@@ -70,6 +71,59 @@ async fn a_checkout_is_told_in_order_and_once() {
     let (rest, again) = events(&shop, "", Some(cursor)).await;
     assert_eq!(rest.iter().map(|event| &event["type"]).collect::<Vec<_>>(), ["cart.updated"]);
     assert_eq!(events(&shop, "", Some(again)).await.0, Vec::<Value>::new());
+    shop.close().await;
+}
+
+/// Every event of orders, once so many of them tell of refunds: a provider and a card answer later.
+async fn events_of_refunds(shop: &Shop, n_refunds: usize) -> Vec<Value> {
+    for _ in 0..500 {
+        let (told, _) = events(shop, "&type=order", None).await;
+        let is_refund = |event: &&Value| event["type"].as_str().unwrap().contains("refunded");
+        if told.iter().filter(is_refund).count() == n_refunds {
+            return told;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("{:?}", events(shop, "&type=order", None).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_money_that_went_back_is_told_with_where_it_went_and_no_code() {
+    const TOTAL: i64 = 900;
+    let (shop, _folder) = open().await;
+    shop.stock("tea", 5).await;
+    let (path, code) = issued(&shop, 500).await;
+    let basket = basket(&shop, &[("tea", 2)]).await;
+    assert_eq!(shop.send(give(&basket, &code)).await.status, 200);
+    let order = shop.send(check_out(&basket, KEY, &terms("tok_visa"))).await.json();
+    let became = shop.send(voucher(&order, "credit", TOTAL - 600)).await.json();
+    let mut shown = Value::Null;
+    for (key, amount) in [("money", 100), ("card", 200)] {
+        let answer = shop.send(refund(&order, key, amount)).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        shown = answer.json();
+    }
+    let refund_id = |nth: usize| shown["refunds"][nth]["id"].clone();
+    let told = events_of_refunds(&shop, 3).await;
+    let of_type = |name: &str| {
+        let data = told.iter().filter(|event| event["type"] == name).map(|event| &event["data"]);
+        data.collect::<Vec<_>>()
+    };
+    let voucher = json!({
+        "refund": refund_id(0), "amount": euro(TOTAL - 600), "paid": euro(TOTAL - 600),
+        "card": became["gift_card"],
+    });
+    assert_eq!(of_type("order.refunded_to_voucher"), [&voucher]);
+    let money = json!({"refund": refund_id(1), "amount": euro(100), "refunded": euro(100)});
+    assert_eq!(of_type("order.refunded"), [&money]);
+    let cards = json!([{"card": id(&path), "amount": euro(200)}]);
+    let cards = json!({"refund": refund_id(2), "amount": euro(200), "cards": cards});
+    assert_eq!(of_type("order.refunded_to_gift_cards"), [&cards]);
+    let text = serde_json::to_string(&told).unwrap();
+    for code in [&*code, became["code"].as_str().unwrap()] {
+        let ending = code.rsplit('-').next().unwrap();
+        assert!(!text.contains(code) && !text.contains(&format!("\"{ending}\"")), "{text}");
+    }
     shop.close().await;
 }
 

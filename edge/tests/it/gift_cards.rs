@@ -8,7 +8,7 @@ use crate::shop::{Answer, Ask, Basket, Shop};
 
 const TEA: i64 = 450;
 
-fn euro(amount: i64) -> Value {
+pub(crate) fn euro(amount: i64) -> Value {
     json!({"amount": amount, "currency": "EUR"})
 }
 
@@ -57,9 +57,16 @@ fn change(method: Method, path: &str, rest: &str, body: &Value) -> Ask {
     Ask::new(method, format!("{path}/{rest}")).operator().json(body)
 }
 
-fn refund(order: &Value, key: &str, amount: i64) -> Ask {
+pub(crate) fn refund(order: &Value, key: &str, amount: i64) -> Ask {
     let id = order["id"].as_str().unwrap();
     let ask = Ask::post(format!("/admin/v1/orders/{id}/refunds")).operator().key(key);
+    ask.json(&json!({"amount": euro(amount), "reason": "stale"}))
+}
+
+/// A refund that becomes a gift card.
+pub(crate) fn voucher(order: &Value, key: &str, amount: i64) -> Ask {
+    let id = order["id"].as_str().unwrap();
+    let ask = Ask::post(format!("/admin/v1/orders/{id}/vouchers")).operator().key(key);
     ask.json(&json!({"amount": euro(amount), "reason": "stale"}))
 }
 
@@ -73,7 +80,7 @@ fn take_away(basket: &Basket, card: &str) -> Ask {
 }
 
 /// The card's id, as its path has it.
-fn id(path: &str) -> &str {
+pub(crate) fn id(path: &str) -> &str {
     path.rsplit('/').next().unwrap()
 }
 
@@ -290,10 +297,7 @@ async fn what_was_paid_becomes_a_card_that_whoever_has_its_code_spends() {
     let first = basket(&shop, &[("tea", 2)]).await;
     let order = bought(&shop.send(check_out(&first, KEY, &terms("tok_visa"))).await);
     let id = order["id"].as_str().unwrap();
-    let ask = |key: &str, amount: i64| {
-        let ask = Ask::post(format!("/admin/v1/orders/{id}/vouchers")).operator().key(key);
-        ask.json(&json!({"amount": euro(amount), "reason": "stale"}))
-    };
+    let ask = |key, amount| voucher(&order, key, amount);
     shop.send(ask("much", 2 * TEA + 1)).await.problem(409, "refund_too_large");
     let answer = shop.send(ask("one", TEA)).await;
     assert_eq!(answer.status, 201, "{answer:?}");

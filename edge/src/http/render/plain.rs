@@ -11,7 +11,9 @@ mod compound;
 
 use std::fmt::Display;
 
-use actors::{CaptureId, CartId, ImportId, OrderId, PaymentId, RefundId, ReservationId};
+use actors::{
+    CaptureId, CartId, GiftCardId, ImportId, OrderId, PaymentId, RefundId, ReservationId,
+};
 use cluster::time::Timestamp;
 use serde::Serialize;
 use serde::ser::{Error as _, Serializer};
@@ -86,6 +88,7 @@ fn named(of: &'static str, shown: Shown) -> Shown {
         "CartId" => id(&value, CartId::from_bytes),
         "OrderId" => id(&value, OrderId::from_bytes),
         "PaymentId" => id(&value, PaymentId::from_bytes),
+        "GiftCardId" => id(&value, GiftCardId::from_bytes),
         "ImportId" => id(&value, ImportId::from_bytes),
         "ReservationId" => id(&value, ReservationId::from_bytes),
         "CaptureId" => id(&value, CaptureId::from_bytes),
@@ -293,6 +296,10 @@ mod tests {
         let begun = cart::Event::CheckoutBegun { order, at: AT };
         let members = json!({"order": order.to_string(), "at": "2026-01-31T23:59:59.000001Z"});
         check(&begun, "checkout_begun", members);
+        let card = GiftCardId::from_bytes([9; 16]);
+        let removed = cart::Event::GiftCardRemoved { card, at: AT };
+        let members = json!({"card": card.to_string(), "at": "2026-01-31T23:59:59.000001Z"});
+        check(&removed, "gift_card_removed", members);
     }
 
     #[test]

@@ -94,7 +94,9 @@ fn events() -> Operation {
     .about(
         "Every event since the beginning, whatever became of the log. The events of an entity come in \
          their order; between entities there is none. An event may come again after a fault, under \
-         the same id. Whoever asks again with the last `next_cursor` gets what came since.",
+         the same id. Whoever asks again with the last `next_cursor` gets what came since. Money that \
+         goes back is an `order.refunded`, `order.refunded_to_gift_cards` or \
+         `order.refunded_to_voucher`; an `order.cancelled` gives back all there is.",
     )
     .operator();
     paged(list, cursor_schema())
