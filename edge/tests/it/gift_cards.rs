@@ -3,7 +3,9 @@
 use axum::http::Method;
 use serde_json::{Value, json};
 
-use crate::checkout::{KEY, all_at_once, basket, check_out, expect_stock, open, order_of, terms};
+use crate::checkout::{
+    KEY, all_at_once, basket, check_out, expect_stock, open, order_of, simulators, terms,
+};
 use crate::shop::{Answer, Ask, Basket, Shop};
 
 const TEA: i64 = 450;
@@ -503,4 +505,43 @@ async fn what_cards_leave_to_pay_needs_a_payment() {
     let order = bought(&shop.send(check_out(&basket, &key, &terms("tok_visa"))).await);
     assert_eq!(order["payments"][0]["captured"], euro(2 * TEA - 100));
     shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_for_payments_go_by_what_cards_leave_to_pay() {
+    let (providers, _folder) = simulators(&["small", "large"]);
+    let rules = "amount=..100 -> small; amount=2000.. -> large";
+    let shop = Shop::open_with_routing(providers, rules).await;
+    shop.stock("tea", 9).await;
+    // The cart's own, and one that is brought.
+    let (_, own) = issued(&shop, 400).await;
+    let (_, brought) = issued(&shop, 2 * TEA - 400 - 50).await;
+    let first = basket(&shop, &[("tea", 2)]).await;
+    assert_eq!(shop.send(give(&first, &own)).await.status, 200);
+    let mut terms = with("tok_visa", &[&brought]);
+    terms["payment"].as_object_mut().unwrap().remove("provider");
+    let answer = shop.send(check_out(&first, KEY, &terms)).await;
+    let order = bought(&answer);
+    assert_eq!(order["payments"][0]["captured"], euro(50));
+    expect_provider(&shop, &order, "small").await;
+    // No rule is for a cart whose cards are spent.
+    assert_eq!(shop.send(check_out(&first, KEY, &terms)).await.body, answer.body);
+
+    let second = basket(&shop, &[("tea", 1)]).await;
+    let key = format!("{KEY}-second");
+    let none = shop.send(check_out(&second, &key, &terms)).await;
+    none.problem(422, "payment_provider_unknown");
+    // Where cards pay all of it, the payment may have to take any of it all the same.
+    let (_, all) = issued(&shop, 5_000).await;
+    let third = basket(&shop, &[("tea", 5)]).await;
+    terms["gift_cards"] = json!([all]);
+    let order = bought(&shop.send(check_out(&third, &format!("{KEY}-third"), &terms)).await);
+    assert_eq!(order["payments"], json!([]));
+    shop.close().await;
+}
+
+async fn expect_provider(shop: &Shop, order: &Value, provider: &str) {
+    let id = order["payments"][0]["id"].as_str().unwrap();
+    let payment = shop.send(Ask::get(format!("/admin/v1/payments/{id}")).operator()).await;
+    assert_eq!(payment.json()["provider"], provider);
 }

@@ -69,9 +69,20 @@ pub(in crate::http) async fn remove(
     cart::change(&app, &terms, &cart, b"", Command::RemoveGiftCard { card }).await
 }
 
-/// What an order would get of the gift cards of a cart at this moment. Those of a cart that is checked
-/// out are not asked: what they pay is the order's to say.
+/// What an order would get of the gift cards of a cart at this moment.
 pub(super) async fn balances(app: &App, view: &View, deadline: Timestamp) -> Balances {
+    let cards = view.gift_cards.iter().map(|given| given.card).collect();
+    on_cards(app, cards, view, deadline).await
+}
+
+/// What an order made of a cart would get of some gift cards at this moment. A cart that is checked out
+/// asks none: what they pay is the order's to say.
+pub(super) async fn on_cards(
+    app: &App,
+    cards: Vec<GiftCardId>,
+    view: &View,
+    deadline: Timestamp,
+) -> Balances {
     let may_be_bought = match view.status {
         Status::Open | Status::Merging { .. } => true,
         Status::CheckingOut { .. }
@@ -79,7 +90,7 @@ pub(super) async fn balances(app: &App, view: &View, deadline: Timestamp) -> Bal
         | Status::MergedAway { .. }
         | Status::Deleted => false,
     };
-    if !may_be_bought || view.gift_cards.is_empty() {
+    if !may_be_bought || cards.is_empty() {
         return None;
     }
     let deadline = deadline.min(now().plus(BALANCES_WAIT));
@@ -87,7 +98,6 @@ pub(super) async fn balances(app: &App, view: &View, deadline: Timestamp) -> Bal
         let fabric = app.fabric.clone();
         async move { fabric.query::<GiftCard>(card.key(), &[], deadline, Query::Card).await }
     };
-    let cards = view.gift_cards.iter().map(|given| given.card);
     let shown = all_at_once(cards, balance).await.ok()?;
     let (at, nothing) = (now(), Money::zero(view.currency));
     let available = shown.into_iter().map(|shown| {

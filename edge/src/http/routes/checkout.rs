@@ -6,6 +6,7 @@
 
 pub(in crate::http) mod document;
 mod first_order;
+pub(super) mod method;
 
 use std::time::Duration;
 
@@ -14,8 +15,7 @@ use actors::domain::code_uses::CustomerKey;
 use actors::domain::contact::Email;
 use actors::domain::gift_card::NoMoney;
 use actors::domain::order::{self, Failure, Query, Settlement, Shortage, Terms as OrderTerms};
-use actors::domain::payment::{PaymentMethod, ProviderName, ProviderToken, Refusal};
-use actors::domain::tax::CountryCode;
+use actors::domain::payment::{PaymentMethod, Refusal};
 use actors::{Cart, CartId, GiftCardId, Money, Order, OrderId, PaymentId, SkuCode};
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -23,7 +23,8 @@ use cluster::fabric::{Provenance, Viewed};
 use cluster::ids::Position;
 use cluster::time::{Span, Timestamp};
 
-use self::document::{CheckOut, GivenMethod};
+use self::document::CheckOut;
+use self::method::Paying;
 use super::cart;
 use super::done::Done;
 use super::gift_cards::why_nothing;
@@ -34,7 +35,6 @@ use crate::http::extract::{GuestCart, JsonBody, Prefer, Terms};
 use crate::http::keys::{self, Credential};
 use crate::http::render::order::{OrderJson, settled};
 use crate::http::reply::Reply;
-use crate::providers::payment::routing::Subject;
 
 const POLL_FIRST: Duration = Duration::from_millis(1);
 const POLL_LAST: Duration = Duration::from_millis(50);
@@ -52,23 +52,25 @@ pub(in crate::http) async fn check_out(
     let credential = Credential::Cart(cart.token.as_bytes());
     let (order, payment) = ids(&app, &terms, credential, cart.id)?;
     let CheckOut { contact, shipping, payment: given, shortfall, gift_cards } = body.document;
+    let brought: Vec<_> = gift_cards.iter().map(|code| code.id(&app)).collect();
+    let (terms, cart) = (&terms, &cart);
+    let country = contact.shipping.country;
+    let paying = Paying { app: &app, terms, cart, order, payment, country, brought: &brought };
     let method = match given {
-        Some(given) => {
-            method(&app, &terms, &cart, payment, given, contact.shipping.country).await?
-        }
+        Some(given) => paying.method(given).await?,
         None => PaymentMethod::none(),
     };
     let capture = app.settings.capture;
-    let earlier = first_order::earlier_orders(&app, &terms, &cart, contact.email.as_ref()).await?;
+    let earlier = first_order::earlier_orders(&app, terms, cart, contact.email.as_ref()).await?;
     let customer = contact.email.iter().map(|email| Means::Customer(customer(&app, email)));
     let screening = app.settings.fraud.as_ref();
     let screening = screening.map(|_| Means::Screening { held_for: app.settings.hold_max });
-    let gift_cards = gift_cards.iter().map(|code| Means::GiftCard(code.id(&app)));
+    let gift_cards = brought.into_iter().map(Means::GiftCard);
     let means =
         customer.chain(screening).chain(gift_cards).chain(earlier.map(Means::Earlier)).collect();
     let order_terms = Box::new(OrderTerms { contact, method, shortfall, capture });
     let command = Command::CheckOutWith { order, payment, terms: order_terms, shipping, means };
-    let done = cart::execute(&app, &terms, cart.id, credential, &body.bytes, command).await;
+    let done = cart::execute(&app, terms, cart.id, credential, &body.bytes, command).await;
     let begun = begun(done)?;
     let wait_until = terms.deadline.min(terms.now().plus(prefer.wait(app.settings.checkout_wait)));
     let (view, provenance) = ended(&app, order, begun.at, wait_until).await?;
@@ -89,60 +91,6 @@ pub(in crate::http) async fn check_out(
             Err(failed(failure, settlement, view).at(path).kept(begun.kept).decided_at(at))
         }
     }
-}
-
-/// What the shopper pays with, where there is somebody to take it.
-async fn method(
-    app: &App,
-    terms: &Terms,
-    cart: &GuestCart,
-    payment: PaymentId,
-    given: GivenMethod,
-    country: CountryCode,
-) -> Result<PaymentMethod, ApiError> {
-    let GivenMethod { provider, token } = given;
-    let provider = match provider {
-        Some(named) => named,
-        None => routed(app, terms, cart, payment, country).await?,
-    };
-    known_method(app, provider, token)
-}
-
-pub(super) fn known_method(
-    app: &App,
-    provider: ProviderName,
-    token: ProviderToken,
-) -> Result<PaymentMethod, ApiError> {
-    let providers = app.settings.payment_providers.as_ref();
-    if !providers.is_some_and(|providers| providers.has(&provider)) {
-        let detail = format!("there is no payment provider {provider}");
-        return Err(ApiError::new(Code::PROVIDER_UNKNOWN, detail).about("payment"));
-    }
-    Ok(PaymentMethod { provider, token })
-}
-
-/// The provider that the rules choose. The payment's own id is the draw, so that a retry is chosen alike;
-/// what the cart was checked out with before stays as it is.
-async fn routed(
-    app: &App,
-    terms: &Terms,
-    cart: &GuestCart,
-    payment: PaymentId,
-    country: CountryCode,
-) -> Result<ProviderName, ApiError> {
-    let required = || {
-        let detail = "payment.provider is required: the shop has no rule for it";
-        ApiError::new(Code::PROVIDER_UNKNOWN, detail).about("payment")
-    };
-    let providers = app.settings.payment_providers.as_ref();
-    let (routing, providers) =
-        app.settings.payment_routing.as_ref().zip(providers).ok_or_else(required)?;
-    let amount = as_it_is(app, terms, cart).await?.totals.grand;
-    let [.., a, b, c, d, e, f, g, h] = *payment.as_bytes();
-    let draw = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
-    let subject = Subject { amount, country };
-    let chosen = routing.choose(subject, draw, |name| providers.rests(name));
-    chosen.cloned().ok_or_else(required)
 }
 
 async fn as_it_is(app: &App, terms: &Terms, cart: &GuestCart) -> Result<View, ApiError> {

@@ -13,7 +13,7 @@ use axum::http::StatusCode;
 
 use self::document::ExchangePieces;
 use super::checkout::document::GivenMethod;
-use super::checkout::known_method;
+use super::checkout::method::known_method;
 use super::orders::carry_out;
 use crate::http::app::App;
 use crate::http::code::Code;

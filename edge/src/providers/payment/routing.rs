@@ -42,6 +42,7 @@ struct Choice {
 /// What a payment is, as far as rules go by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Subject {
+    /// What is left to pay.
     pub amount: Money,
     /// Where the goods go.
     pub country: CountryCode,
