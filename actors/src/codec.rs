@@ -36,6 +36,7 @@ pub(crate) mod code_uses;
 pub(crate) mod entry;
 pub(crate) mod fraud;
 pub(crate) mod gift_card;
+pub(crate) mod gift_card_list;
 #[cfg(test)]
 mod golden;
 pub(crate) mod import;

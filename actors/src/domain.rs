@@ -13,6 +13,7 @@ pub(crate) mod endings;
 pub mod entry;
 pub mod fraud;
 pub mod gift_card;
+pub mod gift_card_list;
 mod heap;
 pub mod ids;
 pub mod import;

@@ -17,6 +17,7 @@ pub use domain::code_uses::CodeUses;
 pub use domain::discount_code::DiscountCode;
 pub use domain::entry::Entry;
 pub use domain::gift_card::GiftCard;
+pub use domain::gift_card_list::{GiftCardList, GiftCardPage};
 pub use domain::ids::{
     CaptureId, CartAccess, CartId, GiftCardId, ImportId, OrderId, PaymentId, RefundId,
     ReservationId, SkuCode,
@@ -45,6 +46,7 @@ pub fn all_kinds() -> Kinds {
     let kinds = Kinds::default().with::<Cart>().with::<Sku>().with::<Order>();
     let kinds =
         kinds.with::<OrderNumbers>().with::<Payment>().with::<CodeUses>().with::<GiftCard>();
+    let kinds = kinds.with::<GiftCardList>().with::<GiftCardPage>();
     let kinds = kinds.with::<OrderList>().with::<OrderPage>().with::<SellerBoard>();
     let kinds = kinds.with::<AuditChain<InShard>>().with::<AuditPage<InShard>>();
     let kinds = kinds.with::<AuditChain<InCluster>>().with::<AuditPage<InCluster>>();

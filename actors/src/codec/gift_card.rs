@@ -6,7 +6,7 @@ use cluster::entity::{DecodeError, Wire};
 use cluster::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{damaged, encode, latest};
+use super::{damaged, encode, encode_with_parts, latest, latest_with_parts};
 use crate::domain::endings::Endings;
 use crate::domain::gift_card::{
     Book, CardTerms, Command, Entry, Event, GiftCard, Issued, Lookup, Query, Rejection,
@@ -42,6 +42,12 @@ struct IssuedV1 {
     at: Timestamp,
 }
 
+/// What a card has besides, since there are lists.
+#[derive(Serialize, Deserialize)]
+enum Part {
+    Listed,
+}
+
 pub(crate) fn to_record(card: &GiftCard) -> Vec<u8> {
     let issued = card.issued.as_deref().map(|card| IssuedV1 {
         currency: card.currency,
@@ -53,12 +59,19 @@ pub(crate) fn to_record(card: &GiftCard) -> Vec<u8> {
         ended: card.ended.iter().collect(),
         at: card.at,
     });
-    encode(&CardRecordV1 { issued })
+    let is_listed = card.issued.as_deref().is_some_and(|card| card.is_listed);
+    let parts = is_listed.then_some(Part::Listed);
+    encode_with_parts(&CardRecordV1 { issued }, parts.as_slice())
 }
 
 pub(crate) fn from_record(bytes: &[u8]) -> Result<GiftCard, DecodeError> {
-    let CardRecordV1 { issued } = latest(RECORD, bytes)?;
-    let issued = issued.map(issued_from).transpose()?;
+    let (CardRecordV1 { issued }, parts) = latest_with_parts(RECORD, bytes)?;
+    let mut issued = issued.map(issued_from).transpose()?;
+    match (&mut issued, parts.as_slice()) {
+        (_, []) => {}
+        (Some(card), [Part::Listed]) => card.is_listed = true,
+        (_, [..]) => return Err(damaged(RECORD, "it is not said which card is listed")),
+    }
     Ok(GiftCard { issued: issued.map(Box::new) })
 }
 
@@ -77,8 +90,9 @@ fn issued_from(record: IssuedV1) -> Result<Issued, DecodeError> {
     if names.len() < ended.len() || names.iter().any(|order| held.contains_key(order)) {
         return Err(damaged(RECORD, "an order has some of it twice"));
     }
-    let card =
-        Issued { currency, ending, note, terms, book, held, ended: Endings(ended.into()), at };
+    let ended = Endings(ended.into());
+    let is_listed = false;
+    let card = Issued { currency, ending, note, terms, book, held, ended, at, is_listed };
     let sum = card.held.values().try_fold(0_i64, |sum, minor| sum.checked_add(*minor));
     let is_covered = sum.is_some_and(|sum| sum <= card.book.balance());
     if !is_covered || card.held.values().any(|minor| *minor <= 0) {

@@ -10,6 +10,7 @@ mod entries;
 mod exchanges;
 mod first_orders;
 mod fraud;
+mod gift_card_lists;
 mod gift_cards;
 mod imports;
 mod order;
@@ -123,6 +124,7 @@ fn decodes_to_itself(bytes: &[u8]) {
     codes::decodes_to_itself(bytes);
     carriers::decodes_to_itself(bytes);
     fraud::decodes_to_itself(bytes);
+    gift_card_lists::decodes_to_itself(bytes);
     gift_cards::decodes_to_itself(bytes);
     sellers::decodes_to_itself(bytes);
     if let Ok(event) = cart_domain::Event::from_bytes(bytes) {
@@ -154,6 +156,7 @@ fn all_samples() -> Vec<Vec<u8>> {
     let told = [told.concat(), order_lists::samples(), asked.concat()];
     let told = [told.concat(), audit::samples(), sellers::samples(), corrections::samples()];
     let told = [told.concat(), vouchers::samples(), exchanges::samples()];
+    let told = [told.concat(), gift_card_lists::samples()];
     [shop.concat(), sold.concat(), told.concat()].concat()
 }
 

@@ -9,7 +9,9 @@
 //! - an order holds one amount at most, and what ended for it never begins again while that is
 //!   remembered: for a day, of the newest 1,000;
 //! - the balance is what the book's entries add up to, of which the newest are shown;
-//! - a card is spent in its own currency alone.
+//! - a card is spent in its own currency alone;
+//! - it tells its list that there is such a card once, in the entry that issues it, or, of one from before
+//!   there were lists, in the first one that changes it.
 
 mod book;
 #[cfg(test)]
@@ -25,6 +27,7 @@ use cluster::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::endings::Endings;
+use super::gift_card_list::{GiftCardList, Listed};
 use super::heap;
 use super::ids::{GiftCardId, OrderId};
 use super::money::{Currency, Money};
@@ -53,6 +56,8 @@ pub(crate) struct Issued {
     pub(crate) held: BTreeMap<OrderId, i64>,
     pub(crate) ended: Endings,
     pub(crate) at: Timestamp,
+    /// Whether its list was told.
+    pub(crate) is_listed: bool,
 }
 
 /// Whether orders may take anything of it. What they hold already they may spend.
@@ -174,6 +179,10 @@ pub enum Event {
         minor: i64,
         at: Timestamp,
     },
+    /// Its list is told that there is such a card.
+    ListingAsked {
+        at: Timestamp,
+    },
 }
 
 /// Which rule a command broke. An order that gets nothing is told so instead.
@@ -215,7 +224,30 @@ pub struct View {
     pub book: Vec<Entry>,
 }
 
+/// What a card is good for at some time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CardState {
+    Active,
+    Blocked,
+    Expired,
+    /// It may be paid again by what an order gives back.
+    Empty,
+}
+
 impl View {
+    /// What an order holds of it is on it still.
+    pub fn state(&self, at: Timestamp) -> CardState {
+        match self.terms.refusal(at) {
+            Some(NoMoney::Blocked) => CardState::Blocked,
+            Some(NoMoney::Expired) => CardState::Expired,
+            Some(NoMoney::Unknown | NoMoney::Empty | NoMoney::OtherCurrency | NoMoney::Crowded)
+            | None => match self.balance.minor {
+                ..=0 => CardState::Empty,
+                _ => CardState::Active,
+            },
+        }
+    }
+
     /// What an order gets of it at some time.
     pub fn available(&self, at: Timestamp) -> Money {
         let minor = if self.terms.refusal(at).is_some() {
@@ -258,7 +290,7 @@ impl Entity for GiftCard {
     fn decide(&self, command: Command, ctx: &Context<'_>) -> Result<Decision<Self>, Rejection> {
         let card = GiftCardId::try_from(&ctx.me.key).map_err(|_| Rejection::NotFound)?;
         let at = ctx.now;
-        let (event, effects) = match command {
+        let (event, mut effects) = match command {
             Command::Issue { amount, ending, expires_at, note } => {
                 (self.issue(amount, ending, expires_at, note, at)?, vec![])
             }
@@ -279,9 +311,14 @@ impl Entity for GiftCard {
                 (event, vec![Effect::Tell { to: Order::address(order), command }])
             }
         };
+        let mut events = Vec::from_iter(event);
         let mut after = self.clone();
-        event.iter().for_each(|event| after.apply(event));
-        Ok(Decision { events: event.into_iter().collect(), effects, reply: after.look_up() })
+        events.iter().for_each(|event| after.apply(event));
+        if let Some(issued_at) = after.unlisted_since().filter(|_| !events.is_empty()) {
+            events.push(Event::ListingAsked { at });
+            effects.push(GiftCardList::tell(Listed { card, issued_at }));
+        }
+        Ok(Decision { events, effects, reply: after.look_up() })
     }
 
     /// What orders hold, and what they give back, may change what is left.
@@ -300,6 +337,7 @@ impl Entity for GiftCard {
                 held: BTreeMap::new(),
                 ended: Endings::default(),
                 at: *at,
+                is_listed: false,
             }));
         } else if let Some(card) = &mut self.issued {
             card.apply(event);
@@ -348,6 +386,11 @@ impl GiftCard {
 
     fn found(&self) -> Result<&Issued, Rejection> {
         self.issued.as_deref().ok_or(Rejection::NotFound)
+    }
+
+    /// When it was issued, if its list was not told of it.
+    fn unlisted_since(&self) -> Option<Timestamp> {
+        self.issued.as_deref().filter(|card| !card.is_listed).map(|card| card.at)
     }
 
     fn look_up(&self) -> Lookup {
@@ -467,6 +510,7 @@ impl Issued {
             Event::GivenBack { order, minor, at } => {
                 self.book.add(Booking::GivenBack { order: *order }, *minor, *at);
             }
+            Event::ListingAsked { .. } => self.is_listed = true,
         }
     }
 

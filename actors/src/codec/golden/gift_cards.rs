@@ -71,7 +71,7 @@ fn rejections() -> [Rejection; 6] {
 }
 
 /// One order holds some of it, and another had some.
-fn card() -> GiftCard {
+pub(super) fn card() -> GiftCard {
     let mut card = GiftCard::default();
     let [issued, adjusted, set, held, spent, _, _, given_back] = events();
     let other = Event::Held { order: OrderId::from_bytes([0xBB; 16]), minor: 7, at: AT };

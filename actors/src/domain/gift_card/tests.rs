@@ -105,17 +105,58 @@ fn a_card_that_an_order_becomes_is_issued_once_and_the_order_is_told() {
         note: None,
     };
     let told = |decision: &Decision<GiftCard>| {
-        let [Effect::Tell { to, command }] = decision.effects.as_slice() else { panic!() };
+        let [Effect::Tell { to, command }, ..] = decision.effects.as_slice() else { panic!() };
         assert_eq!(*to, Order::address(order(1)));
         order::Command::from_bytes(command).unwrap()
     };
     let news = |news| order::Command::TakeCardNews { card: id(), news };
     let mut card = GiftCard::default();
     let first = decide(&mut card, issue(), NOON).unwrap();
-    assert_eq!((told(&first), first.events.len()), (news(CardNews::Issued), 1));
+    assert_eq!((told(&first), &first.effects[1..]), (news(CardNews::Issued), &[listing()][..]));
+    assert!(matches!(*first.events, [Event::Issued { .. }, Event::ListingAsked { .. }]));
     let second = decide(&mut card, issue(), NOON).unwrap();
-    assert_eq!((told(&second), second.events.len()), (news(CardNews::NotIssued), 0));
+    assert_eq!((told(&second), second.effects.len()), (news(CardNews::NotIssued), 1));
+    assert!(second.events.is_empty());
     assert_eq!(card.issued.unwrap().book.balance(), WORTH);
+}
+
+fn listing() -> Effect {
+    GiftCardList::tell(Listed { card: id(), issued_at: NOON })
+}
+
+#[test]
+fn a_card_is_listed_in_the_entry_that_issues_it_and_never_again() {
+    let mut card = GiftCard::default();
+    let issued = decide(&mut card, issue(WORTH), NOON).unwrap();
+    assert_eq!(issued.effects, [listing()]);
+    assert!(decide(&mut card, adjust(5), NOON).unwrap().effects.is_empty());
+}
+
+#[test]
+fn a_card_from_before_there_were_lists_is_listed_when_it_changes() {
+    let mut card = GiftCard::default();
+    let Command::Issue { amount, ending, expires_at, note } = issue(WORTH) else { panic!() };
+    card.apply(&Event::Issued { amount, ending, expires_at, note, at: NOON });
+    let later = NOON.plus(Span::from_secs(9));
+    assert!(decide(&mut card, adjust(0), later).unwrap().effects.is_empty());
+    assert_eq!(decide(&mut card, adjust(5), later).unwrap().effects, [listing()]);
+    assert!(decide(&mut card, adjust(5), later).unwrap().effects.is_empty());
+}
+
+#[test]
+fn a_card_is_in_one_state_at_a_time() {
+    let mut card = issued();
+    let mut check = |is_blocked, expires_at, by, then| {
+        let terms = CardTerms { is_blocked, expires_at };
+        decide(&mut card, Command::SetTerms { terms }, NOON).unwrap();
+        let Lookup(view) = decide(&mut card, adjust(by), NOON).unwrap().reply;
+        assert_eq!(view.unwrap().state(NOON), then);
+    };
+    check(false, None, 0, CardState::Active);
+    check(true, Some(NOON), 0, CardState::Blocked);
+    check(false, Some(NOON), 0, CardState::Expired);
+    check(false, Some(NOON.plus(Span::from_secs(1))), -WORTH, CardState::Empty);
+    check(true, None, 0, CardState::Blocked);
 }
 
 #[test]

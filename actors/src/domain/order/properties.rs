@@ -25,6 +25,7 @@ use crate::domain::contact::{Address, Contact};
 use crate::domain::discount_code::DiscountCode;
 use crate::domain::fraud::{Question, Verdict};
 use crate::domain::gift_card::GiftCard;
+use crate::domain::gift_card_list::{GiftCardList, GiftCardPage};
 use crate::domain::ids::CaptureId;
 use crate::domain::money::Currency;
 use crate::domain::order_list::{Listed, OrderList, OrderPage};
@@ -228,6 +229,7 @@ struct World {
     /// Of a discount code, by everybody and by the shopper.
     uses: BTreeMap<EntityRef, Actor<CodeUses>>,
     cards: Vec<Actor<GiftCard>>,
+    card_lists: cards::Lists,
     sold_elsewhere: [u32; 3],
     arrived: u32,
     /// Tells under way, in order between two of them.
@@ -346,6 +348,7 @@ impl World {
             stocks: (0..3).map(|_| Actor::default()).collect(),
             uses: BTreeMap::new(),
             cards: cards::CARDS.iter().map(|_| Actor::default()).collect(),
+            card_lists: cards::Lists::default(),
             sold_elsewhere: [0; 3],
             arrived: 0,
             ways: BTreeMap::new(),
@@ -414,6 +417,9 @@ impl World {
             GiftCard::KIND => {
                 let card = &mut self.cards[cards::number(to)];
                 card.run(to, &command, catalogue, now)
+            }
+            GiftCardList::KIND | GiftCardPage::KIND => {
+                self.card_lists.run(to, &command, catalogue, now)
             }
             other => panic!("nothing lives at {other:?}"),
         };

@@ -24,7 +24,8 @@ mod tests;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use actors::{
-    Cart, CodeUses, GiftCard, Order, OrderList, OrderNumbers, OrderPage, Payment, SellerBoard, Sku,
+    Cart, CodeUses, GiftCard, GiftCardList, GiftCardPage, Order, OrderList, OrderNumbers,
+    OrderPage, Payment, SellerBoard, Sku,
 };
 use cluster::entity::Catalogue;
 use cluster::fabric::OutcomeKey;
@@ -102,7 +103,7 @@ impl Workload for Checkouts {
         let kinds = kinds.with::<Cart>().with::<Sku>().with::<Order>();
         let kinds = kinds.with::<OrderList>().with::<OrderPage>().with::<SellerBoard>();
         let kinds = kinds.with::<OrderNumbers>().with::<Payment>().with::<CodeUses>();
-        kinds.with::<GiftCard>()
+        kinds.with::<GiftCard>().with::<GiftCardList>().with::<GiftCardPage>()
     }
 
     fn catalogue(&self) -> Option<Catalogue> {

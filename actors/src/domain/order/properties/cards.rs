@@ -1,6 +1,8 @@
 //! The gift cards of these checkouts: one of them worth less than an order, one more, one that nobody
 //! issued, and two each that orders and credits of exchanges may become.
 
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::domain::gift_card;
 use crate::domain::ids::GiftCardId;
@@ -30,6 +32,28 @@ pub(super) fn brought() -> impl Strategy<Value = Vec<usize>> {
         1 => Just(vec![0, 2]),
         1 => Just(vec![VOUCHERS]),
     ]
+}
+
+/// The one list that has all of these cards, and its one page.
+#[derive(Default)]
+pub(super) struct Lists {
+    list: Actor<GiftCardList>,
+    page: Actor<GiftCardPage>,
+}
+
+impl Lists {
+    pub(super) fn run(
+        &mut self,
+        to: &EntityRef,
+        command: &[u8],
+        catalogue: &Catalogue,
+        now: Timestamp,
+    ) -> Vec<Effect> {
+        match to.kind {
+            GiftCardList::KIND => self.list.run(to, command, catalogue, now),
+            _ => self.page.run(to, command, catalogue, now),
+        }
+    }
 }
 
 impl World {
@@ -81,6 +105,11 @@ impl World {
                 paid[number(&GiftCard::address(tender.card))] += tender.left() + on_vouchers;
             }
         }
+        let there = (0..).zip(&self.cards).filter(|(_, card)| card.live.exists());
+        let there = there.map(|(nth, _)| id(nth)).collect::<BTreeSet<_>>();
+        let listed: Vec<_> = self.card_lists.page.live.entries.iter().map(|it| it.card).collect();
+        assert_eq!(listed.iter().copied().collect::<BTreeSet<_>>(), there);
+        assert_eq!(listed.len(), there.len(), "a card is listed once");
         for ((card, worth), paid) in self.cards.iter().zip(worth).zip(paid) {
             let Some(issued) = &card.live.issued else {
                 assert_eq!(worth, 0, "nobody has a card that was issued");
