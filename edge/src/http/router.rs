@@ -91,7 +91,7 @@ fn admin() -> Routes {
         (E::DiscountCodes, all::<DiscountCode>()),
         (E::DiscountCode, one::<DiscountCode>()),
         (E::DiscountCodeUses, get(codes::show_uses)),
-        (E::GiftCards, post(gift_cards::issue)),
+        (E::GiftCards, get(gift_cards::list::list).post(gift_cards::issue)),
         (E::GiftCard, get(gift_cards::show)),
         (E::GiftCardAdjust, post(gift_cards::adjust)),
         (E::GiftCardTerms, put(gift_cards::set_terms)),

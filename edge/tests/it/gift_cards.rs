@@ -545,3 +545,117 @@ async fn expect_provider(shop: &Shop, order: &Value, provider: &str) {
     let payment = shop.send(Ask::get(format!("/admin/v1/payments/{id}")).operator()).await;
     assert_eq!(payment.json()["provider"], provider);
 }
+
+/// All pages of a list of cards, once it has so many: a card may be listed a moment after its issue.
+async fn listed(shop: &Shop, query: &str, n_cards: usize) -> Vec<Value> {
+    for _ in 0..500 {
+        let all = all_pages(shop, query).await;
+        if all.len() == n_cards {
+            return all;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("there are {:?}", all_pages(shop, query).await);
+}
+
+async fn all_pages(shop: &Shop, query: &str) -> Vec<Value> {
+    let (mut all, mut after) = (Vec::new(), String::new());
+    loop {
+        let uri = format!("/admin/v1/gift_cards?limit=2{query}{after}");
+        let answer = shop.send(Ask::get(uri).operator()).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let page = answer.json();
+        let data = page["data"].as_array().unwrap();
+        assert!(data.len() <= 2);
+        all.extend(data.iter().cloned());
+        let Some(cursor) = page["next_cursor"].as_str() else {
+            assert_eq!(page["has_more"], false);
+            return all;
+        };
+        after = format!("&after={cursor}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cards_are_listed_newest_first_with_what_is_on_them_and_without_their_codes() {
+    let (shop, _folder) = open().await;
+    shop.stock("tea", 5).await;
+    let mut cards = Vec::new();
+    for amount in [100, 5_000, 300] {
+        cards.push(issued(&shop, amount).await);
+    }
+    let basket = basket(&shop, &[("tea", 2)]).await;
+    let paid = with("tok_visa", &[&cards[0].1]);
+    let order = bought(&shop.send(check_out(&basket, KEY, &paid)).await);
+    expect_balance(&shop, &cards[0].0, 0).await;
+    let became = shop.send(voucher(&order, "credit", 200)).await.json();
+    let all = listed(&shop, "", 4).await;
+    let newest_first: Vec<_> = all.iter().map(|card| card["id"].as_str().unwrap()).collect();
+    let issued: Vec<_> = cards.iter().rev().map(|(path, _)| id(path)).collect();
+    assert_eq!(newest_first, [&[became["gift_card"].as_str().unwrap()], &*issued].concat());
+    let shown = |nth: usize| (&all[nth]["balance"], &all[nth]["state"], &all[nth]["note"]);
+    assert_eq!(shown(0), (&euro(200), &json!("active"), &json!("stale")));
+    assert_eq!(shown(1), (&euro(300), &json!("active"), &Value::Null));
+    assert_eq!(shown(3), (&euro(0), &json!("empty"), &Value::Null));
+    let text = Value::from(all.clone()).to_string();
+    for (path, code) in &cards {
+        assert!(!text.contains(&code[..9]));
+        let whole = card(&shop, path).await;
+        let line = all.iter().find(|card| card["id"] == whole["id"]).unwrap();
+        assert_eq!((&line["ending"], &line["issued_at"]), (&whole["ending"], &whole["issued_at"]));
+        assert!(code.ends_with(line["ending"].as_str().unwrap()));
+    }
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cards_are_listed_by_what_they_are_good_for() {
+    let (shop, _folder) = open().await;
+    // Before more others than are asked at once.
+    let (blocked, _) = issued(&shop, 100).await;
+    set_terms(&shop, &blocked, json!({"blocked": true})).await;
+    let (expired, _) = issued(&shop, 100).await;
+    set_terms(&shop, &expired, json!({"blocked": false, "expires_at": "2020-01-01T00:00:00Z"}))
+        .await;
+    let (empty, _) = issued(&shop, 100).await;
+    let by = json!({"amount": euro(-100), "reason": "a mistake"});
+    assert_eq!(shop.send(change(Method::POST, &empty, "adjust", &by)).await.status, 200);
+    let more = all_at_once(&shop, (0..70).map(|_| issue(100)).collect()).await;
+    assert!(more.iter().all(|answer| answer.status == 201), "{more:?}");
+    listed(&shop, "", 73).await;
+    for (state, path) in [("blocked", &blocked), ("expired", &expired), ("empty", &empty)] {
+        let found = listed(&shop, &format!("&state={state}"), 1).await;
+        assert_eq!((&found[0]["id"], &found[0]["state"]), (&json!(id(path)), &json!(state)));
+    }
+    let active = listed(&shop, "&state=active", 70).await;
+    assert!(active.iter().all(|card| card["state"] == "active"));
+    // It is as it is, not as it was when it was listed.
+    set_terms(&shop, &blocked, json!({"blocked": false})).await;
+    assert_eq!(listed(&shop, "&state=active", 71).await[70]["id"], id(&blocked));
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_operators_and_sound_questions_get_a_list_of_cards() {
+    let (shop, _folder) = open().await;
+    shop.send(Ask::get("/admin/v1/gift_cards")).await.problem(401, "unauthorized");
+    for (query, param) in [
+        ("state=", "state"),
+        ("state=used", "state"),
+        ("state=active&state=empty", "state"),
+        ("status=active", "status"),
+        ("limit=0", "limit"),
+        ("limit=101", "limit"),
+        ("after=ol_5", "after"),
+        // Of one list, where there are 64.
+        ("after=gl_5", "after"),
+        ("after=gl_-1", "after"),
+    ] {
+        let refused = shop.send(Ask::get(format!("/admin/v1/gift_cards?{query}")).operator()).await;
+        let problem = refused.problem(422, "validation_failed");
+        assert_eq!(problem["param"], param, "{query}: {problem}");
+    }
+    let nothing = shop.send(Ask::get("/admin/v1/gift_cards").operator()).await.json();
+    assert_eq!(nothing, json!({"data": [], "has_more": false, "next_cursor": null}));
+    shop.close().await;
+}

@@ -280,6 +280,7 @@ async fn gift_cards(walk: &mut Walk) {
     walk.does("showGiftCardBalance", &[]).await;
     let card = walk.gift_card.clone();
     walk.does("showGiftCard", &[("id", &card)]).await;
+    walk.does("listGiftCards", &[]).await;
 }
 
 async fn imports(walk: &mut Walk) {

@@ -1,6 +1,7 @@
 //! A gift card in JSON.
 
-use actors::domain::gift_card::{Booking, Entry, View};
+use actors::domain::gift_card::{Booking, CardState, Entry, View};
+use actors::domain::names::Label;
 use actors::{GiftCardId, Money, OrderId};
 use cluster::time::Timestamp;
 use serde::Serialize;
@@ -41,6 +42,17 @@ struct EntryJson<'a> {
     at: Text<Rfc3339>,
 }
 
+/// In a list of cards: its book, and what orders hold of it, the card itself tells.
+#[derive(Serialize)]
+pub(in crate::http) struct ListedCardJson {
+    id: Text<GiftCardId>,
+    ending: Label,
+    note: Option<Label>,
+    state: &'static str,
+    balance: MoneyJson,
+    issued_at: Text<Rfc3339>,
+}
+
 #[derive(Serialize)]
 pub(in crate::http) struct IssuedCardJson<'a> {
     pub(in crate::http) gift_card: GiftCardJson<'a>,
@@ -71,6 +83,35 @@ impl<'a> GiftCardJson<'a> {
             seq,
         }
     }
+}
+
+impl ListedCardJson {
+    pub(in crate::http) fn new(id: GiftCardId, view: View, at: Timestamp) -> Self {
+        Self {
+            id: Text(id),
+            state: card_state(view.state(at)),
+            ending: view.ending,
+            note: view.note,
+            balance: MoneyJson(view.balance),
+            issued_at: Text(Rfc3339(view.issued_at)),
+        }
+    }
+}
+
+pub(in crate::http) const CARD_STATES: [CardState; 4] =
+    [CardState::Active, CardState::Blocked, CardState::Expired, CardState::Empty];
+
+pub(in crate::http) const fn card_state(state: CardState) -> &'static str {
+    match state {
+        CardState::Active => "active",
+        CardState::Blocked => "blocked",
+        CardState::Expired => "expired",
+        CardState::Empty => "empty",
+    }
+}
+
+pub(in crate::http) fn card_state_schema() -> Schema {
+    word(&["active", "blocked", "expired", "empty"])
 }
 
 impl<'a> EntryJson<'a> {
@@ -115,6 +156,24 @@ impl Described for GiftCardJson<'_> {
             required("ledger", list(entry()))
                 .about("The newest 100, newest first; its history has all."),
             required("seq", count(3)),
+        ])
+    }
+}
+
+impl Described for ListedCardJson {
+    fn name() -> String {
+        "ListedGiftCard".to_owned()
+    }
+
+    fn schema() -> Schema {
+        object([
+            required("id", words::gift_card_id()),
+            required("ending", words::line(ENDING)).about("The last characters of its code."),
+            required("note", nullable(words::line("for a birthday"))),
+            required("state", card_state_schema())
+                .about("A card is blocked or expired whatever is on it."),
+            required("balance", of::<Money>()).about("With what orders hold."),
+            required("issued_at", words::instant()),
         ])
     }
 }

@@ -4,6 +4,7 @@
 //! is in no path, where logs would keep it.
 
 pub(in crate::http) mod documents;
+pub(in crate::http) mod list;
 
 use actors::domain::gift_card::{Command, Lookup, NoMoney, Query, View};
 use actors::{GiftCard, GiftCardId};

@@ -5,13 +5,22 @@ use axum::http::StatusCode;
 
 use super::super::headers::{CHANGED, Header, SHOWN};
 use super::super::operation::{Key, Operation, Tag};
+use super::catalogue::paged;
 use crate::http::code::Code;
-use crate::http::render::gift_card::{BalanceJson, GiftCardJson, IssuedCardJson};
+use crate::http::render::gift_card::{
+    BalanceJson, GiftCardJson, IssuedCardJson, ListedCardJson, card_state_schema,
+};
+use crate::http::render::inventory::ListJson;
 use crate::http::routes::gift_cards::documents::{AdjustCard, CardCode, IssueCard, SetCardTerms};
+use crate::http::schema::words;
 use crate::http::{Endpoint as E, Verb};
 
-pub(super) fn all() -> [Operation; 5] {
-    [issue(), show(), adjust(), set_terms(), show_balance()]
+/// In each of the lists that all cards are in.
+const CURSOR: &str = "gl_5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.\
+    5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5.5";
+
+pub(super) fn all() -> [Operation; 6] {
+    [issue(), list(), show(), adjust(), set_terms(), show_balance()]
 }
 
 fn card(endpoint: E, verb: Verb, id: &'static str, summary: &'static str) -> Operation {
@@ -32,6 +41,18 @@ fn issue() -> Operation {
             &[Header::ETag, Header::OmniSeq, Header::Location, Header::IdempotentReplayed],
         )
         .refuses(&[Code::GIFT_CARD_EXISTS])
+}
+
+fn list() -> Operation {
+    const ABOUT: &str = "Newest first, as they were issued, each as it is. A page may hold fewer cards than \
+         were asked for, though there are more: only a `next_cursor` of null is the end. A card that was \
+         issued before there was this list is in it from when something happens to it.";
+    let summary = "Lists gift cards";
+    let list = Operation::new(E::GiftCards, Verb::Get, "listGiftCards", Tag::Payments, summary);
+    let after = words::exact("^gl_[0-9a-z]{1,7}([.][0-9a-z]{1,7}){63}$", CURSOR);
+    paged(list.about(ABOUT).operator().reads(), after)
+        .query("state", card_state_schema(), "Of the cards.")
+        .answers::<ListJson<ListedCardJson>>(StatusCode::OK, &[])
 }
 
 fn show() -> Operation {
