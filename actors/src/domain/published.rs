@@ -107,6 +107,10 @@ pub enum OrderFact {
         paid: Money,
         card: GiftCardId,
     },
+    /// Pieces of it, or more beside it, are had as another order.
+    Exchanged {
+        order: OrderId,
+    },
 }
 
 /// What a carrier said of the parcel of a shipment.
@@ -258,6 +262,7 @@ impl Fact {
                 OrderFact::Approved => "order.approved",
                 OrderFact::RefundedToGiftCards { .. } => "order.refunded_to_gift_cards",
                 OrderFact::RefundedToVoucher { .. } => "order.refunded_to_voucher",
+                OrderFact::Exchanged { .. } => "order.exchanged",
                 OrderFact::Parcel { news, .. } => match news {
                     ParcelNews::Booked => "order.parcel_booked",
                     ParcelNews::Refused(_) => "order.parcel_refused",

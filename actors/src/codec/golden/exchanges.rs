@@ -10,6 +10,7 @@ use crate::domain::order::{
 };
 use crate::domain::payment::PaymentMethod;
 use crate::domain::pricing::NotPriced;
+use crate::domain::published::OrderFact;
 
 fn names() -> SwapNames {
     SwapNames {
@@ -94,6 +95,7 @@ fn the_bytes_of_exchanges_are_as_they_were() {
     check_each(&commands(), COMMANDS);
     check_each(&steps(), STEPS);
     check_each(&refusals(), REFUSALS);
+    check_each(&[OrderFact::Exchanged { order: names().order }], FACT);
     check_record(&order(), ORDER);
     check_whole(&promotions::view_of(&order(), Query::Order), VIEW);
 }
@@ -148,6 +150,7 @@ const REFUSALS: &str = "01001600000006000000 \
     0100170000000300000000000000455552 \
     010018000000 \
     010019000000";
+const FACT: &str = "01000e000000e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1";
 const ORDER: &str = "020001ccccccccccccccccccccccccccccccccacacacacacacacacacacacacacacacacacacacacacacac\
     acacacacacacacacacbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb0001000000000000000300000000000000\
     746561030000000000000074656102000000fa00000000000000455552f4010000000000004555520000\

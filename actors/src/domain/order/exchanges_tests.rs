@@ -9,7 +9,7 @@ use super::tests::*;
 use super::*;
 use crate::domain::gift_card::{self, GiftCard};
 use crate::domain::payment::PaymentMethod;
-use crate::domain::published::told_apart;
+use crate::domain::published::{Fact, OrderFact, told_apart};
 use crate::domain::sku::OrderStep;
 
 const CARD: GiftCardId = GiftCardId::from_bytes([0xC1; 16]);
@@ -58,13 +58,17 @@ fn sent() -> Vec<Event> {
     [confirmed(), vec![shipped()]].concat()
 }
 
-fn decide(given: &[Event], when: Command) -> Result<(Vec<Event>, Vec<Effect>), Rejection> {
+fn decision(given: &[Event], when: Command) -> Result<Decision<Order>, Rejection> {
     let mut order = Order::default();
     given.iter().for_each(|event| order.apply(event));
     let me = Order::address(me());
     let catalogue = Catalogue { index: 3, content: Arc::new(book()) };
     let ctx = Context { now: NOON, me: &me, entropy: [0; 32], catalogue: Ok(&catalogue) };
-    let decision = order.decide(when, &ctx)?;
+    order.decide(when, &ctx)
+}
+
+fn decide(given: &[Event], when: Command) -> Result<(Vec<Event>, Vec<Effect>), Rejection> {
+    let decision = decision(given, when)?;
     Ok((decision.events, told_apart(decision.effects).1))
 }
 
@@ -124,6 +128,9 @@ fn what_is_wanted_is_bought_with_what_came_back() {
     // Neither what was asked for nor what was told comes twice.
     assert_eq!(then(&mut events, received()), []);
     assert_eq!(then(&mut events, ask(swap(a_cup_back(true), 1))), []);
+    let placed = decision(&events, news(CardNews::Issued)).unwrap();
+    let (facts, _) = told_apart(placed.effects);
+    assert_eq!(facts.last(), Some(&Fact::Order(OrderFact::Exchanged { order: OTHER })));
     let (placed, extras) = placed_with(&then(&mut events, news(CardNews::Issued)));
     assert_eq!(extras, [Extra::GiftCard(CARD), Extra::InPlaceOf(me())]);
     assert_eq!(placed.lines()[0].sku, code(2));

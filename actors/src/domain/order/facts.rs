@@ -1,6 +1,6 @@
 //! What the world is told of an order.
 
-use super::{Event, Existing, ParcelStep, ReviewStep, TenderStep, VoucherStep};
+use super::{Event, ExchangeStep, Existing, ParcelStep, ReviewStep, TenderStep, VoucherStep};
 use crate::domain::carrier::Whereabouts;
 use crate::domain::money::Money;
 use crate::domain::pricing::PricedLine;
@@ -41,6 +41,7 @@ pub(super) fn fact_of(event: &Event, order: &Existing) -> Option<OrderFact> {
         Event::Review { step: ReviewStep::Approved, .. } => OrderFact::Approved,
         Event::Tender { step, .. } => to_gift_cards(step, order)?,
         Event::Voucher { step, .. } => to_voucher(step, order)?,
+        Event::Exchange { step: ExchangeStep::Placed { nth }, .. } => exchanged(*nth, order)?,
         // Steps on the way; of money the payment itself tells, of pieces the stock.
         Event::Numbered { .. }
         | Event::StockReserved { .. }
@@ -106,6 +107,11 @@ fn to_voucher(step: &VoucherStep, order: &Existing) -> Option<OrderFact> {
             Some(OrderFact::RefundedToVoucher { refund, amount, paid, card })
         }
     }
+}
+
+fn exchanged(nth: u16, order: &Existing) -> Option<OrderFact> {
+    let known = order.exchanges.get(usize::from(nth))?;
+    Some(OrderFact::Exchanged { order: known.names.order })
 }
 
 impl ParcelNews {
