@@ -4,6 +4,7 @@
 //! **Invariants:** what is judged is what clients were told, what they are shown at rest, and what
 //! the provider has in its books.
 
+mod after_sale;
 mod boards;
 mod cards;
 mod carts;
@@ -11,6 +12,7 @@ mod codes;
 mod counts;
 mod judge;
 mod lists;
+mod money;
 mod names;
 mod orders;
 mod outside;
@@ -20,7 +22,9 @@ mod shoppers;
 mod stocks;
 #[cfg(test)]
 mod tests;
+mod vouchers;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use actors::{
@@ -150,7 +154,7 @@ impl Workload for Checkouts {
         if random.one_in(CARD_ONE_IN) {
             return self.cards.draw(op, key, random);
         }
-        match self.shoppers.draw(&self.carts, &mut self.orders, random) {
+        match self.shoppers.draw(&mut self.carts, &mut self.orders, random) {
             Next::Cart { cart, deed } => self.carts.write(op, cart, deed, key),
             Next::Again { cart, deed } => self.carts.write(op, cart, deed, None),
             Next::Order { order, deed } => self.orders.ask(op, order, deed, key, random),
@@ -177,7 +181,8 @@ impl Workload for Checkouts {
         for (number, op) in Codes::all().zip(&mut ops) {
             audits.push(self.codes.audit(op, number));
         }
-        for (card, op) in Cards::all().zip(&mut ops) {
+        let cards = cards::by_hand().chain(self.orders.vouchers_wanted());
+        for (card, op) in cards.collect::<BTreeSet<_>>().into_iter().zip(&mut ops) {
             audits.push(self.cards.audit(op, card));
         }
         for (list, op) in Lists::of(&orders).into_iter().zip(&mut ops) {

@@ -1,9 +1,12 @@
 //! The gift cards that some orders are paid with, and what is left on them.
 //!
-//! **Invariants:** which orders bring which cards follows from their numbers; cards are only added to, so
-//! that what is left is a sum.
+//! Some are issued by hand, and some are what orders became that were refunded.
+//!
+//! **Invariants:** which orders bring which cards follows from their numbers, but for those that their carts
+//! were given; cards are only added to, so that what is left is a sum.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use actors::domain::gift_card::{Command, Lookup, Query, Rejection, View as CardView};
 use actors::domain::names::Label;
@@ -17,8 +20,9 @@ use cluster::sim::client::Finished;
 use cluster::sim::workload::Operation;
 use storage::sim_disk::SplitMix64;
 
-use super::super::journal::{Asked, Journal, Read, adds_up};
+use super::super::journal::{Asked, Fate, Journal, Read, adds_up};
 use super::judge::is_still_bought;
+use super::vouchers;
 
 const CARDS: u64 = 3;
 /// Of what most orders come to, some times.
@@ -41,7 +45,7 @@ pub(super) struct Cards {
     audits: BTreeSet<u64>,
 }
 
-/// What an order is paid with.
+/// What an order is paid with besides the cards of its cart.
 pub(super) fn of_order(order: u64) -> Vec<GiftCardId> {
     let n_cards = match order % 8 {
         1 => 1,
@@ -51,7 +55,12 @@ pub(super) fn of_order(order: u64) -> Vec<GiftCardId> {
     (0..n_cards).map(|nth| id((order / 8 + nth) % CARDS)).collect()
 }
 
-fn id(number: u64) -> GiftCardId {
+/// Those that are issued by hand.
+pub(super) fn by_hand() -> Range<u64> {
+    0..CARDS
+}
+
+pub(super) fn id(number: u64) -> GiftCardId {
     let mut unique = [0xCA; 14];
     for (to, from) in unique.iter_mut().zip(number.to_be_bytes()) {
         *to = from;
@@ -60,15 +69,20 @@ fn id(number: u64) -> GiftCardId {
     GiftCardId::in_slot(Slot::from_bits(bits), unique)
 }
 
+pub(super) fn ending() -> Label {
+    label("7XYZ")
+}
+
+fn label(text: &str) -> Label {
+    let label = Label::try_from(text.to_owned());
+    label.unwrap_or_else(|_| unreachable!("a plain word"))
+}
+
 fn euro(minor: i64) -> Money {
     Money { minor, currency: Currency::EURO }
 }
 
 impl Cards {
-    pub(super) fn all() -> std::ops::Range<u64> {
-        0..CARDS
-    }
-
     pub(super) fn draw(
         &mut self,
         op: u64,
@@ -112,35 +126,71 @@ impl Cards {
         Err(format!("card {} is {view:?}", asked.entity))
     }
 
-    /// A card has what was put on it but for what orders that are bought were paid with, and holds
-    /// nothing for anybody.
-    pub(super) fn check<'a>(&self, orders: impl Iterator<Item = &'a View>) -> Result<(), String> {
+    /// A card is issued once, by hand or by an order; it has what it was issued for and what was put on
+    /// it but for what orders that are bought were paid with, and holds nothing for anybody.
+    pub(super) fn check<'a>(
+        &self,
+        orders: impl Iterator<Item = &'a View> + Clone,
+    ) -> Result<(), String> {
+        let mut issued: BTreeMap<GiftCardId, Vec<i64>> = BTreeMap::new();
+        for (card, minor) in orders.clone().flat_map(vouchers::issued) {
+            issued.entry(card).or_default().push(minor);
+        }
+        // What vouchers have of a card was paid with it all the same.
+        let kept = orders.clone().flat_map(|view| &view.tenders).map(|it| (it.card, it.left()));
         let mut paid: BTreeMap<GiftCardId, i64> = BTreeMap::new();
-        for tender in orders.flat_map(|view| &view.tenders) {
-            *paid.entry(tender.card).or_insert(0) += tender.left();
+        for (card, minor) in kept.chain(orders.flat_map(vouchers::parts)) {
+            *paid.entry(card).or_insert(0) += minor;
         }
         let fates = self.journal.fates();
         for audit in self.journal.audited(&self.audits) {
             let (card, view) = audit?;
             let Lookup(view) = Lookup::read(view)?;
-            let (sure, maybe) = self.journal.added(card, &fates, |deed| match deed {
-                Deed::Add { minor } => Some(*minor),
-                Deed::Issue | Deed::Look => None,
-            });
-            let paid = paid.get(&id(card)).copied().unwrap_or(0);
-            let is_right = match &view {
-                Some(view) => {
-                    let added = view.balance.minor + paid - WORTH - sure;
-                    view.held.minor == 0 && adds_up(added, &maybe)
-                }
-                None => sure == 0 && paid == 0,
-            };
-            if !is_right {
-                let told = format!("{sure} and some of {maybe:?} was put on card {card}");
-                return Err(format!("{told}, orders took {paid}: {view:?}"));
-            }
+            let issued = issued.remove(&id(card)).unwrap_or_default();
+            let paid = paid.remove(&id(card)).unwrap_or(0);
+            self.check_card(card, view.as_ref(), &issued, paid, &fates)?;
         }
-        Ok(())
+        paid.retain(|_, minor| *minor != 0);
+        if issued.is_empty() && paid.is_empty() {
+            return Ok(());
+        }
+        Err(format!("nobody asked for cards of which orders issued {issued:?}, took {paid:?}"))
+    }
+
+    fn check_card(
+        &self,
+        card: u64,
+        view: Option<&CardView>,
+        issued: &[i64],
+        paid: i64,
+        fates: &BTreeMap<u64, Fate>,
+    ) -> Result<(), String> {
+        let (sure, maybe) = self.journal.added(card, fates, |deed| match deed {
+            Deed::Add { minor } => Some(*minor),
+            Deed::Issue | Deed::Look => None,
+        });
+        let by_hand = self.journal.iter().filter(|(_, asked)| asked.entity == card);
+        let by_hand = by_hand.filter(|(_, asked)| matches!(asked.deed, Deed::Issue));
+        let by_hand = by_hand.filter_map(|(op, _)| fates.get(&op)).max().copied();
+        let worth = match issued {
+            [] if by_hand > Some(Fate::Refused) => Some(WORTH),
+            [minor] if by_hand != Some(Fate::Done) => Some(*minor),
+            [..] => None,
+        };
+        let is_right = match (view, worth) {
+            (Some(view), Some(worth)) => {
+                let added = view.balance.minor + paid - worth - sure;
+                view.held.minor == 0 && adds_up(added, &maybe)
+            }
+            (Some(_), None) => false,
+            (None, _) => by_hand != Some(Fate::Done) && issued.is_empty() && (sure, paid) == (0, 0),
+        };
+        if is_right {
+            return Ok(());
+        }
+        let told = format!("{sure} and some of {maybe:?} was put on card {card}");
+        let told = format!("{told}, by hand it was {by_hand:?}, orders issued {issued:?}");
+        Err(format!("{told} and took {paid}: {view:?}"))
     }
 }
 
@@ -164,25 +214,36 @@ pub(super) fn paid(view: &View) -> i64 {
     view.tenders.iter().map(Tender::ever_paid).sum()
 }
 
-/// Whether no more came back to cards than they paid, and as much as was refunded to them.
+/// What cards pay that the cart of an order was given, and not the order.
+pub(super) fn paid_by_cart(order: u64, view: &View) -> i64 {
+    let brought = of_order(order);
+    let own = view.tenders.iter().filter(|tender| !brought.contains(&tender.card));
+    own.map(Tender::ever_paid).sum()
+}
+
+/// What cards pay that some order became.
+pub(super) fn paid_by_vouchers(view: &View) -> i64 {
+    let by_hand: Vec<_> = by_hand().map(id).collect();
+    let others = view.tenders.iter().filter(|tender| !by_hand.contains(&tender.card));
+    others.map(Tender::ever_paid).sum()
+}
+
+/// Whether no more came back to cards than they paid, and as much as was refunded to them or became
+/// other cards.
 pub(super) fn add_up(view: &View) -> bool {
     let refunded = view.refunds.iter().filter(|refund| view.to_cards.contains(&refund.id));
     let refunded: i64 = refunded.map(|refund| refund.amount.minor).sum();
     let given_back: i64 = view.tenders.iter().map(|tender| tender.given_back).sum();
-    refunded == given_back
+    refunded + vouchers::of_cards(view) == given_back
         && view.tenders.iter().all(|tender| tender.given_back <= tender.ever_paid())
         && paid(view) <= view.totals.grand.minor
 }
 
 fn operation(asked: &Asked<Deed>) -> Operation {
     let entity = GiftCard::address(id(asked.entity));
-    let label = |text: &str| {
-        let label = Label::try_from(text.to_owned());
-        label.unwrap_or_else(|_| unreachable!("a plain word"))
-    };
     let command = match asked.deed {
         Deed::Issue => {
-            let (ending, expires_at, note) = (label("7XYZ"), None, None);
+            let (ending, expires_at, note) = (ending(), None, None);
             Command::Issue { amount: euro(WORTH), ending, expires_at, note }
         }
         Deed::Add { minor } => Command::Adjust { by: euro(minor), reason: label("goodwill") },

@@ -7,7 +7,7 @@ use actors::domain::contact::{Address, Contact};
 use actors::domain::names::Label;
 use actors::domain::order::{CaptureTime, Shortfall, Terms};
 use actors::domain::payment::PaymentMethod;
-use actors::{Cart, CartAccess, Currency};
+use actors::{Cart, CartAccess, Currency, GiftCardId};
 use cluster::entity::Wire;
 use cluster::fabric::OutcomeKey;
 use cluster::shard::io::Freshness;
@@ -16,8 +16,9 @@ use cluster::sim::workload::Operation;
 use cluster::time::Span;
 use storage::sim_disk::SplitMix64;
 
-use super::super::journal::{Asked, Fate, Journal, Read, adds_up};
+use super::super::journal::{Asked, Fate, Journal, Read, adds_up, count};
 use super::super::range;
+use super::orders::Orders;
 use super::{cards, codes, names};
 
 const PIECES_MAX: u64 = 3;
@@ -25,6 +26,10 @@ const PIECES_MAX: u64 = 3;
 /// One order in so many is looked at before it is paid, and held for so long.
 const SCREENED_ONE_IN: u64 = 3;
 const HELD_FOR: Span = Span::from_secs(10 * 60);
+/// One cart in so many may have a gift card of its own, and one order in so many of those that bring
+/// cards has nobody to pay the rest.
+const WITH_CARD_ONE_IN: u64 = 3;
+const WITHOUT_PAYMENT_ONE_IN: u64 = 2;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Deed {
@@ -34,6 +39,13 @@ pub(super) enum Deed {
         pieces: [u32; 4],
     },
     GiveCode,
+    GiveCard {
+        card: u64,
+    },
+    /// It paid nothing.
+    TakeCardAway {
+        card: u64,
+    },
     CheckOut {
         order: u64,
     },
@@ -46,18 +58,29 @@ pub(super) struct Carts {
     created: BTreeSet<u64>,
     filled: BTreeSet<u64>,
     with_code: BTreeSet<u64>,
+    /// Which gift card each is to be given, those that were, and those that have none any more.
+    to_be_given: BTreeMap<u64, Option<u64>>,
+    with_card: BTreeSet<u64>,
+    without_card: BTreeSet<u64>,
     audits: BTreeSet<u64>,
 }
 
 impl Carts {
     /// What a shopper does next with a cart that is not yet ready to be checked out.
-    pub(super) fn next_step(&self, cart: u64, random: &mut SplitMix64) -> Option<Deed> {
+    pub(super) fn next_step(
+        &mut self,
+        cart: u64,
+        orders: &Orders,
+        random: &mut SplitMix64,
+    ) -> Option<Deed> {
         if !self.created.contains(&cart) {
             return Some(Deed::Create);
         }
         if self.filled.contains(&cart) {
-            let lacks_code = codes::has_code(cart) && !self.with_code.contains(&cart);
-            return lacks_code.then_some(Deed::GiveCode);
+            if codes::has_code(cart) && !self.with_code.contains(&cart) {
+                return Some(Deed::GiveCode);
+            }
+            return self.give_card(cart, orders, random);
         }
         let mut pieces = [0; 4];
         for _ in 0..=random.below(2) {
@@ -67,6 +90,27 @@ impl Carts {
             }
         }
         Some(Deed::Fill { pieces })
+    }
+
+    /// The newest that an order became and no other cart was given; where there is none, one that was
+    /// issued by hand, or none. It stays the same.
+    fn give_card(&mut self, cart: u64, orders: &Orders, random: &mut SplitMix64) -> Option<Deed> {
+        if cart % WITH_CARD_ONE_IN != 1 || self.with_card.contains(&cart) {
+            return None;
+        }
+        let is_new = |card: &u64| !self.to_be_given.values().any(|given| *given == Some(*card));
+        let voucher = orders.vouchers_seen().into_iter().rev().find(is_new);
+        let other = random.below(cards::by_hand().end);
+        let card = voucher.or(cart.is_multiple_of(2).then_some(other));
+        let card = *self.to_be_given.entry(cart).or_insert(card);
+        card.map(|card| Deed::GiveCard { card })
+    }
+
+    /// What is done about a card that pays nothing, if the cart has it.
+    pub(super) fn take_away(&self, cart: u64, refused: GiftCardId) -> Option<Deed> {
+        let card = self.to_be_given.get(&cart).copied().flatten()?;
+        let has = cards::id(card) == refused && !self.without_card.contains(&cart);
+        has.then_some(Deed::TakeCardAway { card })
     }
 
     pub(super) fn write(
@@ -104,12 +148,19 @@ impl Carts {
         }
         let Some((reply, _)) = asked.accepted() else { return Ok(()) };
         let Lookup(view) = Lookup::read(reply)?;
-        let is_as_asked = match (deed, view.map(|view| view.status)) {
+        let is_as_asked = match (deed, view.as_ref().map(|view| view.status)) {
             (
                 Deed::CheckOut { order },
                 Some(Status::CheckingOut { order: begun } | Status::Ordered { order: begun }),
             ) => begun == names::order(order, cart),
             (Deed::CheckOut { .. }, _) | (_, None) => false,
+            (Deed::GiveCard { card }, Some(_)) => {
+                let mut given = view.iter().flat_map(|view| &view.gift_cards);
+                given.any(|given| given.card == cards::id(card))
+            }
+            (Deed::TakeCardAway { .. }, Some(_)) => {
+                view.iter().all(|view| view.gift_cards.is_empty())
+            }
             (Deed::Create | Deed::Fill { .. } | Deed::GiveCode | Deed::Look, Some(_)) => true,
         };
         if !is_as_asked {
@@ -119,6 +170,8 @@ impl Carts {
             Deed::Create => drop(self.created.insert(cart)),
             Deed::Fill { .. } => drop(self.filled.insert(cart)),
             Deed::GiveCode => drop(self.with_code.insert(cart)),
+            Deed::GiveCard { .. } => drop(self.with_card.insert(cart)),
+            Deed::TakeCardAway { .. } => drop(self.without_card.insert(cart)),
             Deed::CheckOut { .. } | Deed::Look => {}
         }
         Ok(())
@@ -136,7 +189,8 @@ impl Carts {
         Ok(finals)
     }
 
-    /// What was acknowledged is there: every cart, and every piece that was put into it.
+    /// What was acknowledged is there: every cart, every piece that was put into it, and the gift card
+    /// that it was given.
     pub(super) fn check_lines(&self, finals: &BTreeMap<u64, View>) -> Result<(), String> {
         if let Some(lost) = self.created.iter().find(|cart| !finals.contains_key(*cart)) {
             return Err(format!("cart {lost} was created and is not there"));
@@ -146,7 +200,12 @@ impl Carts {
             for (nth, product) in range::ORDERED.enumerate() {
                 let (sure, maybe) = self.journal.added(*cart, &fates, |deed| match deed {
                     Deed::Fill { pieces } => pieces.get(nth).copied().map(i64::from),
-                    Deed::Create | Deed::GiveCode | Deed::CheckOut { .. } | Deed::Look => None,
+                    Deed::Create
+                    | Deed::GiveCode
+                    | Deed::GiveCard { .. }
+                    | Deed::TakeCardAway { .. }
+                    | Deed::CheckOut { .. }
+                    | Deed::Look => None,
                 });
                 let sku = range::code(product);
                 let line = view.lines.iter().find(|line| line.sku == sku);
@@ -156,8 +215,44 @@ impl Carts {
                     return Err(format!("cart {cart} was given {asked} of {sku} and is {view:?}"));
                 }
             }
+            self.check_card(*cart, view, &fates)?;
         }
         Ok(())
+    }
+
+    fn check_card(
+        &self,
+        cart: u64,
+        view: &View,
+        fates: &BTreeMap<u64, Fate>,
+    ) -> Result<(), String> {
+        let best = |of: fn(Deed) -> bool| {
+            let asked = self.journal.iter().filter(|(_, it)| it.entity == cart && of(it.deed));
+            asked.filter_map(|(op, _)| fates.get(&op)).max().copied()
+        };
+        let taken_away = best(|deed| matches!(deed, Deed::TakeCardAway { .. }));
+        let given = self.to_be_given.get(&cart).copied().flatten().map(cards::id);
+        let held: Vec<_> = view.gift_cards.iter().map(|given| given.card).collect();
+        let is_right = match held.as_slice() {
+            [] => !self.with_card.contains(&cart) || taken_away > Some(Fate::Refused),
+            // Whoever asked twice may have given it again after that.
+            [card] => {
+                let is_given = |it: &Asked<Deed>| matches!(it.deed, Deed::GiveCard { .. });
+                let asked = self.journal.iter().filter(|(op, _)| fates.contains_key(op));
+                let asked = asked.filter(|(_, it)| it.entity == cart && is_given(it));
+                Some(*card) == given && (taken_away != Some(Fate::Done) || asked.count() > 1)
+            }
+            [..] => false,
+        };
+        if is_right {
+            return Ok(());
+        }
+        Err(format!("cart {cart} was given {given:?}, taken away {taken_away:?}: {view:?}"))
+    }
+
+    /// Gift cards that paid nothing and were taken away.
+    pub(super) fn cards_taken_away(&self) -> u64 {
+        count(self.without_card.iter())
     }
 
     /// The best that is known of the checkouts that were to be each order.
@@ -184,6 +279,11 @@ pub(super) fn capture_of(order: u64) -> CaptureTime {
     if order.is_multiple_of(2) { CaptureTime::AtOnce } else { CaptureTime::OnFulfilment }
 }
 
+/// Whether nobody is to pay what gift cards leave.
+pub(super) fn is_without_payment(order: u64) -> bool {
+    !cards::of_order(order).is_empty() && (order / 8).is_multiple_of(WITHOUT_PAYMENT_ONE_IN)
+}
+
 fn terms(order: u64, cart: u64) -> Option<Terms> {
     let label = |text: &str| Label::try_from(text.to_owned()).ok();
     let shipping = Address {
@@ -195,8 +295,11 @@ fn terms(order: u64, cart: u64) -> Option<Terms> {
         postal_code: None,
         country: "DE".parse().ok()?,
     };
-    let method =
-        PaymentMethod { provider: "simulator".parse().ok()?, token: "tok_visa".parse().ok()? };
+    let method = if is_without_payment(order) {
+        PaymentMethod::none()
+    } else {
+        PaymentMethod { provider: "simulator".parse().ok()?, token: "tok_visa".parse().ok()? }
+    };
     let contact = Contact { email: Some(names::email(cart)), shipping, billing: None };
     let (shortfall, capture) = (shortfall_of(order), capture_of(order));
     Some(Terms { contact, method, shortfall, capture })
@@ -217,6 +320,11 @@ fn operation(asked: &Asked<Deed>) -> Operation {
             Command::AddItems { items: items.collect() }
         }
         Deed::GiveCode => Command::AddCode { code: range::discount_code() },
+        Deed::GiveCard { card } => {
+            let (card, ending) = (cards::id(card), cards::ending());
+            Command::AddGiftCard { card, ending }
+        }
+        Deed::TakeCardAway { card } => Command::RemoveGiftCard { card: cards::id(card) },
         Deed::CheckOut { order } => {
             let terms = terms(order, cart);
             let terms = terms.unwrap_or_else(|| unreachable!("every word is a short one"));
@@ -238,9 +346,20 @@ fn operation(asked: &Asked<Deed>) -> Operation {
 /// Whether there is a reason for which a cart refuses such a deed.
 fn may_be_refused(deed: Deed, why: &Rejection) -> bool {
     match deed {
-        Deed::Create | Deed::Fill { .. } | Deed::GiveCode | Deed::CheckOut { .. } => {
+        Deed::Create
+        | Deed::Fill { .. }
+        | Deed::GiveCode
+        | Deed::GiveCard { .. }
+        | Deed::CheckOut { .. } => {
             matches!(why, Rejection::CheckingOut { .. } | Rejection::Ordered { .. })
         }
+        // Somebody else took it away.
+        Deed::TakeCardAway { .. } => matches!(
+            why,
+            Rejection::CheckingOut { .. }
+                | Rejection::Ordered { .. }
+                | Rejection::GiftCardNotFound { .. }
+        ),
         Deed::Look => false,
     }
 }

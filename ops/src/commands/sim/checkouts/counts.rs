@@ -38,6 +38,16 @@ counts! {
     card_paid as "orders_card_paid",
     /// Gift cards that got some of it back while the order went on.
     card_given_back as "orders_card_given_back",
+    /// With a card that the cart was given.
+    paid_by_cart as "orders_paid_by_cart",
+    /// Cards that paid nothing and were taken away from their carts.
+    card_taken_away as "orders_card_taken_away",
+    /// With a card that an order had become.
+    paid_by_voucher as "orders_paid_by_voucher",
+    /// With cards alone, of those that nobody else was to pay.
+    paid_without as "orders_paid_without",
+    /// Of which cards left something that nobody was to pay.
+    payment_required as "orders_payment_required",
     stock_silent as "orders_stock_silent",
     declined as "orders_declined",
     payment_silent as "orders_payment_silent",
@@ -51,6 +61,8 @@ counts! {
     shipments as "orders_shipments",
     /// Orders that were shipped in part and called off for the rest.
     called_off as "orders_called_off",
+    /// Times that some pieces were called off, and the others were not.
+    pieces_called_off as "orders_pieces_called_off",
     parcels as "orders_parcels",
     parcels_moved as "orders_parcels_moved",
     parcels_refused as "orders_parcels_refused",
@@ -61,6 +73,11 @@ counts! {
     returns as "orders_returns",
     refunds as "orders_refunds",
     refunds_failed as "orders_refunds_failed",
+    /// Refunds that became gift cards, those of them that other cards had paid, and those whose card
+    /// there was already.
+    vouchers as "orders_vouchers",
+    vouchers_of_cards as "orders_vouchers_of_cards",
+    vouchers_refused as "orders_vouchers_refused",
     /// Carts that were checked out again after an order came to nothing.
     second_tries as "orders_second_tries",
     /// Operations whose first attempt had no answer.

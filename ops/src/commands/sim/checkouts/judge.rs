@@ -9,18 +9,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use actors::domain::carrier::Whereabouts;
 use actors::domain::cart::Status as CartStatus;
 use actors::domain::order::{
-    CaptureTime, Failure, LineView, Moment, Parcel, ParcelState, RefundState, Status, StockStatus,
-    Tender, TimelineEntry, View,
+    Failure, LineView, Moment, Parcel, ParcelState, RefundState, Status, StockStatus,
+    TimelineEntry, View,
 };
 use actors::{Cart, Order, Sku};
 
 use super::super::journal::{Fate, count};
 use super::super::range;
-use super::carts::capture_of;
+use super::after_sale::is_of_pieces;
+use super::carts::is_without_payment;
 use super::counts::Counts;
 use super::orders::{Deed, refund_id};
 use super::provider::Books;
-use super::{Checkouts, cards, codes, names};
+use super::{Checkouts, cards, codes, money, names, vouchers};
 
 type Finals = BTreeMap<u64, Box<View>>;
 
@@ -40,6 +41,7 @@ impl Checkouts {
         }
         self.check_accounts(&orders, &books)?;
         self.check_deeds(&orders)?;
+        self.orders.check_called_off(&orders)?;
         self.stocks.check(&taken(&orders), &awaited(&orders))?;
         let bought = orders.iter().filter(|(_, view)| is_still_bought(view));
         let of_carts = bought.map(|(order, view)| (self.orders.cart_of(*order), view.as_ref()));
@@ -55,6 +57,7 @@ impl Checkouts {
         let carts: Vec<_> = orders.keys().map(|order| self.orders.cart_of(*order)).collect();
         let once: BTreeSet<_> = carts.iter().collect();
         counts.second_tries = count(carts.iter()) - count(once.iter());
+        counts.card_taken_away = self.carts.cards_taken_away();
         counts.provider_doubts = books.doubts();
         counts.notices_first = self.payments.notices_first;
         Ok(counts)
@@ -105,8 +108,13 @@ impl Checkouts {
                 ([(order, bought)], CartStatus::Ordered { order: id }) => {
                     let lines =
                         bought.lines.iter().map(|line| (&line.line.sku, line.line.quantity));
+                    let own = view.gift_cards.iter().map(|given| given.card);
+                    let mut cards: Vec<_> = own.collect();
+                    let brought = cards::of_order(**order).into_iter();
+                    cards.extend(brought.filter(|card| !cards.contains(card)).collect::<Vec<_>>());
                     id == names::order(**order, cart)
                         && lines.eq(view.lines.iter().map(|line| (&line.sku, line.quantity)))
+                        && cards.into_iter().eq(bought.tenders.iter().map(|tender| tender.card))
                 }
                 (_, _) => false,
             };
@@ -117,32 +125,11 @@ impl Checkouts {
         Ok(())
     }
 
-    /// The order, its payment and the account have the same money.
     fn check_money(&self, order: u64, view: &View, books: &Books) -> Result<(), String> {
         let account = books.account(view.payment);
         let payment = self.payments.finals()?.get(&view.payment);
-        let paid = payment.map_or((0, 0), |it| (it.captured.minor, it.refunded.minor));
-        let told = (view.captured.minor, view.refunded.minor);
-        let is_same = told == (account.captured, account.refunded) && told == paid;
-        let is_done = payment.is_none_or(|payment| payment.under_way.is_none());
-        let grand = view.totals.grand.minor - cards::paid(view);
-        let right = match capture_of(order) {
-            CaptureTime::AtOnce if is_still_bought(view) => {
-                (account.held, account.captured) == (0, grand)
-            }
-            CaptureTime::OnFulfilment if is_still_bought(view) => {
-                let is_due = !view.shipments.is_empty();
-                let taken = if is_due && !is_capture_refused(view) { grand } else { 0 };
-                account.held + account.captured == grand
-                    && (account.captured == taken || is_due && account.captured == grand)
-            }
-            CaptureTime::AtOnce | CaptureTime::OnFulfilment => {
-                account.held == 0 && account.captured == account.refunded
-            }
-        };
-        let right = right && keeps_what_is_due(view);
         let is_in_time = !(is_bought(view) && books.is_stuck(view.payment));
-        if is_same && is_done && right && is_in_time {
+        if is_in_time && money::is_settled(order, view, payment, account) {
             return Ok(());
         }
         Err(format!("the provider has {account:?} of order {order} {view:?} with {payment:?}"))
@@ -176,12 +163,14 @@ impl Checkouts {
             }
         }
         for (order, view) in orders {
-            let n_asked = |part: fn(u16) -> Part| {
-                (1..=u16::MAX).take_while(|n| asked_for.contains_key(&(*order, part(*n)))).count()
-            };
+            let is_asked = |part| asked_for.contains_key(&(*order, part));
+            let n_asked =
+                |part: fn(u16) -> Part| (1..=u16::MAX).take_while(|n| is_asked(part(*n))).count();
+            let refunds = (1..=u16::MAX)
+                .take_while(|n| is_asked(Part::Refund(*n)) || is_asked(Part::Voucher(*n)));
             if view.shipments.len() > n_asked(Part::Shipment)
                 || view.returns.len() > n_asked(Part::Return)
-                || view.refunds.len() - view.credits.len() > n_asked(Part::Refund)
+                || view.refunds.len() - view.credits.len() > refunds.count()
             {
                 return Err(format!("nobody asked for parts of order {order}: {view:?}"));
             }
@@ -199,11 +188,17 @@ enum Part {
     Return(u16),
     Receipt(u16),
     Refund(u16),
+    Voucher(u16),
 }
 
 fn part_of(deed: Deed) -> Option<Part> {
     match deed {
-        Deed::Look | Deed::BookAgain { .. } | Deed::Approve | Deed::Reject => None,
+        Deed::Look
+        // One is like the other.
+        | Deed::CallOff { .. }
+        | Deed::BookAgain { .. }
+        | Deed::Approve
+        | Deed::Reject => None,
         Deed::Cancel => Some(Part::Cancellation),
         Deed::Fulfil { number, .. } => Some(Part::Shipment(number)),
         Deed::Deliver { number } | Deed::Track { number, to: Whereabouts::Delivered } => {
@@ -213,6 +208,7 @@ fn part_of(deed: Deed) -> Option<Part> {
         Deed::AskReturn { number, .. } => Some(Part::Return(number)),
         Deed::Receive { number } => Some(Part::Receipt(number)),
         Deed::Refund { number, .. } => Some(Part::Refund(number)),
+        Deed::RefundToCard { number, .. } => Some(Part::Voucher(number)),
     }
 }
 
@@ -226,16 +222,11 @@ fn has(order: u64, view: &View, part: Part) -> bool {
         Part::Return(n) => returned(n).is_some(),
         Part::Receipt(n) => returned(n).is_some_and(|known| known.received_at.is_some()),
         Part::Refund(n) => view.refunds.iter().any(|known| known.id == refund_id(order, n)),
+        Part::Voucher(n) => {
+            let card = cards::id(vouchers::card(order, n));
+            view.vouchers.iter().any(|it| (it.refund, it.card) == (refund_id(order, n), card))
+        }
     }
-}
-
-/// For pieces that were called off no money is kept, unless the provider would not give it back.
-fn keeps_what_is_due(view: &View) -> bool {
-    let called_off: i64 = view.cancellations.iter().map(|known| known.amount.minor).sum();
-    let is_refused = view.refunds.iter().any(|refund| refund.state == RefundState::Failed);
-    let on_cards: i64 = view.tenders.iter().map(Tender::left).sum();
-    let kept = view.captured.minor - view.refunded.minor + on_cards;
-    called_off == 0 || is_refused || kept <= view.totals.grand.minor - called_off
 }
 
 /// Whether its checkout ended well, whatever became of it since.
@@ -251,6 +242,8 @@ pub(super) fn is_bought(view: &View) -> bool {
     }
 }
 
+/// Whether it is no order that came to nothing. One whose money is a gift card by now goes on, even where
+/// all of its pieces are called off.
 pub(super) fn is_still_bought(view: &View) -> bool {
     match view.status {
         Status::Confirmed
@@ -258,19 +251,9 @@ pub(super) fn is_still_bought(view: &View) -> bool {
         | Status::Shipped
         | Status::Delivered
         | Status::Returned => true,
-        Status::Pending
-        | Status::OnHold
-        | Status::Cancelling
-        | Status::Cancelled
-        | Status::Failed => false,
+        Status::Cancelled => !view.timeline.iter().any(|it| it.moment == Moment::CancelAsked),
+        Status::Pending | Status::OnHold | Status::Cancelling | Status::Failed => false,
     }
-}
-
-/// Whether the provider refused the money when it was asked for last.
-fn is_capture_refused(view: &View) -> bool {
-    let of_captures = |moment| matches!(moment, Moment::Captured | Moment::CaptureFailed);
-    let last = view.timeline.iter().rev().find(|entry| of_captures(entry.moment));
-    last.is_some_and(|entry| entry.moment == Moment::CaptureFailed)
 }
 
 /// An order at its end, and what came about in it.
@@ -309,6 +292,9 @@ fn ended(order: u64, view: &View) -> Result<Counts, String> {
             Failure::CodeExhausted { .. } | Failure::CodeUsedBefore { .. } | Failure::NotFirstOrder,
         ) => &mut counts.code_refused,
         Some(Failure::GiftCardRefused { .. }) => &mut counts.card_refused,
+        Some(Failure::PaymentRequired { .. }) if is_without_payment(order) => {
+            &mut counts.payment_required
+        }
         Some(Failure::PaymentRequired { .. }) => {
             return Err(format!("order {order} says that nothing was to pay the rest of it"));
         }
@@ -325,25 +311,48 @@ fn ended(order: u64, view: &View) -> Result<Counts, String> {
     };
     *happened += 1;
     counts.shortened = u64::from(settlement.failure.is_none() && !settlement.dropped.is_empty());
-    counts.waiting = count(view.lines.iter().filter(|line| waiting(line) > 0));
+    Ok(counts.plus(paid(order, view)).plus(after_sale(view)))
+}
+
+/// What it was paid with, besides the payment.
+fn paid(order: u64, view: &View) -> Counts {
+    let is_bought = is_still_bought(view);
+    let is_without = is_bought && is_without_payment(order) && view.totals.grand.minor > 0;
+    Counts {
+        code_used: u64::from(is_bought && !view.codes.is_empty()),
+        card_paid: u64::from(is_bought && cards::paid(view) > 0),
+        card_given_back: count(view.tenders.iter().filter(|tender| tender.given_back > 0)),
+        paid_by_cart: u64::from(cards::paid_by_cart(order, view) > 0),
+        paid_by_voucher: u64::from(cards::paid_by_vouchers(view) > 0),
+        paid_without: u64::from(is_without),
+        ..Counts::default()
+    }
+}
+
+/// What became of it once it was bought.
+fn after_sale(view: &View) -> Counts {
     let arrived = |entry: &&TimelineEntry| entry.moment == Moment::StockArrived;
-    counts.arrivals = count(view.timeline.iter().filter(arrived));
-    counts.code_used = u64::from(is_still_bought(view) && !view.codes.is_empty());
-    counts.card_paid = u64::from(is_still_bought(view) && cards::paid(view) > 0);
-    let given_back = view.tenders.iter().filter(|tender| tender.given_back > 0);
-    counts.card_given_back = count(given_back);
-    counts.shipments = count(view.shipments.iter());
-    counts.called_off = count(view.cancellations.iter());
-    counts.parcels = count(view.parcels.iter());
     let moved = |it: &&Parcel| matches!(it.state, ParcelState::Moved(_));
-    counts.parcels_moved = count(view.parcels.iter().filter(moved));
     let refused = |it: &&Parcel| matches!(it.state, ParcelState::Refused(_)) || it.attempt > 1;
-    counts.parcels_refused = count(view.parcels.iter().filter(refused));
-    counts.returns = count(view.returns.iter().filter(|known| known.received_at.is_some()));
     let refunds = |state| count(view.refunds.iter().filter(|known| known.state == state));
-    counts.refunds = refunds(RefundState::Done);
-    counts.refunds_failed = refunds(RefundState::Failed);
-    Ok(counts)
+    let pieces_called_off = count(view.cancellations.iter().filter(is_of_pieces));
+    Counts {
+        waiting: count(view.lines.iter().filter(|line| waiting(line) > 0)),
+        arrivals: count(view.timeline.iter().filter(arrived)),
+        shipments: count(view.shipments.iter()),
+        called_off: count(view.cancellations.iter()) - pieces_called_off,
+        pieces_called_off,
+        parcels: count(view.parcels.iter()),
+        parcels_moved: count(view.parcels.iter().filter(moved)),
+        parcels_refused: count(view.parcels.iter().filter(refused)),
+        returns: count(view.returns.iter().filter(|known| known.received_at.is_some())),
+        refunds: refunds(RefundState::Done),
+        refunds_failed: refunds(RefundState::Failed),
+        vouchers: count(vouchers::issued(view)),
+        vouchers_of_cards: count(vouchers::parts(view)),
+        vouchers_refused: count(view.vouchers.iter()) - count(vouchers::good(view)),
+        ..Counts::default()
+    }
 }
 
 /// Pieces of each product that orders have in the end.

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use actors::domain::carrier::Whereabouts;
 use actors::domain::names::Label;
 use actors::domain::order::{
-    Command, Lookup, ParcelCommand, ParcelState, Query, RefundState, Rejection, ReturnNumber,
-    ReviewCommand, Settlement, ShipmentNumber, Side, StockStatus, View,
+    Command, Lookup, ParcelCommand, ParcelState, Query, Rejection, ReturnNumber, ReviewCommand,
+    Settlement, ShipmentNumber, Side, StockStatus, View,
 };
 use actors::domain::payment::ProviderName;
 use actors::domain::pricing::Discount;
@@ -22,15 +22,21 @@ use storage::sim_disk::SplitMix64;
 use super::super::journal::{Asked, Journal, Read};
 use super::super::range;
 use super::judge::waiting;
-use super::{cards, names};
+use super::{cards, money, names, vouchers};
 
-/// Shipments, returns and refunds of an order that anybody asks for.
-const PARTS_MAX: u16 = 5;
+/// Why pieces are called off, and why an order is.
+pub(super) const TOO_MANY: &str = "one too many";
+const CHANGED_MIND: &str = "changed mind";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Deed {
     Look,
     Cancel,
+    /// So many pieces of a product that are not on their way.
+    CallOff {
+        product: u64,
+        pieces: u32,
+    },
     /// One piece of a product, which follows from the number of the shipment.
     Fulfil {
         number: u16,
@@ -50,6 +56,11 @@ pub(super) enum Deed {
         number: u16,
         minor: i64,
     },
+    /// A refund that is to be a gift card.
+    RefundToCard {
+        number: u16,
+        minor: i64,
+    },
     /// A carrier that refused is asked again.
     BookAgain {
         number: u16,
@@ -64,6 +75,14 @@ pub(super) enum Deed {
     Reject,
 }
 
+impl Deed {
+    /// So many pieces of a product.
+    pub(super) fn calls_off(self, of: u64) -> Option<u32> {
+        let Self::CallOff { product, pieces } = self else { return None };
+        (product == of).then_some(pieces)
+    }
+}
+
 #[derive(Default)]
 pub(super) struct Orders {
     pub(super) journal: Journal<Deed>,
@@ -76,15 +95,6 @@ pub(super) struct Orders {
     /// What was told of the end of each checkout.
     told: BTreeMap<u64, Settlement>,
     audits: BTreeSet<u64>,
-}
-
-/// Pieces of products, one after the other.
-fn pieces(view: &View) -> impl Iterator<Item = u64> {
-    let bought = view.lines.iter().filter(|line| line.stock != StockStatus::Refused);
-    bought.flat_map(|line| {
-        let count = usize::try_from(line.line.quantity.get()).unwrap_or(0);
-        std::iter::repeat_n(range::number(&line.line.sku).unwrap_or(0), count)
-    })
 }
 
 pub(super) fn refund_id(order: u64, number: u16) -> RefundId {
@@ -114,37 +124,19 @@ impl Orders {
         self.latest.get(&order).map(|(_, view)| view.as_ref())
     }
 
-    /// What is wanted next of an order that was bought.
-    pub(super) fn draw_after_sale(view: &View, order: u64, random: &mut SplitMix64) -> Deed {
-        let next = |known: usize| u16::try_from(known + 1).unwrap_or(u16::MAX).min(PARTS_MAX);
-        let piece = |number: u16| {
-            let nth = pieces(view).nth(usize::from(number) - 1);
-            nth.or_else(|| pieces(view).last()).unwrap_or(0)
-        };
-        let number = next(view.shipments.len());
-        let awaited = view.returns.iter().find(|known| known.received_at.is_none());
-        let refused = view.parcels.iter().find(|it| matches!(it.state, ParcelState::Refused(_)));
-        if let Some(parcel) = refused.filter(|_| random.one_in(3)) {
-            return Deed::BookAgain { number: parcel.shipment.0 };
-        }
-        match (random.below(12), awaited) {
-            (0..3, _) => Deed::Fulfil { number, product: piece(number) },
-            (3, _) => Deed::Deliver { number: number - 1 },
-            (4..6, Some(known)) => Deed::Receive { number: known.number },
-            (4..6, None) => {
-                let number = next(view.returns.len());
-                Deed::AskReturn { number, product: piece(number) }
-            }
-            (6, _) => Deed::Receive { number: next(view.returns.len()) - 1 },
-            (7..9, _) => {
-                let number = next(view.refunds.len() - view.credits.len());
-                // Of three, one is too many.
-                let minor = view.totals.grand.minor / 2 + i64::from(number % 2);
-                Deed::Refund { number, minor: minor + i64::from(order.is_multiple_of(5)) }
-            }
-            (9, _) => Deed::Cancel,
-            (_, _) => Deed::Look,
-        }
+    /// The gift cards that anybody saw orders become, by the orders' numbers.
+    pub(super) fn vouchers_seen(&self) -> Vec<u64> {
+        let latest = self.latest.iter();
+        latest.flat_map(|(order, (_, view))| vouchers::own(*order, view)).collect()
+    }
+
+    /// Every gift card that some order was asked to become.
+    pub(super) fn vouchers_wanted(&self) -> BTreeSet<u64> {
+        let wanted = self.journal.iter().filter_map(|(_, asked)| {
+            let Deed::RefundToCard { number, .. } = asked.deed else { return None };
+            Some(vouchers::card(asked.entity, number))
+        });
+        wanted.collect()
     }
 
     pub(super) fn ask(
@@ -255,19 +247,7 @@ impl Orders {
             all += total;
             bought += if line.stock == StockStatus::Refused { 0 } else { total };
         }
-        let refunding: i64 = view
-            .refunds
-            .iter()
-            .filter(|refund| !view.to_cards.contains(&refund.id))
-            .map(|refund| match refund.state {
-                RefundState::Failed => 0,
-                RefundState::Asked | RefundState::Done => refund.amount.minor,
-            })
-            .sum();
-        right &= view.refunded.minor <= view.captured.minor
-            && refunding <= view.captured.minor
-            && [0, view.totals.grand.minor - cards::paid(view)].contains(&view.captured.minor)
-            && cards::add_up(view);
+        right &= money::adds_up(order, view);
         let grand = view.totals.grand.minor;
         let (items, off) = (view.totals.items.minor, view.totals.discount.minor);
         let expected = if view.codes.is_empty() { 0 } else { range::taken_off(all) };
@@ -308,7 +288,12 @@ fn operation(cart: u64, asked: &Asked<Deed>) -> Operation {
     };
     let command = match asked.deed {
         Deed::Look => return Operation { entity, wish: asked.wish(Query::Order.to_bytes()) },
-        Deed::Cancel => Command::Cancel { by: Side::Shopper, reason: label("changed mind") },
+        Deed::Cancel => Command::Cancel { by: Side::Shopper, reason: label(CHANGED_MIND) },
+        Deed::CallOff { product, pieces } => {
+            let items = Quantity::try_from(pieces).map(|pieces| (range::code(product), pieces));
+            let items = items.into_iter().collect();
+            Command::CancelPieces { by: Side::Shopper, items, reason: label(TOO_MANY) }
+        }
         Deed::Fulfil { number, product } => {
             let (shipment, items) = (ShipmentNumber(number), one(product));
             let (carrier, tracking) = (label("Post"), label("1Z"));
@@ -346,6 +331,12 @@ fn operation(cart: u64, asked: &Asked<Deed>) -> Operation {
                 (refund_id(order, number), Money { minor, currency: Currency::EURO });
             Command::Refund { refund, amount, reason: label("broken") }
         }
+        Deed::RefundToCard { number, minor } => {
+            let (refund, amount) =
+                (refund_id(order, number), Money { minor, currency: Currency::EURO });
+            let (card, ending) = (cards::id(vouchers::card(order, number)), cards::ending());
+            Command::RefundToCard { refund, amount, reason: label("broken"), card, ending }
+        }
     };
     Operation { entity, wish: asked.wish(command.to_bytes()) }
 }
@@ -364,16 +355,21 @@ fn may_be_refused(deed: Deed, why: &Rejection) -> bool {
         R::NotOnHold => matches!(deed, Deed::Approve | Deed::Reject),
         R::AlreadyShipped => deed == Deed::Cancel,
         R::NotConfirmed => deed != Deed::Cancel,
-        R::TooMany { .. } | R::NumberOutOfOrder { .. } => {
+        R::TooMany { .. } => {
+            matches!(deed, Deed::Fulfil { .. } | Deed::AskReturn { .. } | Deed::CallOff { .. })
+        }
+        R::NumberOutOfOrder { .. } => {
             matches!(deed, Deed::Fulfil { .. } | Deed::AskReturn { .. })
         }
         R::NotPaid => matches!(deed, Deed::Fulfil { .. } | Deed::BookAgain { .. }),
-        R::OnBackorder { .. } => matches!(deed, Deed::Fulfil { .. }),
+        R::OnBackorder { .. } => matches!(deed, Deed::Fulfil { .. } | Deed::CallOff { .. }),
         R::ShipmentNotFound { .. } => {
             matches!(deed, Deed::Deliver { .. } | Deed::BookAgain { .. })
         }
         R::ReturnNotFound { .. } => matches!(deed, Deed::Receive { .. }),
-        R::RefundTooLarge { .. } | R::NotPositive => matches!(deed, Deed::Refund { .. }),
+        R::RefundTooLarge { .. } | R::NotPositive => {
+            matches!(deed, Deed::Refund { .. } | Deed::RefundToCard { .. })
+        }
         R::AlreadyExists
         | R::LineNotFound { .. }
         | R::NothingNamed

@@ -4,9 +4,10 @@
 
 use std::ops::Range;
 
-use actors::domain::order::{Settlement, Status, View};
+use actors::domain::order::{Failure, Settlement, Status, View};
 use storage::sim_disk::SplitMix64;
 
+use super::after_sale;
 use super::carts::{Carts, Deed as CartDeed};
 use super::judge::is_still_bought;
 use super::orders::{Deed as OrderDeed, Orders};
@@ -60,13 +61,13 @@ impl Shoppers {
 
     pub(super) fn draw(
         &mut self,
-        carts: &Carts,
+        carts: &mut Carts,
         orders: &mut Orders,
         random: &mut SplitMix64,
     ) -> Next {
         let nth = usize::try_from(random.below(10)).unwrap_or(0) % SHOPPERS;
         let Some(shopper) = self.all.get_mut(nth) else { unreachable!("one of those there are") };
-        if let Some(deed) = carts.next_step(shopper.cart, random) {
+        if let Some(deed) = carts.next_step(shopper.cart, orders, random) {
             return Next::Cart { cart: shopper.cart, deed };
         }
         let Some(order) = shopper.order else { return shopper.check_out(orders) };
@@ -81,6 +82,15 @@ impl Shoppers {
         if seen.is_some_and(|view| view.status == Status::OnHold) && random.one_in(6) {
             let deed = if random.one_in(3) { OrderDeed::Reject } else { OrderDeed::Approve };
             return Next::Order { order, deed };
+        }
+        let refused = seen.and_then(|view| {
+            let failure = view.settlement.as_ref()?.failure.as_ref()?;
+            if let Failure::GiftCardRefused { card, .. } = failure { Some(*card) } else { None }
+        });
+        if let Some(deed) = refused.and_then(|card| carts.take_away(cart, card))
+            && random.one_in(3)
+        {
+            return Next::Cart { cart, deed };
         }
         match (seen, random.below(24)) {
             // Perhaps it is not there: its checkout has had no answer.
@@ -101,7 +111,7 @@ impl Shoppers {
                 Next::Cart { cart: shopper.cart, deed: CartDeed::Create }
             }
             (Some(view), _) if view.settlement.is_some() && !is_over(view) => {
-                let deed = Orders::draw_after_sale(view, order, random);
+                let deed = after_sale::draw(view, order, random);
                 Next::Order { order, deed }
             }
             (Some(_) | None, _) => look,

@@ -15,6 +15,12 @@ use storage::sim_disk::SplitMix64;
 use super::super::journal::{Asked, Fate, Journal, Read, adds_up};
 use super::super::range;
 
+/// Pieces that are added at once, at most; where orders wait for them, fewer.
+const MANY: u64 = 9;
+const FEW: u64 = 3;
+/// One draw in so many, of those that write.
+const BACKORDERS_ONE_IN: u64 = 5;
+
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Deed {
     Add {
@@ -45,11 +51,12 @@ impl Stocks {
         if random.one_in(4) {
             return operation(self.journal.read(op, product, Deed::Look, Freshness::Latest));
         }
-        if random.one_in(8) {
+        if random.one_in(BACKORDERS_ONE_IN) {
             let allow = self.journal.write(op, range::BACKORDERED, Deed::AllowBackorders, key);
             return operation(allow);
         }
-        let pieces = 1 + random.below(9).cast_signed();
+        let most = if product == range::BACKORDERED { FEW } else { MANY };
+        let pieces = 1 + random.below(most).cast_signed();
         operation(self.journal.write(op, product, Deed::Add { pieces }, key))
     }
 
