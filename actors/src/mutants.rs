@@ -111,6 +111,16 @@ mutants! {
     GiftCardKeptAfterFailure,
     /// The payment is asked for what gift cards pay.
     GiftCardPaidBesides,
+    /// Pieces that were called off are called off again.
+    CalledOffTwice,
+    /// What went to a voucher is refunded once more.
+    VoucherRefundedTwice,
+    /// A card that somebody else issued is taken for an order's voucher.
+    VoucherOfAnother,
+    /// What gift cards had paid of a voucher that could not be issued is lost.
+    RefusedVoucherKept,
+    /// The gift cards of a cart do not pay its order.
+    CartCardForgotten,
 }
 
 impl Mutant {

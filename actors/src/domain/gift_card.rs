@@ -301,7 +301,8 @@ impl Entity for GiftCard {
             }
             Command::IssueFor { order, amount, ending, note } => {
                 let issued = self.issue(amount, ending, None, note, at).ok().flatten();
-                let news = issued.as_ref().map_or(CardNews::NotIssued, |_| CardNews::Issued);
+                let is_issued = issued.is_some() || Mutant::VoucherOfAnother.is_planted();
+                let news = if is_issued { CardNews::Issued } else { CardNews::NotIssued };
                 let command = order::Command::TakeCardNews { card, news }.to_bytes();
                 (issued, vec![Effect::Tell { to: Order::address(order), command }])
             }

@@ -11,6 +11,7 @@ use super::{Cart, Event, Existing, Means, Rejection};
 use crate::domain::heap;
 use crate::domain::ids::GiftCardId;
 use crate::domain::names::Label;
+use crate::mutants::Mutant;
 
 /// A gift card, and what its owner knows it by: the last characters of its code.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,8 +70,9 @@ impl Existing {
             Means::GiftCard(card) => Some(*card),
             Means::Customer(_) | Means::Earlier(_) | Means::Screening { .. } => None,
         });
+        let own = self.gift_cards.iter().filter(|_| !Mutant::CartCardForgotten.is_planted());
         let mut cards = Vec::new();
-        for card in self.gift_cards.iter().map(|given| given.card).chain(brought) {
+        for card in own.map(|given| given.card).chain(brought) {
             if !cards.contains(&card) {
                 cards.push(card);
             }

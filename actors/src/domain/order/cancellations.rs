@@ -140,7 +140,8 @@ impl Existing {
 
     /// Whether just these pieces can be called off.
     pub(super) fn check_calling_off(&self, items: &Items) -> Result<(), Rejection> {
-        self.check_left(items, |line| line.quantity.get(), &self.gone())?;
+        let taken = if Mutant::CalledOffTwice.is_planted() { self.shipped() } else { self.gone() };
+        self.check_left(items, |line| line.quantity.get(), &taken)?;
         // There is always room to call off the rest.
         let n_items: usize = self.cancellations.iter().map(|known| known.items.len()).sum();
         let is_full = self.cancellations.len() + 1 >= Order::ENTRIES_MAX;

@@ -18,6 +18,7 @@ use crate::domain::gift_card::{self, GiftCard};
 use crate::domain::ids::{GiftCardId, RefundId};
 use crate::domain::money::Money;
 use crate::domain::names::Label;
+use crate::mutants::Mutant;
 
 /// A refund that became a gift card, and where its money is from; amounts are in minor units.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,6 +78,9 @@ impl Existing {
             VoucherStep::Issued { refund } => self.end_refund(*refund, RefundState::Done),
             VoucherStep::Refused { refund } => {
                 self.end_refund(*refund, RefundState::Failed);
+                if Mutant::RefusedVoucherKept.is_planted() {
+                    return;
+                }
                 let known = self.vouchers.iter().find(|it| it.refund == *refund);
                 let parts = known.map(|it| it.from_cards.clone()).unwrap_or_default();
                 self.move_on_cards(&parts, -1);
@@ -107,6 +111,9 @@ impl Existing {
 
     /// What the payment captured and vouchers have.
     pub(super) fn on_vouchers(&self) -> i64 {
+        if Mutant::VoucherRefundedTwice.is_planted() {
+            return 0;
+        }
         let minor = self.good_vouchers().map(|voucher| voucher.from_payment);
         minor.fold(0, i64::saturating_add)
     }
