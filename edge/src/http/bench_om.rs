@@ -5,11 +5,12 @@
 //! entries of the catalogue, stock is a SKU's, a cart a guest's cart, a checkout the order's own saga
 //! with the payment simulator, a package a shipment, a dashboard the seller's board.
 //!
-//! **Invariants:** an order's id is derived from its customer and tid, so a checkout that comes again
-//! meets the same order; what a card number, its holder or its code say is never read.
+//! **Invariants:** an order's id is derived from its run, customer and tid, so a checkout that comes
+//! again meets the same order; what a card number, its holder or its code say is never read. What an
+//! order depends on is in entities, so that another node knows it and a later start does.
 //!
-//! What a customer is called is kept as the contact of an order alone. Vouchers and freight are not
-//! carried: neither changes what is paid.
+//! What a customer is called is kept as the contact of an order alone. Neither freight nor
+//! vouchers change what is paid; `carts` says why.
 
 mod amount;
 mod body;
@@ -18,8 +19,10 @@ mod checkouts;
 mod customers;
 mod ids;
 mod items;
+mod orders;
 mod products;
 mod reset;
+mod runs;
 mod sellers;
 mod sessions;
 mod shipments;
@@ -50,7 +53,9 @@ pub(super) fn mount(router: Router<App>, app: &App) -> Router<App> {
 fn routes() -> Vec<(&'static str, MethodRouter<App>)> {
     vec![
         ("/customer", post(customers::ingest)),
+        ("/customer/{customer}", get(customers::show)),
         ("/seller", post(sellers::ingest)),
+        ("/seller/{seller}", get(sellers::show)),
         ("/seller/dashboard/{seller}", get(sellers::show_dashboard)),
         ("/product", post(products::ingest).put(products::replace).patch(products::set_price)),
         ("/product/{seller}/{product}", get(products::show)),
@@ -61,6 +66,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<App>)> {
         ("/cart/{customer}/seal", patch(carts::seal)),
         ("/cart/{customer}/checkout", post(checkouts::check_out)),
         ("/cart/{customer}/history/{tid}", get(checkouts::show_items)),
+        ("/order/{customer}", get(orders::list)),
         ("/shipment/{tid}", patch(shipments::deliver)),
         ("/reset", patch(reset::reset)),
         ("/cleanup", patch(reset::clean_up)),

@@ -1,7 +1,10 @@
-//! The Online Marketplace contract: a small run of it, and what may go wrong with one.
+//! The Online Marketplace contract: parts of a run, and what may go wrong with one.
+
+mod run;
 
 use std::time::Duration;
 
+use axum::Router;
 use axum::http::Method;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
@@ -11,13 +14,13 @@ use crate::checkout::simulators;
 use crate::shop::{Ask, Shop, begin};
 
 /// These routes stand in no description, so nothing is held against it.
-async fn ask(shop: &Shop, method: Method, path: &str, body: Option<&Value>) -> (u16, Value) {
+async fn ask(router: &Router, method: Method, path: &str, body: Option<&Value>) -> (u16, Value) {
     let ask = Ask::new(method, format!("/bench/om{path}"));
     let ask = match body {
         Some(body) => ask.json(body),
         None => ask,
     };
-    let (status, bytes) = match begin(shop.router.clone(), ask).await {
+    let (status, bytes) = match begin(router.clone(), ask).await {
         Ok(response) => {
             let status = response.status().as_u16();
             (status, response.into_body().collect().await.unwrap().to_bytes())
@@ -27,8 +30,8 @@ async fn ask(shop: &Shop, method: Method, path: &str, body: Option<&Value>) -> (
     (status, serde_json::from_slice(&bytes).unwrap_or_default())
 }
 
-async fn get(shop: &Shop, path: &str) -> Value {
-    let (status, body) = ask(shop, Method::GET, path, None).await;
+async fn get(router: &Router, path: &str) -> Value {
+    let (status, body) = ask(router, Method::GET, path, None).await;
     assert_eq!(status, 200, "{path}: {body}");
     body
 }
@@ -47,50 +50,67 @@ async fn open() -> (Shop, TempDir) {
     let shop = Shop::open_for_bench(providers).await;
     for seller in [1, 2] {
         let row = json!({"id": seller, "name": "S", "company_name": "Seller", "cpf": "1"});
-        assert_eq!(ask(&shop, Method::POST, "/seller", Some(&row)).await.0, 201);
+        assert_eq!(ask(&shop.router, Method::POST, "/seller", Some(&row)).await.0, 201);
         for number in [1, 2] {
             let row = product(seller, number, 10.25, "0");
-            let (status, body) = ask(&shop, Method::POST, "/product", Some(&row)).await;
+            let (status, body) = ask(&shop.router, Method::POST, "/product", Some(&row)).await;
             assert_eq!(status, 200, "{body}");
             let row = json!({
                 "seller_id": seller, "product_id": number, "qty_available": 10, "qty_reserved": 0,
                 "order_count": 0, "ytd": 0, "data": "", "version": "0",
             });
-            assert_eq!(ask(&shop, Method::POST, "/stock", Some(&row)).await.0, 200);
+            assert_eq!(ask(&shop.router, Method::POST, "/stock", Some(&row)).await.0, 200);
         }
     }
     let row = json!({"id": 7, "first_name": "A", "card_number": "4111111111111111"});
-    assert_eq!(ask(&shop, Method::POST, "/customer", Some(&row)).await.0, 201);
+    assert_eq!(ask(&shop.router, Method::POST, "/customer", Some(&row)).await.0, 201);
     (shop, folder)
 }
 
-async fn add(shop: &Shop, (seller, product): (u32, u32), quantity: u32, version: &str) {
-    let item = json!({
-        "SellerId": seller, "ProductId": product, "ProductName": "A thing", "UnitPrice": 10.25,
-        "FreightValue": 1.5, "Quantity": quantity, "Voucher": 0.0, "Version": version,
-    });
-    let (status, body) = ask(shop, Method::PATCH, "/cart/7/add", Some(&item)).await;
+async fn add(
+    router: &Router,
+    customer: u32,
+    (seller, product): (u32, u32),
+    quantity: u32,
+    version: &str,
+) {
+    let item = item((seller, product), quantity, version);
+    let path = format!("/cart/{customer}/add");
+    let (status, body) = ask(router, Method::PATCH, &path, Some(&item)).await;
     assert_eq!(status, 200, "{body}");
 }
 
-async fn check_out(shop: &Shop, tid: &str) -> (u16, Value) {
-    let body = json!({
-        "CustomerId": 7, "FirstName": "A", "LastName": "Shopper", "Street": "Street 1",
+fn item((seller, product): (u32, u32), quantity: u32, version: &str) -> Value {
+    json!({
+        "SellerId": seller, "ProductId": product, "ProductName": "A thing", "UnitPrice": 10.25,
+        "FreightValue": 1.5, "Quantity": quantity, "Voucher": 1.02, "Version": version,
+    })
+}
+
+async fn check_out(router: &Router, customer: u32, tid: &str) -> (u16, Value) {
+    let path = format!("/cart/{customer}/checkout");
+    ask(router, Method::POST, &path, Some(&checkout(customer, tid))).await
+}
+
+fn checkout(customer: u32, tid: &str) -> Value {
+    json!({
+        "CustomerId": customer, "FirstName": "A", "LastName": "Shopper", "Street": "Street 1",
         "Complement": "", "City": "Town", "State": "SP", "ZipCode": "12345",
         "PaymentType": "CREDIT_CARD", "CardNumber": "4111111111111111", "CardHolderName": "A",
         "CardExpiration": "1230", "CardSecurityNumber": "123", "CardBrand": "VISA",
         "Installments": 1, "instanceId": tid,
-    });
-    ask(shop, Method::POST, "/cart/7/checkout", Some(&body)).await
+    })
 }
 
 /// The dashboard of a seller once it has so many orders under way; boards are told in their time.
-async fn dashboard(shop: &Shop, seller: u32, n_orders: u64) -> Value {
+async fn dashboard(router: &Router, seller: u32, n_orders: u64) -> Value {
     let path = format!("/seller/dashboard/{seller}");
     for _ in 0..500 {
-        let shown = get(shop, &path).await;
+        let shown = get(router, &path).await;
         let entries = shown["orderEntries"].as_array().unwrap();
-        let sum: f64 = entries.iter().map(|it| it["total_amount"].as_f64().unwrap()).sum();
+        let amounts = entries.iter().map(|it| it["total_amount"].as_f64().unwrap());
+        // The sum of nothing has a sign.
+        let sum = amounts.sum::<f64>().abs();
         let pieces: u64 = entries.iter().map(|it| it["quantity"].as_u64().unwrap()).sum();
         let view = &shown["sellerView"];
         assert_eq!(view["count_orders"], entries.len() as u64);
@@ -103,66 +123,66 @@ async fn dashboard(shop: &Shop, seller: u32, n_orders: u64) -> Value {
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("seller {seller} has not {n_orders} orders: {}", get(shop, &path).await);
+    panic!("seller {seller} has not {n_orders} orders: {}", get(router, &path).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_checkout_that_comes_again_is_the_same_order() {
     let (shop, _folder) = open().await;
-    add(&shop, (1, 1), 2, "0").await;
-    add(&shop, (2, 1), 3, "0").await;
-    assert_eq!(get(&shop, "/cart/7").await.as_array().unwrap().len(), 2);
-    let (status, order) = check_out(&shop, "1").await;
+    add(&shop.router, 7, (1, 1), 2, "0").await;
+    add(&shop.router, 7, (2, 1), 3, "0").await;
+    assert_eq!(get(&shop.router, "/cart/7").await.as_array().unwrap().len(), 2);
+    let (status, order) = check_out(&shop.router, 7, "1").await;
     assert_eq!(status, 200, "{order}");
     assert_eq!(order["items"].as_array().unwrap().len(), 2);
     assert_eq!(order["items"][0]["UnitPrice"], 10.25);
-    assert_eq!(check_out(&shop, "1").await, (200, order.clone()));
-    assert_eq!(get(&shop, "/cart/7/history/1").await, order["items"]);
-    assert_eq!(get(&shop, "/cart/7/history/other").await, json!([]));
-    assert_eq!(get(&shop, "/cart/7").await, json!([]));
-    let shown = dashboard(&shop, 1, 1).await;
+    assert_eq!(check_out(&shop.router, 7, "1").await, (200, order.clone()));
+    assert_eq!(get(&shop.router, "/cart/7/history/1").await, order["items"]);
+    assert_eq!(get(&shop.router, "/cart/7/history/other").await, json!([]));
+    assert_eq!(get(&shop.router, "/cart/7").await, json!([]));
+    let shown = dashboard(&shop.router, 1, 1).await;
     assert_eq!(shown["sellerView"]["total_amount"], 20.5);
-    assert_eq!(get(&shop, "/stock/1/1").await["qty_available"], 8);
+    assert_eq!(get(&shop.router, "/stock/1/1").await["qty_available"], 8);
     // The next order is another one.
-    add(&shop, (1, 2), 1, "0").await;
-    let (status, next) = check_out(&shop, "2").await;
+    add(&shop.router, 7, (1, 2), 1, "0").await;
+    let (status, next) = check_out(&shop.router, 7, "2").await;
     assert_eq!(status, 200, "{next}");
     assert_ne!(next["order_id"], order["order_id"]);
-    dashboard(&shop, 1, 2).await;
+    dashboard(&shop.router, 1, 2).await;
     shop.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_of_another_version_is_not_bought_and_prices_are_those_of_the_day() {
     let (shop, _folder) = open().await;
-    add(&shop, (1, 1), 1, "0").await;
-    add(&shop, (2, 2), 1, "0").await;
+    add(&shop.router, 7, (1, 1), 1, "0").await;
+    add(&shop.router, 7, (2, 2), 1, "0").await;
     let row = product(1, 1, 11.0, "9");
-    assert_eq!(ask(&shop, Method::PUT, "/product", Some(&row)).await.0, 202);
+    assert_eq!(ask(&shop.router, Method::PUT, "/product", Some(&row)).await.0, 202);
     let price = json!({
         "sellerId": 2, "productId": 2, "price": 12.499, "version": "0", "instanceId": "8",
     });
-    assert_eq!(ask(&shop, Method::PATCH, "/product", Some(&price)).await.0, 202);
-    let (status, order) = check_out(&shop, "10").await;
+    assert_eq!(ask(&shop.router, Method::PATCH, "/product", Some(&price)).await.0, 202);
+    let (status, order) = check_out(&shop.router, 7, "10").await;
     assert_eq!(status, 200, "{order}");
     let items = order["items"].as_array().unwrap();
     assert_eq!(items.len(), 1);
     assert_eq!((&items[0]["SellerId"], &items[0]["UnitPrice"]), (&json!(2), &json!(12.5)));
-    add(&shop, (1, 1), 1, "0").await;
-    let (status, refused) = check_out(&shop, "11").await;
+    add(&shop.router, 7, (1, 1), 1, "0").await;
+    let (status, refused) = check_out(&shop.router, 7, "11").await;
     assert_eq!(status, 409, "{refused}");
-    assert_eq!(ask(&shop, Method::PATCH, "/cart/7/seal", None).await.0, 200);
+    assert_eq!(ask(&shop.router, Method::PATCH, "/cart/7/seal", None).await.0, 200);
     // Of this one there are not so many.
     for _ in 0..2 {
-        add(&shop, (1, 2), 9, "0").await;
+        add(&shop.router, 7, (1, 2), 9, "0").await;
     }
-    assert_eq!(check_out(&shop, "12").await.0, 409);
-    assert_eq!(ask(&shop, Method::PATCH, "/cart/7/seal", None).await.0, 200);
+    assert_eq!(check_out(&shop.router, 7, "12").await.0, 409);
+    assert_eq!(ask(&shop.router, Method::PATCH, "/cart/7/seal", None).await.0, 200);
     let late = json!({"sellerId": 1, "productId": 1, "price": 1, "version": "0"});
-    assert_eq!(ask(&shop, Method::PATCH, "/product", Some(&late)).await.0, 409);
-    assert_eq!(ask(&shop, Method::PATCH, "/reset", None).await.0, 200);
-    assert_eq!(get(&shop, "/product/1/1").await["version"], "0");
-    assert_eq!(get(&shop, "/stock/1/2").await["qty_available"], 10_000);
+    assert_eq!(ask(&shop.router, Method::PATCH, "/product", Some(&late)).await.0, 409);
+    assert_eq!(ask(&shop.router, Method::PATCH, "/reset", None).await.0, 200);
+    assert_eq!(get(&shop.router, "/product/1/1").await["version"], "0");
+    assert_eq!(get(&shop.router, "/stock/1/2").await["qty_available"], 10_000);
     shop.close().await;
 }
 
@@ -171,46 +191,67 @@ async fn each_seller_delivers_its_oldest_order() {
     let (shop, _folder) = open().await;
     let mut orders = Vec::new();
     for tid in ["1", "2"] {
-        add(&shop, (1, 1), 1, "0").await;
-        add(&shop, (2, 1), 1, "0").await;
-        let (status, order) = check_out(&shop, tid).await;
+        add(&shop.router, 7, (1, 1), 1, "0").await;
+        add(&shop.router, 7, (2, 1), 1, "0").await;
+        let (status, order) = check_out(&shop.router, 7, tid).await;
         assert_eq!(status, 200, "{order}");
         orders.push(order["order_id"].clone());
     }
     for seller in [1, 2] {
-        dashboard(&shop, seller, 2).await;
+        dashboard(&shop.router, seller, 2).await;
     }
-    assert_eq!(ask(&shop, Method::PATCH, "/shipment/3", None).await.0, 202);
+    assert_eq!(ask(&shop.router, Method::PATCH, "/shipment/3", None).await.0, 202);
     for seller in [1, 2] {
-        let shown = dashboard(&shop, seller, 1).await;
+        let shown = dashboard(&shop.router, seller, 1).await;
         assert_eq!(shown["orderEntries"][0]["order_id"], orders[1]);
     }
     shop.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_such_request_is_refused() {
+async fn versions_are_known_to_nodes_that_did_not_take_the_items() {
     let (shop, _folder) = open().await;
-    let seller = json!({"id": "one", "name": "S"});
-    assert_eq!(ask(&shop, Method::POST, "/seller", Some(&seller)).await.0, 422);
-    let mut row = product(1, 1, 1.0, "0");
-    row["price"] = json!("cheap");
-    assert_eq!(ask(&shop, Method::POST, "/product", Some(&row)).await.0, 422);
-    row["price"] = json!(-1);
-    assert_eq!(ask(&shop, Method::POST, "/product", Some(&row)).await.0, 422);
-    let item = json!({"SellerId": 1, "ProductId": 1, "Quantity": 0, "Version": "0"});
-    assert_eq!(ask(&shop, Method::PATCH, "/cart/7/add", Some(&item)).await.0, 422);
-    assert_eq!(ask(&shop, Method::PATCH, "/cart/seven/seal", None).await.0, 422);
-    assert_eq!(ask(&shop, Method::GET, "/product/9/9", None).await.0, 404);
-    assert_eq!(ask(&shop, Method::DELETE, "/product", None).await.0, 405);
-    assert_eq!(check_out(&shop, "1").await.0, 409);
+    let other = shop.routes_without_memory();
+    add(&shop.router, 7, (1, 1), 1, "0").await;
+    add(&shop.router, 7, (2, 2), 1, "0").await;
+    let row = product(1, 1, 11.0, "9");
+    assert_eq!(ask(&shop.router, Method::PUT, "/product", Some(&row)).await.0, 202);
+    assert_eq!(get(&other, "/cart/7").await[0]["Version"], "0");
+    let (status, order) = check_out(&other, 7, "10").await;
+    assert_eq!(status, 200, "{order}");
+    assert_eq!(order["items"].as_array().unwrap().len(), 1);
+    assert_eq!(order["items"][0]["SellerId"], 2);
+    let row = product(2, 2, 10.25, "11");
+    assert_eq!(ask(&other, Method::PUT, "/product", Some(&row)).await.0, 202);
+    // What was bought stays of the version that it was.
+    assert_eq!(get(&other, "/cart/7/history/10").await, order["items"]);
+    assert_eq!(get(&shop.router, "/cart/7/history/10").await[0]["Version"], "0");
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reset_holds_for_nodes_that_were_not_asked_for_it() {
+    let (shop, _folder) = open().await;
+    let other = shop.routes_without_memory();
+    add(&other, 7, (1, 1), 1, "0").await;
+    let (status, first) = check_out(&other, 7, "1").await;
+    assert_eq!(status, 200, "{first}");
+    add(&other, 7, (1, 2), 4, "0").await;
+    assert_eq!(ask(&shop.router, Method::PATCH, "/reset", None).await.0, 200);
+    assert_eq!(get(&other, "/cart/7").await, json!([]));
+    assert_eq!(check_out(&other, 7, "1").await.0, 409);
+    add(&other, 7, (1, 1), 2, "0").await;
+    let (status, again) = check_out(&other, 7, "1").await;
+    assert_eq!(status, 200, "{again}");
+    assert_ne!(again["order_id"], first["order_id"]);
+    assert_eq!(again["items"][0]["Quantity"], 2);
     shop.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_flag_there_is_nothing() {
     let shop = Shop::open_empty().await;
-    assert_eq!(ask(&shop, Method::GET, "/cart/7", None).await.0, 404);
-    assert_eq!(ask(&shop, Method::PATCH, "/reset", None).await.0, 404);
+    assert_eq!(ask(&shop.router, Method::GET, "/cart/7", None).await.0, 404);
+    assert_eq!(ask(&shop.router, Method::PATCH, "/reset", None).await.0, 404);
     shop.close().await;
 }

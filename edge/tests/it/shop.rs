@@ -37,6 +37,7 @@ pub(crate) struct Shop {
     pub(crate) metrics: EdgeMetrics,
     pub(crate) pressure: Arc<AtomicUsize>,
     pub(crate) is_ready: Arc<AtomicBool>,
+    app: App,
     node: Node,
     importer: Importer,
     _folder: TempDir,
@@ -152,7 +153,13 @@ impl Shop {
             metrics.clone(),
             Arc::new(registry),
         );
-        Self { router: router(app), metrics, pressure, is_ready, node, importer, _folder: folder }
+        let router = router(app.clone());
+        Self { router, metrics, pressure, is_ready, app, node, importer, _folder: folder }
+    }
+
+    /// The same routes as another process would have them: without what this one remembers.
+    pub(crate) fn routes_without_memory(&self) -> Router {
+        router(self.app.clone())
     }
 
     pub(crate) fn fabric(&self) -> Fabric {

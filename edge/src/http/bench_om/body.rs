@@ -68,6 +68,10 @@ impl Row {
         minor.ok_or_else(|| wrong(name, "out_of_range", "must be a price, zero or more"))
     }
 
+    pub(super) fn minor_if_any(&self, name: &str) -> Result<Option<i64>, ApiError> {
+        self.find(name).map(|_| self.minor(name)).transpose()
+    }
+
     pub(super) fn text(&self, name: &str) -> Result<&str, ApiError> {
         self.required(name)?.as_str().ok_or_else(|| wrong(name, "wrong_type", "must be a string"))
     }

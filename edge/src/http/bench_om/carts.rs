@@ -1,5 +1,14 @@
 //! Carts of customers. Each order takes its cart with it; the customer's next one is of the next
 //! generation.
+//!
+//! **Invariants:** a line is of the version that its name says, which is the one that it was added
+//! with.
+//!
+//! An item's voucher takes nothing off. Only promotions do, and one for each voucher does not fit: a
+//! book copies all its promotions whenever one changes, a cart takes five codes for its ten lines, and
+//! a code that a client had made would be good in the storefront too. Boards keep what is paid, not
+//! what it would have cost. A gift card pays, and leaves the amounts as they are. So lines cost their
+//! full price, and `Voucher` and `total_incentive` are shown as zero.
 
 use std::sync::Arc;
 
@@ -13,9 +22,11 @@ use cluster::fabric::{CommandError, Envelope};
 use cluster::time::Timestamp;
 
 use super::body::{Row, wrong};
+use super::customers;
 use super::ids::{self, ProductKey, number_in};
 use super::items::ItemJson;
-use super::products::attribute;
+use super::products::{attribute, in_parts};
+use super::runs::Shopper;
 use super::sessions::Sessions;
 use crate::http::app::{App, now};
 use crate::http::error::ApiError;
@@ -33,11 +44,18 @@ pub(super) async fn add(
     let quantity = Quantity::try_from(row.number("Quantity")?);
     let quantity =
         quantity.map_err(|error| wrong("Quantity", "out_of_range", error.to_string()))?;
+    // For its type alone.
+    row.minor_if_any("Voucher")?;
     let (sku, version) = (key.sku()?, row.name("Version")?);
     let deadline = now().plus(app.settings.request_timeout);
+    let shopper = Shopper::now(&app, customer, deadline).await?;
     let command = Command::AddItems { items: vec![(sku.clone(), quantity)] };
-    let generation = change(&app, &sessions, customer, command, deadline).await?;
-    sessions.saw(customer, generation, sku, version);
+    let view = change(&app, &sessions, shopper, command, deadline).await?;
+    let added = view.iter().flat_map(|view| &view.lines).find(|line| line.sku == sku);
+    // Nobody asked for the version that it has by now.
+    if added.is_some_and(|line| in_parts(&line.name).1 != version) {
+        change(&app, &sessions, shopper, Command::RemoveLine { sku }, deadline).await?;
+    }
     Ok(StatusCode::OK)
 }
 
@@ -48,14 +66,14 @@ pub(super) async fn seal(
     params: RawPathParams,
 ) -> Result<StatusCode, ApiError> {
     let customer = number_in(&params, "customer")?;
-    empty(&app, &sessions, customer).await.map(|()| StatusCode::OK)
-}
-
-pub(super) async fn empty(app: &App, sessions: &Sessions, customer: u32) -> Result<(), ApiError> {
     let deadline = now().plus(app.settings.request_timeout);
-    change(app, sessions, customer, Command::Clear, deadline).await?;
-    sessions.emptied(customer);
-    Ok(())
+    let shopper = Shopper::now(&app, customer, deadline).await?;
+    let (_, current) = current(&app, &sessions, shopper, deadline).await?;
+    if let Some(cart) = current.filter(|cart| !cart.lines.is_empty()) {
+        let cleared = execute(&app, cart.id, Command::Clear, deadline).await;
+        cleared.map_err(|error| refused(error, cart.id))?;
+    }
+    Ok(StatusCode::OK)
 }
 
 /// `GET /cart/{customer}`
@@ -66,40 +84,38 @@ pub(super) async fn show(
 ) -> Result<Json<Vec<ItemJson>>, ApiError> {
     let customer = number_in(&params, "customer")?;
     let deadline = now().plus(app.settings.request_timeout);
-    let current = current(&app, &sessions, customer, deadline).await?;
-    let versions = sessions.of(customer).versions;
+    let shopper = Shopper::now(&app, customer, deadline).await?;
+    let (_, current) = current(&app, &sessions, shopper, deadline).await?;
     let catalogue = app.fabric.catalogue();
     let book = catalogue.as_ref().and_then(Catalogue::content);
-    let lines = current.iter().flat_map(|(_, view)| &view.lines);
+    let lines = current.iter().flat_map(|view| &view.lines);
     let items = lines.filter_map(|line| {
-        let version = versions.get(&line.sku).cloned();
-        let named = (&line.sku, &line.name);
-        ItemJson::new(named, (line.unit_price, line.quantity), version, book)
+        ItemJson::new((&line.sku, &line.name), (line.unit_price, line.quantity), book)
     });
     Ok(Json(items.collect()))
 }
 
-/// Changes the customer's cart, made where there is none; says of which generation it is.
+/// Changes the customer's cart, made where there is none, and shows it.
 async fn change(
     app: &App,
     sessions: &Sessions,
-    customer: u32,
+    shopper: Shopper,
     command: Command,
     deadline: Timestamp,
-) -> Result<u64, ApiError> {
-    let mut generation = sessions.of(customer).generation;
+) -> Result<Option<View>, ApiError> {
+    let mut generation = sessions.generation(shopper);
     loop {
-        let id = ids::cart(app, customer, generation);
+        let id = ids::cart(app, shopper, generation);
         match execute(app, id, command.clone(), deadline).await {
-            Ok(_) => {
-                sessions.moved_to(customer, generation);
-                return Ok(generation);
+            Ok(executed) => {
+                sessions.moved_to(shopper, generation);
+                return Ok(executed.reply.and_then(|Lookup(view)| view));
             }
             Err(CommandError::Rejected { rejection: Rejection::NotFound, .. }) => {
-                let access = app.secrets.cart_token(id).access();
-                let create = Command::Create { currency: app.default_currency(), access };
-                let made = execute(app, id, create, deadline).await;
-                made.map_err(|error| refused(error, id))?;
+                if generation == 0 {
+                    customers::check_known(app, shopper.customer, deadline).await?;
+                }
+                customers::create_cart(app, shopper, generation, deadline).await?;
             }
             Err(CommandError::Rejected {
                 rejection: Rejection::Ordered { .. } | Rejection::Deleted,
@@ -110,30 +126,30 @@ async fn change(
     }
 }
 
-/// The customer's cart that is no order yet, if there is one.
+/// The customer's cart that is no order yet, if there is one, and of which generation it is or will be.
 pub(super) async fn current(
     app: &App,
     sessions: &Sessions,
-    customer: u32,
+    shopper: Shopper,
     deadline: Timestamp,
-) -> Result<Option<(u64, View)>, ApiError> {
-    let mut generation = sessions.of(customer).generation;
+) -> Result<(u64, Option<View>), ApiError> {
+    let mut generation = sessions.generation(shopper);
     loop {
-        let id = ids::cart(app, customer, generation);
+        let id = ids::cart(app, shopper, generation);
         let query = app.fabric.query::<Cart>(id.key(), &[], deadline, Query::Cart);
         let Lookup(view) = query.await?.view;
-        let Some(view) = view else { return Ok(None) };
+        let Some(view) = view else { return Ok((generation, None)) };
         match view.status {
             Status::Ordered { .. } | Status::Deleted | Status::MergedAway { .. } => generation += 1,
             Status::Open | Status::Merging { .. } | Status::CheckingOut { .. } => {
-                sessions.moved_to(customer, generation);
-                return Ok(Some((generation, view)));
+                sessions.moved_to(shopper, generation);
+                return Ok((generation, Some(view)));
             }
         }
     }
 }
 
-/// Whether a line was added with the version that its product has.
+/// Whether a product has this version.
 pub(super) fn is_current(book: &PriceBook, sku: &actors::SkuCode, version: &str) -> bool {
     let page = sku.as_str().parse().ok().and_then(|slug| book.page(&slug));
     page.and_then(|page| attribute(page, "version")) == Some(version)

@@ -3,10 +3,13 @@
 //!
 //! **Invariants:** a tid that comes again finds its order, and adds to it what is missing: nothing is
 //! reserved, paid or sent twice. Of a card nothing is read.
+//!
+//! Where a checkout is cut off after its cart took a newer version and before that line was dropped,
+//! the next one buys the newer version.
 
 use std::sync::Arc;
 
-use actors::domain::cart::{Command as CartCommand, Rejection, Status, View as CartView};
+use actors::domain::cart::{Command as CartCommand, LineView, Rejection, Status, View as CartView};
 use actors::domain::contact::{Address, Contact};
 use actors::domain::names::Label;
 use actors::domain::order::{
@@ -25,6 +28,8 @@ use super::body::{Row, wrong};
 use super::carts::{self, is_current};
 use super::ids::{self, number_in, tid_in};
 use super::items::ItemJson;
+use super::products::in_parts;
+use super::runs::{Run, Shopper};
 use super::sessions::Sessions;
 use crate::http::app::{App, now};
 use crate::http::code::Code;
@@ -53,9 +58,11 @@ pub(super) async fn check_out(
     let tid = row.name("instanceId")?;
     let terms = terms(&app, &row)?;
     let deadline = now().plus(app.settings.request_timeout);
-    let (order, _) = ids::order(&app, customer, &tid);
+    let book = books::of_all_before(&app, deadline).await?;
+    let shopper = Shopper { customer, run: Run::of(book.content()?)? };
+    let (order, _) = ids::order(&app, shopper, &tid);
     if find(&app, order, deadline).await?.is_none() {
-        begin(&app, &sessions, (customer, &tid), terms, deadline).await?;
+        begin(&app, &sessions, (shopper, &tid), terms, deadline).await?;
     }
     let wait_until = deadline.min(now().plus(app.settings.checkout_wait));
     let (view, _) = ended(&app, order, None, wait_until).await?;
@@ -77,8 +84,10 @@ pub(super) async fn show_items(
     params: RawPathParams,
 ) -> Result<Json<Vec<ItemJson>>, ApiError> {
     let (customer, tid) = (number_in(&params, "customer")?, tid_in(&params)?);
-    let (order, _) = ids::order(&app, customer, &tid);
-    let view = find(&app, order, now().plus(app.settings.request_timeout)).await?;
+    let deadline = now().plus(app.settings.request_timeout);
+    let shopper = Shopper::now(&app, customer, deadline).await?;
+    let (order, _) = ids::order(&app, shopper, &tid);
+    let view = find(&app, order, deadline).await?;
     Ok(Json(view.map_or_else(Vec::new, |view| items(&app, &view))))
 }
 
@@ -114,15 +123,13 @@ fn terms(app: &App, row: &Row) -> Result<Terms, ApiError> {
 async fn begin(
     app: &App,
     sessions: &Sessions,
-    (customer, tid): (u32, &str),
+    (shopper, tid): (Shopper, &str),
     terms: Terms,
     deadline: Timestamp,
 ) -> Result<(), ApiError> {
-    let (order, payment) = ids::order(app, customer, tid);
-    let Some((generation, mut cart)) = carts::current(app, sessions, customer, deadline).await?
-    else {
-        return Err(refusals::of_cart(Rejection::Empty));
-    };
+    let (order, payment) = ids::order(app, shopper, tid);
+    let (generation, cart) = carts::current(app, sessions, shopper, deadline).await?;
+    let mut cart = cart.ok_or_else(|| refusals::of_cart(Rejection::Empty))?;
     match cart.status {
         Status::CheckingOut { order: known } if known == order => return Ok(()),
         Status::CheckingOut { .. }
@@ -139,8 +146,10 @@ async fn begin(
         shipping: None,
         means: Vec::new(),
     };
+    // A cart that takes new prices takes new names, and forgets what was added.
+    let added = cart.lines.clone();
     for _ in 0..ATTEMPTS_MAX {
-        drop_stale(app, sessions, customer, &cart, deadline).await?;
+        drop_stale(app, &added, &cart, deadline).await?;
         let done = carts::execute(app, cart.id, command.clone(), deadline).await;
         let executed = match done {
             // Another request with this tid was faster.
@@ -156,7 +165,7 @@ async fn begin(
         match view {
             Some(view) if view.status == Status::Open => cart = view,
             Some(_) | None => {
-                sessions.moved_to(customer, generation);
+                sessions.moved_to(shopper, generation);
                 return Ok(());
             }
         }
@@ -166,16 +175,15 @@ async fn begin(
 
 async fn drop_stale(
     app: &App,
-    sessions: &Sessions,
-    customer: u32,
+    added: &[LineView],
     cart: &CartView,
     deadline: Timestamp,
 ) -> Result<(), ApiError> {
-    let seen = sessions.of(customer).versions;
     let book = books::of_all_before(app, deadline).await?;
     let book = book.content()?;
-    let is_stale = |line: &&actors::domain::cart::LineView| {
-        seen.get(&line.sku).is_some_and(|version| !is_current(book, &line.sku, version))
+    let is_stale = |line: &&LineView| {
+        let added = added.iter().find(|it| it.sku == line.sku);
+        added.is_some_and(|it| !is_current(book, &it.sku, in_parts(&it.name).1))
     };
     for line in cart.lines.iter().filter(is_stale) {
         let command = CartCommand::RemoveLine { sku: line.sku.clone() };
@@ -196,7 +204,12 @@ pub(super) async fn find(
 }
 
 /// One parcel per seller, of all that it has to send.
-async fn ship(app: &App, view: &View, tid: &str, deadline: Timestamp) -> Result<(), ApiError> {
+pub(super) async fn ship(
+    app: &App,
+    view: &View,
+    tid: &str,
+    deadline: Timestamp,
+) -> Result<(), ApiError> {
     let unsent = view.sellers.iter().filter_map(|lines| view.unsent_by(&lines.seller));
     let parcels = unsent.filter(|items| !items.is_empty());
     for (nth, items) in parcels.enumerate() {
@@ -226,8 +239,8 @@ pub(super) async fn execute(
     })
 }
 
-/// What was bought. With which version, the page says as it is now.
-fn items(app: &App, view: &View) -> Vec<ItemJson> {
+/// What was bought.
+pub(super) fn items(app: &App, view: &View) -> Vec<ItemJson> {
     let catalogue = app.fabric.catalogue();
     let book = catalogue.as_ref().and_then(Catalogue::content);
     let is_bought = |stock: &StockStatus| match stock {
@@ -240,7 +253,7 @@ fn items(app: &App, view: &View) -> Vec<ItemJson> {
     let bought = view.lines.iter().filter(|it| is_bought(&it.stock));
     let items = bought.filter_map(|it| {
         let named = (&it.line.sku, &it.line.name);
-        ItemJson::new(named, (it.line.unit_price, it.line.quantity), None, book)
+        ItemJson::new(named, (it.line.unit_price, it.line.quantity), book)
     });
     items.collect()
 }

@@ -11,6 +11,7 @@ use axum::extract::RawPathParams;
 use cluster::ids::Slot;
 
 use super::body::{Row, check_name, wrong};
+use super::runs::Shopper;
 use crate::http::app::App;
 use crate::http::error::ApiError;
 use crate::http::keys;
@@ -59,14 +60,19 @@ fn named<T: FromStr>(name: &str) -> Result<T, ApiError> {
 }
 
 /// The cart of a customer; each order takes one, and the next has the next generation.
-pub(super) fn cart(app: &App, customer: u32, generation: u64) -> CartId {
-    let parts: [&[u8]; 2] = [&customer.to_be_bytes(), &generation.to_be_bytes()];
+pub(super) fn cart(app: &App, Shopper { customer, run }: Shopper, generation: u64) -> CartId {
+    let parts: [&[u8]; 3] =
+        [&run.to_be_bytes(), &customer.to_be_bytes(), &generation.to_be_bytes()];
     CartId::in_slot(slot(app, customer), unique(app, "bench-om cart", &parts))
 }
 
-pub(super) fn order(app: &App, customer: u32, tid: &str) -> (OrderId, PaymentId) {
+pub(super) fn order(
+    app: &App,
+    Shopper { customer, run }: Shopper,
+    tid: &str,
+) -> (OrderId, PaymentId) {
     let slot = slot(app, customer);
-    let parts: [&[u8]; 2] = [&customer.to_be_bytes(), tid.as_bytes()];
+    let parts: [&[u8]; 3] = [&run.to_be_bytes(), &customer.to_be_bytes(), tid.as_bytes()];
     let unique = |purpose| unique(app, purpose, &parts);
     let payment = PaymentId::in_slot(slot, unique("bench-om payment"));
     (OrderId::in_slot(slot, unique("bench-om order")), payment)

@@ -2,7 +2,9 @@
 //! the product in one step.
 //!
 //! **Invariants:** an answer waits until this node's book has the change; a price or a product is
-//! written over the state that was read, or not at all.
+//! written over the state that was read, or not at all. The variant is called by the product's name
+//! and, as its last word, the version: lines of carts and orders keep what the thing was called, and
+//! so which version was bought.
 
 use actors::domain::names::Slug;
 use actors::domain::page::{Attribute, Command, Content, Lookup, Page, Query, Status, Visibility};
@@ -44,8 +46,8 @@ pub(super) async fn set_price(State(app): State<App>, row: Row) -> Result<Status
         let detail = "the product has another version by now";
         return Err(ApiError::new(Code::PRICE_CHANGED, detail));
     }
-    let listing = listing(&app, key, page.title.as_str(), price)?;
-    put(&app, page, listing, Precondition::Seq(seq), deadline).await?;
+    let listing = listing(&app, key, (page.title.as_str(), &version), price)?;
+    put(&app, page, vec![listing], Precondition::Seq(seq), deadline).await?;
     Ok(StatusCode::ACCEPTED)
 }
 
@@ -80,9 +82,10 @@ pub(super) async fn show(
 async fn write(app: &App, row: &Row) -> Result<(), ApiError> {
     let key = ProductKey::named_in(row)?;
     let page = page(row, key)?;
-    let listing = listing(app, key, row.text("name")?, row.minor("price")?)?;
+    let named = (row.text("name")?, &*row.name("version")?);
+    let listing = listing(app, key, named, row.minor("price")?)?;
     let deadline = now().plus(app.settings.request_timeout);
-    put(app, page, listing, Precondition::None, deadline).await
+    put(app, page, vec![listing], Precondition::None, deadline).await
 }
 
 fn page(row: &Row, key: ProductKey) -> Result<Page, ApiError> {
@@ -118,17 +121,27 @@ fn page(row: &Row, key: ProductKey) -> Result<Page, ApiError> {
     Page::new(content).map_err(|error| wrong("", "invalid", error.to_string()))
 }
 
-fn kept(name: &str, value: &str) -> Result<Attribute, ApiError> {
+pub(super) fn kept(name: &str, value: &str) -> Result<Attribute, ApiError> {
     Ok(Attribute { name: label(name, name)?, value: label(name, value)? })
 }
 
-fn listing(app: &App, key: ProductKey, name: &str, minor: i64) -> Result<Listing, ApiError> {
-    let name = ProductName::try_from(name.to_owned());
+pub(super) fn listing(
+    app: &App,
+    key: ProductKey,
+    (name, version): (&str, &str),
+    minor: i64,
+) -> Result<Listing, ApiError> {
+    let name = ProductName::try_from(format!("{name} {version}"));
     let name = name.map_err(|error| wrong("name", "invalid", error.to_string()))?;
     let price = Money { minor, currency: app.default_currency() };
     let listing = Listing::new(key.sku()?, name, vec![price]);
     let listing = listing.map_err(|error| wrong("price", "invalid", error.to_string()))?;
     Ok(listing.on_page(Some(key.slug()?)))
+}
+
+/// What a variant's product is called, and its version.
+pub(super) fn in_parts(name: &ProductName) -> (&str, &str) {
+    name.as_str().rsplit_once(' ').unwrap_or((name.as_str(), ""))
 }
 
 /// The same page in another version.
@@ -142,14 +155,13 @@ pub(super) fn versioned(page: Page, version: &str) -> Result<Page, ApiError> {
 pub(super) async fn put(
     app: &App,
     page: Page,
-    listing: Listing,
+    variants: Vec<Listing>,
     precondition: Precondition,
     deadline: Timestamp,
 ) -> Result<(), ApiError> {
     let envelope = Envelope { precondition, ..Envelope::until(deadline) };
     let (key, slug) = (page.slug.key(), page.slug.clone());
-    let variants = [listing];
-    let command = Command::Put { page: Box::new(page), variants: variants.to_vec() };
+    let command = Command::Put { page: Box::new(page), variants: variants.clone() };
     let executed = app.fabric.execute::<ProductPage>(key, envelope, command).await;
     let executed = executed.map_err(|error| {
         let path = || path_of(&slug);

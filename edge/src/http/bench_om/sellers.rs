@@ -3,7 +3,7 @@
 //! **Invariants:** both halves of a dashboard are of one read of one entity, so that they agree; an
 //! entry is an order as far as it is the seller's.
 
-use actors::domain::entry::Command;
+use actors::domain::entry::{Command, Lookup, Query as EntryQuery};
 use actors::domain::order::Status;
 use actors::domain::seller::Standing;
 use actors::domain::seller_board::{Consignment, Dashboard, Query};
@@ -39,6 +39,19 @@ pub(super) async fn ingest(State(app): State<App>, row: Row) -> Result<StatusCod
         ApiError::from_command::<Entry<Seller>>(error, false, path, refusals::of_entry)
     });
     executed.map(|_| StatusCode::CREATED)
+}
+
+/// `GET /seller/{seller}`
+pub(super) async fn show(
+    State(app): State<App>,
+    params: RawPathParams,
+) -> Result<Json<Value>, ApiError> {
+    let number = number_in(&params, "seller")?;
+    let (key, deadline) = (ids::seller(number)?.key(), now().plus(app.settings.request_timeout));
+    let query = app.fabric.query::<Entry<Seller>>(key, &[], deadline, EntryQuery::Content);
+    let Lookup(seller) = query.await?.view;
+    let seller = seller.ok_or_else(ApiError::not_found)?;
+    Ok(Json(json!({"id": number, "name": seller.name.as_str()})))
 }
 
 /// `GET /seller/dashboard/{seller}`
@@ -94,7 +107,7 @@ fn entry(seller: u32, order: OrderId, it: &Consignment) -> Value {
     })
 }
 
-const fn status(status: Status) -> &'static str {
+pub(super) const fn status(status: Status) -> &'static str {
     match status {
         Status::Pending | Status::OnHold => "INVOICED",
         Status::Confirmed => "READY_FOR_SHIPMENT",

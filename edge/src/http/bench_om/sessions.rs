@@ -1,64 +1,39 @@
-//! What this node remembers of customers who fill a cart: where their cart is, and the versions of
-//! products that they saw.
+//! Where the carts of customers are, as far as this node has seen.
 //!
-//! **Invariants:** nothing here decides whether an order is made twice; a place that is forgotten is
-//! found again by asking the carts. A version that is forgotten is taken for the current one.
+//! **Invariants:** nothing here decides anything: a place that is forgotten is found again by asking
+//! the carts.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use actors::SkuCode;
+use super::runs::{Run, Shopper};
 
 /// Past so many customers the node begins anew.
 const CUSTOMERS_MAX: usize = 1_000_000;
 
 #[derive(Default)]
 pub(super) struct Sessions {
-    customers: Mutex<HashMap<u32, Session>>,
-}
-
-#[derive(Clone, Default)]
-pub(super) struct Session {
-    pub(super) generation: u64,
-    pub(super) versions: BTreeMap<SkuCode, String>,
+    generations: Mutex<HashMap<u32, (Run, u64)>>,
 }
 
 impl Sessions {
-    pub(super) fn of(&self, customer: u32) -> Session {
-        self.lock().get(&customer).cloned().unwrap_or_default()
+    /// Of the customer's cart, or of one before it.
+    pub(super) fn generation(&self, shopper: Shopper) -> u64 {
+        let known = self.lock().get(&shopper.customer).copied();
+        known.filter(|(run, _)| *run == shopper.run).map_or(0, |(_, generation)| generation)
     }
 
-    pub(super) fn saw(&self, customer: u32, generation: u64, sku: SkuCode, version: String) {
-        self.moved_to(customer, generation);
-        if let Some(session) = self.lock().get_mut(&customer) {
-            session.versions.insert(sku, version);
+    pub(super) fn moved_to(&self, Shopper { customer, run }: Shopper, generation: u64) {
+        let mut generations = self.lock();
+        if generations.len() >= CUSTOMERS_MAX && !generations.contains_key(&customer) {
+            generations.clear();
         }
+        let known = generations.entry(customer).or_insert((run, generation));
+        *known = (run, generation).max(*known);
     }
 
-    /// The customer's cart is that of a later generation, which is empty at first.
-    pub(super) fn moved_to(&self, customer: u32, generation: u64) {
-        let mut customers = self.lock();
-        if customers.len() >= CUSTOMERS_MAX && !customers.contains_key(&customer) {
-            customers.clear();
-        }
-        let session = customers.entry(customer).or_default();
-        if session.generation < generation {
-            *session = Session { generation, versions: BTreeMap::new() };
-        }
-    }
-
-    pub(super) fn emptied(&self, customer: u32) {
-        if let Some(session) = self.lock().get_mut(&customer) {
-            session.versions.clear();
-        }
-    }
-
-    pub(super) fn customers(&self) -> Vec<u32> {
-        self.lock().keys().copied().collect()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<u32, Session>> {
-        // Each change leaves whole sessions behind.
-        self.customers.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, HashMap<u32, (Run, u64)>> {
+        // Each change leaves whole places behind.
+        self.generations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,7 +1,7 @@
 //! Stock items: each is the SKU of a product. Its version is its product's alone.
 
 use actors::domain::sku::{Command, Query, View};
-use actors::{Reason, Sku, SkuCode, Units};
+use actors::{PriceBook, Reason, Sku, SkuCode, Units};
 use axum::Json;
 use axum::extract::{RawPathParams, State};
 use axum::http::StatusCode;
@@ -11,9 +11,11 @@ use serde_json::{Value, json};
 
 use super::body::{Row, wrong};
 use super::ids::{ProductKey, product_in};
+use super::products::attribute;
 use crate::http::app::{App, now};
 use crate::http::error::ApiError;
 use crate::http::refusals;
+use crate::http::routes::books;
 
 /// `POST /stock`
 pub(super) async fn ingest(State(app): State<App>, row: Row) -> Result<StatusCode, ApiError> {
@@ -40,12 +42,19 @@ pub(super) async fn show(
             return Err(ApiError::internal());
         }
     };
+    let book = books::at_least(&app, &[], deadline).await?;
     Ok(Json(json!({
         "seller_id": key.seller,
         "product_id": key.product,
         "qty_available": level.on_hand.get(),
         "qty_reserved": level.reserved.get(),
+        "version": version(book.content()?, key)?,
     })))
+}
+
+fn version(book: &PriceBook, key: ProductKey) -> Result<Option<&str>, ApiError> {
+    let page = book.any_page(&key.slug()?);
+    Ok(page.and_then(|page| attribute(page, "version")))
 }
 
 pub(super) async fn set(
