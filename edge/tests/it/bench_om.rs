@@ -1,6 +1,7 @@
 //! The Online Marketplace contract: parts of a run, and what may go wrong with one.
 
 mod run;
+mod wrong_input;
 
 use std::time::Duration;
 
