@@ -81,7 +81,7 @@ pub(crate) enum Scenario {
     ///   errors               answers that should not have come; 0 is expected
     #[command(verbatim_doc_comment)]
     HotSku(HotSku),
-    /// Whole checkouts over HTTP: carts of one to four lines, stock, payment, order.
+    /// Whole checkouts over HTTP: carts of one to five lines, stock, payment, order.
     ///
     /// For each provider (in_process, http) and number of clients, {provider}_{clients} holds
     ///   checkouts_per_second, p50_ms, p99_ms  from the request to its 201

@@ -24,11 +24,12 @@ use storage::clock;
 use tokio::task::JoinSet;
 
 /// What is for sale: SKU, name, price in minor units.
-pub(crate) const PRODUCTS: [(&str, &str, i64); 4] = [
+pub(crate) const PRODUCTS: [(&str, &str, i64); 5] = [
     ("tea-sencha-100", "Sencha, first flush, 100 g", 1_290),
     ("tea-assam-250", "Assam, second flush, 250 g", 1_450),
     ("pot-iron-08", "Cast iron pot, 0.8 l", 6_900),
     ("cup-glass-2", "Glass cups, set of two", 1_990),
+    ("tin-black-1", "Tin, black, for 100 g", 590),
 ];
 pub(crate) const CURRENCY: &str = "EUR";
 /// Lines of an ordinary cart.

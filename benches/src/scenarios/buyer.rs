@@ -12,13 +12,11 @@ use crate::load::client::{Answer, Caller};
 use crate::peers::omnicart::{self, CartHandle};
 use crate::shop::PRODUCTS;
 
-const LINES_MAX: usize = 4;
-
 /// What lies in each cart.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Basket {
     /// The first of the shop's products, one line more with every cart.
-    OneToFour,
+    OneToFive,
     Only(&'static str),
 }
 
@@ -57,8 +55,8 @@ impl User for Buyer {
         let created = self.caller.send(&omnicart::create_cart()).await?;
         let cart = CartHandle::from_answer(created)?;
         let filling = match self.basket {
-            Basket::OneToFour => {
-                let lines = usize::try_from(nth)? % LINES_MAX + 1;
+            Basket::OneToFive => {
+                let lines = usize::try_from(nth)? % PRODUCTS.len() + 1;
                 cart.add_all(PRODUCTS.iter().take(lines).map(|(sku, ..)| *sku))?
             }
             Basket::Only(sku) => cart.add(sku, 1)?,

@@ -1,4 +1,4 @@
-//! Whole checkouts over HTTP: carts of one to four lines, stock, payment, order.
+//! Whole checkouts over HTTP: carts of one to five lines, stock, payment, order.
 //!
 //! **Invariants:** an exchange is the request to check out alone, from its first byte to the 201; carts
 //! are filled before it, untimed. How many commits lie behind each other is counted with one client,
@@ -92,7 +92,7 @@ async fn measure(
     machine: &Machine,
 ) -> anyhow::Result<Figures> {
     let next = Arc::new(AtomicU64::new(u64::from(clients) << 32));
-    let buyer = |_| Buyer::new(address, &next, Basket::OneToFour);
+    let buyer = |_| Buyer::new(address, &next, Basket::OneToFive);
     let buyers: Vec<_> = (0..clients).map(buyer).collect();
     let before = omnicart::log_counters(address).await?;
     let first = next.load(Ordering::Relaxed);
@@ -117,7 +117,7 @@ async fn measure(
 /// Entries of the order's own shard from the first one to the one that the answer waits for, and one
 /// for the stocks, which are asked between them.
 async fn serial_commits(address: SocketAddr) -> anyhow::Result<u64> {
-    let mut buyer = Buyer::new(address, &Arc::default(), Basket::OneToFour);
+    let mut buyer = Buyer::new(address, &Arc::default(), Basket::OneToFive);
     let mut least = u64::MAX;
     for _ in 0..COUNTED {
         buyer.prepare().await?;

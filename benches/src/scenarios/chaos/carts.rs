@@ -35,7 +35,7 @@ pub(super) async fn step(worker: &mut Worker, cart: &CartHandle) -> anyhow::Resu
 }
 
 fn add(worker: &mut Worker, cart: &CartHandle) -> anyhow::Result<Write> {
-    let nth = usize::try_from(worker.asker.random.within(0..PRODUCTS.len() as u64))?;
+    let nth = usize::try_from(worker.asker.random.within(0..tale::CART_PRODUCTS as u64))?;
     let Some((sku, ..)) = PRODUCTS.get(nth) else {
         unreachable!("the number was drawn within the products")
     };

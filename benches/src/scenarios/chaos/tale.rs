@@ -15,6 +15,8 @@ use crate::shop::PRODUCTS;
 
 /// Bits for the pieces of one product: a line holds 9,999 at most.
 const CART_BITS: u32 = 15;
+/// Products that carts are filled with: as many as a number has room for.
+pub(super) const CART_PRODUCTS: usize = 4;
 const RESERVED_BITS: u32 = 24;
 
 /// Whom a tale is about.
@@ -116,7 +118,7 @@ impl Tale {
         match &self.subject {
             Subject::Cart(_) if is_there => {}
             Subject::Cart(_) => {
-                for product in 0..PRODUCTS.len() {
+                for product in 0..CART_PRODUCTS {
                     let (lost, doubled) = differ(product, promised, there, &unknown);
                     found.lost += lost;
                     found.doubled += doubled;
