@@ -645,6 +645,8 @@ pub enum Rejection {
     OnBackorder { sku: SkuCode, waiting: Quantity },
     #[error("the order was priced for another country or region")]
     OtherDestination,
+    #[error("the exchange was asked for otherwise")]
+    ExchangeDiffers,
     #[error("what is wanted has no price: {0}")]
     NotPriced(NotPriced),
     #[error("{} minor units of {} are left to pay, and no payment was given", .due.minor, .due.currency)]

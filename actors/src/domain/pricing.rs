@@ -49,6 +49,8 @@ pub struct PricingTerms<'a> {
     pub shipping: Option<&'a ShippingOptionId>,
     /// Codes that were given, with the promotion each stood for then.
     pub codes: &'a [GivenCode],
+    /// Whether what only a first order gets may be granted; it is asked later whether it is one.
+    pub may_be_first: bool,
 }
 
 /// A code that a shopper gave.

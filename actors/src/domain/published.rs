@@ -223,6 +223,7 @@ impl Fact {
         "order.approved",
         "order.refunded_to_gift_cards",
         "order.refunded_to_voucher",
+        "order.exchanged",
         "payment.authorised",
         "payment.declined",
         "payment.captured",

@@ -264,6 +264,8 @@ impl Code {
         code("pieces_on_backorder", Status::CONFLICT, "Pieces are still on backorder", Later);
     pub(crate) const PRICE_CHANGED: Self =
         code("price_changed", Status::CONFLICT, "Prices have changed", Never);
+    pub(crate) const EXCHANGE_DIFFERS: Self =
+        code("exchange_differs", Status::CONFLICT, "The exchange is a different one", Never);
     pub(crate) const REFUND_DIFFERS: Self =
         code("refund_differs", Status::CONFLICT, "The refund is a different one", Never);
     pub(crate) const REFUND_TOO_LARGE: Self =

@@ -136,6 +136,7 @@ pub(super) fn of_order(refusal: order::Rejection) -> ApiError {
         }
         Rejection::RefundDiffers => ApiError::new(Code::REFUND_DIFFERS, detail).about("amount"),
         Rejection::TooManyEntries => ApiError::new(Code::ORDER_FULL, detail),
+        Rejection::ExchangeDiffers => ApiError::new(Code::EXCHANGE_DIFFERS, detail).about("reason"),
         Rejection::NotPriced(why) => {
             let error = not_priced(&why, detail);
             if why.is_of_shipping() { error } else { error.about("wanted") }

@@ -75,6 +75,7 @@ fn priced() -> Priced {
         destination: Some(&Destination { country: "DE".parse().unwrap(), region: None }),
         shipping: Some(&parcel.id.clone()),
         codes: &[],
+        may_be_first: true,
     };
     let book = PriceBook::new(Currency::EURO, vec![listing().on_page(None)])
         .unwrap()

@@ -79,6 +79,7 @@ pub(super) fn priced(codes: &[&str]) -> Priced {
         destination: None,
         shipping: None,
         codes: &[],
+        may_be_first: true,
     };
     let lines: Vec<_> =
         codes.iter().map(|code| (code.parse().unwrap(), 2.try_into().unwrap())).collect();

@@ -43,6 +43,10 @@ fn to_gift_cards() -> [OrderFact; 2] {
     ]
 }
 
+fn exchanged() -> OrderFact {
+    OrderFact::Exchanged { order: id() }
+}
+
 /// Of a parcel, besides its booking.
 fn parcels() -> [OrderFact; 2] {
     let news = [
@@ -77,7 +81,8 @@ fn stocks() -> Vec<StockFact> {
 }
 
 pub(super) fn samples() -> Vec<Vec<u8>> {
-    let orders = orders().into_iter().chain(to_gift_cards()).map(|fact| fact.to_bytes());
+    let orders = orders().into_iter().chain(to_gift_cards()).chain([exchanged()]);
+    let orders = orders.map(|fact| fact.to_bytes());
     let payments = payments().into_iter().map(|fact| fact.to_bytes());
     let carts = carts().into_iter().map(|fact| fact.to_bytes());
     let stocks = stocks().into_iter().map(|fact| fact.to_bytes());
@@ -104,6 +109,7 @@ fn published_facts_keep_their_bytes() {
     check(&orders(), ORDERS);
     check_each(&parcels(), PARCELS);
     check_each(&to_gift_cards(), TO_GIFT_CARDS);
+    check_each(&[exchanged()], "01000e000000aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
     check(&payments(), PAYMENTS);
     check(&carts(), CARTS);
     check(&stocks(), "0100000000000100000002000000");
@@ -119,7 +125,7 @@ fn topics_and_facts_keep_their_names() {
     let mut orders = orders();
     let later = orders.split_off(10);
     let orders = orders.into_iter().chain(parcels()).chain(later).chain(to_gift_cards());
-    let orders = orders.map(Fact::Order);
+    let orders = orders.chain([exchanged()]).map(Fact::Order);
     let payments = payments().into_iter().map(Fact::Payment);
     let carts = carts().into_iter().map(Fact::Cart);
     let stocks = stocks().into_iter().map(Fact::Stock);

@@ -83,6 +83,7 @@ impl Existing {
             destination: None,
             shipping: None,
             codes: &self.codes,
+            may_be_first: true,
         }
     }
 }

@@ -220,8 +220,10 @@ impl Existing {
     /// What was paid for pieces that were called off and was not given back for it: by the payment as
     /// far as it has it, by cards for what the payment never had to pay or has given back for other
     /// reasons.
-    fn owed_credit(&self) -> Owed {
-        if self.cancellations.is_empty() || self.credits.len() + 1 >= Order::CREDITS_MAX {
+    pub(super) fn owed_credit(&self) -> Owed {
+        // Those of exchanges have room besides.
+        let most = Order::CREDITS_MAX - Order::EXCHANGES_MAX;
+        if self.cancellations.is_empty() || self.credits.len() + 1 >= most {
             return Owed::default();
         }
         let credit = self.credit();
@@ -248,7 +250,13 @@ impl Existing {
 
 /// In minor units.
 #[derive(Default)]
-struct Owed {
+pub(super) struct Owed {
     to_payment: i64,
     to_cards: i64,
+}
+
+impl Owed {
+    pub(super) const fn all(&self) -> i64 {
+        self.to_payment + self.to_cards
+    }
 }

@@ -124,9 +124,14 @@ impl Given {
 
 impl Exchange {
     /// Of the other order, while it is kept here.
-    pub(super) fn n_lines(&self) -> usize {
+    pub(super) fn heap_bytes(&self, of_line: usize) -> usize {
         match &self.state {
-            ExchangeState::Open(replacement) => replacement.placed.lines().len(),
+            ExchangeState::Open(replacement) => {
+                let Replacement { placed, extras } = &**replacement;
+                let besides: usize = extras.iter().map(Extra::heap_bytes).sum();
+                // As much as a line are the terms.
+                (placed.lines().len() + 1) * of_line + besides
+            }
             ExchangeState::Placed | ExchangeState::Refused => 0,
         }
     }
@@ -156,6 +161,7 @@ impl Existing {
             destination: Some(&contact.shipping.destination()),
             shipping: swap.shipping.as_ref(),
             codes: &[],
+            may_be_first: false,
         };
         let wanted = in_order(swap.wanted.clone())?;
         let Quote { priced, discounts } =
@@ -174,9 +180,17 @@ impl Existing {
         self.worth(items, &self.cancelled().plus(self.returned())).minor
     }
 
-    /// Of what was asked for, or else of what the pieces had cost, what can be given.
-    fn credit_of(&self, asked: Option<Money>, worth: i64, most: i64) -> Result<Money, Rejection> {
-        let left = self.vouchable().min(most).min(GiftCard::BALANCE_MAX);
+    /// Of what was asked for, or else of what the pieces had cost, what can be given. What is about to
+    /// be paid is, by the time that pieces are back.
+    fn credit_of(
+        &self,
+        asked: Option<Money>,
+        worth: i64,
+        (most, is_awaited): (i64, bool),
+    ) -> Result<Money, Rejection> {
+        let is_paid_then = is_awaited && self.awaits_money();
+        let paid = if is_paid_then { self.totals.grand.minor } else { self.vouchable() };
+        let left = paid.min(most).min(GiftCard::BALANCE_MAX);
         let Some(asked) = asked else {
             return Ok(Money { minor: worth.min(left), ..self.totals.grand });
         };
@@ -221,10 +235,12 @@ impl Existing {
 
 impl Course {
     pub(super) fn exchange(&mut self, swap: Swap, ctx: &Context<'_>) -> Result<(), Rejection> {
-        let order = self.confirmed()?;
-        if order.exchanges.iter().any(|known| known.names.order == swap.names.order) {
-            return Ok(());
+        let known = self.found()?.exchanges.iter().find(|it| it.names.order == swap.names.order);
+        if let Some(known) = known {
+            let is_same = known.reason == swap.reason;
+            return is_same.then_some(()).ok_or(Rejection::ExchangeDiffers);
         }
+        let order = self.confirmed()?;
         if order.exchanges.len() >= Order::EXCHANGES_MAX {
             return Err(Rejection::TooManyEntries);
         }
@@ -238,8 +254,10 @@ impl Course {
             Given::Cancelled { items } => (true, order.worth_of_cancelled(items).minor),
         };
         let (returned, is_awaited) = self.give_up(given, &reason)?;
-        let most = if is_of_cancelled { worth.min(grand.minor) } else { grand.minor };
-        let credit = self.found()?.credit_of(asked, worth, most)?;
+        let order = self.found()?;
+        // What is called off and was not paid is not captured: it is no credit besides.
+        let most = if is_of_cancelled { worth.min(order.owed_credit().all()) } else { i64::MAX };
+        let credit = order.credit_of(asked, worth, (most.min(grand.minor), is_awaited))?;
         let due = Money { minor: grand.minor - credit.minor, ..grand };
         if due.minor > 0 && method.is_none() {
             return Err(Rejection::PaymentRequired { due });

@@ -9,6 +9,8 @@ use super::tests::*;
 use super::*;
 use crate::domain::gift_card::{self, GiftCard};
 use crate::domain::payment::PaymentMethod;
+use crate::domain::pricing::discounting_tests::percent;
+use crate::domain::promotion::{Promotion, Shoppers};
 use crate::domain::published::{Fact, OrderFact, told_apart};
 use crate::domain::sku::OrderStep;
 
@@ -214,6 +216,61 @@ fn money_that_is_only_held_is_no_credit() {
     let pot_is_back = to_stock(&pot(), OrderStep::Restock { quantity: quantity(1) });
     assert_eq!(told[0], pot_is_back);
     placed_with(&told[1..]);
+}
+
+/// What is left of a part that was taken pays for what is kept.
+#[test]
+fn pieces_that_are_not_captured_are_no_credit_besides() {
+    let part = Event::Captured { total: euro(PRICE), at: NOON };
+    let given = [on_account(), vec![part]].concat();
+    refuses(&given, swap(no_pot(), 1), unpaid(PRICE));
+    let credit = Some(euro(1));
+    refuses(&given, Swap { credit, ..swap(no_pot(), 1) }, Rejection::RefundTooLarge { left: 0 });
+}
+
+#[test]
+fn money_that_is_on_its_way_is_credit_once_the_pieces_are_back() {
+    let mut events = [on_account(), vec![shipped()]].concat();
+    events.push(Event::CaptureAsked { amount: euro(TOTAL), at: NOON });
+    refuses(&events, swap(a_cup_back(false), 1), unpaid(PRICE));
+    then(&mut events, ask(swap(a_cup_back(true), 1)));
+    then(&mut events, money_taken());
+    assert_eq!(then(&mut events, received()), [cups_are_back(), issue(PRICE)]);
+}
+
+#[test]
+fn what_is_asked_for_again_is_the_same_or_another_name() {
+    let mut events = on_account();
+    let method = terms(Shortfall::FailAll, CaptureTime::AtOnce).method;
+    let more = || Swap { method: method.clone(), ..swap(Given::Nothing, 1) };
+    then(&mut events, ask(more()));
+    let otherwise = Swap { reason: label("why not"), ..more() };
+    refuses(&events, otherwise, Rejection::ExchangeDiffers);
+    then(&mut events, cancel());
+    assert_eq!(then(&mut events, ask(more())), []);
+}
+
+/// Whoever exchanges something has bought before.
+#[test]
+fn nobody_gets_what_only_a_first_order_gets_by_an_exchange() {
+    let shoppers = Shoppers::FirstOrder;
+    let promotion = Promotion { shoppers, ..percent("welcome", 20) };
+    let book = book().with_promotions([promotion]);
+    let mut order = Order::default();
+    sent().iter().for_each(|event| order.apply(event));
+    let me = Order::address(me());
+    let catalogue = Catalogue { index: 3, content: Arc::new(book) };
+    let ctx = Context { now: NOON, me: &me, entropy: [0; 32], catalogue: Ok(&catalogue) };
+    let asked = order.decide(ask(swap(no_pot(), 1)), &ctx).unwrap().events;
+    let replaced = asked.iter().find_map(|event| {
+        let Event::Exchange { step: ExchangeStep::Asked(exchange), .. } = event else {
+            return None;
+        };
+        let ExchangeState::Open(replacement) = &exchange.state else { return None };
+        Some(replacement)
+    });
+    let replacement = replaced.unwrap();
+    assert_eq!((replacement.placed.totals().grand, replacement.extras.len()), (euro(PRICE), 0));
 }
 
 #[test]

@@ -565,7 +565,7 @@ impl Existing {
             + (self.uses.len() + self.tenders.len()) * ENTRY_BYTES
             + self.sellers.iter().map(SellerLines::heap_bytes).sum::<usize>()
             + self.exchanges.len() * ENTRY_BYTES
-            + self.exchanges.iter().map(Exchange::n_lines).sum::<usize>() * LINE_BYTES
+            + self.exchanges.iter().map(|it| it.heap_bytes(LINE_BYTES)).sum::<usize>()
     }
 
     /// Lines of all shipments and returns.

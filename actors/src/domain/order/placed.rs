@@ -74,6 +74,19 @@ pub enum Extra {
     InPlaceOf(OrderId),
 }
 
+impl Extra {
+    pub(super) fn heap_bytes(&self) -> usize {
+        match self {
+            Self::Discount(discount) => discount.heap_bytes(),
+            Self::Seller(lines) => lines.heap_bytes(),
+            Self::Redemption(_)
+            | Self::Screening { .. }
+            | Self::GiftCard(_)
+            | Self::InPlaceOf(_) => 0,
+        }
+    }
+}
+
 /// Lines that make no order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an order has from one line to {} of different skus, in order", Cart::LINES_MAX)]

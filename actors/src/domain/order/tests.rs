@@ -50,6 +50,7 @@ pub(super) fn bought(shortfall: Shortfall, capture: CaptureTime) -> Box<Placed> 
         destination: None,
         shipping: None,
         codes: &[],
+        may_be_first: true,
     };
     let lines = [(cup(), quantity(2)), (pot(), quantity(1))];
     let priced = book().quote(&pricing, &lines).unwrap().priced;

@@ -124,7 +124,9 @@ impl Existing {
         let is_paid = match self.money.asked {
             Asked::Nothing => self.due().minor == 0,
             Asked::Open => self.money.captured.minor > 0,
-            Asked::Closing | Asked::Closed => false,
+            // Cards pay all that is left.
+            Asked::Closed => self.due_in_the_end() == 0,
+            Asked::Closing => false,
         };
         if !is_paid {
             return 0;

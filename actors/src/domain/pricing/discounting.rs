@@ -77,7 +77,8 @@ impl<'a> Basket<'a> {
     /// What a promotion gives, taken off what is left; `None` where it gives nothing.
     fn grant(&mut self, promotion: &Promotion, terms: &PricingTerms<'_>) -> Option<Granted> {
         let is_for = match &promotion.shoppers {
-            Shoppers::Everyone | Shoppers::FirstOrder => true,
+            Shoppers::Everyone => true,
+            Shoppers::FirstOrder => terms.may_be_first,
             Shoppers::Group(group) => terms.group == Some(group),
         };
         if !is_for || !promotion.validity.holds_at(terms.at) {

@@ -86,6 +86,7 @@ fn quote(book: &PriceBook, lines: &[(&str, u32)]) -> Quote {
         destination: Some(&destination),
         shipping: Some(&shipping),
         codes: &[],
+        may_be_first: true,
     };
     let line = |(sku, count): &(&str, u32)| (sku.parse().unwrap(), quantity(*count));
     book.quote(&terms, &lines.iter().map(line).collect::<Vec<_>>()).unwrap()
@@ -291,8 +292,15 @@ fn what_is_in_a_category_is_in_those_above_it() {
         Bought { sku, quantity, unit_price }
     });
     let (currency, at) = (Currency::EURO, NOON);
-    let terms =
-        PricingTerms { currency, group: None, at, destination: None, shipping: None, codes: &[] };
+    let terms = PricingTerms {
+        currency,
+        group: None,
+        at,
+        destination: None,
+        shipping: None,
+        codes: &[],
+        may_be_first: true,
+    };
     let found = |catalogue: &Catalogue| -> Vec<(String, i64)> {
         let book: &PriceBook = catalogue.content().unwrap();
         let found = book.discounts(&terms, &bought);
@@ -407,7 +415,7 @@ proptest! {
             at: NOON,
             destination: Some(&destination),
             shipping: None,
-            codes: &[],
+            codes: &[], may_be_first: true,
         };
         let asked: Vec<_> = lines
             .iter()

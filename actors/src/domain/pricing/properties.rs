@@ -102,6 +102,7 @@ impl Shop {
             destination: Some(&destination),
             shipping: self.shipping.map(|_| &parcel),
             codes: &[],
+            may_be_first: true,
         };
         let line = |(at, count): &(usize, u32)| {
             (format!("sku-{at}").parse().unwrap(), Quantity::try_from(*count).unwrap())

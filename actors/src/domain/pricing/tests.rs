@@ -108,6 +108,7 @@ fn price(when: &Terms, lines: &[(&str, u32)]) -> Result<Priced, NotPriced> {
         destination: destination.as_ref(),
         shipping: shipping.as_ref(),
         codes: &[],
+        may_be_first: true,
     };
     let line =
         |(sku, count): &(&str, u32)| (sku.parse().unwrap(), Quantity::try_from(*count).unwrap());

@@ -220,7 +220,7 @@ impl<'a> OrderJson<'a> {
             shipments: shipments(view, ParcelJson::new),
             returns: view.returns.iter().map(ReturnJson::new).collect(),
             cancellations: view.cancellations.iter().map(CancellationJson::new).collect(),
-            exchanges: view.exchanges.iter().map(ExchangeJson::new).collect(),
+            exchanges: view.exchanges.iter().map(|it| ExchangeJson::new(it, view)).collect(),
             in_place_of: view.in_place_of.map(Text),
             payments: payments(view, payment_status, view.captured, view.refunded),
             refunds: view.refunds.iter().map(|refund| RefundJson::new(refund, view)).collect(),
@@ -489,7 +489,15 @@ impl<'a> CancellationJson<'a> {
 }
 
 impl<'a> ExchangeJson<'a> {
-    fn new(known: &'a Exchange) -> Self {
+    /// Of what was given back meanwhile nothing became a card.
+    fn new(known: &'a Exchange, view: &View) -> Self {
+        let voucher = view.refunds.iter().find(|refund| refund.id == known.names.refund);
+        let nothing = Money { minor: 0, ..known.credit };
+        let credit = match (voucher, &known.state) {
+            (Some(voucher), _) => voucher.amount,
+            (None, ExchangeState::Placed) => nothing,
+            (None, ExchangeState::Open(_) | ExchangeState::Refused) => known.credit,
+        };
         Self {
             order: Text(known.names.order),
             status: match known.state {
@@ -498,7 +506,7 @@ impl<'a> ExchangeJson<'a> {
                 ExchangeState::Refused => "failed",
             },
             returned: known.returned.map(|number| number.0),
-            credit: MoneyJson(known.credit),
+            credit: MoneyJson(credit),
             reason: known.reason.as_str(),
         }
     }

@@ -174,6 +174,7 @@ impl<'a> Look<'a> {
             destination: None,
             shipping: None,
             codes: &[],
+            may_be_first: true,
         };
         self.book.unit_price(&terms, listing.sku()).ok()
     }

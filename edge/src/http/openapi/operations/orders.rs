@@ -224,6 +224,7 @@ fn exchange() -> Operation {
         .refuses(&CLOSED)
         .refuses(&UNSENT)
         .refuses(&[
+            Code::EXCHANGE_DIFFERS,
             Code::CATALOGUE_STALE,
             Code::CATALOGUE_UNAVAILABLE,
             Code::PAYMENT_REQUIRED,

@@ -377,6 +377,7 @@ fn may_be_refused(deed: Deed, why: &Rejection) -> bool {
         | R::RefundDiffers
         | R::OtherCurrency { .. }
         | R::OtherDestination
+        | R::ExchangeDiffers
         | R::NotPriced(_)
         | R::PaymentRequired { .. }
         | R::CatalogueUnavailable
