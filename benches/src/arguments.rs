@@ -87,7 +87,7 @@ pub(crate) enum Scenario {
     ///   checkouts_per_second, p50_ms, p99_ms  from the request to its 201
     ///   p50_over_fdatasync_p50
     ///   fsyncs_per_checkout          all syncs of the node, filling the carts included
-    ///   serial_commits_per_checkout  commits one behind the other up to the 201: the least of 50
+    ///   serial_commits_per_checkout  commits one behind the other up to the 201: the most of 50
     ///   errors                       answers that should not have come; 0 is expected
     #[command(verbatim_doc_comment)]
     Checkout(Checkout),

@@ -1,21 +1,23 @@
 //! Whole checkouts over HTTP: carts of one to five lines, stock, payment, order.
 //!
 //! **Invariants:** an exchange is the request to check out alone, from its first byte to the 201; carts
-//! are filled before it, untimed. How many commits lie behind each other is counted with one client,
-//! from the places in the order's shard that the answer names. Nothing else is written there, but what
-//! stocks say meanwhile of letting go, which nobody waits for: so it is the least that is seen.
+//! are filled before it, untimed. How many commits lie behind each other is counted with one client:
+//! entries in which the cart began or the payment went on, and with them the order, and one for all
+//! stocks. What stocks and lists say meanwhile has entries of its own, which nobody waits for.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context as _;
-use hyper::StatusCode;
+use hyper::{Method, StatusCode};
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::arguments::{self, Common};
 use crate::figures;
-use crate::load::client::{Answer, Caller};
+use crate::load::client::{Answer, Call, Caller};
 use crate::load::{Measured, User as _, Window, closed};
 use crate::machine::Machine;
 use crate::peers::folder::Folder;
@@ -116,24 +118,34 @@ async fn measure(
 
 /// Entries of the order's own shard from the first one to the one that the answer waits for, and one
 /// for the stocks, which are asked between them.
+/// The most that is seen.
 async fn serial_commits(address: SocketAddr) -> anyhow::Result<u64> {
     let mut buyer = Buyer::new(address, &Arc::default(), Basket::OneToFive);
-    let mut least = u64::MAX;
+    let (mut operator, mut most) = (Caller::new(address), 0);
     for _ in 0..COUNTED {
         buyer.prepare().await?;
-        least = least.min(places(&buyer.check_out().await?)? + 1);
+        let steps = steps(&buyer.check_out().await?, &mut operator).await?;
+        // Stocks reserve beside each other, in shards of their own.
+        most = most.max(steps + 1);
     }
-    Ok(least)
+    Ok(most)
 }
 
-/// How far the places of an answer are apart, both included.
-fn places(answer: &Answer) -> anyhow::Result<u64> {
-    let header = answer.headers.get("omni-seq").context("an answer without its place")?;
-    let indexes = header.to_str()?.split(',').map(|place| {
-        let (_, index) = place.split_once(':').context("a place without an index")?;
-        Ok(index.parse()?)
-    });
-    let indexes = indexes.collect::<anyhow::Result<Vec<u64>>>()?;
-    let ends = indexes.iter().min().zip(indexes.iter().max());
-    ends.map(|(first, last)| last - first + 1).context("an answer without its places")
+/// Entries in which the cart began its checkout, and in which the payment went on, up to its end.
+async fn steps(answer: &Answer, operator: &mut Caller) -> anyhow::Result<u64> {
+    let header = answer.headers.get("omni-seq").context("an answer without its places")?;
+    // The first place is that of what was read in the end; more may have been said by then.
+    let begun = header.to_str()?.rsplit(',').next().map(str::to_owned);
+    let mut places: BTreeSet<_> = begun.into_iter().collect();
+    let order: Value = serde_json::from_slice(&answer.body)?;
+    let payment = order.pointer("/payments/0/id").and_then(Value::as_str);
+    let payment = payment.context("an order that nobody pays")?;
+    let call = Call::new(Method::GET, format!("/admin/v1/payments/{payment}/history"));
+    let shown = operator.send(&omnicart::as_operator(call)?).await?.expect(StatusCode::OK)?;
+    let history: Value = serde_json::from_slice(&shown.body)?;
+    let events = history.get("data").and_then(Value::as_array);
+    let events = events.context("a payment without a history")?;
+    let place = |event: &Value| Some(event.get("position")?.as_str()?.to_owned());
+    places.extend(events.iter().filter_map(place));
+    Ok(u64::try_from(places.len())?)
 }

@@ -338,7 +338,7 @@ impl FeedConsumer for Reader {
 }
 
 /// Elsewhere events are told before what they tell of is committed, twice, or in no order (medusa#15122,
-/// vendure#4416, saleor#10165, saleor#14251, saleor#14925).
+/// vendure#4416, saleor#10165, saleor#13542, saleor#14251, saleor#14925).
 #[tokio::test(flavor = "multi_thread")]
 async fn the_feed_gives_every_event_in_order_and_goes_on_after_a_restart() {
     let folder = tempfile::tempdir().expect("a temporary folder");

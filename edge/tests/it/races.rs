@@ -113,8 +113,8 @@ impl Stage {
 }
 
 /// The answer of the checkout and the provider's notices race: captured twice, an order missing or
-/// settled three times (medusa#13301, medusa#4798, mercurjs#1418, saleor#12652, saleor#14648,
-/// saleor#19220, pinelab#620).
+/// settled three times (medusa#13301, medusa#4798, medusa#14108, mercurjs#1418, saleor#12652,
+/// saleor#14648, saleor#17776, saleor#19220, pinelab#620).
 #[tokio::test(flavor = "multi_thread")]
 async fn notices_that_overtake_the_answer_settle_one_order_once() {
     let stage = Stage::open().await;
@@ -197,8 +197,8 @@ async fn a_cart_stands_still_while_it_is_checked_out() {
 }
 
 /// Every line, promotion or listener makes a change of a cart slower (medusa#2465, medusa#5913,
-/// medusa#7244, medusa#10751, saleor#16750, vendure#226, vendure#3075): here a line is one event, however
-/// many others there are, and nobody outside is asked.
+/// medusa#7244, medusa#10751, nextjs-starter#410, saleor#16750, vendure#226, vendure#3075): here a line is
+/// one event, however many others there are, and nobody outside is asked.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_line_in_a_full_cart_is_one_event_and_asks_nobody() {
     let stage = Stage::open().await;
