@@ -42,6 +42,7 @@ mod records;
 mod redemptions;
 #[cfg(test)]
 mod redemptions_tests;
+mod rejection;
 mod saga;
 mod sellers;
 #[cfg(test)]
@@ -58,9 +59,7 @@ mod vouchers;
 #[cfg(test)]
 mod vouchers_tests;
 
-use cluster::entity::{
-    Answer, Context, Decision, DecodeError, Entity, NoCatalogue, Port, TimerName,
-};
+use cluster::entity::{Answer, Context, Decision, DecodeError, Entity, Port, TimerName};
 use cluster::ids::{EntityKind, EntityRef};
 use cluster::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -72,12 +71,12 @@ use super::discount_code::CodeName;
 use super::fraud as screening;
 use super::gift_card::{CardNews, NoMoney};
 use super::ids::{CartAccess, CartId, GiftCardId, OrderId, PaymentId, RefundId, SkuCode};
-use super::money::{Currency, Money};
+use super::money::Money;
 use super::names::{Label, SellerId};
 use super::order_list::{ListId, Place};
 use super::order_numbers::OrderNumber;
 use super::payment::{self, News, Refusal};
-use super::pricing::{Discount, NotPriced, Totals};
+use super::pricing::{Discount, Totals};
 use super::quantity::{Quantity, Units};
 use crate::codec;
 pub use corrections::Correction;
@@ -93,6 +92,7 @@ pub use records::{Cancellation, RefundState};
 pub(crate) use records::{Note, RefundRecord, Return, Shipment};
 pub(crate) use redemptions::Use;
 pub use redemptions::{Redemption, UseState};
+pub use rejection::Rejection;
 pub use sellers::SellerLines;
 pub use tenders::{Tender, TenderState, TenderStep};
 pub(crate) use timeline::Timeline;
@@ -594,76 +594,6 @@ impl Event {
             | Self::Corrected { at, .. }
             | Self::Voucher { at, .. }
             | Self::Exchange { at, .. } => *at,
-        }
-    }
-}
-
-/// Which rule a command broke.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-pub enum Rejection {
-    #[error("the order does not exist")]
-    NotFound,
-    #[error("the order exists and is another")]
-    AlreadyExists,
-    #[error("the order is not confirmed")]
-    NotConfirmed,
-    #[error("the order came to an end")]
-    Over,
-    #[error("all of the order is on its way")]
-    AlreadyShipped,
-    #[error("the order has no line of sku {sku}")]
-    LineNotFound { sku: SkuCode },
-    #[error("of sku {sku} at most {left} can be taken")]
-    TooMany { sku: SkuCode, left: u32 },
-    #[error("nothing was named")]
-    NothingNamed,
-    #[error("number {number} of the order has other contents")]
-    NumberDiffers { number: u16 },
-    #[error("the next number of the order is {next}")]
-    NumberOutOfOrder { next: u16 },
-    #[error("the order has no return {}", .number.0)]
-    ReturnNotFound { number: ReturnNumber },
-    #[error("the order has no shipment {}", .shipment.0)]
-    ShipmentNotFound { shipment: ShipmentNumber },
-    #[error("at most {left} can be refunded")]
-    RefundTooLarge { left: i64 },
-    #[error("the refund was asked for with another amount")]
-    RefundDiffers,
-    #[error("the order is in {currency}")]
-    OtherCurrency { currency: Currency },
-    #[error("the order has as many shipments, refunds or notes as it may")]
-    TooManyEntries,
-    #[error("the amount is not positive")]
-    NotPositive,
-    #[error("the payment of the order was given up")]
-    NotPaid,
-    #[error("shipment {} of the order needs no carrier", .shipment.0)]
-    WithCarrier { shipment: ShipmentNumber },
-    #[error("the order waits for nobody's decision")]
-    NotOnHold,
-    #[error("of sku {sku} {waiting} pieces are on backorder")]
-    OnBackorder { sku: SkuCode, waiting: Quantity },
-    #[error("the order was priced for another country or region")]
-    OtherDestination,
-    #[error("the exchange was asked for otherwise")]
-    ExchangeDiffers,
-    #[error("what is wanted has no price: {0}")]
-    NotPriced(NotPriced),
-    #[error("{} minor units of {} are left to pay, and no payment was given", .due.minor, .due.currency)]
-    PaymentRequired { due: Money },
-    /// Not a rule: this node has no catalogue. Retry.
-    #[error("the catalogue is not available")]
-    CatalogueUnavailable,
-    /// Not a rule: this node has no current catalogue. Retry.
-    #[error("the catalogue is out of date")]
-    CatalogueStale,
-}
-
-impl From<NoCatalogue> for Rejection {
-    fn from(none: NoCatalogue) -> Self {
-        match none {
-            NoCatalogue::Absent => Self::CatalogueUnavailable,
-            NoCatalogue::Stale => Self::CatalogueStale,
         }
     }
 }

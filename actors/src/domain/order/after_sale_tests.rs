@@ -5,6 +5,7 @@ use cluster::entity::Effect;
 use super::properties::{NOON, code, euro, label};
 use super::tests::*;
 use super::*;
+use crate::domain::money::Currency;
 use crate::domain::payment::{self, Reason};
 use crate::domain::sku::OrderStep;
 

@@ -4,6 +4,7 @@
 mod cards;
 mod ends;
 mod exchanges;
+mod provider;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Debug;
@@ -13,6 +14,7 @@ use cluster::entity::{Catalogue, Effect, Wire};
 use cluster::ids::Slot;
 use proptest::prelude::*;
 
+use self::provider::Provider;
 use super::existing::Asked;
 use super::*;
 use crate::domain::carrier::{
@@ -170,48 +172,6 @@ impl<E: Entity<Event: Debug> + Debug + PartialEq> Actor<E> {
         assert_eq!(self.live, self.replica);
         assert_eq!(E::from_record(&self.live.to_record()).as_ref(), Ok(&self.live));
         decision.effects
-    }
-}
-
-/// What the provider knows of one payment.
-#[derive(Default)]
-struct Account {
-    held: i64,
-    captured: i64,
-    refunded: i64,
-}
-
-#[derive(Default)]
-struct Provider {
-    asked: Vec<(PaymentId, ProviderRequest)>,
-    outcomes: BTreeMap<usize, Outcome>,
-    accounts: BTreeMap<PaymentId, Account>,
-}
-
-impl Provider {
-    fn process(&mut self, nth: usize, is_refused: bool) {
-        let Some((payment, request)) = self.asked.get(nth) else { return };
-        if self.outcomes.contains_key(&nth) {
-            return;
-        }
-        if is_refused {
-            self.outcomes.insert(nth, Outcome::Refused(Refusal::Declined));
-            return;
-        }
-        let account = self.accounts.entry(*payment).or_default();
-        match &request.action {
-            Action::Authorise { amount, .. } => account.held += amount.minor,
-            Action::Capture { amount, .. } => {
-                account.held -= amount.minor;
-                account.captured += amount.minor;
-            }
-            Action::Void { .. } => account.held = 0,
-            Action::Refund { amount, .. } => account.refunded += amount.minor,
-            Action::CheckRefund { .. } => panic!("no refund is pending"),
-        }
-        assert!(account.held >= 0 && account.refunded <= account.captured);
-        let reference = format!("op-{nth}").parse().unwrap();
-        self.outcomes.insert(nth, Outcome::Done { reference });
     }
 }
 

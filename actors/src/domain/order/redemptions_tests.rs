@@ -54,7 +54,7 @@ fn a_placed_order_asks_for_its_uses_beside_its_stocks() {
     let extras = vec![Extra::Redemption(redemption())];
     let command = Command::placing((cart, access), payment, placed, extras);
     let address = Order::address(me());
-    let catalogue = Err(NoCatalogue::Absent);
+    let catalogue = Err(cluster::entity::NoCatalogue::Absent);
     let ctx = Context { now: NOON, me: &address, entropy: [0; 32], catalogue };
     let decision = Order::default().decide(command, &ctx).unwrap();
     assert_eq!(decision.events, [asked(), uses_asked()]);
@@ -105,7 +105,7 @@ fn a_use_is_counted_when_the_money_is_taken() {
     let given = with_code(authorising());
     let amount = euro(TOTAL);
     let address = Order::address(me());
-    let catalogue = Err(NoCatalogue::Absent);
+    let catalogue = Err(cluster::entity::NoCatalogue::Absent);
     let ctx = Context { now: NOON, me: &address, entropy: [0; 32], catalogue };
     let mut order = Order::default();
     given.iter().for_each(|event| order.apply(event));

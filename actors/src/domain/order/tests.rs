@@ -6,6 +6,7 @@ use super::properties::{NOON, PRICE, book, code, euro, label, terms};
 use super::*;
 use crate::domain::cart::{self, Cart};
 use crate::domain::ids::CaptureId;
+use crate::domain::money::Currency;
 use crate::domain::order_numbers::OrderNumbers;
 use crate::domain::payment::{self, Payment, Reason};
 use crate::domain::pricing::PricingTerms;
