@@ -48,6 +48,8 @@ pub(crate) struct Agent {
     known: Agreed,
     is_announced: bool,
     heard: BTreeMap<NodeId, Timestamp>,
+    /// Whether it led `meta` at its last look.
+    governs: bool,
     /// What waits to be told to the cluster.
     decrees: VecDeque<Command>,
     handovers: BTreeMap<ShardId, Timestamp>,
@@ -98,6 +100,7 @@ impl Agent {
             known: Agreed::default(),
             is_announced: false,
             heard: BTreeMap::new(),
+            governs: false,
             decrees: VecDeque::new(),
             handovers: BTreeMap::new(),
         }
@@ -187,6 +190,11 @@ impl Agent {
 
     /// What is due while this node leads `meta`.
     fn govern(&mut self, me: NodeId, now: Timestamp) {
+        // Outside of here every link says something ten times a second, led or not; here only who leads is
+        // answered by all, and was told nothing before.
+        if !std::mem::replace(&mut self.governs, true) {
+            self.heard.clear();
+        }
         for (node, _) in self.known.members() {
             self.heard.entry(node).or_insert(now);
         }
@@ -248,6 +256,8 @@ impl Cluster {
         let (now, groups) = (self.now, self.groups());
         let Some(slot) = self.awake(node, life) else { return };
         slot.agent.looks += 1;
+        slot.agent.governs &=
+            slot.node.core(ShardId::META).is_some_and(|it| it.lead_view().is_some());
         slot.agent.announce(node, &groups);
         ask_own_replica(slot, node);
         for group in groups {
