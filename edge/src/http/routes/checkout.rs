@@ -16,11 +16,11 @@ use actors::domain::contact::Email;
 use actors::domain::gift_card::NoMoney;
 use actors::domain::order::{self, Failure, Query, Settlement, Shortage, Terms as OrderTerms};
 use actors::domain::payment::{PaymentMethod, Refusal};
-use actors::{Cart, CartId, GiftCardId, Money, Order, OrderId, PaymentId, SkuCode};
+use actors::{Cart, GiftCardId, Money, Order, OrderId, PaymentId, SkuCode};
 use axum::extract::State;
 use axum::http::StatusCode;
 use cluster::fabric::{Provenance, Viewed};
-use cluster::ids::Position;
+use cluster::ids::{Position, Slot};
 use cluster::time::{Span, Timestamp};
 
 use self::document::CheckOut;
@@ -50,7 +50,7 @@ pub(in crate::http) async fn check_out(
     body: JsonBody<CheckOut>,
 ) -> Result<Reply, ApiError> {
     let credential = Credential::Cart(cart.token.as_bytes());
-    let (order, payment) = ids(&app, &terms, credential, cart.id)?;
+    let (order, payment) = ids(&app, &terms, credential, cart.id.key().slot())?;
     let CheckOut { contact, shipping, payment: given, shortfall, gift_cards } = body.document;
     let brought: Vec<_> = gift_cards.iter().map(|code| code.id(&app)).collect();
     let (terms, cart) = (&terms, &cart);
@@ -150,15 +150,14 @@ fn pending(
     Ok(reply.without_etag().at(path))
 }
 
-/// Both live in the cart's own slot.
-fn ids(
+/// Both live in the slot of what they come of.
+pub(super) fn ids(
     app: &App,
     terms: &Terms,
     credential: Credential<'_>,
-    cart: CartId,
+    slot: Slot,
 ) -> Result<(OrderId, PaymentId), ApiError> {
     let scope = terms.required_scope(credential)?;
-    let slot = cart.key().slot();
     let unique = |purpose| {
         let (_, unique) = keys::slot_and_unique(keys::half(app.secrets.derive(purpose, &[&scope])));
         unique

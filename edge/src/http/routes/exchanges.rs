@@ -5,22 +5,23 @@
 
 pub(in crate::http) mod document;
 
+use actors::OrderId;
 use actors::domain::order::{Command, Swap, SwapNames};
 use actors::domain::payment::PaymentMethod;
-use actors::{OrderId, PaymentId, RefundId};
 use axum::extract::State;
 use axum::http::StatusCode;
 
 use self::document::ExchangePieces;
+use super::checkout;
 use super::checkout::document::GivenMethod;
 use super::checkout::method::known_method;
-use super::orders::carry_out;
+use super::orders::{carry_out, voucher};
 use crate::http::app::App;
 use crate::http::code::Code;
 use crate::http::error::ApiError;
 use crate::http::extract::{JsonBody, Operator, PathId, Terms};
 use crate::http::gift_code::GiftCode;
-use crate::http::keys::{self, Credential};
+use crate::http::keys::Credential;
 use crate::http::render::Text;
 use crate::http::render::order::{ExchangedJson, OrderJson};
 use crate::http::reply::Reply;
@@ -55,21 +56,11 @@ pub(in crate::http) async fn exchange(
 
 /// The other order lives where this one does.
 fn named(app: &App, terms: &Terms, order: OrderId) -> Result<(SwapNames, GiftCode), ApiError> {
-    let scope = terms.required_scope(Credential::Operator)?;
-    let derived = |purpose| keys::half(app.secrets.derive(purpose, &[&scope]));
     let slot = order.key().slot();
-    let unique = |purpose| {
-        let (_, unique) = keys::slot_and_unique(derived(purpose));
-        unique
-    };
-    let code = GiftCode::made_of(derived("voucher"));
-    let names = SwapNames {
-        order: OrderId::in_slot(slot, unique("order")),
-        payment: PaymentId::in_slot(slot, unique("payment")),
-        refund: RefundId::from_bytes(derived("refund")),
-        card: code.id(app),
-        ending: code.ending(),
-    };
+    let (order, payment) = checkout::ids(app, terms, Credential::Operator, slot)?;
+    let (refund, code) = voucher(app, terms)?;
+    let (card, ending) = (code.id(app), code.ending());
+    let names = SwapNames { order, payment, refund, card, ending };
     Ok((names, code))
 }
 

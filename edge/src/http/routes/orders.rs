@@ -166,8 +166,7 @@ pub(in crate::http) async fn refund(
     terms: Terms,
     body: JsonBody<RefundOrder>,
 ) -> Result<Reply, ApiError> {
-    let scope = terms.required_scope(Credential::Operator)?;
-    let refund = RefundId::from_bytes(keys::half(app.secrets.derive("refund", &[&scope])));
+    let refund = RefundId::from_bytes(named(&app, &terms, "refund")?);
     let RefundOrder { amount, reason } = body.document;
     let command = Command::Refund { refund, amount, reason };
     execute(&app, &terms, order, Credential::Operator, &body.bytes, command).await
@@ -181,10 +180,7 @@ pub(in crate::http) async fn refund_to_card(
     terms: Terms,
     body: JsonBody<RefundOrder>,
 ) -> Result<Reply, ApiError> {
-    let scope = terms.required_scope(Credential::Operator)?;
-    let named = |purpose| keys::half(app.secrets.derive(purpose, &[&scope]));
-    let (refund, code) =
-        (RefundId::from_bytes(named("refund")), GiftCode::made_of(named("voucher")));
+    let (refund, code) = voucher(&app, &terms)?;
     let (card, ending) = (code.id(&app), code.ending());
     let RefundOrder { amount, reason } = body.document;
     let command = Command::RefundToCard { refund, amount, reason, card, ending };
@@ -207,6 +203,17 @@ pub(in crate::http) async fn add_note(
 ) -> Result<Reply, ApiError> {
     let command = Command::AddNote { text: body.document.text };
     execute(&app, &terms, order, Credential::Operator, &body.bytes, command).await
+}
+
+/// A refund that becomes a gift card, and the code of that: the key names both.
+pub(super) fn voucher(app: &App, terms: &Terms) -> Result<(RefundId, GiftCode), ApiError> {
+    let code = GiftCode::made_of(named(app, terms, "voucher")?);
+    Ok((RefundId::from_bytes(named(app, terms, "refund")?), code))
+}
+
+fn named(app: &App, terms: &Terms, purpose: &str) -> Result<[u8; 16], ApiError> {
+    let scope = terms.required_scope(Credential::Operator)?;
+    Ok(keys::half(app.secrets.derive(purpose, &[&scope])))
 }
 
 /// A repeat that names pieces would call off more of them: only a key tells it from another request.
